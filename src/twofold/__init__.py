@@ -1,0 +1,58 @@
+"""twofold: from an interaction log to a recommender its owner can trust.
+
+    >>> import twofold as tw
+    >>> data = tw.Dataset.from_frames(
+    ...     {"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"]}, user="user", item="item"
+    ... )
+    >>> model = tw.models.Popularity().fit(data)
+    >>> model.recommend(users=[1], k=1)["item"].to_list()
+    ['c']
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twofold._lazy import exporter
+from twofold._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from twofold import datasets as datasets
+    from twofold import metrics as metrics
+    from twofold import models as models
+    from twofold import split as split
+    from twofold.data.dataset import Dataset as Dataset
+    from twofold.evaluate import Report as Report
+    from twofold.evaluate import compare as compare
+    from twofold.evaluate import evaluate as evaluate
+    from twofold.loading import load as load
+    from twofold.split import Split as Split
+
+HOMES = {
+    "Dataset": "twofold.data.dataset",
+    "Report": "twofold.evaluate",
+    "Split": "twofold.split",
+    "compare": "twofold.evaluate",
+    "datasets": "twofold.datasets",
+    "evaluate": "twofold.evaluate",
+    "load": "twofold.loading",
+    "metrics": "twofold.metrics",
+    "models": "twofold.models",
+    "split": "twofold.split",
+}
+"""Where each public name lives."""
+
+__all__ = [
+    "Dataset",
+    "Report",
+    "Split",
+    "__version__",
+    "compare",
+    "datasets",
+    "evaluate",
+    "load",
+    "metrics",
+    "models",
+    "split",
+]
+__getattr__ = exporter(__name__, HOMES)

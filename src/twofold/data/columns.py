@@ -1,0 +1,187 @@
+"""Typed feature columns: one frozen value per kind, each row-addressable.
+
+``category`` one level a row · ``tags`` several levels a row · ``number`` a float · ``text`` a string ·
+``bag`` several levels with counts · ``vector`` a fixed-length float array · ``place`` latitude and
+longitude in degrees · ``time`` seconds since 1970 UTC · ``sound`` the path of an audio file.
+Missing is declared, never silent: row -1, an empty set, NaN (numbers, vectors, places), null text,
+``NO_TIME``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from twofold.data.vocabulary import Vocabulary
+from twofold.typing import F32, F64, I32, I64
+
+Kind = Literal["category", "tags", "number", "text", "bag", "vector", "place", "time", "sound"]
+KINDS: tuple[Kind, ...] = (
+    "category",
+    "tags",
+    "number",
+    "text",
+    "bag",
+    "vector",
+    "place",
+    "time",
+    "sound",
+)
+NO_TIME: int = np.iinfo(np.int64).min
+"""The value that stands for a missing time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Category:
+    """One level a row."""
+
+    codes: I32  # (n,), -1 = missing
+    levels: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: I32 | I64) -> Category:
+        """Return the column at `rows`, levels kept."""
+        return Category(self.codes[rows], self.levels)
+
+    def series(self) -> pl.Series:
+        """Return the caller's values."""
+        index = pl.Series(self.codes)
+        return self.levels.ids.gather(index.set(index < 0, None).cast(pl.UInt32))
+
+
+@dataclass(frozen=True, eq=False)
+class Bag:
+    """Several levels a row with counts; ``tags`` are bags whose counts are all 1."""
+
+    indptr: I64  # (n + 1,)
+    codes: I32  # (nnz,)
+    counts: F32  # (nnz,)
+    levels: Vocabulary
+    is_tags: bool = False
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def matrix(self) -> csr_array:
+        """Return the counts; shape (n, n_levels), float32."""
+        shape = (len(self), len(self.levels))
+        return csr_array((self.counts, self.codes, self.indptr), shape=shape)
+
+    def take(self, rows: I32 | I64) -> Bag:
+        """Return the column at `rows`, levels kept."""
+        part = self.matrix()[np.asarray(rows)]
+        return Bag(
+            part.indptr.astype(np.int64),
+            part.indices.astype(np.int32),
+            part.data.astype(np.float32),
+            self.levels,
+            self.is_tags,
+        )
+
+    def series(self) -> pl.Series:
+        """Return the caller's values: a list of levels a row (counts are in ``matrix``)."""
+        flat = self.levels.ids.gather(pl.Series(self.codes, dtype=pl.UInt32)).to_list()
+        ends = self.indptr.tolist()
+        rows = [flat[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return pl.Series(rows, dtype=pl.List(self.levels.ids.dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    """A float32 a row; NaN = missing."""
+
+    values: F32  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: I32 | I64) -> Number:
+        """Return the column at `rows`."""
+        return Number(self.values[rows])
+
+    def series(self) -> pl.Series:
+        """Return the values, null where missing."""
+        return pl.Series(self.values).fill_nan(None)
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A string a row; null = missing. ``is_path`` marks sound files."""
+
+    values: pl.Series  # (n,), String
+    is_path: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: I32 | I64) -> Text:
+        """Return the column at `rows`."""
+        return Text(self.values.gather(pl.Series(rows, dtype=pl.UInt32)), self.is_path)
+
+    def series(self) -> pl.Series:
+        """Return the values."""
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """A fixed-length float array a row; ``is_place`` marks (latitude, longitude) in degrees."""
+
+    values: F32 | F64  # (n, d)
+    is_place: bool = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: I32 | I64) -> Vector:
+        """Return the column at `rows`."""
+        return Vector(self.values[rows], self.is_place)
+
+    def series(self) -> pl.Series:
+        """Return the values as a list a row."""
+        return pl.Series(self.values.tolist(), dtype=pl.List(pl.Float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Time:
+    """Seconds since 1970-01-01 UTC; ``NO_TIME`` = missing."""
+
+    values: I64  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: I32 | I64) -> Time:
+        """Return the column at `rows`."""
+        return Time(self.values[rows])
+
+    def series(self) -> pl.Series:
+        """Return the values, null where missing."""
+        seconds = pl.Series(self.values)
+        return seconds.set(seconds == NO_TIME, None)
+
+
+Column: TypeAlias = Category | Bag | Number | Text | Vector | Time
+
+
+def kind_of(column: Column) -> Kind:
+    """Return the declared kind of a column."""
+    match column:
+        case Category():
+            return "category"
+        case Bag():
+            return "tags" if column.is_tags else "bag"
+        case Number():
+            return "number"
+        case Text():
+            return "sound" if column.is_path else "text"
+        case Vector():
+            return "place" if column.is_place else "vector"
+        case Time():
+            return "time"

@@ -1,0 +1,140 @@
+"""Who did what, when: the log as dense arrays in user-time order, with cached sparse views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from twofold.data.columns import Column
+from twofold.typing import F32, I32, I64
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """One entry per event; sorted by user, then time, then the order they were read in.
+
+    ``value`` is 1 everywhere and ``has_value`` false where the log has no rating or count.
+    ``time`` is seconds since 1970 UTC, or None where the log has no times.
+    """
+
+    user: I32  # (n,) rows of the users
+    item: I32  # (n,) rows of the items
+    value: F32  # (n,)
+    time: I64 | None  # (n,)
+    n_users: int
+    n_items: int
+    has_value: bool = True
+    context: Mapping[str, Column] = field(default_factory=dict[str, Column])
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @cached_property
+    def indptr(self) -> I64:
+        """Where each user's events start; shape (n_users + 1,)."""
+        counts = np.bincount(self.user, minlength=self.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @cached_property
+    def by_item(self) -> I64:
+        """Event numbers in item order (stable); shape (n,)."""
+        return np.argsort(self.item, kind="stable").astype(np.int64)
+
+    @cached_property
+    def item_counts(self) -> I64:
+        """Number of events of every item; shape (n_items,)."""
+        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+
+    def matrix(self) -> csr_array:
+        """Return values as (n_users, n_items), float32, sorted indices; repeated pairs are summed."""
+        made = csr_array(
+            (self.value, self.item, self.indptr), shape=(self.n_users, self.n_items), copy=True
+        )
+        made.sum_duplicates()
+        return made
+
+    def take(self, events: I64) -> Interactions:
+        """Return the events at `events` (ascending), users and items keeping their row numbers."""
+        return Interactions(
+            self.user[events],
+            self.item[events],
+            self.value[events],
+            None if self.time is None else self.time[events],
+            self.n_users,
+            self.n_items,
+            self.has_value,
+            {name: column.take(events) for name, column in self.context.items()},
+        )
+
+    def renumbered(self, users: I32, items: I32, n_users: int, n_items: int) -> Interactions:
+        """Return the same events under new row numbers; `users` (old n_users,) and `items` map old to new.
+
+        The user map must keep the order of the rows.
+        """
+        return Interactions(
+            users[self.user],
+            items[self.item],
+            self.value,
+            self.time,
+            n_users,
+            n_items,
+            self.has_value,
+            self.context,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """What each of n people did, in time order: a ragged array of item rows.
+
+    ``time`` is None where unknown. Rows are those of the model that reads them.
+    """
+
+    indptr: I64  # (n + 1,)
+    item: I32  # (nnz,)
+    value: F32  # (nnz,)
+    time: I64 | None = None  # (nnz,)
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> I64:
+        """Number of events of each person; shape (n,)."""
+        return np.diff(self.indptr)
+
+    def matrix(self, n_items: int) -> csr_array:
+        """Return values as (n, n_items), float32, sorted indices; repeated pairs are summed."""
+        made = csr_array((self.value, self.item, self.indptr), shape=(len(self), n_items), copy=True)
+        made.sum_duplicates()
+        return made
+
+    def take(self, rows: I32 | I64) -> Histories:
+        """Return the histories of `rows`; row -1 gives an empty history."""
+        asked = np.asarray(rows, np.int64)
+        known = asked >= 0
+        safe = np.where(known, asked, 0)
+        if not len(self):
+            return Histories.empty(len(asked))
+        starts = self.indptr[safe]
+        lengths = np.where(known, self.indptr[safe + 1] - starts, 0)
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        events = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+        time = None if self.time is None else self.time[events]
+        return Histories(indptr, self.item[events], self.value[events], time)
+
+    @classmethod
+    def empty(cls, n: int) -> Histories:
+        """Return `n` empty histories."""
+        return cls(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+    @classmethod
+    def of(cls, interactions: Interactions) -> Histories:
+        """Return every user's events, in user-time order."""
+        return cls(
+            interactions.indptr, interactions.item, interactions.value, interactions.time
+        )

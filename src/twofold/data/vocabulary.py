@@ -1,0 +1,183 @@
+"""The caller's ids and their dense row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from twofold.errors import DataError, UnknownIdError, did_you_mean
+from twofold.typing import I32, I64, Id
+
+UNKNOWN = -1
+"""The row number of an id that is not in a vocabulary."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Unique ids in row order; all integers or all strings.
+
+    Looking up is lenient about the type where it cannot be mistaken: the string ``"42"`` finds the
+    integer 42 and the other way round, because files and web requests lose that difference.
+
+    Example
+    -------
+    >>> words = Vocabulary.of(["b", "a", "b"])
+    >>> words.rows(["a", "b", "zzz"]).tolist()
+    [0, 1, -1]
+    >>> words.ids[[1, 0]].to_list()
+    ['b', 'a']
+    """
+
+    ids: pl.Series
+    """Int64 or String, unique, without nulls."""
+
+    @classmethod
+    def of(cls, ids: Iterable[Id] | pl.Series, what: str = "id") -> Vocabulary:
+        """Collect the distinct ids in sorted order."""
+        return factorize(as_ids(ids, what))[0]
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the ids are integers."""
+        return self.ids.dtype == pl.Int64
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int) -> Id:
+        return self.ids[int(row)]
+
+    @cached_property
+    def _row_of(self) -> dict[Id, int]:
+        return {one: row for row, one in enumerate(self.ids.to_list())}
+
+    @cached_property
+    def _table(self) -> tuple[int, I32] | None:
+        """Lookup table from integer ids, offset by the smallest, where they lie close together."""
+        if not self.is_integer or not len(self):
+            return None
+        raw = self.ids.to_numpy()
+        low, high = int(raw.min()), int(raw.max())
+        if high - low > 8 * len(raw) + 1_000_000:
+            return None
+        table = np.full(high - low + 1, UNKNOWN, np.int32)
+        table[raw - low] = np.arange(len(raw), dtype=np.int32)
+        return low, table
+
+    def rows(self, ids: Iterable[Id | None] | pl.Series) -> I32:
+        """Return the row of every id, ``UNKNOWN`` (-1) where it is not known."""
+        if not isinstance(ids, pl.Series):
+            listed = list(ids)
+            if len(listed) < 1000:
+                return np.array([self._row(one) for one in listed], np.int32)
+            ids = as_ids(listed, "id")
+        if not len(ids) or not len(self):
+            return np.full(len(ids), UNKNOWN, np.int32)
+        if self.is_integer != ids.dtype.is_integer():
+            ids = ids.cast(pl.Int64 if self.is_integer else pl.String, strict=False)
+        if self._table is not None:
+            low, table = self._table
+            raw = ids.fill_null(low - 1).cast(pl.Int64).to_numpy()
+            inside = (raw >= low) & (raw < low + len(table))
+            return np.where(inside, table[np.where(inside, raw - low, 0)], np.int32(UNKNOWN))
+        known = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int32)})
+        asked = pl.DataFrame({"id": ids.cast(self.ids.dtype)})
+        found = asked.join(known, on="id", how="left", maintain_order="left")["row"]
+        return found.fill_null(UNKNOWN).to_numpy()
+
+    def _row(self, one: Any) -> int:
+        if isinstance(one, bool | float | np.floating) and not _is_whole(one):
+            return UNKNOWN
+        key: Id | None = (one if isinstance(one, str) else str(one)) if one is not None else None
+        if self.is_integer:
+            try:
+                key = int(key) if key is not None else None
+            except ValueError:
+                return UNKNOWN
+        return self._row_of.get(key, UNKNOWN) if key is not None else UNKNOWN
+
+    def row(self, one: Id, what: str = "item") -> int:
+        """Return the row of one id.
+
+        Raises
+        ------
+        UnknownIdError
+            If it is not known; the message names the nearest known id.
+        """
+        row = self._row(one)
+        if row == UNKNOWN:
+            near = did_you_mean(one, self.ids.head(100_000).cast(pl.String).to_list())
+            hint = f"; did you mean {near.split('did you mean ')[1]}" if "did you" in near else ""
+            text = f"{what} {one!r} is not among the {len(self):,} known {what}s{hint}"
+            raise UnknownIdError(text, one)
+        return row
+
+    def take(self, rows: I32 | I64) -> Vocabulary:
+        """Return the vocabulary of the ids at `rows`, in that order."""
+        return Vocabulary(self.ids.gather(pl.Series(rows, dtype=pl.UInt32)))
+
+
+def _is_whole(one: Any) -> bool:
+    return not isinstance(one, bool) and float(one).is_integer()
+
+
+def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
+    """Check and normalise a column of ids to Int64 or String; nulls stay null.
+
+    Raises
+    ------
+    DataError
+        If integers and strings are mixed, or the values are neither.
+    """
+    if not isinstance(ids, pl.Series):
+        listed = list(ids)
+        kinds = {str if isinstance(one, str) else int for one in listed if one is not None}
+        if len(kinds) > 1:
+            first = next(one for one in listed if isinstance(one, str))
+            other = next(one for one in listed if one is not None and not isinstance(one, str))
+            text = f"{what} mixes {first!r} and {other!r}: use all strings or all integers"
+            raise DataError(text)
+        ids = pl.Series(what, listed, strict=False)
+    kind = ids.dtype
+    if kind == pl.Null:
+        return ids.cast(pl.Int64)
+    if kind.is_integer() and kind != pl.UInt64:
+        return ids.cast(pl.Int64)
+    if kind == pl.UInt64:
+        return ids.cast(pl.Int64 if (ids.max() or 0) < 2**63 else pl.String)  # type: ignore[operator]
+    if kind in (pl.String, pl.Categorical, pl.Enum):
+        return ids.cast(pl.String)
+    if kind.is_float():
+        finite = ids.fill_nan(None)
+        whole = finite.cast(pl.Int64, strict=False)
+        if (whole.cast(kind) != finite).any():
+            odd = ids.filter((whole.cast(kind) != finite).fill_null(value=False))[0]
+            raise DataError(f"{what} must hold integers or strings; got the fraction {odd!r}")
+        return whole
+    if kind == pl.Boolean or kind.is_temporal():
+        return ids.cast(pl.String)
+    raise DataError(f"{what} must hold integers or strings; got values of type {kind}")
+
+
+def factorize(ids: pl.Series) -> tuple[Vocabulary, I32]:
+    """Return the sorted distinct ids and the row of every entry; `ids` has no nulls.
+
+    Integer ids that lie close together take one pass over a table; other ids one hash pass.
+    """
+    if ids.dtype == pl.Int64 and len(ids):
+        raw = ids.to_numpy()
+        low, high = int(raw.min()), int(raw.max())
+        if high - low <= 4 * len(raw) + 1_000_000:
+            present = np.zeros(high - low + 1, np.bool_)
+            present[raw - low] = True
+            table = (np.cumsum(present, dtype=np.int32) - 1).astype(np.int32)
+            unique = np.flatnonzero(present) + low
+            return Vocabulary(pl.Series(unique.astype(np.int64))), table[raw - low]
+    unique = ids.unique().sort()
+    vocabulary = Vocabulary(unique)
+    return vocabulary, vocabulary.rows(ids)

@@ -1,0 +1,100 @@
+"""Every error that twofold raises on purpose.
+
+::
+
+    TwofoldError
+    ├── ConfigError          a hyperparameter, option or job file is wrong   (ValueError)
+    ├── DataError            the data break a stated rule                    (ValueError)
+    │   └── LeakError        training knows something about the test part
+    ├── UnknownIdError       an id that is not in the catalogue              (KeyError)
+    ├── NotConvergedError    training left the finite numbers                (ArithmeticError)
+    ├── IncompatibleFileError  a folder or file that cannot be opened safely (ValueError)
+    └── MissingDependencyError an optional package is not installed          (ImportError)
+
+``DataWarning`` is the one warning: a stated policy changed what was read.
+Each message is one sentence that says which name, what it got, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class TwofoldError(Exception):
+    """Base of all errors below; catching it never hides a programming mistake."""
+
+    def __str__(self) -> str:
+        """Return the sentence (``KeyError`` would print its ``repr``)."""
+        return str(self.args[0]) if self.args else self.__class__.__name__
+
+
+class ConfigError(TwofoldError, ValueError):
+    """A hyperparameter, an option or a job file is wrong."""
+
+
+class DataError(TwofoldError, ValueError):
+    """The data break a stated rule."""
+
+
+class LeakError(DataError):
+    """Training knows something about the test part; ``rows`` names the guilty rows."""
+
+    def __init__(self, message: str, rows: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
+class UnknownIdError(TwofoldError, KeyError):
+    """An id is not in the catalogue; ``id`` holds it."""
+
+    def __init__(self, message: str, id: object = None) -> None:
+        super().__init__(message)
+        self.id = id
+
+
+class NotConvergedError(TwofoldError, ArithmeticError):
+    """Training produced a value that is not finite."""
+
+
+class IncompatibleFileError(TwofoldError, ValueError):
+    """A saved folder or a file is damaged, foreign or from another format."""
+
+
+class MissingDependencyError(TwofoldError, ImportError):
+    """An optional package is needed and is not installed."""
+
+
+class DataWarning(UserWarning):
+    """A stated policy changed what was read; the text says what and how to avoid it."""
+
+
+def did_you_mean(name: object, allowed: Iterable[object]) -> str:
+    """Say what is allowed, and the nearest allowed name if one is near.
+
+    Example
+    -------
+    >>> did_you_mean("factor", ["epochs", "factors"])
+    "allowed: epochs, factors; did you mean 'factors'?"
+    """
+    names = [str(one) for one in allowed]
+    near = difflib.get_close_matches(str(name), names, n=1)
+    listed = ", ".join(names[:20]) + (f", ... ({len(names):,} in all)" if len(names) > 20 else "")
+    return f"allowed: {listed}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def need(module: str, extra: str) -> ModuleType:
+    """Import an optional module, or say in one sentence how to install it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the module cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        text = f"{module} is not installed and is needed here; run: pip install 'twofold[{extra}]'"
+        raise MissingDependencyError(text) from error

@@ -1,0 +1,105 @@
+"""Why an item is scored as it is: leave one history item out and look at what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError
+from twofold.recommend import PairOfEncoders, history_rows
+from twofold.typing import F32, I32, I64, Id
+
+
+class Explainable(PairOfEncoders, Protocol):
+    """A model that maps histories to vectors."""
+
+
+def explain(
+    model: Explainable,
+    user: Id | None = None,
+    item: Id | None = None,
+    *,
+    history: Iterable[Id] | None = None,
+) -> pl.DataFrame:
+    """Return the history items by how much each raises the score of `item`.
+
+    The score is that of the history folded in; the contribution of a history item is what the score
+    loses when it is left out and the rest is folded in anew. It is exact by construction: removing
+    the first item named lowers the score by the number beside it.
+
+    Parameters
+    ----------
+    model
+        The fitted model.
+    user
+        A user of the training set, whose remembered history is explained.
+    item
+        The item whose score is explained.
+    history
+        Item ids in place of a user's.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``item``, ``contribution`` (falling), ``score`` (of the whole history), ``kind``: ``history``;
+        one row of kind ``popularity`` where there is no known history or the model does not read it.
+
+    Raises
+    ------
+    ConfigError
+        If neither a user nor a history, or no item, is given.
+    UnknownIdError
+        If the item is not in the catalogue, or the user is unknown and no history is given.
+    """
+    if item is None or (user is None and history is None):
+        raise ConfigError("explain needs item= and one of user= and history=")
+    target = model.items.ids.row(item)
+    if history is not None:
+        own = history_rows(model.items.ids, [list(history)])
+    else:
+        row = model.users.ids.row(user if user is not None else "", "user")
+        own = model.memory.history.take(np.array([row], np.int32))
+    distinct = np.unique(own.item)
+    scores = target_scores(model, leave_each_out(own, distinct), target)
+    contribution = scores[0] - scores[1:]
+    if not len(distinct) or not contribution.any():
+        count = float(model.memory.popularity[target])
+        return _frame(pl.Series([item], strict=False), np.array([count]), float(scores[0]), "popularity")
+    order = np.argsort(-contribution, kind="stable")
+    ids = model.items.ids.ids.gather(pl.Series(distinct[order], dtype=pl.UInt32))
+    return _frame(ids, contribution[order], float(scores[0]), "history")
+
+
+def leave_each_out(own: Histories, distinct: I32) -> Histories:
+    """Return the history itself, and then once without each of its `distinct` items."""
+    keep = own.item[None, :] != np.concatenate([[UNKNOWN], distinct])[:, None]
+    indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
+    which: I64 = np.nonzero(keep)[1]
+    time = None if own.time is None else own.time[which]
+    return Histories(indptr, own.item[which], own.value[which], time)
+
+
+def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F32:
+    """Return the score of one item row for each history; shape (n,)."""
+    vectors, _ = model.encode(Queries.of_histories(histories))
+    if isinstance(vectors, np.ndarray) and isinstance(model.item_vectors, np.ndarray):
+        return np.einsum("nd,d->n", vectors, model.item_vectors[target])
+    product = vectors @ model.item_vectors[[target]].T
+    return (product if isinstance(product, np.ndarray) else product.toarray())[:, 0]
+
+
+def _frame(ids: pl.Series, contribution: np.ndarray, score: float, kind: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "item": ids,
+            "contribution": contribution.astype(np.float32),
+            "score": np.full(len(ids), score, np.float32),
+            "kind": [kind] * len(ids),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Compiled hot loops, one module each; every one has a plain NumPy twin in ``tests/kernels``."""

@@ -1,0 +1,229 @@
+"""What every fitted model shares: ids, memory, encoding, and the verbs that users call.
+
+A fitted model is a pair of encoders into one space: ``encode`` maps queries to vectors, and
+``item_vectors`` holds the items; the score is their inner product. Biases are extra coordinates.
+Masking, top-k, translation of ids, explanation and saving are written once, below and in
+``recommend.py``, ``similar.py``, ``explain.py`` and ``persistence.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+
+from twofold import explain, persistence, recommend, similar
+from twofold.data.dataset import Dataset, Entities
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.errors import DataError, NotConvergedError
+from twofold.recommend import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
+from twofold.typing import F32, I32, Id, Ids
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Memory:
+    """What a model remembers of its training set: ids, features, who did what, popularity."""
+
+    users: Entities
+    items: Entities
+    history: Histories  # of the users
+    popularity: F32  # (n_items,) number of training events
+    value_range: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, train: Dataset) -> Memory:
+        """Remember a training set.
+
+        Raises
+        ------
+        DataError
+            If it has no interactions.
+        """
+        if not len(train):
+            raise DataError(
+                "the training set has no interactions; a model needs at least one: "
+                "check the file, the split and its filters"
+            )
+        events = train.interactions
+        return cls(
+            users=train.users,
+            items=train.items,
+            history=Histories.of(events),
+            popularity=events.item_counts.astype(np.float32),
+            value_range=train.value_range,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedModel(ABC):
+    """A trained pair of encoders. Subclasses add arrays and say how vectors come about."""
+
+    reads_features: ClassVar[bool] = False
+    """Whether ``encode_features`` maps people who are known only by features."""
+    predicts_values: ClassVar[bool] = False
+    """Whether scores become values on the caller's scale (ratings)."""
+
+    estimator: Any
+    """The hyperparameters that it was fitted with."""
+    memory: Memory
+
+    # ---- what a model's file supplies -------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def item_vectors(self) -> F32 | csr_array:
+        """The items, shape (n_items, d)."""
+
+    @abstractmethod
+    def fold_in(self, histories: Histories) -> F32 | csr_array:
+        """Map histories to vectors, shape (n, d), without changing the model."""
+
+    def lookup(self, users: I32) -> F32 | csr_array:
+        """Return the vectors of known users by row, shape (n, d); default: fold their histories in."""
+        return self.fold_in(self.memory.history.take(users))
+
+    def encode_features(self, queries: Queries) -> F32 | csr_array:
+        """Map people known by features alone, shape (n, d); see ``reads_features``."""
+        raise NotImplementedError(type(self).__name__)
+
+    def values(self, scores: F32) -> F32:
+        """Turn scores into values on the caller's scale; the identity where a model has none."""
+        return scores
+
+    def pair_values(self, vectors: F32, items: F32) -> F32:
+        """Return the value of each pair of rows of `vectors` and `items`, both (n, d); shape (n,)."""
+        return self.values(np.einsum("nd,nd->n", vectors, items))
+
+    @property
+    def unknown_user(self) -> F32:
+        """The vector of somebody of whom nothing is known, for ``predict``; shape (d,)."""
+        return np.zeros(self.item_vectors.shape[1], np.float32)
+
+    @property
+    def unknown_item(self) -> F32:
+        """The vector of an item of which nothing is known, for ``predict``; shape (d,)."""
+        return np.zeros(self.item_vectors.shape[1], np.float32)
+
+    @property
+    def similarity_vectors(self) -> F32 | csr_array:
+        """The vectors whose cosine means likeness, shape (n_items, d'); default: the item vectors."""
+        return self.item_vectors
+
+    # ---- encoding, once ---------------------------------------------------------------------
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map each query to a vector and say how: known user, folded-in history, features, or not at all."""
+        source = np.full(len(queries), FALLBACK, np.uint8)
+        if self.reads_features and queries.features:
+            source[:] = CONTENT
+        lengths = self.memory.history.lengths
+        seen = (queries.user >= 0) & ~queries.has_history
+        if len(lengths):
+            seen &= lengths[np.maximum(queries.user, 0)] > 0
+        source[queries.history.lengths > 0] = FOLD_IN
+        source[seen] = MODEL
+        parts: list[tuple[np.ndarray, F32 | csr_array]] = []
+        for code in np.unique(source):
+            rows = np.flatnonzero(source == code)
+            match int(code):
+                case 0:  # MODEL
+                    parts.append((rows, self.lookup(queries.user[rows])))
+                case 1:  # FOLD_IN
+                    parts.append((rows, self.fold_in(queries.history.take(rows))))
+                case 2:  # CONTENT
+                    parts.append((rows, self.encode_features(queries.take(rows))))
+                case _:
+                    parts.append((rows, self._nothing(len(rows))))
+        return Encoded(_assemble(parts), source)
+
+    def _nothing(self, n: int) -> F32 | csr_array:
+        shape = (n, self.item_vectors.shape[1])
+        sparse = not isinstance(self.item_vectors, np.ndarray) or shape[1] == len(self.items)
+        return csr_array(shape, dtype=np.float32) if sparse else np.zeros(shape, np.float32)
+
+    # ---- what users call --------------------------------------------------------------------
+
+    @cached_property
+    def users(self) -> Entities:
+        """The users of the training set."""
+        return self.memory.users
+
+    @cached_property
+    def items(self) -> Entities:
+        """The catalogue."""
+        return self.memory.items
+
+    def recommend(
+        self,
+        users: Ids | None = None,
+        *,
+        histories: Sequence[Iterable[Id]] | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        allow: Iterable[Id] | None = None,
+        deny: Iterable[Id] | None = None,
+        context: Mapping[str, Sequence[Any]] | None = None,
+        features: Mapping[str, Sequence[Any]] | None = None,
+    ) -> pl.DataFrame:
+        """Return the best `k` items of each user; see `twofold.recommend.recommend`."""
+        return recommend.recommend(
+            self,
+            users,
+            histories=histories,
+            k=k,
+            exclude_seen=exclude_seen,
+            allow=allow,
+            deny=deny,
+            context=context,
+            features=features,
+        )
+
+    def predict(self, pairs: Any) -> pl.DataFrame:
+        """Return the pairs (a frame with ``user`` and ``item``) with ``score`` and ``source``."""
+        return recommend.predict(self, pairs)
+
+    def similar_items(self, item: Id, k: int = 10) -> pl.DataFrame:
+        """Return the `k` items most like `item`: rank, item, score (cosine)."""
+        return similar.similar_items(self, item, k)
+
+    def explain(
+        self, user: Id | None = None, item: Id | None = None, *, history: Iterable[Id] | None = None
+    ) -> pl.DataFrame:
+        """Return why `item` is scored as it is: the history items, by how much each raises the score."""
+        return explain.explain(self, user, item, history=history)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model as a folder, whole or not at all; see `twofold.load`."""
+        return persistence.save(self, Path(path), kind="model")
+
+
+def _assemble(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_array:
+    """Put the rows of several blocks into one array in their own order."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    blocks = [block for _, block in parts]
+    if all(isinstance(block, np.ndarray) for block in blocks):
+        return np.concatenate(blocks)[order]
+    return csr_array(vstack(blocks, format="csr"))[order]
+
+
+def check_finite(name: str, array: np.ndarray, advice: str) -> None:
+    """Refuse an array with a NaN or an infinity.
+
+    Raises
+    ------
+    NotConvergedError
+        Naming the array, the first bad row and the `advice`.
+    """
+    if not np.isfinite(array).all():
+        row = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise NotConvergedError(f"{name} has a value that is not finite in row {row}; {advice}")

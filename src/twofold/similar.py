@@ -1,0 +1,70 @@
+"""Items that are like an item: cosine of their vectors, written once for every model."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from twofold.data.dataset import Entities
+from twofold.errors import ConfigError
+from twofold.index.exact import top_k
+from twofold.typing import F32, Id
+
+
+class HasItemVectors(Protocol):
+    """What likeness needs of a model."""
+
+    @property
+    def similarity_vectors(self) -> F32 | csr_array: ...
+    @property
+    def items(self) -> Entities: ...
+
+
+def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
+    """Return the `k` items with the highest cosine to `item`, itself left out.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``rank`` from 1, ``item``, ``score`` in -1 ... 1 (0 for an item whose vector is zero).
+
+    Raises
+    ------
+    UnknownIdError
+        If the item is not in the catalogue.
+    ConfigError
+        If `k` is not positive.
+    """
+    if k < 1:
+        raise ConfigError(f"k must be >= 1; got {k}")
+    row = model.items.ids.row(item)
+    scores = cosine(model.similarity_vectors, row)[None, :]
+    none = np.zeros(2, np.int64)
+    items, best = top_k(
+        scores, none, np.zeros(0, np.int32), np.array([row], np.int32), min(k, scores.shape[1])
+    )
+    kept = items[0] >= 0
+    return pl.DataFrame(
+        {
+            "rank": np.arange(1, int(kept.sum()) + 1, dtype=np.int32),
+            "item": model.items.ids.ids.gather(pl.Series(items[0][kept], dtype=pl.UInt32)),
+            "score": best[0][kept],
+        }
+    )
+
+
+def cosine(vectors: F32 | csr_array, row: int) -> F32:
+    """Return the cosine of every row of `vectors` (n, d) with row `row`; shape (n,), 0 for zero rows."""
+    if isinstance(vectors, np.ndarray):
+        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+        products = vectors @ vectors[row]
+    else:
+        lengths = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
+        products = (vectors @ vectors[[row]].T).toarray().ravel()
+    scale = lengths * lengths[row]
+    out = np.zeros(len(scale), np.float32)
+    np.divide(products, scale, out=out, where=scale > 0, casting="unsafe")
+    return out
