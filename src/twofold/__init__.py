@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from twofold import models as models
     from twofold import split as split
     from twofold.data.dataset import Dataset as Dataset
-    from twofold.evaluate import Report as Report
-    from twofold.evaluate import compare as compare
-    from twofold.evaluate import evaluate as evaluate
+    from twofold.evaluation import Report as Report
+    from twofold.evaluation import compare as compare
+    from twofold.evaluation import evaluate as evaluate
     from twofold.loading import load as load
     from twofold.split import Split as Split
 
 HOMES = {
     "Dataset": "twofold.data.dataset",
-    "Report": "twofold.evaluate",
+    "Report": "twofold.evaluation",
     "Split": "twofold.split",
-    "compare": "twofold.evaluate",
+    "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
-    "evaluate": "twofold.evaluate",
+    "evaluate": "twofold.evaluation",
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
     "models": "twofold.models",

@@ -1,0 +1,47 @@
+# One entry for everything. `make` alone prints the targets.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench bench-speed bench-quality peers docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## set up, then train, compare and recommend on MovieLens 100K
+	$(BIN)/twofold demo
+
+test: $(STAMP) ## set up, then run all tests and doctests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, format, types
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/basedpyright
+
+peers: $(STAMP) ## install the peers that the benchmarks run beside us
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+
+bench: bench-speed bench-quality ## run all benchmarks (hours)
+
+bench-speed: $(STAMP) ## time every hot path beside its peers
+	$(BIN)/python benchmarks/run.py speed
+
+bench-quality: $(STAMP) ## measure accuracy beside the peers and the papers
+	$(BIN)/python benchmarks/run.py quality
+
+docs: $(STAMP) ## regenerate the generated parts of the documentation
+	$(BIN)/python docs/generate.py
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .venv-peers .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
