@@ -1,0 +1,29 @@
+"""Every model passes the suite that twofold ships for users' own models."""
+
+import pytest
+
+import twofold as tw
+from twofold.testing import CHECKS
+
+# Settings that fit the planted log in well under a second; everything else is the default.
+SMALL = {
+    "BPMF": {"factors": 3},
+    "BPR": {"factors": 6},
+    "BiasedMF": {"factors": 4},
+    "EASE": {},
+    "FM": {"factors": 3},
+    "IALS": {"factors": 6},
+    "ItemKNN": {},
+    "PMF": {"factors": 4},
+    "Popularity": {},
+}
+
+
+def test_no_model_is_left_out():
+    assert sorted(SMALL) == sorted(tw.models.__all__)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_conformance(name, check):
+    check(getattr(tw.models, name)(**SMALL[name]))

@@ -1,0 +1,83 @@
+"""Errors, hyperparameters, randomness: one sentence each, nothing accepted in silence."""
+
+from typing import Annotated
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import PositiveFloat, PositiveInt
+
+from twofold import errors
+from twofold.hyperparameters import Search, hyperparameters, names, schema, search_space, values
+from twofold.progress import track
+from twofold.random import generator, kernel_seed
+
+
+@hyperparameters
+class Toy:
+    """A declaration to test with."""
+
+    factors: Annotated[PositiveInt, Search(2, 64, log=True)] = 8
+    """Embedding size."""
+    reg: PositiveFloat = 0.1
+    """Penalty."""
+
+
+def test_a_misspelt_hyperparameter_names_the_nearest():
+    with pytest.raises(
+        errors.ConfigError,
+        match=r"Toy has no hyperparameter 'factor' \(got 4\).*did you mean 'factors'",
+    ):
+        Toy(factor=4)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"factors": 0}, {"factors": 2.5}, {"reg": -1.0}, {"reg": float("nan")}, {"reg": float("inf")}],
+)
+def test_a_wrong_value_is_refused_by_name(bad):
+    ((name, value),) = bad.items()
+    with pytest.raises(errors.ConfigError, match=rf"Toy\.{name} got {value}"):
+        Toy(**bad)
+
+
+def test_a_declaration_is_frozen_and_read_by_all():
+    toy = Toy(factors=4)
+    with pytest.raises(AttributeError):
+        toy.factors = 5
+    assert names(Toy) == ["factors", "reg"]
+    assert values(toy) == {"factors": 4, "reg": 0.1}
+    assert search_space(Toy) == {"factors": Search(2, 64, log=True)}
+    assert schema(Toy)["properties"]["factors"]["description"] == "Embedding size."
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_seed_gives_one_stream(seed):
+    assert generator(seed).random() == generator(seed).random()
+    assert 1 <= kernel_seed(generator(seed)) < 2**31
+
+
+@pytest.mark.parametrize("bad", [-1, "7", 1.5, True])
+def test_a_senseless_seed_is_refused(bad):
+    with pytest.raises(errors.ConfigError, match="rng must be"):
+        generator(bad)
+
+
+def test_a_generator_passes_through():
+    own = np.random.default_rng(3)
+    assert generator(own) is own
+
+
+def test_progress_is_silent_off_a_terminal(capsys):
+    assert list(track(range(3), "counting")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_missing_package_says_how_to_install_it():
+    with pytest.raises(errors.MissingDependencyError, match=r"pip install 'twofold\[deep\]'"):
+        errors.need("no_such_package_at_all", "deep")
+
+
+def test_unknown_id_reads_as_a_sentence():
+    assert str(errors.UnknownIdError("item 'x' is unknown", "x")) == "item 'x' is unknown"
