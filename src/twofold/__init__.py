@@ -1,12 +1,12 @@
 """twofold: from an interaction log to a recommender its owner can trust.
 
-    >>> import twofold as tw
-    >>> data = tw.Dataset.from_frames(
-    ...     {"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"]}, user="user", item="item"
-    ... )
-    >>> model = tw.models.Popularity().fit(data)
-    >>> model.recommend(users=[1], k=1)["item"].to_list()
-    ['c']
+>>> import twofold as tw
+>>> data = tw.Dataset.from_frames(
+...     {"user": [1, 1, 2, 2], "item": ["a", "b", "a", "c"]}, user="user", item="item"
+... )
+>>> model = tw.models.Popularity().fit(data)
+>>> model.recommend(users=[1], k=1)["item"].to_list()
+['c']
 """
 
 from __future__ import annotations

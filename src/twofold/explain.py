@@ -70,7 +70,9 @@ def explain(
     contribution = scores[0] - scores[1:]
     if not len(distinct) or not contribution.any():
         count = float(model.memory.popularity[target])
-        return _frame(pl.Series([item], strict=False), np.array([count]), float(scores[0]), "popularity")
+        return _frame(
+            pl.Series([item], strict=False), np.array([count]), float(scores[0]), "popularity"
+        )
     order = np.argsort(-contribution, kind="stable")
     ids = model.items.ids.ids.gather(pl.Series(distinct[order], dtype=pl.UInt32))
     return _frame(ids, contribution[order], float(scores[0]), "history")

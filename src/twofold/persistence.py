@@ -15,8 +15,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,12 +32,6 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 
 
-class Estimates(Protocol):
-    """An estimator, recognised by its ``fit``."""
-
-    def fit(self, *args: Any, **kwargs: Any) -> Any: ...
-
-
 def save(value: object, path: Path, kind: str) -> Path:
     """Write a frozen dataclass as the folder `path`; an existing twofold folder is replaced whole.
 
@@ -46,9 +41,9 @@ def save(value: object, path: Path, kind: str) -> Path:
         If `path` exists and is not a folder written here, or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not (path / MANIFEST).is_file():
-        if not path.is_dir() or any(path.iterdir()):
-            raise DataError(f"{path} exists and is not a saved {kind}; choose another name")
+    foreign = path.exists() and not (path / MANIFEST).is_file()
+    if foreign and (not path.is_dir() or any(path.iterdir())):
+        raise DataError(f"{path} exists and is not a saved {kind}; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -57,7 +52,13 @@ def save(value: object, path: Path, kind: str) -> Path:
     try:
         arrays: dict[str, Any] = {}
         tree = _encode(value, draft, arrays, "value")
-        body = {"format": FORMAT, "kind": kind, "twofold": __version__, "value": tree, "arrays": arrays}
+        body = {
+            "format": FORMAT,
+            "kind": kind,
+            "twofold": __version__,
+            "value": tree,
+            "arrays": arrays,
+        }
         text = json.dumps(body, indent=1)
         seal = hashlib.sha256(text.encode()).hexdigest()
         _write_synced(draft / MANIFEST, (text + f"\n{seal}\n").encode())
@@ -96,17 +97,26 @@ def _encode(value: Any, folder: Path, arrays: dict[str, Any], name: str) -> Any:
     if isinstance(value, np.ndarray):
         return {"array": _write_array(value, folder, arrays, name)}
     if isinstance(value, csr_array):
+        shape: tuple[int, ...] = value.shape or ()
         parts = {"indptr": value.indptr, "indices": value.indices, "data": value.data}
         return {
-            "csr": {key: _encode(part, folder, arrays, f"{name}.{key}") for key, part in parts.items()},
-            "shape": [int(one) for one in value.shape],
+            "csr": {
+                key: _encode(part, folder, arrays, f"{name}.{key}") for key, part in parts.items()
+            },
+            "shape": [int(one) for one in shape],
         }
     if isinstance(value, pl.Series):
         return {"series": _encode(series_to_arrays(value), folder, arrays, name)}
     if isinstance(value, Mapping):
-        return {"map": {key: _encode(one, folder, arrays, f"{name}.{key}") for key, one in value.items()}}
+        return {
+            "map": {
+                key: _encode(one, folder, arrays, f"{name}.{key}") for key, one in value.items()
+            }
+        }
     if isinstance(value, tuple):
-        return {"tuple": [_encode(one, folder, arrays, f"{name}.{i}") for i, one in enumerate(value)]}
+        return {
+            "tuple": [_encode(one, folder, arrays, f"{name}.{i}") for i, one in enumerate(value)]
+        }
     if hasattr(value, "fit"):
         return {"estimator": type(value).__name__, "values": values(value)}
     if dataclasses.is_dataclass(value):
@@ -157,7 +167,7 @@ def series_from_arrays(arrays: Mapping[str, Any]) -> pl.Series:
         return pl.Series(np.asarray(arrays["int64"]), dtype=pl.Int64)
     raw = np.asarray(arrays["utf8"]).tobytes()
     ends = [0, *np.asarray(arrays["ends"]).tolist()]
-    parts = [raw[a:b].decode() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [raw[a:b].decode() for a, b in pairwise(ends)]
     series = pl.Series(parts, dtype=pl.String)
     valid = np.asarray(arrays["valid"])
     return series if valid.all() else series.set(pl.Series(~valid), None)
@@ -225,14 +235,20 @@ def load(path: Path, kind: str, classes: Mapping[str, type], *, mmap: bool = Tru
                 f"{path / file} was changed after it was written (checksum differs); save the {kind} again"
             )
         empty = 0 in facts["shape"]
-        array = np.load(path / file, allow_pickle=False, mmap_mode="r" if mmap and not empty else None)
+        array = np.load(
+            path / file, allow_pickle=False, mmap_mode="r" if mmap and not empty else None
+        )
         if array.dtype.str != facts["dtype"] or list(array.shape) != facts["shape"]:
-            raise IncompatibleFileError(f"{path / file} is not the array that its manifest describes")
+            raise IncompatibleFileError(
+                f"{path / file} is not the array that its manifest describes"
+            )
         arrays[file] = array
     return _decode(body["value"], arrays, classes, path)
 
 
-def _decode(tree: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type], path: Path) -> Any:
+def _decode(
+    tree: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type], path: Path
+) -> Any:
     if not isinstance(tree, dict):
         return tree
 

@@ -18,9 +18,14 @@ class HasItemVectors(Protocol):
     """What likeness needs of a model."""
 
     @property
-    def similarity_vectors(self) -> F32 | csr_array: ...
+    def similarity_vectors(self) -> F32 | csr_array:
+        """Shape (n_items, d)."""
+        ...
+
     @property
-    def items(self) -> Entities: ...
+    def items(self) -> Entities:
+        """The catalogue."""
+        ...
 
 
 def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:

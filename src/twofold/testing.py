@@ -45,7 +45,9 @@ class Estimator(Protocol):
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
-    ) -> FittedModel: ...
+    ) -> FittedModel:
+        """Train."""
+        ...
 
 
 def planted_log(n_users: int = 40, n_items: int = 24, rng: int = 0) -> Dataset:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -105,12 +104,12 @@ class FittedModel(ABC):
     @property
     def unknown_user(self) -> F32:
         """The vector of somebody of whom nothing is known, for ``predict``; shape (d,)."""
-        return np.zeros(self.item_vectors.shape[1], np.float32)
+        return np.zeros(np.shape(self.item_vectors)[1], np.float32)
 
     @property
     def unknown_item(self) -> F32:
         """The vector of an item of which nothing is known, for ``predict``; shape (d,)."""
-        return np.zeros(self.item_vectors.shape[1], np.float32)
+        return np.zeros(np.shape(self.item_vectors)[1], np.float32)
 
     @property
     def similarity_vectors(self) -> F32 | csr_array:
@@ -145,18 +144,18 @@ class FittedModel(ABC):
         return Encoded(_assemble(parts), source)
 
     def _nothing(self, n: int) -> F32 | csr_array:
-        shape = (n, self.item_vectors.shape[1])
+        shape = (n, np.shape(self.item_vectors)[1])
         sparse = not isinstance(self.item_vectors, np.ndarray) or shape[1] == len(self.items)
         return csr_array(shape, dtype=np.float32) if sparse else np.zeros(shape, np.float32)
 
     # ---- what users call --------------------------------------------------------------------
 
-    @cached_property
+    @property
     def users(self) -> Entities:
         """The users of the training set."""
         return self.memory.users
 
-    @cached_property
+    @property
     def items(self) -> Entities:
         """The catalogue."""
         return self.memory.items
@@ -210,10 +209,10 @@ def _assemble(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_arra
     if len(parts) == 1:
         return parts[0][1]
     order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    blocks = [block for _, block in parts]
-    if all(isinstance(block, np.ndarray) for block in blocks):
-        return np.concatenate(blocks)[order]
-    return csr_array(vstack(blocks, format="csr"))[order]
+    dense = [block for _, block in parts if isinstance(block, np.ndarray)]
+    if len(dense) == len(parts):
+        return np.concatenate(dense)[order]
+    return csr_array(vstack([csr_array(block) for _, block in parts], format="csr"))[order]
 
 
 def check_finite(name: str, array: np.ndarray, advice: str) -> None:

@@ -1,0 +1,1 @@
+"""The honest baselines that every other model is held against."""

@@ -1,0 +1,1 @@
+"""Users and items as vectors that are looked up: the matrix factorization family."""
