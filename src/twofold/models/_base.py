@@ -104,12 +104,12 @@ class FittedModel(ABC):
     @property
     def unknown_user(self) -> F32:
         """The vector of somebody of whom nothing is known, for ``predict``; shape (d,)."""
-        return np.zeros(np.shape(self.item_vectors)[1], np.float32)
+        return np.zeros(dimensions(self.item_vectors), np.float32)
 
     @property
     def unknown_item(self) -> F32:
         """The vector of an item of which nothing is known, for ``predict``; shape (d,)."""
-        return np.zeros(np.shape(self.item_vectors)[1], np.float32)
+        return np.zeros(dimensions(self.item_vectors), np.float32)
 
     @property
     def similarity_vectors(self) -> F32 | csr_array:
@@ -144,7 +144,7 @@ class FittedModel(ABC):
         return Encoded(_assemble(parts), source)
 
     def _nothing(self, n: int) -> F32 | csr_array:
-        shape = (n, np.shape(self.item_vectors)[1])
+        shape = (n, dimensions(self.item_vectors))
         sparse = not isinstance(self.item_vectors, np.ndarray) or shape[1] == len(self.items)
         return csr_array(shape, dtype=np.float32) if sparse else np.zeros(shape, np.float32)
 
@@ -202,6 +202,11 @@ class FittedModel(ABC):
     def save(self, path: str | Path) -> Path:
         """Write the model as a folder, whole or not at all; see `twofold.load`."""
         return persistence.save(self, Path(path), kind="model")
+
+
+def dimensions(vectors: F32 | csr_array) -> int:
+    """Return d of vectors (n, d)."""
+    return int((vectors.shape or (0, 0))[1])
 
 
 def _assemble(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_array:

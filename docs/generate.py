@@ -1,0 +1,63 @@
+"""Write the generated parts of the documentation: ``python docs/generate.py [--check]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import twofold as tw
+from twofold.hyperparameters import names, schema, search_space
+
+HERE = Path(__file__).parent
+TARGET = HERE / "hyperparameters.md"
+
+
+def bound(field: dict[str, Any]) -> str:
+    """Return what a field accepts, read from its schema."""
+    if "anyOf" in field or "oneOf" in field:
+        parts = field.get("anyOf", field.get("oneOf", []))
+        return " or ".join(one.get("$ref", one.get("type", "?")).split("/")[-1] for one in parts)
+    if "enum" in field:
+        return " or ".join(f"`{one}`" for one in field["enum"])
+    limits = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    signs = [f"{sign} {field[key]:g}" for key, sign in limits.items() if key in field]
+    return " ".join([field.get("type", field.get("$ref", "?").split("/")[-1]), *signs])
+
+
+def reference() -> str:
+    """Return the page of all hyperparameters."""
+    lines = ["# Hyperparameters", "", "Generated from the declarations by `make docs`.", ""]
+    for name in tw.models.__all__:
+        cls = getattr(tw.models, name)
+        ranges, described = search_space(cls), schema(cls).get("properties", {})
+        lines += [f"## {name}", "", (cls.__doc__ or "").strip().splitlines()[0], ""]
+        lines += ["| name | accepts | default | tuned over | meaning |", "|---|---|---|---|---|"]
+        for field in names(cls):
+            search = ranges.get(field)
+            span = ""
+            if search is not None:
+                span = (
+                    ", ".join(str(one) for one in search.choices)
+                    if search.choices
+                    else f"{search.low:g} … {search.high:g}" + (" (log)" if search.log else "")
+                )
+            about = described[field]
+            meaning = " ".join(about["description"].split())
+            default = repr(getattr(cls(), field))
+            lines.append(f"| `{field}` | {bound(about)} | `{default}` | {span} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Write the page, or with ``--check`` say whether it is current."""
+    page = reference()
+    if "--check" in sys.argv:
+        return int(TARGET.read_text() != page)
+    TARGET.write_text(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
