@@ -34,12 +34,12 @@ DATA_CLASSES: dict[str, type] = {
 """What a saved dataset may hold."""
 
 
-def model_classes() -> dict[str, type]:
-    """Return every class that a saved model of this package may name."""
+def model_classes(estimator: str) -> dict[str, type]:
+    """Return every class that the folder of a fitted `estimator` of this package may name."""
     classes: dict[str, type] = {**DATA_CLASSES, "Memory": Memory}
-    for home in HOMES.values():
-        for one in vars(importlib.import_module(home)).values():
-            if isinstance(one, type) and one.__module__ == home:
+    if estimator in HOMES:
+        for one in vars(importlib.import_module(HOMES[estimator])).values():
+            if isinstance(one, type) and one.__module__.startswith("twofold.models."):
                 classes[one.__name__] = one
     return classes
 
@@ -59,5 +59,7 @@ def load(path: str | Path, *, extra: Iterable[type] = ()) -> FittedModel:
     IncompatibleFileError
         If the folder is damaged, foreign or from a newer format, or names an unknown class.
     """
-    classes = model_classes() | {one.__name__: one for one in extra}
+    body = persistence.read_manifest(Path(path), "model")
+    estimator = body["value"].get("fields", {}).get("estimator", {}).get("estimator", "")
+    classes = model_classes(estimator) | {one.__name__: one for one in extra}
     return persistence.load(Path(path), "model", classes)

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from twofold.data.assemble import column_from_values
+from twofold.data.assemble import as_frame
 from twofold.data.columns import Column, kind_of
+from twofold.data.convert import column_from_values
 from twofold.data.dataset import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -25,6 +26,8 @@ MODEL, FOLD_IN, CONTENT, FALLBACK = range(4)
 """How an answer was made; positions in ``SOURCES``."""
 BLOCK_BYTES = 32 * 2**20
 """Memory for one block of scores."""
+SPARE = 16
+"""How many items more than asked for are scored again, for near ties at the end of a list."""
 
 
 class Encoded(NamedTuple):
@@ -38,28 +41,56 @@ class Remembers(Protocol):
     """The part of a model's memory that lists need."""
 
     @property
-    def history(self) -> Histories: ...
+    def history(self) -> Histories:
+        """What the known users did."""
+        ...
+
     @property
-    def popularity(self) -> F32: ...
+    def popularity(self) -> F32:
+        """Number of training events of every item, shape (n_items,)."""
+        ...
 
 
 class PairOfEncoders(Protocol):
     """What a list needs of a model."""
 
     @property
-    def item_vectors(self) -> F32 | csr_array: ...
+    def item_vectors(self) -> F32 | csr_array:
+        """Shape (n_items, d)."""
+        ...
+
     @property
-    def users(self) -> Entities: ...
+    def users(self) -> Entities:
+        """The users of the training set."""
+        ...
+
     @property
-    def items(self) -> Entities: ...
+    def items(self) -> Entities:
+        """The catalogue."""
+        ...
+
     @property
-    def memory(self) -> Remembers: ...
+    def memory(self) -> Remembers:
+        """What is remembered of the training set."""
+        ...
+
     @property
-    def unknown_user(self) -> F32: ...
+    def unknown_user(self) -> F32:
+        """The vector of somebody of whom nothing is known, shape (d,)."""
+        ...
+
     @property
-    def unknown_item(self) -> F32: ...
-    def encode(self, queries: Queries) -> Encoded: ...
-    def pair_values(self, vectors: F32, items: F32) -> F32: ...
+    def unknown_item(self) -> F32:
+        """The vector of an unknown item, shape (d,)."""
+        ...
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries to vectors."""
+        ...
+
+    def pair_values(self, vectors: F32, items: F32) -> F32:
+        """Return the value of each pair of rows of two arrays (n, d); shape (n,)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,13 +151,14 @@ def rank_block(
 ) -> tuple[I32, F32, U8]:
     """Rank one block of queries; see `rank`."""
     vectors, source = model.encode(block)
-    dense = isinstance(vectors, np.ndarray) and isinstance(model.item_vectors, np.ndarray)
+    item_vectors = model.item_vectors
     scores = score_block(model, vectors, source)
-    spare = min(k + 16, scores.shape[1]) if dense else k
+    if not (isinstance(vectors, np.ndarray) and isinstance(item_vectors, np.ndarray)):
+        items, best = top_k(scores, seen.indptr, seen.item, banned, k)
+        return items, best, source
+    spare = min(k + SPARE, scores.shape[1])
     items, best = top_k(scores, seen.indptr, seen.item, banned, spare)
-    if dense:
-        of_model = source != FALLBACK
-        rescore(vectors, model.item_vectors, of_model, items, best)
+    rescore(vectors, item_vectors, source != FALLBACK, items, best)
     return items[:, :k], best[:, :k], source
 
 
@@ -225,7 +257,9 @@ def questions(
         If neither users nor histories nor features are given, or their lengths differ.
     """
     if isinstance(users, str | int):
-        raise ConfigError(f"users must be a list of ids; got the single id {users!r}: write [{users!r}]")
+        raise ConfigError(
+            f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
+        )
     columns = {**(context or {}), **(features or {})}
     given = [one for one in (users, histories, *columns.values()) if one is not None]
     if not given:
@@ -233,7 +267,9 @@ def questions(
     n = len(given[0])
     if any(len(one) != n for one in given):
         lengths = ", ".join(str(len(one)) for one in given)
-        raise ConfigError(f"users, histories and columns must have one entry a person; got lengths {lengths}")
+        raise ConfigError(
+            f"users, histories and columns must have one entry a person; got lengths {lengths}"
+        )
     rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
     queries = Queries(
         rows,
@@ -330,7 +366,7 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     DataError
         If a column is missing.
     """
-    frame = pl.DataFrame(pairs) if not hasattr(pairs, "__arrow_c_stream__") else pl.DataFrame(pairs)
+    frame = as_frame(pairs, "pairs")
     for name in ("user", "item"):
         if name not in frame.columns:
             raise DataError(f"pairs have no column {name!r}; {did_you_mean(name, frame.columns)}")
@@ -344,7 +380,7 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
 def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
     """Return the value of each query with its item row (-1 = unknown item); shape (n,)."""
     out = np.empty(len(items), np.float32)
-    step = max(1, BLOCK_BYTES // (4 * max(model.item_vectors.shape[1], 1)))
+    step = max(1, BLOCK_BYTES // (4 * max((model.item_vectors.shape or (0, 1))[1], 1)))
     for start in range(0, len(items), step):
         rows: I64 = np.arange(start, min(start + step, len(items)))
         vectors, source = model.encode(queries.take(rows))

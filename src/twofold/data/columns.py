@@ -10,6 +10,7 @@ Missing is declared, never silent: row -1, an empty set, NaN (numbers, vectors, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -49,6 +50,10 @@ class Category:
         """Return the column at `rows`, levels kept."""
         return Category(self.codes[rows], self.levels)
 
+    def with_missing_row(self) -> Category:
+        """Return the column with one more row, which is missing."""
+        return Category(np.append(self.codes, np.int32(-1)), self.levels)
+
     def series(self) -> pl.Series:
         """Return the caller's values."""
         index = pl.Series(self.codes)
@@ -84,11 +89,16 @@ class Bag:
             self.is_tags,
         )
 
+    def with_missing_row(self) -> Bag:
+        """Return the column with one more row, which is empty."""
+        indptr = np.append(self.indptr, self.indptr[-1])
+        return Bag(indptr, self.codes, self.counts, self.levels, self.is_tags)
+
     def series(self) -> pl.Series:
         """Return the caller's values: a list of levels a row (counts are in ``matrix``)."""
         flat = self.levels.ids.gather(pl.Series(self.codes, dtype=pl.UInt32)).to_list()
         ends = self.indptr.tolist()
-        rows = [flat[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        rows = [flat[a:b] for a, b in pairwise(ends)]
         return pl.Series(rows, dtype=pl.List(self.levels.ids.dtype))
 
 
@@ -104,6 +114,10 @@ class Number:
     def take(self, rows: I32 | I64) -> Number:
         """Return the column at `rows`."""
         return Number(self.values[rows])
+
+    def with_missing_row(self) -> Number:
+        """Return the column with one more row, which is missing."""
+        return Number(np.append(self.values, np.float32(np.nan)))
 
     def series(self) -> pl.Series:
         """Return the values, null where missing."""
@@ -124,6 +138,10 @@ class Text:
         """Return the column at `rows`."""
         return Text(self.values.gather(pl.Series(rows, dtype=pl.UInt32)), self.is_path)
 
+    def with_missing_row(self) -> Text:
+        """Return the column with one more row, which is missing."""
+        return Text(self.values.extend_constant(None, 1), self.is_path)
+
     def series(self) -> pl.Series:
         """Return the values."""
         return self.values
@@ -143,6 +161,11 @@ class Vector:
         """Return the column at `rows`."""
         return Vector(self.values[rows], self.is_place)
 
+    def with_missing_row(self) -> Vector:
+        """Return the column with one more row, which is missing."""
+        longer = np.pad(self.values.astype(np.float64), ((0, 1), (0, 0)), constant_values=np.nan)
+        return Vector(longer if self.is_place else longer.astype(np.float32), self.is_place)
+
     def series(self) -> pl.Series:
         """Return the values as a list a row."""
         return pl.Series(self.values.tolist(), dtype=pl.List(pl.Float64))
@@ -160,6 +183,10 @@ class Time:
     def take(self, rows: I32 | I64) -> Time:
         """Return the column at `rows`."""
         return Time(self.values[rows])
+
+    def with_missing_row(self) -> Time:
+        """Return the column with one more row, which is missing."""
+        return Time(np.append(self.values, NO_TIME))
 
     def series(self) -> pl.Series:
         """Return the values, null where missing."""

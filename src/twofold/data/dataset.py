@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import polars as pl
 
-from twofold.data.columns import Column
+from twofold.data.columns import Column, Kind
 from twofold.data.interactions import Interactions
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.errors import ConfigError, did_you_mean
 from twofold.typing import I32, I64
+
+if TYPE_CHECKING:
+    from twofold.data.assemble import Duplicates
+
+Features: TypeAlias = Mapping[str, Kind] | Sequence[str] | None
+"""Columns to read: names with kinds, names alone (kinds are guessed), or nothing said."""
+Part = Literal["interactions", "users", "items", "links"]
+PARTS: tuple[Part, ...] = ("interactions", "users", "items", "links")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +69,76 @@ class Dataset:
     links: Links = NO_LINKS
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: Any,
+        *,
+        user: str,
+        item: str,
+        value: str | None = None,
+        time: str | None = None,
+        context: Features = None,
+        users: Any = None,
+        items: Any = None,
+        user_features: Features = None,
+        item_features: Features = None,
+        links: Any = None,
+        duplicates: Duplicates = "keep",
+    ) -> Dataset:
+        """Build a dataset from frames (polars, pandas, pyarrow) or mappings of columns.
+
+        Parameters
+        ----------
+        interactions
+            One row an event.
+        user, item, value, time
+            Names of its columns; a value is a rating or a count, a time epoch seconds (or
+            milliseconds), a date or ISO 8601 text.
+        context
+            Further columns of the events, with or without kinds.
+        users, items
+            One row a user or an item; the id column is called as in the interactions.
+        user_features, item_features
+            Columns to read of them, with or without kinds; None = all, kinds guessed.
+        links
+            User-user pairs, in the first two columns.
+        duplicates
+            A pair that occurs more than once: ``keep`` every event, keep the ``last``, or ``sum`` or
+            ``mean`` the values.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or a value cannot be read; the sentence names it.
+        ConfigError
+            If a kind or `duplicates` is not one of those allowed.
+
+        Example
+        -------
+        >>> log = {"who": [7, 7, 8], "what": ["a", "b", "a"], "stars": [5, 3, 4]}
+        >>> data = Dataset.from_frames(log, user="who", item="what", value="stars")
+        >>> data.n_users, data.n_items, len(data)
+        (2, 2, 3)
+        """
+        # assemble builds on this module, so it is imported when it is needed.
+        from twofold.data.assemble import as_frame, assemble
+
+        return assemble(
+            as_frame(interactions, "the interactions"),
+            user=user,
+            item=item,
+            value=value,
+            time=time,
+            context=context,
+            users=None if users is None else as_frame(users, "the users"),
+            items=None if items is None else as_frame(items, "the items"),
+            user_features=user_features,
+            item_features=item_features,
+            links=None if links is None else as_frame(links, "the links"),
+            duplicates=duplicates,
+        )
+
     @property
     def n_users(self) -> int:
         """Number of users."""
@@ -77,6 +158,50 @@ class Dataset:
         if not len(self):
             return 1.0, 1.0
         return float(self.interactions.value.min()), float(self.interactions.value.max())
+
+    def frame(self, part: Part = "interactions") -> pl.DataFrame:
+        """Return a part in the caller's ids.
+
+        Parameters
+        ----------
+        part
+            ``interactions`` (user, item, value and time where there are, context), ``users``,
+            ``items`` (id and features) or ``links`` (source, target).
+        """
+        if part not in PARTS:
+            raise ConfigError(f"part got {part!r}; {did_you_mean(part, PARTS)}")
+        if part in ("users", "items"):
+            of = self.users if part == "users" else self.items
+            columns = {name: column.series() for name, column in of.features.items()}
+            return pl.DataFrame({part[:-1]: of.ids.ids, **columns})
+        if part == "links":
+            ends = (("source", self.links.source), ("target", self.links.target))
+            return pl.DataFrame({name: _ids_at(self.users, rows) for name, rows in ends})
+        events = self.interactions
+        made = {"user": _ids_at(self.users, events.user), "item": _ids_at(self.items, events.item)}
+        if events.has_value:
+            made["value"] = pl.Series(events.value)
+        if events.time is not None:
+            made["time"] = pl.Series(events.time)
+        return pl.DataFrame(made | {name: one.series() for name, one in events.context.items()})
+
+    def where_value(self, *, at_least: float) -> Dataset:
+        """Return the dataset of the events whose value is `at_least` so much."""
+        kept = self.interactions.value >= at_least
+        return self.part(np.flatnonzero(kept).astype(np.int64))
+
+    def filter(self, *, min_user_events: int = 1, min_item_events: int = 1) -> Dataset:
+        """Return the largest part in which each user and item has at least so many events (a core)."""
+        events = self.interactions
+        keep = np.ones(len(events), np.bool_)
+        while True:
+            of_user = np.bincount(events.user[keep], minlength=self.n_users)
+            of_item = np.bincount(events.item[keep], minlength=self.n_items)
+            enough = (of_user >= min_user_events)[events.user]
+            enough &= (of_item >= min_item_events)[events.item]
+            if (enough | ~keep).all():
+                return self.part(np.flatnonzero(keep).astype(np.int64))
+            keep &= enough
 
     def part(self, events: I64) -> Dataset:
         """Return the dataset of the events at `events` (ascending) and of the ids that occur in them.
@@ -100,6 +225,10 @@ class Dataset:
             items=self.items.take(kept_items),
             links=links,
         )
+
+
+def _ids_at(entities: Entities, rows: I32) -> pl.Series:
+    return entities.ids.ids.gather(pl.Series(rows, dtype=pl.UInt32))
 
 
 def renumbering(kept: I64, n: int) -> I32:

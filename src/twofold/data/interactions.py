@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,6 +70,10 @@ class Interactions:
             {name: column.take(events) for name, column in self.context.items()},
         )
 
+    def with_values(self, value: F32) -> Interactions:
+        """Return the same events with other values, shape (n,)."""
+        return replace(self, value=value)
+
     def renumbered(self, users: I32, items: I32, n_users: int, n_items: int) -> Interactions:
         """Return the same events under new row numbers; `users` (old n_users,) and `items` map old to new.
 
@@ -109,7 +113,9 @@ class Histories:
 
     def matrix(self, n_items: int) -> csr_array:
         """Return values as (n, n_items), float32, sorted indices; repeated pairs are summed."""
-        made = csr_array((self.value, self.item, self.indptr), shape=(len(self), n_items), copy=True)
+        made = csr_array(
+            (self.value, self.item, self.indptr), shape=(len(self), n_items), copy=True
+        )
         made.sum_duplicates()
         return made
 
@@ -135,6 +141,4 @@ class Histories:
     @classmethod
     def of(cls, interactions: Interactions) -> Histories:
         """Return every user's events, in user-time order."""
-        return cls(
-            interactions.indptr, interactions.item, interactions.value, interactions.time
-        )
+        return cls(interactions.indptr, interactions.item, interactions.value, interactions.time)

@@ -126,6 +126,11 @@ def _is_whole(one: Any) -> bool:
     return not isinstance(one, bool) and float(one).is_integer()
 
 
+def is_text(kind: pl.DataType) -> bool:
+    """Say whether a column of this type holds strings."""
+    return isinstance(kind, pl.String | pl.Categorical | pl.Enum)
+
+
 def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
     """Check and normalise a column of ids to Int64 or String; nulls stay null.
 
@@ -150,7 +155,7 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
         return ids.cast(pl.Int64)
     if kind == pl.UInt64:
         return ids.cast(pl.Int64 if (ids.max() or 0) < 2**63 else pl.String)  # type: ignore[operator]
-    if kind in (pl.String, pl.Categorical, pl.Enum):
+    if is_text(kind):
         return ids.cast(pl.String)
     if kind.is_float():
         finite = ids.fill_nan(None)
