@@ -1,0 +1,162 @@
+"""What a split is: training, validation and test parts, and how they were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.typing import I64
+
+Repeats = Literal["drop", "keep"]
+REPEATS: tuple[Repeats, ...] = ("drop", "keep")
+TRAIN, VALIDATION, TEST, NOWHERE = range(4)
+"""Codes of the parts in an assignment of events."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Parts of one log. Each part knows only the ids that occur in it.
+
+    ``test_history`` and ``validation_history`` hold what people who are not in training did before:
+    they are folded in and never trained on.
+    """
+
+    train: Dataset
+    test: Dataset
+    validation: Dataset | None = None
+    kind: str = "parts"
+    """The name of the function that made it, with its arguments."""
+    cut: int | None = None
+    """Seconds since 1970 UTC: every training event is earlier, every test event not."""
+    validation_cut: int | None = None
+    """The same for the validation part."""
+    test_history: Dataset | None = None
+    validation_history: Dataset | None = None
+    repeats: bool = False
+    """Whether people may be tested on items that they have used before."""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Say what is in each part."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        sizes = ", ".join(
+            f"{name} {len(one):,} events of {one.n_users:,} users and {one.n_items:,} items"
+            for name, one in parts.items()
+            if one is not None
+        )
+        return f"{self.kind}: {sizes}" + "".join(f"; {note}" for note in self.notes)
+
+
+def fraction(name: str, value: float, *, zero: bool = False) -> float:
+    """Check a share of events or users.
+
+    Raises
+    ------
+    ConfigError
+        If it is not in (0, 1), or [0, 1) where `zero` is allowed.
+    """
+    if isinstance(value, bool) or not (0 < value < 1 or (zero and value == 0)):
+        low = "0 <=" if zero else "0 <"
+        raise ConfigError(f"{name} must be a share, {low} {name} < 1; got {value!r}")
+    return float(value)
+
+
+def at_least_one(name: str, value: int) -> int:
+    """Check a count.
+
+    Raises
+    ------
+    ConfigError
+        If it is not an integer >= 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name} must be an integer >= 1; got {value!r}")
+    return int(value)
+
+
+def repeats_allowed(repeats: str) -> bool:
+    """Check the policy for test events that repeat a training pair; return whether to keep them.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither of those allowed.
+    """
+    if repeats not in REPEATS:
+        raise ConfigError(f"repeats got {repeats!r}; {did_you_mean(repeats, REPEATS)}")
+    return repeats == "keep"
+
+
+def pairs_of(data: Dataset) -> I64:
+    """Return a number for the (user, item) pair of every event; shape (n,)."""
+    events = data.interactions
+    return events.user.astype(np.int64) * data.n_items + events.item
+
+
+def make(
+    data: Dataset,
+    part: np.ndarray,
+    kind: str,
+    *,
+    cut: int | None = None,
+    validation_cut: int | None = None,
+    repeats: bool = False,
+) -> Split:
+    """Return the split in which event e goes to the part with the code ``part[e]``.
+
+    Unless `repeats`, a later part loses the events of pairs that an earlier part has; the notes say
+    how many.
+
+    Raises
+    ------
+    DataError
+        If the training or the test part is empty.
+    """
+    part = part.copy()
+    notes: list[str] = []
+    if not repeats:
+        pairs = pairs_of(data)
+        before = [np.unique(pairs[part == code]) for code in (TRAIN, VALIDATION)]
+        again = (part == VALIDATION) & np.isin(pairs, before[0])
+        again |= (part == TEST) & (np.isin(pairs, before[0]) | np.isin(pairs, before[1]))
+        if again.any():
+            notes.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
+        part[again] = NOWHERE
+    for code, name in ((TRAIN, "training"), (TEST, "test")):
+        if not (part == code).any():
+            raise DataError(
+                f"the {name} part of {kind} is empty ({len(data):,} events in all); "
+                "use other shares or more data"
+            )
+    train, validation, test = (
+        data.part(np.flatnonzero(part == code).astype(np.int64))
+        for code in (TRAIN, VALIDATION, TEST)
+    )
+    return Split(
+        train=train,
+        test=test,
+        validation=validation if len(validation) else None,
+        kind=kind,
+        cut=cut,
+        validation_cut=validation_cut,
+        repeats=repeats,
+        notes=tuple(notes),
+    )
+
+
+def from_parts(
+    train: Dataset, test: Dataset, validation: Dataset | None = None, *, repeats: Repeats = "drop"
+) -> Split:
+    """Make a split of parts of your own, as they come: nothing is moved, the leak check still runs.
+
+    Users and items of `train` without a training event are taken out of it.
+    """
+    allowed = repeats_allowed(repeats)
+    known = train.part(np.arange(len(train), dtype=np.int64))
+    return Split(
+        train=known, test=test, validation=validation, kind="from_parts()", repeats=allowed
+    )

@@ -1,0 +1,145 @@
+"""Splits in time: at one instant for everybody, or at the end of each user's history."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, DataError
+from twofold.split._split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Repeats,
+    Split,
+    at_least_one,
+    fraction,
+    make,
+    repeats_allowed,
+)
+from twofold.split.at_random import random
+from twofold.typing import I64, Rng
+
+
+def temporal(
+    data: Dataset, *, test: float = 0.1, validation: float = 0.1, repeats: Repeats = "drop"
+) -> Split:
+    """Cut the log at one instant: everything earlier trains, everything from it on tests.
+
+    Parameters
+    ----------
+    data
+        A log with times.
+    test, validation
+        Shares of the events, the last ones and those just before; events of one instant stay
+        together, so that the shares are met as nearly as the times allow.
+    repeats
+        ``drop`` test events whose pair is in training (what one has seen is not recommended), or
+        ``keep`` them (check-ins, groceries); evaluation then does not hide what was seen.
+
+    Raises
+    ------
+    DataError
+        If the log has no times, or all events have one time.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> split = temporal(planted_log(), test=0.2, validation=0.0)
+    >>> int(split.train.interactions.time.max()) < split.cut <= int(split.test.interactions.time.min())
+    True
+    """
+    fraction("test", test)
+    fraction("validation", validation, zero=True)
+    if test + validation >= 1:
+        raise ConfigError(f"test + validation must be below 1; got {test:g} + {validation:g}")
+    keep = repeats_allowed(repeats)
+    time = times_of(data, "temporal")
+    cut = instant(time, test)
+    validation_cut = instant(time, test + validation) if validation else None
+    part = np.where(time >= cut, TEST, TRAIN)
+    if validation_cut is not None:
+        part[(time >= validation_cut) & (time < cut)] = VALIDATION
+    kind = f"temporal(test={test:g}, validation={validation:g})"
+    return make(data, part, kind, cut=cut, validation_cut=validation_cut, repeats=keep)
+
+
+def times_of(data: Dataset, what: str) -> I64:
+    """Return the times of the events.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    time = data.interactions.time
+    if time is None:
+        raise DataError(
+            f"{what} needs times and the log has none; name its time column, or use split.random"
+        )
+    return time
+
+
+def instant(time: I64, share: float) -> int:
+    """Return the time from which the last `share` of the events happen, after the first instant."""
+    ordered = np.sort(time)
+    cut = ordered[min(int(np.rint((1 - share) * len(ordered))), len(ordered) - 1)]
+    if cut > ordered[0]:
+        return int(cut)
+    later = ordered[ordered > ordered[0]]
+    if not len(later):
+        raise DataError("all events have one time, which cannot be cut; use split.random")
+    return int(later[0])
+
+
+def last_fraction(
+    data: Dataset, *, test: float = 0.2, validation: float = 0.0, repeats: Repeats = "drop"
+) -> Split:
+    """Test on the last share of each user's events, floor(test * n); the rest trains.
+
+    The order is that of time, or that of the log where it has no times. Events of other users may be
+    later than a test event: this is not a split in time.
+    """
+    fraction("test", test)
+    fraction("validation", validation, zero=True)
+    left, size = events_left(data)
+    in_test = np.floor(test * size + 1e-9)
+    in_both = in_test + np.floor(validation * size + 1e-9)
+    part = np.where(left < in_both, VALIDATION, TRAIN)
+    part[left < in_test] = TEST
+    kind = f"last_fraction(test={test:g}, validation={validation:g})"
+    return make(data, part, kind, repeats=repeats_allowed(repeats))
+
+
+def leave_last(
+    data: Dataset, *, n: int = 1, validation: bool = False, repeats: Repeats = "drop"
+) -> Split:
+    """Test on the last `n` events of each user who has more; with `validation`, hold out `n` more.
+
+    The order is that of time, or that of the log where it has no times. A user with too few events
+    is in training only.
+    """
+    at_least_one("n", n)
+    left, size = events_left(data)
+    held = 2 * n if validation else n
+    enough = size > held
+    part = np.where(enough & (left < held), VALIDATION, TRAIN)
+    part[enough & (left < n)] = TEST
+    kind = f"leave_last(n={n}, validation={validation})"
+    return make(data, part, kind, repeats=repeats_allowed(repeats))
+
+
+def events_left(data: Dataset) -> tuple[I64, I64]:
+    """Return how many events of the same user follow each event, and how many the user has."""
+    events = data.interactions
+    end = events.indptr[events.user.astype(np.int64) + 1]
+    start = events.indptr[events.user.astype(np.int64)]
+    return end - 1 - np.arange(len(events), dtype=np.int64), end - start
+
+
+def default(data: Dataset, *, test: float = 0.1, validation: float = 0.1, rng: Rng = 0) -> Split:
+    """Cut in time where the log has times that differ, else at random."""
+    time = data.interactions.time
+    if time is not None and len(time) and time.min() < time.max():
+        return temporal(data, test=test, validation=validation)
+    return random(data, test=test, validation=validation, rng=rng)
