@@ -109,6 +109,7 @@ def rank(
     *,
     exclude_seen: bool = True,
     allowed: Bool | None = None,
+    hidden: Histories | None = None,
 ) -> Ranked:
     """Return the `k` best items of each query by score; ties go to the lower item row.
 
@@ -124,6 +125,8 @@ def rank(
         Leave out the items of the history that the answer is made from.
     allowed
         Mask over the catalogue, shape (n_items,); None = all.
+    hidden
+        Further items to leave out, one history a query.
 
     Notes
     -----
@@ -141,6 +144,8 @@ def rank(
         rows = np.arange(start, min(start + step, n))
         block = queries.take(rows)
         seen = remembered(model, block) if exclude_seen else Histories.empty(len(block))
+        if hidden is not None:
+            seen = seen.joined(hidden.take(rows))
         found, best, how = rank_block(model, block, seen, banned, width)
         items[rows, :width], scores[rows, :width], source[rows] = found, best, how
     return Ranked(items, scores, source)
@@ -174,17 +179,7 @@ def remembered(model: PairOfEncoders, queries: Queries) -> Histories:
     """Return the history that each answer is made from: the one given, or the one remembered."""
     users = np.where(queries.has_history, UNKNOWN, queries.user).astype(np.int32)
     own = model.memory.history.take(users)
-    if not queries.has_history.any():
-        return own
-    lengths = own.lengths + queries.history.lengths
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    item = np.empty(indptr[-1], np.int32)
-    value = np.empty(indptr[-1], np.float32)
-    for part in (own, queries.history):
-        rows = np.repeat(np.arange(len(part)), part.lengths)
-        place = indptr[rows] + np.arange(len(part.item)) - part.indptr[rows]
-        item[place], value[place] = part.item, part.value
-    return Histories(indptr, item, value)
+    return own.joined(queries.history) if queries.has_history.any() else own
 
 
 # ---- questions in the caller's ids -------------------------------------------------------------

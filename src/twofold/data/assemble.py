@@ -90,7 +90,9 @@ def assemble(
     if time is not None:
         times, said = parse_times(pick(frame, time, what), f"time column {time!r}")
         notes += said
-    contexts = {name: (pick(frame, name, what), kind) for name, kind in wanted(context).items()}
+    contexts: dict[str, tuple[pl.Series, Kind | None]] = {
+        name: (pick(frame, name, what), kind) for name, kind in wanted(context).items()
+    }
     keep = complete(user_ids, item_ids, values, times)
     if not keep.all():
         dropped = int((~keep).sum())
@@ -103,7 +105,8 @@ def assemble(
         user_ids, item_ids = user_ids.gather(picked), item_ids.gather(picked)
         values = None if values is None else values[rows]
         times = None if times is None else times[rows]
-        contexts = {name: (one.gather(picked), kind) for name, (one, kind) in contexts.items()}
+        for name, (one, kind) in contexts.items():
+            contexts[name] = one.gather(picked), kind
     people, things = Entities(_empty()), Entities(_empty())
     if users is not None:
         people = entities(users, user, user_ids, user_features, "users", notes)

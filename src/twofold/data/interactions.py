@@ -133,6 +133,17 @@ class Histories:
         time = None if self.time is None else self.time[events]
         return Histories(indptr, self.item[events], self.value[events], time)
 
+    def joined(self, other: Histories) -> Histories:
+        """Return each person's events followed by those in `other`, of the same people; times are lost."""
+        lengths = self.lengths + other.lengths
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        item = np.empty(indptr[-1], np.int32)
+        value = np.empty(indptr[-1], np.float32)
+        for part, start in ((self, indptr[:-1]), (other, indptr[:-1] + self.lengths)):
+            place = np.repeat(start - part.indptr[:-1], part.lengths) + np.arange(len(part.item))
+            item[place], value[place] = part.item, part.value
+        return Histories(indptr, item, value)
+
     @classmethod
     def empty(cls, n: int) -> Histories:
         """Return `n` empty histories."""
