@@ -1,0 +1,150 @@
+"""What a held-out part asks of a model: queries, targets and what to hide, in the model's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError, did_you_mean
+from twofold.models._base import FittedModel
+from twofold.split import Split
+from twofold.typing import F64, I32, I64
+
+Part = Literal["test", "validation"]
+PARTS: tuple[Part, ...] = ("test", "validation")
+UnknownItems = Literal["count", "drop"]
+UNKNOWN_ITEMS: tuple[UnknownItems, ...] = ("count", "drop")
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """The items that each query should find: distinct rows, ascending, a ragged array.
+
+    An item that the model does not know has a row past the catalogue: nobody can find it, and it
+    counts among the targets.
+    """
+
+    indptr: I64  # (n + 1,)
+    item: I32  # (nnz,)
+
+    def where(self, keep: np.ndarray) -> Targets:
+        """Return the targets where `keep` (nnz,)."""
+        counts = np.concatenate([[0], np.cumsum(keep)])
+        return Targets(counts[self.indptr].astype(np.int64), self.item[keep])
+
+    def take(self, start: int, stop: int) -> Targets:
+        """Return the targets of the queries start ... stop - 1."""
+        indptr = self.indptr[start : stop + 1]
+        return Targets(indptr - indptr[0], self.item[indptr[0] : indptr[-1]])
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """A held-out part, translated for one model; one query a user of the part."""
+
+    queries: Queries
+    targets: Targets
+    hidden: Histories | None
+    """Items used between training and the held-out part, which are not to be recommended."""
+    users: Dataset
+    """The held-out part: its users in the order of the queries."""
+    n_unknown: int
+    """Targets that the model does not know."""
+
+
+def held_out(split: Split, part: str) -> Dataset:
+    """Return the part that is asked for.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such part.
+    """
+    if part not in PARTS:
+        raise ConfigError(f"part got {part!r}; {did_you_mean(part, PARTS)}")
+    found = split.test if part == "test" else split.validation
+    if found is None:
+        raise ConfigError(
+            "the split has no validation part; make one with validation=0.1, or evaluate on 'test'"
+        )
+    return found
+
+
+def ask(
+    model: FittedModel,
+    split: Split,
+    part: str,
+    *,
+    unknown_items: UnknownItems,
+    relevant_from: float | None,
+) -> Questions:
+    """Translate a held-out part into the rows of `model`.
+
+    Raises
+    ------
+    ConfigError
+        If the part or a policy does not exist.
+    """
+    if unknown_items not in UNKNOWN_ITEMS:
+        raise ConfigError(
+            f"unknown_items got {unknown_items!r}; {did_you_mean(unknown_items, UNKNOWN_ITEMS)}"
+        )
+    data = held_out(split, part)
+    rows = model.users.ids.rows(data.users.ids.ids)
+    queries = Queries.known(rows)
+    told = split.test_history if part == "test" else split.validation_history
+    if told is not None:
+        history = histories(told, data, model)
+        queries = replace(queries, history=history, has_history=history.lengths > 0)
+    hidden = None
+    if part == "test" and split.validation is not None and split.validation_history is None:
+        hidden = histories(split.validation, data, model)
+    targets, unknown = targets_of(model, data, unknown_items, relevant_from)
+    return Questions(queries, targets, hidden, data, unknown)
+
+
+def histories(told: Dataset, data: Dataset, model: FittedModel) -> Histories:
+    """Return what the users of `data` did in `told`, in rows of the model's items."""
+    items = model.items.ids.rows(told.items.ids.ids)
+    events = told.interactions
+    known = np.flatnonzero(items[events.item] != UNKNOWN).astype(np.int64)
+    kept = events.take(known)
+    renamed = replace(kept, item=items[kept.item], n_items=len(model.items))
+    return Histories.of(renamed).take(told.users.ids.rows(data.users.ids.ids))
+
+
+def targets_of(
+    model: FittedModel, data: Dataset, unknown_items: UnknownItems, relevant_from: float | None
+) -> tuple[Targets, int]:
+    """Return the distinct items of each user of `data`, and how many the model does not know."""
+    events = data.interactions
+    rows = model.items.ids.rows(data.items.ids.ids)
+    new = np.flatnonzero(rows == UNKNOWN)
+    rows = rows.copy()
+    rows[new] = len(model.items) + np.arange(len(new), dtype=np.int32)
+    item, user = rows[events.item].astype(np.int64), events.user.astype(np.int64)
+    keep = np.ones(len(events), np.bool_)
+    if relevant_from is not None:
+        keep &= events.value >= relevant_from
+    if unknown_items == "drop":
+        keep &= item < len(model.items)
+    width = len(model.items) + len(new)
+    pairs = np.unique(user[keep] * width + item[keep])
+    user, item = np.divmod(pairs, max(width, 1))
+    counts = np.bincount(user, minlength=data.n_users)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    n_unknown = int((item >= len(model.items)).sum())
+    return Targets(indptr, item.astype(np.int32)), n_unknown
+
+
+def training_activity(model: FittedModel, questions: Questions) -> F64:
+    """Return how many events the model has of each query: remembered, or told; shape (n,)."""
+    remembered = model.memory.history.take(questions.queries.user).lengths
+    told = questions.queries.history.lengths
+    return np.where(questions.queries.has_history, told, remembered).astype(np.float64)

@@ -1,0 +1,102 @@
+"""Intervals by resampling users, and paired tests with Holm's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import norm, t
+
+from twofold.errors import ConfigError
+from twofold.typing import F64
+
+RESAMPLES = 1000
+"""Bootstrap resamples."""
+MANY = 20_000
+"""From so many users on, the bootstrap's normal limit is used in its place."""
+CHUNK = 50
+"""Resamples drawn at a time."""
+
+
+def bootstrap(
+    total: F64, weight: F64, *, confidence: float = 0.95, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the interval of sum(total) / sum(weight) when users are drawn again with replacement.
+
+    Parameters
+    ----------
+    total, weight : shape (n,)
+        What each user adds to the numerator and to the denominator: a metric's value and 1, or the
+        sum of squared errors and the number of ratings.
+    confidence
+        0 < confidence < 1.
+    rng
+        Generator.
+
+    Returns
+    -------
+    low, high
+        The percentile interval (Efron & Tibshirani 1993, section 13.3) of ``RESAMPLES`` resamples;
+        from ``MANY`` users on, its normal limit by the delta method. NaN for fewer than two users.
+
+    Raises
+    ------
+    ConfigError
+        If `confidence` is not in (0, 1).
+
+    Example
+    -------
+    >>> low, high = bootstrap(np.arange(100.0), np.ones(100), rng=np.random.default_rng(0))
+    >>> low < 49.5 < high
+    True
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence must be between 0 and 1; got {confidence!r}")
+    n = len(total)
+    if n < 2:
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    if n >= MANY:
+        ratio = total.sum() / weight.sum()
+        spread = np.sqrt(n / (n - 1) * ((total - ratio * weight) ** 2).sum()) / weight.sum()
+        reach = norm.ppf(1 - tail) * spread
+        return float(ratio - reach), float(ratio + reach)
+    found = np.empty(RESAMPLES)
+    for start in range(0, RESAMPLES, CHUNK):
+        drawn = rng.integers(0, n, (CHUNK, n))
+        found[start : start + CHUNK] = total[drawn].sum(axis=1) / weight[drawn].sum(axis=1)
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def paired_test(one: F64, other: F64) -> float:
+    """Return the two-sided p-value of Student's paired t test of two models on the same users.
+
+    1 where no user differs, or there are fewer than two users.
+    """
+    difference = one - other
+    n = len(difference)
+    if n < 2 or not difference.any():
+        return 1.0
+    spread = difference.std(ddof=1)
+    if spread == 0:
+        return 0.0
+    statistic = difference.mean() / (spread / np.sqrt(n))
+    return float(2 * t.sf(abs(statistic), n - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for the number of comparisons (Holm 1979), in the given order.
+
+    Example
+    -------
+    >>> [round(p, 4) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for place, at in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[int(at)]))
+        corrected[int(at)] = highest
+    return corrected
