@@ -43,6 +43,7 @@ def list_metrics(
     discount : shape (k,)
         1 / log2(place + 2).
     out : shape (n_metrics, n)
+        The values.
     """
     n, k = lists.shape
     for user in prange(n):

@@ -46,14 +46,14 @@ def popularity_bias(lists: I32, popularity: F32) -> F64:
 
 def diversity(lists: I32, vectors: F32 | csr_array) -> F64:
     """Return each list's 1 - mean cosine over its pairs; shape (n,), NaN for fewer than two items."""
-    sparse = not isinstance(vectors, np.ndarray)
     out = np.full(len(lists), np.nan)
     for row, items in enumerate(lists):
         kept = items[items >= 0]
         if len(kept) < 2:
             continue
         block = vectors[kept]
-        x = (block.toarray() if sparse else block).astype(np.float64)
+        dense = block if isinstance(block, np.ndarray) else block.toarray()
+        x = dense.astype(np.float64)
         lengths = np.sqrt((x * x).sum(axis=1))
         x /= np.where(lengths > 0, lengths, 1)[:, None]
         total = float(np.square(x.sum(axis=0)).sum() - (x * x).sum())

@@ -1,0 +1,267 @@
+"""Several models on one split: a leaderboard with intervals and paired tests."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError
+from twofold.evaluation import page
+from twofold.evaluation.questions import UnknownItems
+from twofold.evaluation.report import Report, write_page
+from twofold.evaluation.run import chosen_metrics, measure
+from twofold.evaluation.uncertainty import holm, paired_test
+from twofold.hyperparameters import values as hyperparameter_values
+from twofold.metrics import parse
+from twofold.models._base import FittedModel
+from twofold.models.baselines.popularity import Popularity
+from twofold.random import generator
+from twofold.split import Split, check_leaks
+from twofold.typing import Rng
+
+SIGNIFICANT = 0.05
+"""Corrected p-values from here on read "no difference shown"."""
+BASELINE = "popularity"
+"""The row that is added where no model is `Popularity`."""
+
+
+class Estimator(Protocol):
+    """Hyperparameters with a ``fit``."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedModel:
+        """Train."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One model's row."""
+
+    report: Report
+    fit_seconds: float
+    hyperparameters: str
+    """As JSON."""
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Results by name, best first by the first metric."""
+
+    results: Mapping[str, Result]
+    p_values: Mapping[str, Mapping[str, float]]
+    """Metric -> model -> Holm-corrected p-value of the paired test against the first model."""
+
+    @property
+    def best(self) -> str:
+        """The name of the first model."""
+        return next(iter(self.results))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that every model has; the first one orders the table."""
+        reports = [one.report for one in self.results.values()]
+        return [name for name in reports[0].values if all(name in one.values for one in reports)]
+
+    def frame(self) -> pl.DataFrame:
+        """Return a row a model and metric: model, metric, value, low, high, p, fit_seconds."""
+        rows = [
+            {
+                "model": name,
+                "metric": metric,
+                "value": one.report.values[metric],
+                "low": one.report.intervals[metric][0],
+                "high": one.report.intervals[metric][1],
+                "p": self.p_values.get(metric, {}).get(name),
+                "fit_seconds": one.fit_seconds,
+            }
+            for name, one in self.results.items()
+            for metric in one.report.values
+        ]
+        return pl.DataFrame(rows, schema_overrides={"p": pl.Float64})
+
+    def verdict(self, name: str, metric: str) -> str:
+        """Say how a model compares with the best: ``best``, ``p=...`` or ``no difference shown``."""
+        if name == self.best:
+            return "best"
+        p = self.p_values.get(metric, {}).get(name)
+        if p is None:
+            return ""
+        return "no difference shown" if p >= SIGNIFICANT else f"p={p:.2g}"
+
+    def __str__(self) -> str:
+        """Return the table: values with intervals, and how each model compares with the best."""
+        metrics = self.metrics
+        head = ["model", *metrics, "training s", f"against {self.best} ({metrics[0]})"]
+        rows = [head]
+        for name, one in self.results.items():
+            cells = [_cell(one.report, metric) for metric in metrics]
+            rows.append([name, *cells, f"{one.fit_seconds:.1f}", self.verdict(name, metrics[0])])
+        widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
+        lines = [
+            "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        report = self.results[self.best].report
+        foot = (
+            f"{report.n_users:,} users of the {report.part} part of {report.split}; brackets: "
+            f"{report.confidence:.0%} bootstrap over users; p: paired t test, Holm-corrected."
+        )
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], foot])
+
+    def to_json(self) -> str:
+        """Return the leaderboard as JSON."""
+        body = {
+            "best": self.best,
+            "order": self.metrics[0],
+            "models": {
+                name: {
+                    "fit_seconds": one.fit_seconds,
+                    "hyperparameters": json.loads(one.hyperparameters),
+                    "report": one.report.as_dict(),
+                    "p_values": {m: p[name] for m, p in self.p_values.items() if name in p},
+                }
+                for name, one in self.results.items()
+            },
+        }
+        return json.dumps(body, indent=1)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write one self-contained page: the table, intervals, accuracy against training time and coverage.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        rows = {
+            name: page.Entry(
+                one.fit_seconds,
+                {m: (v, *one.report.intervals[m]) for m, v in one.report.values.items()},
+                {m: self.verdict(name, m) for m in self.metrics},
+                one.hyperparameters,
+            )
+            for name, one in self.results.items()
+        }
+        definitions = {name: parse(name).definition for name in self.metrics}
+        report = self.results[self.best].report
+        slices = {
+            name: [(one.label, one.n_users, one.values) for one in result.report.slices]
+            for name, result in self.results.items()
+        }
+        return write_page(path, page.leaderboard(report.headline(), rows, definitions, slices))
+
+
+def _cell(report: Report, metric: str) -> str:
+    low, high = report.intervals[metric]
+    value = f"{report.values[metric]:.4f}"
+    return value if math.isnan(low) else f"{value} [{low:.4f}, {high:.4f}]"
+
+
+def compare(
+    models: Mapping[str, Estimator | FittedModel],
+    split: Split,
+    metrics: Sequence[str] | None = None,
+    *,
+    part: str = "test",
+    exclude_seen: bool | None = None,
+    unknown_items: UnknownItems = "count",
+    relevant_from: float | None = None,
+    confidence: float = 0.95,
+    rng: Rng = 0,
+    done: Mapping[str, Result] | None = None,
+    on_result: Callable[[str, Result, FittedModel], None] | None = None,
+) -> Leaderboard:
+    """Fit and measure models on one split; popularity is added unless a model is `Popularity`.
+
+    Parameters
+    ----------
+    models
+        Estimators to be fitted on ``split.train``, or models fitted on it, by name.
+    split
+        The split; its leak check runs first, once.
+    metrics, part, exclude_seen, unknown_items, relevant_from, confidence
+        See `evaluate`. The first metric orders the table.
+    rng
+        Seed: every model is fitted and measured with the same one.
+    done
+        Results of an earlier, interrupted run; these models are not fitted again.
+    on_result
+        Called with the name, the result and the fitted model as soon as each is there.
+
+    Raises
+    ------
+    ConfigError
+        If there are no models, or a metric or setting does not exist.
+    LeakError
+        If training knows something about the held-out part.
+    """
+    if not models:
+        raise ConfigError("compare needs at least one model; got none")
+    entries = dict(models)
+    if not any(isinstance(getattr(one, "estimator", one), Popularity) for one in entries.values()):
+        entries.setdefault(BASELINE, Popularity())
+    for name in metrics or ():
+        parse(name)
+    check_leaks(split)
+    seed = int(generator(rng).integers(2**31))
+    results: dict[str, Result] = dict(done or {})
+    for name, one in entries.items():
+        if name in results:
+            continue
+        began = time.perf_counter()
+        fitted = (
+            one
+            if isinstance(one, FittedModel)
+            else one.fit(split.train, validation=split.validation, rng=seed)
+        )
+        seconds = 0.0 if fitted is one else time.perf_counter() - began
+        report = measure(
+            fitted,
+            split,
+            chosen_metrics(fitted, split, metrics),
+            part=part,
+            exclude_seen=exclude_seen,
+            unknown_items=unknown_items,
+            relevant_from=relevant_from,
+            confidence=confidence,
+            rng=seed,
+        )
+        settings = json.dumps(hyperparameter_values(fitted.estimator))
+        results[name] = Result(report, seconds, settings)
+        if on_result is not None:
+            on_result(name, results[name], fitted)
+    return ordered({name: results[name] for name in entries})
+
+
+def ordered(results: Mapping[str, Result]) -> Leaderboard:
+    """Order results by their first metric and test each model against the first, metric by metric."""
+    board = Leaderboard(results, {})
+    metric = parse(board.metrics[0])
+    sign = -1 if metric.higher_is_better else 1
+    names = sorted(results, key=lambda name: sign * results[name].report.values[metric.name])
+    best = results[names[0]].report
+    p_values: dict[str, dict[str, float]] = {}
+    for one in board.metrics:
+        if one not in best.totals:
+            continue
+        raw = [_paired(best, results[name].report, one) for name in names[1:]]
+        p_values[one] = dict(zip(names[1:], holm(raw), strict=True))
+    return Leaderboard({name: results[name] for name in names}, p_values)
+
+
+def _paired(best: Report, other: Report, metric: str) -> float:
+    used = (best.weights[metric] > 0) & (other.weights[metric] > 0)
+    return paired_test(
+        np.asarray(best.totals[metric])[used], np.asarray(other.totals[metric])[used]
+    )

@@ -1,0 +1,353 @@
+"""Measure one fitted model on one held-out part, in blocks of users, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.errors import ConfigError
+from twofold.evaluation.questions import Questions, Targets, UnknownItems, ask, training_activity
+from twofold.evaluation.report import Report, Slice
+from twofold.evaluation.uncertainty import bootstrap
+from twofold.metrics import auc, coverage, diversity, gini, novelty, parse, popularity_bias, ranking
+from twofold.metrics.names import Metric
+from twofold.models._base import FittedModel
+from twofold.progress import track
+from twofold.random import generator
+from twofold.recommend import BLOCK_BYTES, SOURCES, pair_scores, rank, remembered, score_block
+from twofold.split import Split, check_leaks
+from twofold.split.leaks import raise_for, remembered_targets
+from twofold.typing import F64, I32, Bool, Rng
+
+DEFAULT = ("ndcg@10", "recall@10", "map@10", "mrr@10", "hit@10", "coverage@10", "novelty@10")
+"""Metrics where none are named."""
+DEFAULT_RATING = ("rmse", "mae")
+"""Added for models that predict ratings, on logs that have them."""
+BLOCK_USERS = 4096
+"""Users ranked at a time."""
+HEAD = 0.2
+"""Share of the catalogue, by training events, that is called the head."""
+
+
+def evaluate(
+    model: FittedModel,
+    split: Split,
+    metrics: Sequence[str] | None = None,
+    *,
+    part: str = "test",
+    exclude_seen: bool | None = None,
+    unknown_items: UnknownItems = "count",
+    relevant_from: float | None = None,
+    confidence: float = 0.95,
+    rng: Rng = 0,
+) -> Report:
+    """Measure a fitted model on a held-out part, ranking the whole catalogue for every user.
+
+    Parameters
+    ----------
+    model
+        Fitted on ``split.train``.
+    split
+        The split; its leak check runs first.
+    metrics
+        Names such as ``ndcg@10``, ``recall@20``, ``auc``, ``rmse``; see docs/metrics.md.
+    part
+        ``test`` or ``validation``.
+    exclude_seen
+        Leave out what each user has used before; None = unless the split keeps repeats.
+    unknown_items
+        Targets that training never saw: ``count`` them as missed, or ``drop`` them.
+    relevant_from
+        The least value of a relevant event; None = every event is relevant.
+    confidence
+        Of the bootstrap intervals over users.
+    rng
+        Seed or generator of the bootstrap.
+
+    Raises
+    ------
+    LeakError
+        If training knows something about the held-out part.
+    ConfigError
+        If a metric or setting does not exist, or nothing is left to measure.
+    """
+    chosen = chosen_metrics(model, split, metrics)
+    check_leaks(split)
+    return measure(
+        model,
+        split,
+        chosen,
+        part=part,
+        exclude_seen=exclude_seen,
+        unknown_items=unknown_items,
+        relevant_from=relevant_from,
+        confidence=confidence,
+        rng=rng,
+    )
+
+
+def chosen_metrics(
+    model: FittedModel, split: Split, names: Sequence[str] | None
+) -> tuple[Metric, ...]:
+    """Read the names of metrics, or take the default ones; each counts once."""
+    if isinstance(names, str):
+        raise ConfigError(f"metrics must be a list of names; got {names!r}: write [{names!r}]")
+    rates = model.predicts_values and split.test.interactions.has_value
+    if names is None:
+        names = DEFAULT + (DEFAULT_RATING if rates else ())
+    metrics = tuple(dict.fromkeys(parse(name) for name in names))
+    if not metrics:
+        raise ConfigError("metrics is empty; name at least one, for example 'ndcg@10'")
+    return metrics
+
+
+@dataclass
+class Tally:
+    """What the blocks add up to."""
+
+    n: int
+    listed: dict[int, np.ndarray]
+    """For each cut-off, how often each item was listed, (n_items,)."""
+    per_user: dict[str, F64] = field(default_factory=dict[str, F64])
+    slices: dict[str, dict[str, F64]] = field(default_factory=dict[str, dict[str, F64]])
+    source: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    def put(self, where: dict[str, F64], name: str, rows: slice, values: F64) -> None:
+        """Store a block's values under a name."""
+        where.setdefault(name, np.full(self.n, np.nan))[rows] = values
+
+
+def measure(
+    model: FittedModel,
+    split: Split,
+    metrics: tuple[Metric, ...],
+    *,
+    part: str,
+    exclude_seen: bool | None,
+    unknown_items: UnknownItems,
+    relevant_from: float | None,
+    confidence: float,
+    rng: Rng,
+) -> Report:
+    """Measure without checking the split again; see `evaluate`."""
+    memory = model.memory
+    raise_for(remembered_targets(memory.users, memory.items, memory.history, split, part))
+    began = time.perf_counter()
+    questions = ask(model, split, part, unknown_items=unknown_items, relevant_from=relevant_from)
+    hide = not split.repeats if exclude_seen is None else exclude_seen
+    tally = rank_all(model, questions, metrics, exclude_seen=hide)
+    has_target = np.diff(questions.targets.indptr) > 0
+    random = generator(rng)
+    values: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    weights: dict[str, F64] = {}
+    errors = rating_errors(model, questions, metrics)
+    for metric in metrics:
+        name = metric.name
+        if metric.base in ("coverage", "gini"):
+            function = coverage if metric.base == "coverage" else gini
+            values[name] = function(tally.listed[metric.k or 0])
+            intervals[name] = (float("nan"), float("nan"))
+            continue
+        if metric.family == "rating":
+            total, weight = errors[name]
+        else:
+            total = tally.per_user[name]
+            weight = np.isfinite(total).astype(np.float64)
+            total = np.where(np.isfinite(total), total, 0.0)
+        if not weight.sum():
+            raise ConfigError(
+                f"nobody in the {part} part has anything to measure {name} on; "
+                "lower relevant_from, or use unknown_items='count'"
+            )
+        of = np.flatnonzero(weight > 0)
+        value = total.sum() / weight.sum()
+        low, high = bootstrap(total[of], weight[of], confidence=confidence, rng=random)
+        if metric.base == "rmse":
+            value, low, high = np.sqrt(value), np.sqrt(max(low, 0.0)), np.sqrt(max(high, 0.0))
+        values[name], intervals[name] = float(value), (float(low), float(high))
+        tally.per_user[name], weights[name] = total, weight
+    return Report(
+        model=type(model.estimator).__name__,
+        split=split.kind,
+        part=part,
+        values=values,
+        intervals=intervals,
+        confidence=confidence,
+        users=questions.users.users.ids.ids,
+        totals={name: tally.per_user[name] for name in weights},
+        weights=weights,
+        n_users=int(has_target.sum()),
+        n_without_target=int((~has_target).sum()),
+        n_targets=len(questions.targets.item),
+        n_unknown_targets=questions.n_unknown,
+        sources={name: int((tally.source == code).sum()) for code, name in enumerate(SOURCES)},
+        slices=sliced(model, questions, tally),
+        settings={
+            "exclude_seen": hide,
+            "unknown_items": unknown_items,
+            "relevant_from": relevant_from,
+        },
+        seconds=time.perf_counter() - began,
+        notes=split.notes,
+    )
+
+
+def rank_all(
+    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...], *, exclude_seen: bool
+) -> Tally:
+    """Rank for every user, block by block, and keep only what the metrics need."""
+    names = [metric.name for metric in metrics if metric.family == "list"]
+    cuts = sorted(
+        {metric.k for metric in metrics if metric.k is not None and metric.family == "beyond"}
+    )
+    longest = max((metric.k or 0 for metric in metrics), default=0)
+    n_items = len(model.items)
+    tally = Tally(len(questions.queries), {cut: np.zeros(n_items, np.int64) for cut in cuts})
+    tally.source = np.zeros(tally.n, np.uint8)
+    head = in_head(model)
+    starts = range(0, tally.n, BLOCK_USERS)
+    for start in track(starts, f"ranking with {type(model.estimator).__name__}"):
+        rows = slice(start, min(start + BLOCK_USERS, tally.n))
+        block = questions.queries.take(np.arange(rows.start, rows.stop))
+        hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
+        targets = questions.targets.take(rows.start, rows.stop)
+        if longest:
+            found = rank(model, block, longest, exclude_seen=False, hidden=hidden)
+            tally.source[rows] = found.source
+            for name, values in ranking(found.items, targets.indptr, targets.item, names).items():
+                tally.put(tally.per_user, name, rows, values)
+            for label, some in item_slices(targets, head, n_items).items():
+                made = ranking(found.items, some.indptr, some.item, names)
+                for name, values in made.items():
+                    tally.put(tally.slices.setdefault(label, {}), name, rows, values)
+            beyond(model, metrics, found.items, tally, rows)
+        if any(metric.base == "auc" for metric in metrics):
+            tally.put(tally.per_user, "auc", rows, auc_block(model, block, targets, hidden))
+    return tally
+
+
+def hidden_of(
+    model: FittedModel, questions: Questions, block: Queries, rows: slice, *, exclude_seen: bool
+) -> Histories:
+    """Return the items that each query of a block is not to be offered."""
+    if not exclude_seen:
+        return Histories.empty(len(block))
+    seen = remembered(model, block)
+    if questions.hidden is None:
+        return seen
+    return seen.joined(questions.hidden.take(np.arange(rows.start, rows.stop)))
+
+
+def in_head(model: FittedModel) -> Bool:
+    """Say for each catalogue item whether it is in the head; shape (n_items,)."""
+    order = np.argsort(-model.memory.popularity, kind="stable")
+    head = np.zeros(len(order), np.bool_)
+    head[order[: max(1, int(HEAD * len(order)))]] = True
+    return head
+
+
+def item_slices(targets: Targets, head: Bool, n_items: int) -> dict[str, Targets]:
+    """Return the targets among popular items, among the rest, and among those never seen."""
+    known = targets.item < n_items
+    popular = head[np.minimum(targets.item, n_items - 1)] & known
+    return {
+        "head items": targets.where(popular),
+        "tail items": targets.where(known & ~popular),
+        "items never seen": targets.where(~known),
+    }
+
+
+def beyond(
+    model: FittedModel, metrics: tuple[Metric, ...], lists: I32, tally: Tally, rows: slice
+) -> None:
+    """Add a block's lists to the metrics beyond accuracy."""
+    memory = model.memory
+    for cut, listed in tally.listed.items():
+        items = lists[:, :cut]
+        listed += np.bincount(items[items >= 0], minlength=len(listed))
+    for metric in metrics:
+        cut = lists[:, : metric.k]
+        match metric.base:
+            case "novelty":
+                values = novelty(cut, memory.popularity, len(memory.users))
+            case "popularity_bias":
+                values = popularity_bias(cut, memory.popularity)
+            case "diversity":
+                values = diversity(cut, model.similarity_vectors)
+            case _:
+                continue
+        tally.put(tally.per_user, metric.name, rows, values)
+
+
+def auc_block(model: FittedModel, block: Queries, targets: Targets, hidden: Histories) -> F64:
+    """Return the AUC of each query of a block, in steps whose scores fit the memory of a block."""
+    out = np.empty(len(block))
+    step = max(1, BLOCK_BYTES // (4 * max(len(model.items), 1)))
+    for start in range(0, len(block), step):
+        rows = np.arange(start, min(start + step, len(block)))
+        vectors, source = model.encode(block.take(rows))
+        scores = np.ascontiguousarray(score_block(model, vectors, source))
+        some, seen = targets.take(start, int(rows[-1]) + 1), hidden.take(rows)
+        out[rows] = auc(scores, some.indptr, some.item, seen.indptr, seen.item)
+    return out
+
+
+def rating_errors(
+    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...]
+) -> dict[str, tuple[F64, F64]]:
+    """Return each user's summed error and number of ratings, for rmse (squared) and mae."""
+    wanted = [metric for metric in metrics if metric.family == "rating"]
+    events = questions.users.interactions
+    if not wanted:
+        return {}
+    if not model.predicts_values or not events.has_value:
+        raise ConfigError(
+            f"{wanted[0].name} needs a model that predicts ratings and a log that has them; "
+            f"{type(model.estimator).__name__} on this log does not: leave it out"
+        )
+    items = model.items.ids.rows(questions.users.items.ids.ids)[events.item]
+    predicted = pair_scores(model, questions.queries.take(events.user), items)
+    error = np.abs(predicted.astype(np.float64) - events.value)
+    count = np.bincount(events.user, minlength=len(questions.queries)).astype(np.float64)
+    made: dict[str, tuple[F64, F64]] = {}
+    for metric in wanted:
+        one = error**2 if metric.base == "rmse" else error
+        total = np.bincount(events.user, one, len(questions.queries)).astype(np.float64)
+        made[metric.name] = total, count
+    return made
+
+
+def sliced(model: FittedModel, questions: Questions, tally: Tally) -> tuple[Slice, ...]:
+    """Return the list metrics of groups of users, by what the model knows of them, and of items."""
+    activity = training_activity(model, questions)
+    known = activity > 0
+    middle = float(np.median(activity[known])) if known.any() else 0.0
+    groups = {
+        "users without history": ~known,
+        f"users with 1 ... {middle:g} events": known & (activity <= middle),
+        f"users with more than {middle:g} events": activity > middle,
+    }
+    shown = {name: one for name, one in tally.per_user.items() if parse(name).family == "list"}
+    found = [
+        _slice(label, {name: one[mask] for name, one in shown.items()})
+        for label, mask in groups.items()
+    ]
+    found += [_slice(label, by_name) for label, by_name in tally.slices.items()]
+    return tuple(one for one in found if one.n_users)
+
+
+def _slice(label: str, by_name: dict[str, F64]) -> Slice:
+    values: dict[str, float] = {}
+    n = 0
+    for name, one in by_name.items():
+        finite = one[np.isfinite(one)]
+        n = len(finite)
+        if n:
+            values[name] = float(finite.mean())
+    return Slice(label, n, values)
