@@ -17,7 +17,6 @@ from twofold._lazy import exporter
 from twofold._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
     from twofold import split as split
@@ -33,7 +32,6 @@ HOMES = {
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
     "compare": "twofold.evaluation",
-    "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
@@ -48,7 +46,6 @@ __all__ = [
     "Split",
     "__version__",
     "compare",
-    "datasets",
     "evaluate",
     "load",
     "metrics",

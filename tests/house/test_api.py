@@ -27,7 +27,6 @@ def public_api():
         (tw, "tw"),
         (tw.split, "tw.split"),
         (tw.metrics, "tw.metrics"),
-        (tw.datasets, "tw.datasets"),
     ):
         for name in module.__all__:
             one = getattr(module, name)

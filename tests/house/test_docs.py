@@ -33,6 +33,8 @@ def test_links_lead_somewhere(page):
 
 def test_every_make_target_in_the_readme_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)$", (ROOT / "README.md").read_text(), re.M)):
+    for target in set(
+        re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)$", (ROOT / "README.md").read_text(), re.M)
+    ):
         name = target[0] or target[1]
         assert re.search(rf"^{name}:", makefile, re.M), name

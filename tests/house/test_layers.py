@@ -88,8 +88,8 @@ def test_every_public_name_exists_and_is_sorted():
 
 
 def test_a_wrong_name_gets_the_nearest_one():
-    with pytest.raises(AttributeError, match="did you mean 'IALS'"):
-        twofold.models.IALSS  # noqa: B018
+    with pytest.raises(AttributeError, match="did you mean 'BPMF'"):
+        twofold.models.BPMFF  # noqa: B018
 
 
 def test_no_file_is_too_long():

@@ -88,10 +88,10 @@ def intervals(title: str, points: Mapping[str, tuple[float, float, float]]) -> s
             f'<circle class="mark" cx="{place(value):.1f}" cy="{y:.1f}" r="4"><title>{escape(label)}</title></circle>'
         )
     height = ROW * (len(points) + 1)
-    for one in (min(ends), max(ends)):
-        parts.append(
-            f'<text x="{place(one):.1f}" y="{height - 4}" text-anchor="middle">{one:.3f}</text>'
-        )
+    parts.extend(
+        f'<text x="{place(one):.1f}" y="{height - 4}" text-anchor="middle">{one:.3f}</text>'
+        for one in (min(ends), max(ends))
+    )
     return figure(title, WIDTH, height, "".join(parts))
 
 
@@ -114,8 +114,10 @@ def scatter(
         parts.append(
             f'<text x="{across(x):.1f}" y="{height - 20}" text-anchor="middle">{shown:.2g}</text>'
         )
-    for y in sorted({min(ys), max(ys)}):
-        parts.append(f'<text x="56" y="{up(y) + 4:.1f}" text-anchor="end">{y:.3f}</text>')
+    parts.extend(
+        f'<text x="56" y="{up(y) + 4:.1f}" text-anchor="end">{y:.3f}</text>'
+        for y in sorted({min(ys), max(ys)})
+    )
     for name, (x, y) in turn.items():
         label = f"{name}: {y_label} {points[name][1]:.4f}, {x_label} {points[name][0]:.3g}"
         parts.append(

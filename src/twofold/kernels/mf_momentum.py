@@ -55,9 +55,7 @@ def runs_of(row: I32, batch: I32, count: int) -> Runs:
     new[1:] = (row[1:] != row[:-1]) | (batch[1:] != batch[:-1])
     start = np.flatnonzero(new)
     first = np.searchsorted(batch[start], np.arange(count + 1))
-    return Runs(
-        np.append(start, len(row)).astype(np.int64), row[start], first.astype(np.int64)
-    )
+    return Runs(np.append(start, len(row)).astype(np.int64), row[start], first.astype(np.int64))
 
 
 @kernel(parallel=True)

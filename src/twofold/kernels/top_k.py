@@ -24,9 +24,7 @@ def _insert(items: I32, best: F32, filled: int, item: int, score: float) -> int:
 
 
 @kernel(parallel=True, fastmath=False)
-def top_k_block(
-    scores: F32, indptr: I64, seen: I32, banned: I32, items: I32, best: F32
-) -> None:
+def top_k_block(scores: F32, indptr: I64, seen: I32, banned: I32, items: I32, best: F32) -> None:
     """Fill `items` and `best` (n, k) from `scores` (n, m); see `twofold.index.exact.top_k`."""
     n, m = scores.shape
     k = items.shape[1]
@@ -63,4 +61,4 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             total = np.float32(0.0)
             for f in range(d):
                 total += vectors[row, f] * item_vectors[item, f]
-            filled = _insert(items[row], best[row], filled, item, total)
+            filled = _insert(items[row], best[row], filled, item, float(total))

@@ -7,28 +7,18 @@ from typing import TYPE_CHECKING
 from twofold._lazy import exporter
 
 if TYPE_CHECKING:
-    from twofold.models.baselines.ease import EASE as EASE
-    from twofold.models.baselines.item_knn import ItemKNN as ItemKNN
     from twofold.models.baselines.popularity import Popularity as Popularity
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
     from twofold.models.factorization.bpmf import BPMF as BPMF
-    from twofold.models.factorization.bpr import BPR as BPR
-    from twofold.models.factorization.fm import FM as FM
-    from twofold.models.factorization.ials import IALS as IALS
     from twofold.models.factorization.pmf import PMF as PMF
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
-    "BPR": "twofold.models.factorization.bpr",
     "BiasedMF": "twofold.models.factorization.biased_mf",
-    "EASE": "twofold.models.baselines.ease",
-    "FM": "twofold.models.factorization.fm",
-    "IALS": "twofold.models.factorization.ials",
-    "ItemKNN": "twofold.models.baselines.item_knn",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
 }
 """Where each model lives."""
 
-__all__ = ["BPMF", "BPR", "EASE", "FM", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
+__all__ = ["BPMF", "PMF", "BiasedMF", "Popularity"]
 __getattr__ = exporter(__name__, HOMES)

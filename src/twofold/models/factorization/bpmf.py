@@ -243,7 +243,9 @@ class FittedBPMF(FittedModel):
     def unknown_user(self) -> F32:
         """The prior mean of a user under every sample."""
         scale = unit_of(self.memory.value_range) / len(self.user_mean)
-        return np.append(self.user_mean.ravel() * scale, self.user_factors[0, -1]).astype(np.float32)
+        return np.append(self.user_mean.ravel() * scale, self.user_factors[0, -1]).astype(
+            np.float32
+        )
 
     @property
     def unknown_item(self) -> F32:
@@ -301,6 +303,9 @@ class FittedBPMF(FittedModel):
                 variance[rows] += form.mean(axis=1)
         both = np.flatnonzero(new_user & new_item)
         if len(both):
-            spreads = (np.linalg.inv(one.astype(np.float64)) for one in (self.user_precision, self.item_precision))
+            spreads = (
+                np.linalg.inv(one.astype(np.float64))
+                for one in (self.user_precision, self.item_precision)
+            )
             variance[both] += np.einsum("sde,sed->s", *spreads).mean()
         return (unit * np.sqrt(variance)).astype(np.float32)

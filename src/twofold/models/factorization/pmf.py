@@ -139,12 +139,12 @@ def most_probable(
             coast(speed_v, v, model.momentum, rate * model.item_reg / count)
             start, row, bounds = dealt.by_user
             user_gradients(
-                start, row, bounds[one], bounds[one + 1], dealt.item, dealt.value,
+                start, row, int(bounds[one]), int(bounds[one + 1]), dealt.item, dealt.value,
                 u, v, height, rate, speed_u, slope, loss,
             )  # fmt: skip
             start, row, bounds = dealt.by_item
             item_gradients(
-                start, row, bounds[one], bounds[one + 1], dealt.place, dealt.user,
+                start, row, int(bounds[one]), int(bounds[one + 1]), dealt.place, dealt.user,
                 u, slope, rate, speed_v,
             )  # fmt: skip
             move(u, speed_u)
