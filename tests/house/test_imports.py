@@ -20,13 +20,3 @@ def test_importing_the_package_loads_nothing_heavy():
     script = f"import sys, twofold; print([m for m in {HEAVY} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]", out.stdout
-
-
-def test_asking_for_help_loads_no_compiler():
-    script = (
-        "import sys\nfrom twofold.cli import main\nsys.argv = ['twofold', '--help']\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print([m for m in ['numba', 'torch', 'optuna'] if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert out.stdout.strip().splitlines()[-1] == "[]", out.stdout[-200:]
