@@ -9,6 +9,9 @@ from twofold.testing import CHECKS
 SMALL = {
     "BPMF": {"factors": 3},
     "BiasedMF": {"factors": 4},
+    "EASE": {},
+    "IALS": {"factors": 6},
+    "ItemKNN": {},
     "PMF": {"factors": 4},
     "Popularity": {},
 }

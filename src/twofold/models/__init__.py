@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 from twofold._lazy import exporter
 
 if TYPE_CHECKING:
+    from twofold.models.baselines.ease import EASE as EASE
+    from twofold.models.baselines.item_knn import ItemKNN as ItemKNN
     from twofold.models.baselines.popularity import Popularity as Popularity
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
     from twofold.models.factorization.bpmf import BPMF as BPMF
+    from twofold.models.factorization.ials import IALS as IALS
     from twofold.models.factorization.pmf import PMF as PMF
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
     "BiasedMF": "twofold.models.factorization.biased_mf",
+    "EASE": "twofold.models.baselines.ease",
+    "IALS": "twofold.models.factorization.ials",
+    "ItemKNN": "twofold.models.baselines.item_knn",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
 }
 """Where each model lives."""
 
-__all__ = ["BPMF", "PMF", "BiasedMF", "Popularity"]
+__all__ = ["BPMF", "EASE", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
 __getattr__ = exporter(__name__, HOMES)

@@ -1,0 +1,209 @@
+"""Item-based nearest neighbours, on interactions or on content.
+
+Sarwar, Karypis, Konstan & Riedl (2001), "Item-Based Collaborative Filtering Recommendation Algorithms",
+WWW; for ranking, Deshpande & Karypis (2004), TOIS. An item is a profile: the users who have it, or the
+words, tags and categories that describe it. score(u, i) = sum over the history's items j that are among
+the k nearest neighbours of i of similarity(i, j), with
+
+    cosine   p_i . p_j / (|p_i| |p_j| + h)
+    jaccard  |p_i and p_j| / (|p_i or p_j| + h)
+    bm25     the cosine of profiles weighted by Robertson's BM25
+
+and h the shrinkage, which takes similarities that rest on little evidence towards 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import NonNegativeFloat, PositiveInt
+from scipy.sparse import csr_array, hstack
+
+from twofold.data.columns import Bag, Category, Column, Text, kind_of
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.vocabulary import factorize
+from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.kernels.co_occurrence import largest
+from twofold.models._base import FittedModel, Memory
+from twofold.models.baselines._pairs import binary, product_blocks
+from twofold.typing import F32, Rng
+
+Similarity = Literal["cosine", "jaccard", "bm25"]
+BM25_K1, BM25_B = 1.2, 0.75
+"""Saturation of counts and correction for length, as Robertson & Zaragoza (2009) advise."""
+
+
+@hyperparameters
+class ItemKNN:
+    """Score an item by its similarity to the items of the history.
+
+    Every pair in the log is one observation, whatever its value. With `content`, items are compared
+    by what describes them, so that items which nobody has met can be recommended.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> log = {"u": [1, 1, 2, 2, 3, 3, 4], "i": ["a", "b", "a", "b", "c", "d", "c"]}
+    >>> model = tw.models.ItemKNN().fit(tw.Dataset.from_frames(log, user="u", item="i"))
+    >>> model.recommend(users=[4], k=1)["item"].to_list()
+    ['d']
+    """
+
+    neighbours: Annotated[PositiveInt, Search(10, 1000, log=True)] = 200
+    """k: how many neighbours of an item can speak for it."""
+    similarity: Annotated[Similarity, Search(choices=("cosine", "jaccard", "bm25"))] = "cosine"
+    """How two items are compared."""
+    shrinkage: Annotated[NonNegativeFloat, Search(0.1, 100, log=True)] = 10.0
+    """h: added to the denominator."""
+    content: tuple[str, ...] = ()
+    """Item features to compare (category, tags, bag or text); none = the users of an item."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedItemKNN:
+        """Find every item's neighbours; O(sum of squared history lengths), memory by blocks.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, or the items have no features and `content` is set.
+        ConfigError
+            If `content` names a feature that is not there or cannot be compared.
+        """
+        del validation, rng
+        memory = Memory.of(train)
+        return FittedItemKNN(
+            estimator=self, memory=memory, similarities=nearest(self, profiles(self, memory))
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedItemKNN(FittedModel):
+    """A history as a sparse row of ones, against every item's similarities to its neighbours."""
+
+    similarities: csr_array  # (n_items, n_items) row = item that is scored, its k neighbours
+
+    @property
+    def item_vectors(self) -> csr_array:
+        """The similarities of every item to its neighbours, shape (n_items, n_items)."""
+        return self.similarities
+
+    @property
+    def similarity_vectors(self) -> csr_array:
+        """The profiles of the items, shape (n_items, n_users) or (n_items, n_terms)."""
+        return self._profiles
+
+    @cached_property
+    def _profiles(self) -> csr_array:
+        return csr_array(profiles(self.estimator, self.memory).T)
+
+    def fold_in(self, histories: Histories) -> csr_array:
+        """Return 1 where a person has an item, shape (n, n_items)."""
+        return binary(histories, len(self.items))
+
+
+def profiles(model: ItemKNN, memory: Memory) -> csr_array:
+    """Return the items' profiles as columns, shape (n_users or n_terms, n_items), weighted."""
+    n_items = len(memory.items)
+    if not model.content:
+        rows = binary(memory.history, n_items)
+    else:
+        features = memory.items.features
+        for name in model.content:
+            if not features:
+                raise DataError(
+                    f"content={model.content!r} needs features of the items and the data have none; "
+                    "name them with item_features= or leave content empty"
+                )
+            if name not in features:
+                raise ConfigError(f"no item feature {name!r}; {did_you_mean(name, features)}")
+        rows = csr_array(hstack([terms(name, features[name]) for name in model.content]).T)
+    return bm25(rows) if model.similarity == "bm25" else rows
+
+
+def terms(name: str, column: Column) -> csr_array:
+    """Return how often each item has each level or word of a column; shape (n_items, n_terms).
+
+    Raises
+    ------
+    ConfigError
+        If the column holds no levels and no words.
+    """
+    match column:
+        case Bag():
+            return column.matrix()
+        case Category():
+            kept = np.flatnonzero(column.codes >= 0)
+            ones = np.ones(len(kept), np.float32)
+            shape = (len(column), len(column.levels))
+            return csr_array((ones, (kept, column.codes[kept])), shape=shape)
+        case Text() if not column.is_path:
+            return words(column.values)
+        case _:
+            raise ConfigError(
+                f"content cannot compare items by {name!r}, which is a {kind_of(column)}; "
+                "allowed kinds: category, tags, bag, text"
+            )
+
+
+def words(texts: pl.Series) -> csr_array:
+    """Count the words of each text (n,), in lower case; shape (n, n_words)."""
+    found = texts.fill_null("").str.to_lowercase().str.extract_all(r"\w+")
+    item = np.repeat(np.arange(len(texts)), found.list.len().to_numpy())
+    flat = found.explode(empty_as_null=False)
+    vocabulary, code = factorize(flat.cast(pl.String))
+    ones = np.ones(len(code), np.float32)
+    made = csr_array((ones, (item, code)), shape=(len(texts), len(vocabulary)))
+    made.sum_duplicates()
+    return made
+
+
+def bm25(rows: csr_array) -> csr_array:
+    """Weight counts (n_terms, n_items), of which a column is a document, by BM25.
+
+    log(1 + (N - df + 1/2) / (df + 1/2)) * tf (k1 + 1) / (tf + k1 (1 - b + b length / mean length)).
+    """
+    n_terms, n_items = rows.shape or (0, 0)
+    found = np.diff(rows.indptr)  # (n_terms,) items that have the term
+    rarity = np.log1p((n_items - found + 0.5) / (found + 0.5))
+    length = np.asarray(rows.sum(axis=0), np.float64).ravel()
+    norm = BM25_K1 * (1 - BM25_B + BM25_B * length / max(length.mean(), 1e-12))
+    term = np.repeat(np.arange(n_terms), found)
+    weight = rarity[term] * rows.data * (BM25_K1 + 1) / (rows.data + norm[rows.indices])
+    return csr_array((weight.astype(np.float32), rows.indices, rows.indptr), shape=rows.shape)
+
+
+def nearest(model: ItemKNN, rows: csr_array) -> csr_array:
+    """Return each item's similarities to its k nearest neighbours, itself left out; (n_items, n_items)."""
+    m = int((rows.shape or (0, 0))[1])
+    if model.similarity == "jaccard":
+        rows = csr_array((np.ones_like(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+    squares = np.asarray(rows.multiply(rows).sum(axis=0), np.float32).ravel()
+    k = min(model.neighbours, max(m - 1, 1))
+    columns, values = np.empty((m, k), np.int32), np.empty((m, k), np.float32)
+    for which, block in product_blocks(rows):
+        compare(model, block, squares[which], squares)
+        block[np.arange(len(block)), np.arange(which.start, which.stop)] = 0.0
+        largest(block, k, columns[which], values[which])
+    kept = columns >= 0
+    indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
+    return csr_array((values[kept], columns[kept], indptr), shape=(m, m))
+
+
+def compare(model: ItemKNN, block: F32, own: F32, all_items: F32) -> None:
+    """Turn products of profiles (b, m) into similarities, in place.
+
+    `own` (b,) and `all_items` (m,) are the squared lengths of the profiles.
+    """
+    if model.similarity == "jaccard":
+        scale = own[:, None] + all_items[None, :] - block
+    else:
+        scale = np.sqrt(own)[:, None] * np.sqrt(all_items)[None, :]
+    scale += np.float32(model.shrinkage)
+    np.divide(block, scale, out=block, where=scale > 0)
