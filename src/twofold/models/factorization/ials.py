@@ -130,6 +130,11 @@ class IALS:
         del validation
         memory = Memory.of(train)
         rows = observations(self, train.interactions.matrix())
+        if not rows.nnz:
+            raise DataError(
+                f"IALS with alpha={self.alpha:g} reads values as counts, and all of them are 0: "
+                "set alpha=0, or name another column as the value"
+            )
         random = generator(rng)
         users = Side.of(self, rows, train.n_items)
         items = Side.of(self, csr_array(rows.T), train.n_users)
@@ -222,7 +227,7 @@ def observations(model: IALS, values: csr_array) -> csr_array:
     Raises
     ------
     DataError
-        If `alpha` is set and a value is negative or none is positive.
+        If `alpha` is set and a value is negative.
     """
     if not model.alpha or not values.nnz:
         return values
@@ -265,8 +270,8 @@ def half_step(model: IALS, side: Side, fixed: F32, moving: F32, mass: F64) -> tu
     spectrum, rotation = axes(fixed, model.factors)
     fixed, moving = fixed @ rotation, moving @ rotation
     base = (model.unobserved_weight * spectrum).astype(np.float32)
-    moment = np.einsum("n,nd,nd->d", (mass / mass.sum()).astype(np.float32), fixed, fixed)
-    moment *= np.float32(mass.sum() / len(side.other))
+    share = (mass / len(side.other)).astype(np.float32)
+    moment = np.einsum("n,nd,nd->d", share, fixed, fixed)
     solve(model.solver, side, fixed, base, moment, moving)
     return fixed, moving, spectrum
 
