@@ -1,0 +1,138 @@
+"""ItemKNN against loops over pairs of items, and its reading of content."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+import twofold as tw
+from twofold.errors import ConfigError, DataError
+from twofold.models.baselines.item_knn import BM25_B, BM25_K1, ItemKNN, bm25, nearest, words
+
+
+def naive(model, profiles):
+    """Similarities by the definitions of the module, pair by pair; profiles (m, t)."""
+    m = len(profiles)
+    out = np.zeros((m, m))
+    for i in range(m):
+        for j in range(m):
+            p, q = profiles[i].astype(float), profiles[j].astype(float)
+            if model.similarity == "jaccard":
+                p, q = p > 0, q > 0
+                top, scale = (p & q).sum(), (p | q).sum()
+            else:
+                top, scale = p @ q, np.sqrt(p @ p) * np.sqrt(q @ q)
+            scale += model.shrinkage
+            out[i, j] = top / scale if i != j and scale > 0 else 0
+        spared = np.argsort(-out[i], kind="stable")[model.neighbours :]
+        out[i, spared] = 0
+    return out
+
+
+@given(
+    seed=st.integers(0, 999),
+    similarity=st.sampled_from(["cosine", "jaccard"]),
+    k=st.integers(1, 12),
+    shrinkage=st.sampled_from([0.0, 0.7, 10.0]),
+    m=st.integers(1, 10),
+)
+@settings(deadline=None, max_examples=60)
+def test_neighbours_are_those_of_the_definition(seed, similarity, k, shrinkage, m):
+    profiles = np.random.default_rng(seed).integers(0, 4, (m, 7)).astype(np.float32)
+    model = ItemKNN(similarity=similarity, neighbours=k, shrinkage=shrinkage)
+    found = nearest(model, csr_array(profiles.T)).toarray()
+    # Sums in another order may break a tie for the last place otherwise.
+    expected = naive(model, profiles)
+    np.testing.assert_allclose(np.sort(found, axis=1), np.sort(expected, axis=1), atol=1e-6)
+    np.testing.assert_allclose(
+        found[found > 0],
+        naive(model.__class__(similarity=similarity, neighbours=m, shrinkage=shrinkage), profiles)[
+            found > 0
+        ],
+        atol=1e-6,
+    )
+
+
+def test_bm25_is_robertsons():
+    counts = np.array([[2, 0, 1], [0, 0, 3], [1, 1, 1]], np.float32)  # terms x items
+    found = bm25(csr_array(counts)).toarray()
+    length = counts.sum(axis=0)
+    for term in range(3):
+        for item in range(3):
+            df = (counts[term] > 0).sum()
+            rarity = np.log(1 + (3 - df + 0.5) / (df + 0.5))
+            tf = counts[term, item]
+            norm = BM25_K1 * (1 - BM25_B + BM25_B * length[item] / length.mean())
+            expected = rarity * tf * (BM25_K1 + 1) / (tf + norm)
+            assert found[term, item] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_result_does_not_depend_on_the_blocks(monkeypatch):
+    profiles = csr_array(np.random.default_rng(0).integers(0, 3, (9, 14)).astype(np.float32))
+    model = ItemKNN(neighbours=4)
+    whole = nearest(model, profiles).toarray()
+    monkeypatch.setattr("twofold.models.baselines._pairs.BLOCK_BYTES", 3 * 4 * 14)
+    np.testing.assert_array_equal(nearest(model, profiles).toarray(), whole)
+
+
+def films(content=("title", "genres")):
+    """Three films with an audience, and one that nobody has seen."""
+    log = {"u": [1, 1, 2, 2, 3], "i": ["a", "b", "a", "c", "b"]}
+    things = {
+        "i": ["a", "b", "c", "new"],
+        "title": ["The Blue Sea", "Red sea", None, "blue SEA rising"],
+        "genres": [["sea"], ["sea", "drama"], ["drama"], ["sea"]],
+        "studio": ["x", "y", "y", "x"],
+        "year": [1990.0, 1991.0, 1992.0, 1993.0],
+    }
+    kinds = {"title": "text", "genres": "tags", "studio": "category", "year": "number"}
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=things, item_features=kinds)
+    return data, ItemKNN(content=content, similarity="bm25", shrinkage=0.0)
+
+
+def test_an_item_that_nobody_has_met_is_recommended_by_content():
+    data, estimator = films()
+    model = estimator.fit(data)
+    assert model.recommend(histories=[["a"]], k=1)["item"].to_list() == ["new"]
+    assert model.similar_items("new", k=1)["item"].to_list() == ["a"]
+    assert model.recommend(users=[3], k=3)["score"].to_numpy()[0] > 0
+    by_people = ItemKNN().fit(data).recommend(histories=[["a"]], k=3)
+    assert by_people["item"].to_list()[-1] == "new"
+
+
+@pytest.mark.parametrize("kind", ["title", "genres", "studio"])
+def test_each_kind_of_content_is_compared(kind):
+    data, estimator = films((kind,))
+    similarities = estimator.fit(data).similarities.toarray()
+    rows = {one: row for row, one in enumerate(data.items.ids.ids)}
+    assert similarities[rows["a"], rows["new"]] > 0
+    assert np.allclose(similarities, similarities.T, atol=1e-6)
+
+
+def test_words_are_lower_case_and_counted():
+    found = words(pl.Series(["Sea sea, RED", None, "", "red-sea 2"]))
+    assert found.toarray().sum(axis=1).tolist() == [3, 0, 0, 3]
+    assert sorted(found.toarray()[0].tolist()) == [0, 1, 2]
+
+
+def test_content_that_cannot_be_compared_is_refused():
+    data, _ = films()
+    with pytest.raises(ConfigError, match=r"'titel'.*did you mean 'title'"):
+        ItemKNN(content=("titel",)).fit(data)
+    with pytest.raises(ConfigError, match="'year', which is a number; allowed kinds"):
+        ItemKNN(content=("year",)).fit(data)
+    bare = tw.Dataset.from_frames({"u": [1], "i": ["a"]}, user="u", item="i")
+    with pytest.raises(DataError, match="needs features of the items and the data have none"):
+        ItemKNN(content=("title",)).fit(bare)
+
+
+def test_a_score_is_the_sum_of_similarities_to_the_history():
+    data, _ = films()
+    model = ItemKNN(shrinkage=0.0).fit(data)
+    lists = model.recommend(histories=[["a", "c"]], k=4, exclude_seen=False)
+    scores = dict(zip(lists["item"], lists["score"], strict=True))
+    assert scores["b"] == pytest.approx(1 / 2)  # one user of two each with a, none with c
+    assert scores["a"] == pytest.approx(1 / 2**0.5)  # with c
+    assert scores["new"] == 0
