@@ -16,15 +16,15 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## set up, then train, compare and recommend on generated data
-	$(BIN)/python examples/demo.py
+demo: $(STAMP) ## set up, then train, compare and recommend on MovieLens 100K
+	$(BIN)/twofold demo
 
 test: $(STAMP) ## set up, then run all tests and doctests
 	$(BIN)/python -m pytest
 
 check: $(STAMP) ## lint, format, types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/basedpyright
 
 peers: $(STAMP) ## install the peers that the benchmarks run beside us

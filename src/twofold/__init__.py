@@ -17,21 +17,29 @@ from twofold._lazy import exporter
 from twofold._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
     from twofold import split as split
     from twofold.data.dataset import Dataset as Dataset
+    from twofold.data.interactions import Histories as Histories
     from twofold.evaluation import Report as Report
     from twofold.evaluation import compare as compare
     from twofold.evaluation import evaluate as evaluate
     from twofold.loading import load as load
+    from twofold.models._base import FittedModel as FittedModel
+    from twofold.models._base import Memory as Memory
     from twofold.split import Split as Split
 
 HOMES = {
     "Dataset": "twofold.data.dataset",
+    "FittedModel": "twofold.models._base",
+    "Histories": "twofold.data.interactions",
+    "Memory": "twofold.models._base",
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
     "compare": "twofold.evaluation",
+    "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
@@ -42,10 +50,14 @@ HOMES = {
 
 __all__ = [
     "Dataset",
+    "FittedModel",
+    "Histories",
+    "Memory",
     "Report",
     "Split",
     "__version__",
     "compare",
+    "datasets",
     "evaluate",
     "load",
     "metrics",

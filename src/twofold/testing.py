@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -246,9 +247,11 @@ def check_saved_model_scores_alike(estimator: Estimator) -> None:
     here = model.recommend(users=[100, 101, "x"], k=4)
     classes = [type(estimator), type(model)]
     script = (
-        "import sys, importlib, twofold.loading\n"
-        "extra = [getattr(importlib.import_module(m), n) for m, n in"
-        " (one.split(':') for one in sys.argv[3:])]\n"
+        "import sys, importlib, runpy, twofold.loading\n"
+        "def home(m):\n"
+        "    script = m.endswith('.py')\n"
+        "    return runpy.run_path(m) if script else vars(importlib.import_module(m))\n"
+        "extra = [home(m)[n] for m, _, n in (one.rpartition(':') for one in sys.argv[3:])]\n"
         "model = twofold.loading.load(sys.argv[1], extra=extra)\n"
         "model.recommend(users=[100, 101, 'x'], k=4).write_parquet(sys.argv[2])\n"
     )
@@ -257,13 +260,20 @@ def check_saved_model_scores_alike(estimator: Estimator) -> None:
         again = loading.load(path, extra=classes)
         assert again.recommend(users=[100, 101, "x"], k=4).equals(here), "loaded here, it differs"
         out = Path(folder) / "lists.parquet"
-        homes = [f"{one.__module__}:{one.__qualname__}" for one in classes]
+        homes = [f"{_home(one)}:{one.__qualname__}" for one in classes]
         command = [sys.executable, "-c", script, str(path), str(out), *homes]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        where = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=where)
         assert ran.returncode == 0, f"loading in another process failed: {ran.stderr[-500:]}"
         assert pl.read_parquet(out).equals(here), (
             "loaded in another process, it answers differently"
         )
+
+
+def _home(cls: type) -> str:
+    """Return the module of a class, or the file of a script that is being run."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    return str(script) if cls.__module__ == "__main__" and script else cls.__module__
 
 
 def check_hyperparameters(estimator: Estimator) -> None:

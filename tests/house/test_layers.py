@@ -22,7 +22,7 @@ LAYERS = [
     ["split", "metrics"],
     ["evaluation"],
     ["testing", "runs", "jobs", "tuning"],
-    ["cli"],
+    ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # A kernel is arrays in, arrays out: everything may call it.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from twofold.data.columns import Column, Kind
-from twofold.data.interactions import Interactions
+from twofold import persistence
+from twofold.data.columns import Bag, Category, Column, Kind, Number, Text, Time, Vector, kind_of
+from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, did_you_mean
 from twofold.typing import I32, I64
@@ -139,6 +141,139 @@ class Dataset:
             duplicates=duplicates,
         )
 
+    @classmethod
+    def read(
+        cls,
+        source: str | Path,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        value: str | None = None,
+        time: str | None = None,
+        query: str | None = None,
+        context: Features = None,
+        users: Any = None,
+        items: Any = None,
+        user_features: Features = None,
+        item_features: Features = None,
+        links: Any = None,
+        duplicates: Duplicates = "keep",
+    ) -> Dataset:
+        """Read a log from a file or a database.
+
+        Parameters
+        ----------
+        source
+            CSV-like text (delimiter and header are found by looking; also .gz and .zip), Parquet, JSON
+            lines, or a database URL with `query`.
+        user, item, value, time
+            Names of its columns. None = found by usual names such as userId, movie_id, rating,
+            timestamp, or by this order where there is no header; ``""`` = there is none.
+        query
+            SQL, where `source` is a database URL.
+        users, items, links
+            Files or frames of what is known of users and items, and of user-user pairs. Their id column
+            is called as in the log, or else it is their first column.
+        context, user_features, item_features, duplicates
+            As in `from_frames`.
+
+        Raises
+        ------
+        DataError
+            If something cannot be read; one sentence says what, and what to do.
+        """
+        # readers build on this module, so they are imported when they are needed.
+        from twofold.data.readers import read_frame, roles
+
+        named = [one for one in (user, item) if one]
+        frame = read_frame(source, query=query, ids=named)
+        found = roles(
+            frame, {"user": user, "item": item, "value": value, "time": time}, str(source)
+        )
+        asked = {"user": user, "item": item, "value": value, "time": time}
+        guessed = [
+            f"{role} = {name}" for role, name in found.items() if name and asked[role] is None
+        ]
+        made = cls.from_frames(
+            frame,
+            user=str(found["user"]),
+            item=str(found["item"]),
+            value=found["value"],
+            time=found["time"],
+            context=context,
+            users=_beside(users, str(found["user"])),
+            items=_beside(items, str(found["item"])),
+            user_features=user_features,
+            item_features=item_features,
+            links=_beside(links, ""),
+            duplicates=duplicates,
+        )
+        said = (f"columns found by name or place: {', '.join(guessed)}",) if guessed else ()
+        return replace(made, notes=said + made.notes)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a sealed folder that `Dataset.load` opens memory-mapped.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written, or something else is there.
+        """
+        return persistence.save(self, Path(path), "dataset")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Dataset:
+        """Open a folder written by `save`; its arrays stay on disk until they are read.
+
+        Raises
+        ------
+        IncompatibleFileError
+            If the folder is damaged, foreign or from a newer format.
+        """
+        classes: dict[str, type] = {
+            one.__name__: one
+            for one in (
+                Bag, Category, Dataset, Entities, Histories, Interactions, Links, Number, Text, Time,
+                Vector, Vocabulary,
+            )
+        }  # fmt: skip
+        return persistence.load(Path(path), "dataset", classes)
+
+    def describe(self) -> pl.DataFrame:
+        """Return what the log is like, a row a fact: counts, density, time span, values, columns."""
+        events = self.interactions
+        pairs = np.unique(events.user.astype(np.int64) * max(self.n_items, 1) + events.item)
+        facts: dict[str, str] = {
+            "events": f"{len(self):,}",
+            "users": f"{self.n_users:,}",
+            "items": f"{self.n_items:,}",
+            "distinct pairs": f"{len(pairs):,}",
+            "density": f"{len(pairs) / max(self.n_users * self.n_items, 1):.4%}",
+        }
+        for name, counts in (("user", np.diff(events.indptr)), ("item", events.item_counts)):
+            if len(counts):
+                low, middle, high = np.percentile(counts, [0, 50, 100])
+                facts[f"events a {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}"
+        if events.has_value and len(self):
+            facts["values"] = f"{events.value.min():g} to {events.value.max():g}"
+        if events.time is not None and len(self):
+            ends = pl.Series([events.time.min(), events.time.max()]).cast(pl.Int64)
+            facts["time"] = " to ".join(str(one) for one in pl.from_epoch(ends).to_list())
+        for name, columns in (
+            ("context", events.context),
+            ("user features", self.users.features),
+            ("item features", self.items.features),
+        ):
+            if columns:
+                facts[name] = ", ".join(f"{key} ({kind_of(one)})" for key, one in columns.items())
+        if len(self.links):
+            facts["links"] = f"{len(self.links):,}"
+        return pl.DataFrame({"what": list(facts), "found": list(facts.values())})
+
+    def __str__(self) -> str:
+        """Say how large it is."""
+        return f"{len(self):,} events of {self.n_users:,} users and {self.n_items:,} items"
+
     @property
     def n_users(self) -> int:
         """Number of users."""
@@ -225,6 +360,16 @@ class Dataset:
             items=self.items.take(kept_items),
             links=links,
         )
+
+
+def _beside(source: Any, key: str) -> Any:
+    """Read a file that accompanies a log; its first column is called `key` unless another one is."""
+    if not isinstance(source, str | Path):
+        return source
+    from twofold.data.readers import read_frame
+
+    frame = read_frame(source, ids=[key])
+    return frame if not key or key in frame.columns else frame.rename({frame.columns[0]: key})
 
 
 def _ids_at(entities: Entities, rows: I32) -> pl.Series:

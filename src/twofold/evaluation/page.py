@@ -15,7 +15,7 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{background:var(--soft)}small,.dim{color:var(--dim)}
-figure{display:inline-block;margin:1rem 1rem 0 0;vertical-align:top}figcaption{color:var(--dim);font-size:.9rem}
+small{display:block;white-space:nowrap}figure{display:inline-block;margin:1rem .7rem 0 0;vertical-align:top}figcaption{color:var(--dim);font-size:.9rem}
 svg{background:var(--soft);border-radius:6px}text{fill:var(--ink);font:12px system-ui,sans-serif}
 .axis{stroke:var(--line)}.mark{fill:var(--mark);stroke:var(--mark)}.whisker{stroke:var(--mark);stroke-width:2}
 .scroll{overflow-x:auto}

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array, vstack
 
 from twofold import explain, persistence, recommend, similar
 from twofold.data.dataset import Dataset, Entities
-from twofold.data.interactions import Histories
+from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.recommend import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
@@ -58,6 +58,23 @@ class Memory:
             history=Histories.of(events),
             popularity=events.item_counts.astype(np.float32),
             value_range=train.value_range,
+        )
+
+    def log(self) -> Dataset:
+        """Return the training set as it is remembered: without context and links."""
+        lengths = self.history.lengths
+        return Dataset(
+            Interactions(
+                user=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
+                item=self.history.item,
+                value=self.history.value,
+                time=self.history.time,
+                n_users=len(self.users),
+                n_items=len(self.items),
+                has_value=self.value_range != (1.0, 1.0),
+            ),
+            self.users,
+            self.items,
         )
 
 

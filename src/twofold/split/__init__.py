@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twofold.split._split import Split, from_parts
+from twofold.split._split import Split, from_parts, held_out
 from twofold.split.at_random import fixed_train, k_fold, random
 from twofold.split.by_time import default, last_fraction, leave_last, temporal
 from twofold.split.cold_start import cold_items, cold_users, user_disjoint
@@ -18,6 +18,7 @@ __all__ = [
     "find_leaks",
     "fixed_train",
     "from_parts",
+    "held_out",
     "k_fold",
     "last_fraction",
     "leave_last",

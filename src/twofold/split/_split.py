@@ -160,3 +160,32 @@ def from_parts(
     return Split(
         train=known, test=test, validation=validation, kind="from_parts()", repeats=allowed
     )
+
+
+def held_out(train: Dataset, data: Dataset) -> Split:
+    """Make a split of a training log and another log that tests it, without the pairs that training has.
+
+    Raises
+    ------
+    DataError
+        If nothing is left to test.
+    """
+    users, items = (
+        train.users.ids.rows(data.users.ids.ids),
+        train.items.ids.rows(data.items.ids.ids),
+    )
+    user, item = users[data.interactions.user], items[data.interactions.item]
+    pairs = user.astype(np.int64) * train.n_items + item
+    again = (user >= 0) & (item >= 0) & np.isin(pairs, pairs_of(train))
+    if again.all():
+        raise DataError(
+            f"all {len(data):,} events of these data were in training, so nothing is left to test; "
+            "give later data, or hold a part out before training"
+        )
+    notes = (f"{int(again.sum()):,} events of pairs that training has were left out",)
+    return Split(
+        train=train,
+        test=data.part(np.flatnonzero(~again).astype(np.int64)),
+        kind="held_out()",
+        notes=notes if again.any() else (),
+    )

@@ -1,0 +1,70 @@
+"""The main job on real data, in a minute or two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from twofold import datasets, jobs, loading, runs
+from twofold.cli.options import Json, Out, Seed
+from twofold.cli.output import note, say, table
+from twofold.cli.train import run_comparison
+from twofold.data.dataset import Dataset
+
+DATA = "ml-100k"
+JOB: dict[str, Any] = {
+    # In this log people rate in one sitting: a cut in time would leave hardly anybody on both sides.
+    "split": {"kind": "last_fraction", "test": 0.2},
+    "metrics": ["ndcg@10", "recall@10", "coverage@10", "novelty@10"],
+    "models": {
+        "popularity": {"class": "Popularity"},
+        "item-knn": {"class": "ItemKNN"},
+        "ease": {"class": "EASE"},
+        "ials": {"class": "IALS"},
+        "mf": {"class": "BiasedMF"},
+        "bpmf": {"class": "BPMF"},
+    },
+}
+
+
+def demo(out: Out = Path("twofold-demo"), seed: Seed = 0, json: Json = False) -> None:
+    """Compare the models on MovieLens 100K, recommend, explain, and write a report.
+
+    The log is looked for in TWOFOLD_DATA and the cache, then fetched; where nothing can be reached
+    the demo runs on generated data and says so.
+
+    Example: `twofold demo --out twofold-demo`
+    """
+    log = datasets.load_or_generate(DATA)
+    for one in log.notes:
+        note(f"note: {one}")
+    job = jobs.from_dict({**JOB, "data": {"name": DATA}, "seed": seed})
+    cut = job.split.make(log, seed)
+    note(str(cut))
+    run = runs.open_run(out, job.as_dict(), log, seed)
+    board = run_comparison(job, cut, run)
+    if json:
+        say(board.to_json())
+        return
+    say(f"\n{board}\n")
+    path = runs.model_folder(run.path)
+    model = loading.load(path)
+    someone = model.users.ids[0]
+    lists = model.recommend(users=[someone], k=5)
+    say(f"{board.best} recommends to user {someone}:\n{table(titled(lists, log))}\n")
+    first = lists["item"][0]
+    why = model.explain(someone, first).head(3)
+    say(f"because of what user {someone} has seen:\n{table(titled(why, log))}\n")
+    say(f"open {run.path / 'report.html'}; saved models: {run.path / 'models'}")
+    say(f"next: twofold recommend {run.path} --user {someone}, or twofold compare job.toml")
+
+
+def titled(frame: pl.DataFrame, log: Dataset) -> pl.DataFrame:
+    """Put the titles of the items beside their ids, where the data have any."""
+    items = log.frame("items")
+    if "title" not in items.columns:
+        return frame
+    titles = items.select(pl.col("item"), pl.col("title").cast(pl.String))
+    return frame.join(titles, on="item", how="left")

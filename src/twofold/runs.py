@@ -1,0 +1,231 @@
+"""Run folders: the resolved job, versions, data hash, log, results and models of one piece of work.
+
+``job.json`` says what was asked, ``run.json`` with what; ``results/NAME`` and ``models/NAME`` are
+sealed folders that appear whole or not at all, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from twofold import persistence
+from twofold._version import __version__
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, DataError, IncompatibleFileError
+from twofold.evaluation.compare import Leaderboard, Result, ordered
+from twofold.evaluation.report import Report, Slice, write_page
+from twofold.models._base import FittedModel
+
+PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
+"""Whose versions a run records."""
+RESULT_CLASSES: dict[str, type] = {"Result": Result, "Report": Report, "Slice": Slice}
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """Where `fit` puts its model."""
+        return self.path / "model"
+
+    def model_of(self, name: str) -> Path:
+        """Where `compare` puts a model."""
+        return self.path / "models" / name
+
+    def result_of(self, name: str) -> Path:
+        """Where the result of a model is."""
+        return self.path / "results" / name
+
+    def results(self) -> dict[str, Result]:
+        """Return the results that an earlier, interrupted run left."""
+        folder = self.path / "results"
+        if not folder.is_dir():
+            return {}
+        found = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
+        return {
+            one.name: persistence.load(one, "result", RESULT_CLASSES, mmap=False) for one in found
+        }
+
+    def keep(self, name: str, result: Result, model: FittedModel) -> None:
+        """Save a model and its result, the result last: it marks the model as done."""
+        self.model_of(name).parent.mkdir(parents=True, exist_ok=True)
+        model.save(self.model_of(name))
+        self.result_of(name).parent.mkdir(parents=True, exist_ok=True)
+        persistence.save(result, self.result_of(name), "result")
+        log.info("%s done in %.1f s: %s", name, result.fit_seconds, dict(result.report.values))
+
+    def finish(self, board: Leaderboard) -> None:
+        """Write the leaderboard as text, JSON and HTML."""
+        write_page(self.path / "leaderboard.txt", f"{board}\n")
+        write_page(self.path / "leaderboard.json", board.to_json())
+        board.to_html(self.path / "report.html")
+
+
+def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int) -> Run:
+    """Begin a run folder, or go on with one that was begun with the same job and data.
+
+    Raises
+    ------
+    ConfigError
+        If the folder belongs to another job or other data, or holds something else.
+    DataError
+        If it cannot be written.
+    """
+    path = Path(path)
+    said = json.loads(json.dumps(job))
+    if (path / "job.json").exists():
+        before = _read(path / "job.json")
+        if before != said:
+            raise ConfigError(
+                f"{path} belongs to another job ({_difference(before, said)}); "
+                "choose another --out, or remove the folder"
+            )
+        if _read(path / "run.json")["data_sha256"] != fingerprint(data):
+            raise ConfigError(
+                f"{path} was begun with other data; choose another --out, or remove the folder"
+            )
+        return Run(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ConfigError(f"{path} exists and is not a run of twofold; choose another --out")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make {path}: {error.strerror}; choose another --out") from error
+    about = {
+        "twofold": __version__,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "threads": os.cpu_count(),
+        "seed": seed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data_sha256": fingerprint(data),
+        "data": str(data),
+        "notes": list(data.notes),
+    }
+    write_page(path / "run.json", json.dumps(about, indent=1))
+    write_page(path / "job.json", json.dumps(said, indent=1))
+    return Run(path)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise IncompatibleFileError(f"{path} cannot be read: {error}") from error
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    return "other " + ", ".join(changed)
+
+
+@contextlib.contextmanager
+def logged(run: Run) -> Generator[None]:
+    """Write the package's log messages to ``log.txt`` of the run."""
+    handler = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logger = logging.getLogger("twofold")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def leaderboard(path: str | Path) -> Leaderboard:
+    """Return the leaderboard of a finished or interrupted comparison.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no results.
+    """
+    results = Run(Path(path)).results()
+    if not results:
+        raise ConfigError(f"{path} holds no results of a comparison")
+    return ordered(results)
+
+
+def model_folder(path: str | Path) -> Path:
+    """Return the model that a folder stands for: itself, the model of a fit, or the best of a comparison.
+
+    Raises
+    ------
+    IncompatibleFileError
+        If the folder is neither a model nor a run with one.
+    """
+    path = Path(path)
+    run = Run(path)
+    if (path / persistence.MANIFEST).exists():
+        return path
+    if (run.model / persistence.MANIFEST).exists():
+        return run.model
+    if (path / "results").is_dir() and run.results():
+        return run.model_of(leaderboard(path).best)
+    reason = "it is not a model or a run of twofold" if path.exists() else "it does not exist"
+    raise IncompatibleFileError(f"cannot open {path}: {reason}; make one with twofold fit --out")
+
+
+def recorded(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the job and the description of the run that a model folder lies in, if it lies in one."""
+    folder = Path(path)
+    for one in (folder, folder.parent, folder.parent.parent):
+        if (one / "job.json").exists() and (one / "run.json").exists():
+            return _read(one / "job.json"), _read(one / "run.json")
+    return None
+
+
+def fingerprint(data: Dataset) -> str:
+    """Return the SHA-256 of everything in a dataset except its notes, as hex digits."""
+    digest = hashlib.sha256()
+    for part in (data.interactions, data.users, data.items, data.links):
+        _feed(digest, part)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype.str}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).view(np.uint8))
+    elif isinstance(value, pl.Series):
+        _feed(digest, persistence.series_to_arrays(value))
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            digest.update(str(key).encode())
+            _feed(digest, value[key])
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            digest.update(field.name.encode())
+            _feed(digest, getattr(value, field.name))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            _feed(digest, one)
+    else:
+        digest.update(repr(value).encode())
