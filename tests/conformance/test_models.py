@@ -8,6 +8,7 @@ from twofold.testing import CHECKS
 # Settings that fit the planted log in well under a second; everything else is the default.
 SMALL = {
     "BPMF": {"factors": 3},
+    "BPR": {"factors": 6},
     "BiasedMF": {"factors": 4},
     "EASE": {},
     "IALS": {"factors": 6},

@@ -23,6 +23,7 @@ JOB: dict[str, Any] = {
         "item-knn": {"class": "ItemKNN"},
         "ease": {"class": "EASE"},
         "ials": {"class": "IALS"},
+        "bpr": {"class": "BPR"},
         "mf": {"class": "BiasedMF"},
         "bpmf": {"class": "BPMF"},
     },

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from twofold import persistence
-from twofold.errors import DataError
+from twofold.errors import DataError, UnknownIdError, did_you_mean
 from twofold.evaluation import page
 from twofold.metrics import parse
 from twofold.typing import F64
@@ -56,6 +56,19 @@ class Report:
     settings: Mapping[str, Setting]
     seconds: float
     notes: tuple[str, ...] = ()
+
+    def __getitem__(self, metric: str) -> float:
+        """Return the value of a metric.
+
+        Raises
+        ------
+        UnknownIdError
+            If it was not measured, with those that were.
+        """
+        if metric not in self.values:
+            hint = did_you_mean(metric, self.values)
+            raise UnknownIdError(f"metric {metric!r} was not measured; {hint}")
+        return self.values[metric]
 
     @property
     def per_user(self) -> pl.DataFrame:

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from twofold.models.baselines.popularity import Popularity as Popularity
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
     from twofold.models.factorization.bpmf import BPMF as BPMF
+    from twofold.models.factorization.bpr import BPR as BPR
     from twofold.models.factorization.ials import IALS as IALS
     from twofold.models.factorization.pmf import PMF as PMF
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
+    "BPR": "twofold.models.factorization.bpr",
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "EASE": "twofold.models.baselines.ease",
     "IALS": "twofold.models.factorization.ials",
@@ -26,5 +28,5 @@ HOMES = {
 }
 """Where each model lives."""
 
-__all__ = ["BPMF", "EASE", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
+__all__ = ["BPMF", "BPR", "EASE", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
 __getattr__ = exporter(__name__, HOMES)
