@@ -9,7 +9,9 @@ import pytest
 from hypothesis import settings
 
 import twofold as tw
+from twofold.cli import main
 from twofold.errors import TwofoldError
+from twofold.testing import planted_log
 
 settings.register_profile("settled", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=500, deadline=None)
@@ -29,3 +31,23 @@ def real():
             pytest.skip(f"{name} cannot be had here: {error}")
 
     return load
+
+
+@pytest.fixture(scope="session")
+def log_file(tmp_path_factory):
+    """A small log as its owner would have it."""
+    path = tmp_path_factory.mktemp("log") / "ratings.csv"
+    planted_log().frame("interactions").write_csv(path)
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return its exit code, standard output and standard error."""
+
+    def call(*arguments):
+        code = main([str(one) for one in arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call

@@ -11,6 +11,7 @@ SMALL = {
     "BPR": {"factors": 6},
     "BiasedMF": {"factors": 4},
     "EASE": {},
+    "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},
     "ItemKNN": {},
     "PMF": {"factors": 4},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -312,7 +312,8 @@ def rating_errors(
             f"{type(model.estimator).__name__} on this log does not: leave it out"
         )
     items = model.items.ids.rows(questions.users.items.ids.ids)[events.item]
-    predicted = pair_scores(model, questions.queries.take(events.user), items)
+    asked = replace(questions.queries.take(events.user), time=events.time, context=events.context)
+    predicted = pair_scores(model, asked, items)
     error = np.abs(predicted.astype(np.float64) - events.value)
     count = np.bincount(events.user, minlength=len(questions.queries)).astype(np.float64)
     made: dict[str, tuple[F64, F64]] = {}

@@ -169,7 +169,7 @@ def bpr_epoch(
             total = 0.0
             start = first
             while start < last:
-                u: int = user[start]
+                u = int(user[start])
                 stop = start
                 marked = 0
                 while stop < last and user[stop] == u:

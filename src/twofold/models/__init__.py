@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
     from twofold.models.factorization.bpmf import BPMF as BPMF
     from twofold.models.factorization.bpr import BPR as BPR
+    from twofold.models.factorization.fm import FM as FM
     from twofold.models.factorization.ials import IALS as IALS
     from twofold.models.factorization.pmf import PMF as PMF
 
@@ -21,6 +22,7 @@ HOMES = {
     "BPR": "twofold.models.factorization.bpr",
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "EASE": "twofold.models.baselines.ease",
+    "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "PMF": "twofold.models.factorization.pmf",
@@ -28,5 +30,5 @@ HOMES = {
 }
 """Where each model lives."""
 
-__all__ = ["BPMF", "BPR", "EASE", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
+__all__ = ["BPMF", "BPR", "EASE", "FM", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
 __getattr__ = exporter(__name__, HOMES)

@@ -1,0 +1,1 @@
+"""Features: how the typed columns of a data set become numbers."""

@@ -1,0 +1,383 @@
+"""Factorization machines (libFM): every pair of features interacts through vectors.
+
+Rendle (2012), "Factorization Machines with libFM", ACM TIST; Rendle (2010), ICDM. Symbols follow the
+paper: w_0 intercept, w_i weights, v_i factors (k),
+
+    y(x) = w_0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j.
+
+With the features of an event parted into those of the query (user, context) and those of the item,
+y(x) is a product: of (p, 1, s) and (q, s', 1), where p = sum v_i x_i over the query, s its own
+weights and interactions, and q, s' likewise of the item.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.errors import ConfigError, NotConvergedError
+from twofold.features.design import implicit
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.kernels.gaussian_rows import conditional_rows
+from twofold.models._base import FittedModel, Memory
+from twofold.models.factorization import _fm_learners as learners
+from twofold.models.factorization import _probit as probit
+from twofold.models.factorization._fm_data import Layout, Targets, with_negatives
+from twofold.models.factorization._fm_learners import ALS, MCMC, SGD
+from twofold.progress import track
+from twofold.random import generator
+from twofold.recommend import FALLBACK, Encoded
+from twofold.typing import F32, F64, I32, Rng
+
+log = logging.getLogger(__name__)
+LATENT_STEPS = 10
+"""Rounds of least squares by which somebody new is placed where values are classes."""
+LEAST_PRECISION = 1e-6
+"""Keeps a penalty of 0 solvable."""
+
+
+@hyperparameters
+class FM:
+    """Regression, classification or ordered probit on ids, features, context and history.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> log = {"u": [1, 1, 2, 2, 3], "i": ["a", "b", "a", "c", "c"], "r": [5, 1, 4, 2, 1]}
+    >>> data = tw.Dataset.from_frames(log, user="u", item="i", value="r")
+    >>> model = tw.models.FM(factors=2).fit(data, rng=0)
+    >>> model.recommend(users=[3], k=2)["item"].to_list()
+    ['a', 'b']
+    """
+
+    factors: Annotated[PositiveInt, Search(4, 64, log=True)] = 10
+    """Length k of the factors; 0 is linear regression and not offered."""
+    task: Literal["regression", "classification", "ordered"] = "regression"
+    """Values as numbers, two values as classes (probit), or ascending classes (ordered probit)."""
+    learner: Annotated[MCMC | ALS | SGD, Field(discriminator="method")] = MCMC()
+    """How it learns: MCMC(), ALS() or SGD()."""
+    features: tuple[str, ...] | None = None
+    """Names of user, item and context columns to read; none named reads all that can be read."""
+    user_history: bool = True
+    """Whether a user's items are features, 1 / sqrt(n) each (SVD++)."""
+    item_history: bool = True
+    """Whether an item's users are features, 1 / sqrt(n) each ("flipped")."""
+    day: bool = False
+    """Whether the day of an event is a feature (timeSVD++); a new day has none."""
+    grouped: bool = True
+    """Whether ids, each column, history and day have priors of their own (MCMC)."""
+    negatives: PositiveInt = 2
+    """Unobserved pairs drawn for each event of a log without values; they count as 0, events as 1."""
+    init_scale: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
+    """Standard deviation of the normal initial factors."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedFM:
+        """Learn.
+
+        Parameters
+        ----------
+        train
+            The log; a pair that occurs twice counts twice. Ratings are divided by a quarter of their
+            range inside, so that penalties mean the same on every scale.
+        validation
+            Not used.
+        rng
+            Seed or generator; the same seed gives the same model for every number of threads.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, or the values do not fit the task.
+        ConfigError
+            If the learner cannot do the task, or a named feature does not exist or cannot be read.
+        NotConvergedError
+            If training leaves the finite numbers.
+
+        Notes
+        -----
+        Differs from the paper: cut points of the ordered probit are not in it; see `_probit`.
+        """
+        del validation
+        if self.task == "ordered" and not isinstance(self.learner, MCMC):
+            raise ConfigError(
+                f"task='ordered' needs the MCMC learner; got {type(self.learner).__name__}: "
+                "set learner=MCMC(), or task='regression'"
+            )
+        random = generator(rng)
+        memory = Memory.of(train)
+        layout, user_rows, item_rows, context_rows = Layout.of(self, train)
+        events, sources = train.interactions, np.arange(len(train))
+        user, item, value = events.user, events.item, events.value
+        if not events.has_value:
+            user, item, value, sources = with_negatives(events, self.negatives, random)
+        targets = Targets.of(self.task, value, has_value=events.has_value)
+        blocks = [learners.Block(user_rows, user), learners.Block(item_rows, item)]
+        if layout.context:
+            blocks.insert(1, learners.Block(context_rows, sources.astype(np.int32)))
+        group = layout.group if self.grouped else np.zeros_like(layout.group)
+        problem = learners.Problem.of(blocks, group, int(group.max(initial=0)) + 1)
+        kept = run(self, problem, targets.encode(value), targets.classes, random)
+        ids = group[layout.id_features]
+        return FittedFM(
+            estimator=self,
+            memory=memory,
+            layout=layout,
+            targets=targets,
+            intercept=np.array([one.intercept for one in kept]),
+            weights=np.array([one.w for one in kept], np.float32),
+            loadings=np.array([one.v for one in kept], np.float32),
+            alpha=np.array([one.alpha for one in kept]),
+            weight_prior=np.array([one.w_prior[:, ids] for one in kept], np.float32),
+            loading_prior=np.array([one.v_prior[:, :, ids] for one in kept], np.float32),
+            cuts=np.array([one.cuts for one in kept]),
+            user_rows=user_rows,
+            item_factors=np.concatenate(
+                [item_vectors(item_rows, one, layout.item_side) for one in kept], axis=1
+            ),
+        )
+
+
+def run(
+    model: FM, problem: learners.Problem, y: F64, classes: int, rng: np.random.Generator
+) -> list[learners.Sample]:
+    """Return the samples that predictions average, one for ALS and SGD; `y` (n,) are the encoded values."""
+    match model.learner:
+        case MCMC(burn_in=burn_in, samples=samples, thin=thin):
+            steps, first = burn_in + samples * thin, burn_in + thin - 1
+            chain = learners.gibbs(problem, y, model.factors, model.init_scale, classes, rng)
+        case ALS(epochs=steps, reg_w=reg_w, reg_v=reg_v):
+            first, thin = steps - 1, 1
+            chain = learners.alternate(
+                problem, y, model.factors, model.init_scale, (reg_w, reg_v), classes, rng
+            )
+        case SGD(epochs=steps, learning_rate=rate, reg_w=reg_w, reg_v=reg_v):
+            first, thin = steps - 1, 1
+            chain = learners.descend(
+                problem, y, model.factors, model.init_scale, rate, (reg_w, reg_v), classes, rng
+            )
+    kept: list[learners.Sample] = []
+    for step, sample in enumerate(track(islice(chain, steps), "FM", total=steps)):
+        if not (np.isfinite(sample.v).all() and np.isfinite(sample.w).all()):
+            raise NotConvergedError(
+                f"FM left the finite numbers in pass {step + 1}; "
+                "lower `learning_rate` or raise `reg_w` and `reg_v`"
+            )
+        log.debug("FM pass %d/%d", step + 1, steps)
+        if step >= first and (step - first) % thin == 0:
+            kept.append(sample)
+    return kept
+
+
+def parts(x: csr_array, w: F64 | F32, v: F64 | F32) -> tuple[F32, F32]:
+    """Return sum v_i x_i, shape (n, k), and the weights and interactions of x alone, shape (n,).
+
+    x (n, features), w (features,), v (k, features).
+    """
+    p = np.asarray(x @ v.T, np.float64)
+    squares = np.asarray(x.multiply(x) @ (v.T.astype(np.float64) ** 2), np.float64)
+    own = np.asarray(x @ w, np.float64) + ((p * p - squares) / 2).sum(axis=1)
+    return p.astype(np.float32), own.astype(np.float32)
+
+
+def item_vectors(rows: csr_array, sample: learners.Sample, side: slice) -> F32:
+    """Return (q, s', 1) of every item under one sample, shape (n_items, k + 2)."""
+    q, own = parts(rows, sample.w[side], sample.v[:, side])
+    return np.hstack([q, own[:, None], np.ones((len(q), 1), np.float32)])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedFM(FittedModel):
+    """S samples side by side (one for ALS and SGD); the product of two vectors is the average y(x).
+
+    ``predict`` turns it into values: cut to the range of the training ratings, the expected class, or
+    the probability of the higher class.
+    """
+
+    predicts_values: ClassVar[bool] = True
+
+    layout: Layout
+    targets: Targets
+    intercept: F64  # (S,)
+    weights: F32  # (S, features)
+    loadings: F32  # (S, k, features)
+    alpha: F64  # (S,)
+    weight_prior: F32  # (S, 2, 2) mean and precision; of user ids, of item ids
+    loading_prior: F32  # (S, 2, k, 2)
+    cuts: F64  # (S, classes - 1)
+    user_rows: csr_array  # (n_users, features of users)
+    item_factors: F32  # (n_items, S * (k + 2))
+
+    @property
+    def is_sgd(self) -> bool:
+        """Whether it was learned by SGD, whose classes are logistic."""
+        return isinstance(self.estimator.learner, SGD)
+
+    @property
+    def item_vectors(self) -> F32:
+        """The items under every sample, shape (n_items, S * (k + 2))."""
+        return self.item_factors
+
+    @property
+    def similarity_vectors(self) -> F32:
+        """The factors q alone, shape (n_items, S * k)."""
+        return self.by_sample(self.item_factors)[:, :, :-2].reshape(len(self.item_factors), -1)
+
+    def by_sample(self, vectors: F32) -> F32:
+        """Return vectors (n, S * (k + 2)) as (n, S, k + 2)."""
+        return vectors.reshape(len(vectors), len(self.intercept), -1)
+
+    def lookup(self, users: I32) -> F32:
+        """Return the vectors of known users without a context, shape (n, S * (k + 2))."""
+        x = csr_array(self.user_rows[users])
+        side = self.layout.user_side
+        out = np.empty((len(users), *self.loadings.shape[:1], self.loadings.shape[1] + 2))
+        for s in range(len(self.intercept)):
+            p, own = parts(x, self.weights[s, side], self.loadings[s][:, side])
+            out[:, s, :-2], out[:, s, -2], out[:, s, -1] = p, 1, own + self.intercept[s]
+        return self._joined(out)
+
+    def _joined(self, samples: F32 | F64) -> F32:
+        """Return vectors under every sample (n, S, k + 2) side by side, each with its share."""
+        share = self.targets.unit / len(self.intercept)
+        return (samples * share).reshape(len(samples), -1).astype(np.float32)
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map each query to a vector: who is asked for, and then the context, if the model read any."""
+        vectors, source = super().encode(queries)
+        context = self.layout.encode_context(queries)
+        if context is None or not isinstance(vectors, np.ndarray):
+            return Encoded(vectors, source)
+        side = self.layout.context_side
+        out = self.by_sample(vectors) * (len(self.intercept) / self.targets.unit)
+        for s in range(len(self.intercept)):
+            p, own = parts(context, self.weights[s, side], self.loadings[s][:, side])
+            out[:, s, -1] += own + (out[:, s, :-2] * p).sum(axis=1)
+            out[:, s, :-2] += p
+        moved = np.where((source == FALLBACK)[:, None], vectors, self._joined(out))
+        return Encoded(moved, source)
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Return new users' vectors: the posterior mean of their own weight and factors.
+
+        Their history gives the implicit features and, by its values, a ridge regression on the items
+        under every sample (iterated with expected latent values for the probit tasks).
+        """
+        n, k = len(histories), self.loadings.shape[1]
+        indptr, item, value = histories.indptr, histories.item, histories.value
+        if not self.targets.has_value:
+            indptr, item, value = self._with_zeros(histories)
+        y = self.targets.encode(value)
+        who = np.repeat(np.arange(n), np.diff(indptr))
+        side, x = self.layout.user_side, self._strangers(histories)
+        items = self.by_sample(self.item_factors)
+        event = np.arange(len(item), dtype=np.int32)
+        out = np.empty((n, len(self.intercept), k + 2))
+        # SGD counts its penalties once for every event, the others once in all.
+        share = 1.0 / np.diff(indptr)[who] if self.is_sgd else np.ones(len(who))
+        for s, alpha in enumerate(self.alpha):
+            p, own = parts(x, self.weights[s, side], self.loadings[s][:, side])
+            z = np.ones((len(item), k + 1), np.float32)
+            z[:, :k] = items[item, s, :k] + p[who]
+            fixed = self.intercept[s] + own[who] + items[item, s, k]
+            fixed = fixed + np.einsum("nk,nk->n", p[who], items[item, s, :k])
+            precision = np.append(self.loading_prior[s, 1, :, 0], self.weight_prior[s, 1, 0])
+            mean = np.append(self.loading_prior[s, 0, :, 0], self.weight_prior[s, 0, 0])
+            found = np.tile(mean.astype(np.float32), (n, 1))
+            precision = np.maximum(precision.astype(np.float64), LEAST_PRECISION)
+            for _ in range(LATENT_STEPS if self.targets.classes else 1):
+                now = fixed + np.einsum("nk,nk->n", z, found[who])
+                weight, goal = self._working(y, now.astype(np.float64), s)
+                weight *= alpha * share
+                conditional_rows(
+                    indptr, event, weight.astype(np.float32),
+                    (weight * (goal - fixed)).astype(np.float32), z,
+                    np.diag(precision), precision * mean.astype(np.float64), 0.0, 0, found,
+                )  # fmt: skip
+            out[:, s, :k] = p + found[:, :k]
+            out[:, s, k] = 1
+            across = np.einsum("nk,nk->n", p, found[:, :k])
+            out[:, s, k + 1] = self.intercept[s] + own + found[:, k] + across
+        return self._joined(out)
+
+    def _working(self, y: F64, now: F64, s: int) -> tuple[F64, F64]:
+        """Return weights and targets (n,) of the least squares that stand for the loss at `now` (n,).
+
+        Squares themselves; for probit the expected latent normals; for the logistic loss of SGD the
+        quadratic that lies above it (Boehning & Lindsay 1988).
+        """
+        if not self.targets.classes:
+            return np.ones(len(y)), y
+        if self.is_sgd:
+            return np.full(len(y), 0.25), now + 4 * (y - expit(now))
+        return np.ones(len(y)), probit.expected_latent(y, self.cuts[s], now)
+
+    def _strangers(self, histories: Histories) -> csr_array:
+        """Return the user features of people known by history alone."""
+        width = self.layout.user_side.stop - self.layout.user_side.start
+        shape = (len(histories), width)
+        if not self.estimator.user_history:
+            return csr_array(shape, dtype=np.float32)
+        seen = implicit(histories, len(self.item_factors))
+        first = width - len(self.item_factors)
+        return csr_array((seen.data, seen.indices + first, seen.indptr), shape=shape)
+
+    def _with_zeros(self, histories: Histories) -> tuple[np.ndarray, I32, F32]:
+        """Return ragged rows of history and unobserved items, spread evenly over the catalogue."""
+        m, ratio = len(self.item_factors), self.estimator.negatives
+        rows: list[np.ndarray] = []
+        for one in range(len(histories)):
+            own = histories.item[histories.indptr[one] : histories.indptr[one + 1]]
+            free = np.setdiff1d(np.arange(m, dtype=np.int32), own)
+            wanted = min(ratio * len(own), len(free))
+            rows.append(free[np.linspace(0, len(free), wanted, endpoint=False).astype(np.int64)])
+        zeros = Histories(
+            np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64),
+            np.concatenate([*rows, np.zeros(0, np.int32)]).astype(np.int32),
+            np.zeros(sum(len(one) for one in rows), np.float32),
+        )
+        both = Histories(histories.indptr, histories.item, np.ones_like(histories.value))
+        joined = both.joined(zeros)
+        return joined.indptr, joined.item, joined.value
+
+    def pair_values(self, vectors: F32, items: F32) -> F32:
+        """Return the value of each pair of rows, sample by sample where the task has classes."""
+        if not self.targets.classes:
+            return self.values(np.einsum("nd,nd->n", vectors, items))
+        left, right = self.by_sample(vectors), self.by_sample(items)
+        mean = len(self.intercept) * np.einsum("nsd,nsd->ns", left, right).astype(np.float64)
+        if self.is_sgd:
+            upper = expit(mean).mean(axis=1)
+            return self.targets.expected(np.stack([1 - upper, upper], axis=1))
+        chances = probit.probabilities(self.cuts[None], mean).mean(axis=1)
+        return self.targets.expected(chances)
+
+    def values(self, scores: F32) -> F32:
+        """Return scores as ratings, cut to the range of training; the identity for classes."""
+        return self.targets.decode(scores)
+
+    @property
+    def unknown_user(self) -> F32:
+        """The prior mean of a user under every sample, without features."""
+        mean = self.loading_prior[:, 0, :, 0]
+        own = (self.intercept + self.weight_prior[:, 0, 0])[:, None]
+        prior = np.hstack([mean, np.ones((len(mean), 1)), own])
+        return self._joined(prior[None].astype(np.float64))[0]
+
+    @property
+    def unknown_item(self) -> F32:
+        """The prior mean of an item under every sample, without features."""
+        mean = self.loading_prior[:, 0, :, 1]
+        own = self.weight_prior[:, 0, 1][:, None]
+        return np.hstack([mean, own, np.ones((len(mean), 1))]).ravel().astype(np.float32)
