@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,8 +11,8 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.assemble import as_frame
-from twofold.data.columns import Column, kind_of
-from twofold.data.convert import column_from_values
+from twofold.data.columns import Column, Kind, kind_of
+from twofold.data.convert import column_from_values, parse_times
 from twofold.data.dataset import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -24,6 +24,8 @@ from twofold.typing import F32, I32, I64, U8, Bool, Id, Ids
 SOURCES = ("model", "fold-in", "content", "fallback:popularity")
 MODEL, FOLD_IN, CONTENT, FALLBACK = range(4)
 """How an answer was made; positions in ``SOURCES``."""
+TIME = "time"
+"""The name under which the time of a question is given among its context."""
 BLOCK_BYTES = 32 * 2**20
 """Memory for one block of scores."""
 SPARE = 16
@@ -72,6 +74,11 @@ class PairOfEncoders(Protocol):
     @property
     def memory(self) -> Remembers:
         """What is remembered of the training set."""
+        ...
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, with their kinds."""
         ...
 
     @property
@@ -266,28 +273,56 @@ def questions(
             f"users, histories and columns must have one entry a person; got lengths {lengths}"
         )
     rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
+    context, time = said(model, context or {})
+    declared: dict[str, Kind] = {
+        name: kind_of(column) for name, column in model.users.features.items()
+    }
     queries = Queries(
         rows,
         Histories.empty(n) if histories is None else history_rows(model.items.ids, histories),
         np.full(n, histories is not None),
-        context=query_columns(context or {}, {}),
-        features=query_columns(features or {}, model.users.features),
+        time,
+        query_columns(context, model.context_kinds),
+        user_columns(features or {}, declared),
     )
     who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
     return queries, who
 
 
+def said(
+    model: PairOfEncoders, context: Mapping[str, Sequence[Any]]
+) -> tuple[dict[str, Sequence[Any]], I64 | None]:
+    """Part what was said of the circumstances into context columns and, where it is read, the time."""
+    columns = dict(context)
+    if TIME not in model.context_kinds or TIME not in columns:
+        return columns, None
+    return columns, parse_times(pl.Series(TIME, list(columns.pop(TIME)), strict=False), TIME)[0]
+
+
 def query_columns(
-    given: Mapping[str, Sequence[Any]], declared: Mapping[str, Column]
+    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
 ) -> dict[str, Column]:
-    """Read the caller's columns with the kinds that the model was trained with."""
-    made: dict[str, Column] = {}
-    for name, column in given.items():
-        if declared and name not in declared:
-            raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, declared)}")
-        kind = kind_of(declared[name]) if declared else None
-        made[name] = column_from_values(name, pl.Series(name, list(column), strict=False), kind)
-    return made
+    """Read the caller's columns with the kinds that they had in training, where that is known."""
+    return {
+        name: column_from_values(name, pl.Series(name, list(column), strict=False), kinds.get(name))
+        for name, column in given.items()
+    }
+
+
+def user_columns(
+    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
+) -> dict[str, Column]:
+    """Read features of people.
+
+    Raises
+    ------
+    ConfigError
+        If a name is none of the user features.
+    """
+    for name in given:
+        if kinds and name not in kinds:
+            raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, kinds)}")
+    return query_columns(given, kinds)
 
 
 def history_rows(items: Vocabulary, histories: Sequence[Iterable[Id]]) -> Histories:
@@ -348,7 +383,8 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     model
         The fitted model.
     pairs
-        A frame (polars, pandas, pyarrow, or a mapping of columns) with ``user`` and ``item``.
+        A frame (polars, pandas, pyarrow, or a mapping of columns) with ``user`` and ``item``, and
+        with the context columns that the model reads (``time`` for the time), where they are known.
 
     Returns
     -------
@@ -366,7 +402,14 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
         if name not in frame.columns:
             raise DataError(f"pairs have no column {name!r}; {did_you_mean(name, frame.columns)}")
     users, items = model.users.ids.rows(frame["user"]), model.items.ids.rows(frame["item"])
-    score = pair_scores(model, Queries.known(users), items)
+    context, time = said(
+        model,
+        {name: frame[name].to_list() for name in model.context_kinds if name in frame.columns},
+    )
+    queries = replace(
+        Queries.known(users, time=time), context=query_columns(context, model.context_kinds)
+    )
+    score = pair_scores(model, queries, items)
     known = (users != UNKNOWN) & (items != UNKNOWN)
     source = pl.Series(np.where(known, SOURCES[MODEL], "fallback:prior"))
     return frame.with_columns(score=score, source=source)

@@ -28,7 +28,7 @@ class ColumnCode:
     """How one column was encoded in training, so that new rows are encoded alike."""
 
     name: str
-    kind: str
+    kind: Kind
     levels: Vocabulary | None = None
     centre: F32 | None = None  # (width,)
     scale: F32 | None = None  # (width,)

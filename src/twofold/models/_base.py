@@ -19,6 +19,7 @@ import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from twofold import explain, persistence, recommend, similar
+from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset, Entities
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
@@ -109,6 +110,11 @@ class FittedModel(ABC):
     def encode_features(self, queries: Queries) -> F32 | csr_array:
         """Map people known by features alone, shape (n, d); see ``reads_features``."""
         raise NotImplementedError(type(self).__name__)
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, with the kinds they had in training; ``time`` among them where the time of the question is read."""
+        return {}
 
     def values(self, scores: F32) -> F32:
         """Turn scores into values on the caller's scale; the identity where a model has none."""

@@ -251,6 +251,17 @@ def test_context_turns_the_list_round():
         model.recommend(users=[0], context={"wether": ["sun"]})
 
 
+def test_pairs_are_predicted_in_their_context():
+    data = context_log()
+    model = FM(factors=3, learner=BRIEF, day=True).fit(data, rng=0)
+    pairs = {"user": [0, 0], "item": [2, 2], "weather": ["sun", "rain"], "time": ["1970-01-01"] * 2}
+    sun, rain = model.predict(pairs)["score"]
+    assert sun - rain > 1
+    split = tw.split.random(data, test=0.2, rng=0)
+    asked = model.estimator.fit(split.train, rng=0)
+    assert tw.evaluate(asked, split, ["rmse"])["rmse"] < 0.5
+
+
 def test_folding_in_is_the_ridge_solution():
     data = planted_log()
     model = FM(

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Category, Column
+from twofold.data.columns import Category, Column, Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
@@ -26,6 +26,7 @@ from twofold.features.design import (
     width_of,
 )
 from twofold.models.factorization._ratings import clipped, unit_of
+from twofold.recommend import TIME
 from twofold.typing import F32, F64, I32, I64
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ class Layout:
     n_query: int  # features of users
     n_context: int
     n_item: int
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, and ``time`` where the day is."""
+        kinds: dict[str, Kind] = {
+            one.name: one.kind for one in self.context if not self._is_day(one)
+        }
+        if self.with_day:
+            kinds[TIME] = "time"
+        return kinds
+
+    def _is_day(self, code: ColumnCode) -> bool:
+        return self.with_day and code.name == DAY
 
     @property
     def user_side(self) -> slice:
@@ -135,7 +149,7 @@ class Layout:
             If a column was not read in training, or is of another kind.
         """
         given: dict[str, Column] = dict(queries.context)
-        names = [one.name for one in self.context if one.name != DAY or not self.with_day]
+        names = [one.name for one in self.context if not self._is_day(one)]
         for name in given:
             if name not in names and name not in self.passed_over:
                 raise ConfigError(f"no context column {name!r}; {did_you_mean(name, names)}")

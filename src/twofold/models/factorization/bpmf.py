@@ -87,7 +87,7 @@ class BPMF:
         memory = Memory.of(train)
         unit, events = unit_of(memory.value_range), train.interactions
         mean = float(events.value.mean(dtype=np.float64))
-        start = PMF(factors=self.factors, epochs=START_EPOCHS)
+        start = PMF(factors=self.factors, bounded=False, epochs=START_EPOCHS)
         u, v = most_probable(start, events, mean, unit, random)
         residual = ((events.value - mean) / unit).astype(np.float32)
         by_user = Side(events.indptr, events.item, residual)

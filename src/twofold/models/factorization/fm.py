@@ -13,6 +13,7 @@ weights and interactions, and q, s' likewise of the item.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
@@ -22,6 +23,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 from scipy.special import expit
 
+from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -218,6 +220,11 @@ class FittedFM(FittedModel):
     cuts: F64  # (S, classes - 1)
     user_rows: csr_array  # (n_users, features of users)
     item_factors: F32  # (n_items, S * (k + 2))
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, and ``time`` where the day is."""
+        return self.layout.context_kinds
 
     @property
     def is_sgd(self) -> bool:

@@ -46,11 +46,11 @@ class PMF:
     True
     """
 
-    factors: Annotated[PositiveInt, Search(5, 100, log=True)] = 30
+    factors: Annotated[PositiveInt, Search(5, 100, log=True)] = 10
     """Number of factors D."""
-    bounded: bool = False
+    bounded: bool = True
     """Whether a product passes through g, which keeps predictions inside the scale (section 2)."""
-    epochs: Annotated[PositiveInt, Search(20, 200, log=True)] = 60
+    epochs: Annotated[PositiveInt, Search(20, 200, log=True)] = 100
     """Passes over the ratings."""
     batches: Annotated[PositiveInt, Search(20, 1000, log=True)] = 100
     """Minibatches in a pass; the paper's 100,000 triples are a thousandth of its ratings."""
@@ -58,9 +58,9 @@ class PMF:
     """Step on the summed gradient of a minibatch (section 5)."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Share of the last step that is repeated (section 5)."""
-    user_reg: Annotated[NonNegativeFloat, Search(0.5, 20, log=True)] = 5.0
+    user_reg: Annotated[NonNegativeFloat, Search(0.5, 20, log=True)] = 8.0
     """lambda_U of Eq. 4: noise variance over the prior variance of a user's factors."""
-    item_reg: Annotated[NonNegativeFloat, Search(0.5, 20, log=True)] = 5.0
+    item_reg: Annotated[NonNegativeFloat, Search(0.5, 20, log=True)] = 8.0
     """lambda_V of Eq. 4."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of the normal initial factors."""

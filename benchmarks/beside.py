@@ -1,0 +1,64 @@
+"""Run a peer in its own interpreter: arrays and settings go in, what it measured comes out.
+
+A peer's script in ``benchmarks/peers`` reads ``in.npz`` and ``settings.json`` of the folder that it is
+given and writes ``out.json``, and ``out.npz`` where it predicts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+
+
+def interpreter() -> str | None:
+    """Return the peers' interpreter: TWOFOLD_PEERS, or that of ``make peers``; None without one."""
+    path = os.environ.get("TWOFOLD_PEERS") or str(PEERS)
+    return path if Path(path).exists() else None
+
+
+def ask(script: str, arrays: dict[str, np.ndarray], **settings: Any) -> dict[str, Any] | str:
+    """Run ``benchmarks/peers/SCRIPT.py``; return what it wrote, or a sentence where it failed."""
+    python = interpreter()
+    if python is None:
+        return "no peers installed (make peers)"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "in.npz", **arrays)
+        (folder / "settings.json").write_text(json.dumps(settings))
+        done = subprocess.run(
+            [python, str(HERE / "peers" / f"{script}.py"), name],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"failed: {last[:100]}"
+        found: dict[str, Any] = json.loads((folder / "out.json").read_text())
+        if (folder / "out.npz").exists():
+            with np.load(folder / "out.npz") as made:
+                found |= dict(made)
+        return found
+
+
+def table(title: str, notes: list[str], head: list[str], rows: list[list[str]]) -> None:
+    """Print a table in Markdown, and with ``--save`` write it to ``docs/results`` as well."""
+    lines = [f"# {title}", "", *notes, ""]
+    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    text = "\n".join(lines) + "\n"
+    sys.stdout.write(text)
+    if "--save" in sys.argv:
+        folder = HERE.parent / "docs" / "results"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{Path(sys.argv[0]).stem}.md").write_text(text)
