@@ -1,0 +1,188 @@
+"""Every metric against its written definition, spelt out in plain Python, and against SciPy's world."""
+
+from itertools import combinations, pairwise
+from math import log2
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twofold import metrics
+from twofold.errors import ConfigError, DataError
+
+
+@st.composite
+def lists_and_relevant(draw):
+    """Lists of distinct items, some cut short, and what is relevant to each user."""
+    seed, n, m, k = (
+        draw(st.integers(low, high)) for low, high in ((0, 999), (1, 6), (2, 15), (1, 12))
+    )
+    rng = np.random.default_rng(seed)
+    k = min(k, m)
+    lists = np.array([rng.permutation(m)[:k] for _ in range(n)], np.int32)
+    for row in range(n):
+        lists[row, int(rng.integers(0, k + 1)) :] = -1
+    relevant = [np.flatnonzero(rng.random(m + 3) < 0.3) for _ in range(n)]
+    return lists, relevant
+
+
+def ragged(rows):
+    indptr = np.concatenate([[0], np.cumsum([len(one) for one in rows])])
+    return indptr, np.concatenate([*rows, np.zeros(0, int)]).astype(np.int32)
+
+
+def by_definition(name, k, items, relevant):
+    """The table of docs/metrics.md, one user at a time."""
+    if not len(relevant):
+        return np.nan
+    hits = [item in set(relevant.tolist()) for item in items[:k] if item >= 0]
+    places = [place for place, hit in enumerate(hits, 1) if hit]
+    match name:
+        case "precision":
+            return len(places) / k
+        case "recall":
+            return len(places) / len(relevant)
+        case "recall_capped":
+            return len(places) / min(k, len(relevant))
+        case "hit":
+            return float(bool(places))
+        case "map":
+            return sum(sum(hits[:p]) / p for p in places) / min(k, len(relevant))
+        case "ndcg":
+            ideal = sum(1 / log2(p + 1) for p in range(1, min(k, len(relevant)) + 1))
+            return sum(1 / log2(p + 1) for p in places) / ideal
+        case "mrr":
+            return 1 / places[0] if places else 0.0
+
+
+@given(case=lists_and_relevant(), k=st.integers(1, 20))
+def test_list_metrics_are_their_definitions(case, k):
+    lists, relevant = case
+    names = ["precision", "recall", "recall_capped", "hit", "map", "ndcg", "mrr"]
+    found = metrics.ranking(lists, *ragged(relevant), [f"{name}@{k}" for name in names])
+    for name in names:
+        expected = [by_definition(name, k, *one) for one in zip(lists, relevant, strict=True)]
+        np.testing.assert_allclose(found[f"{name}@{k}"], expected, atol=1e-12)
+
+
+def test_a_list_worked_out_by_hand():
+    """Hits at places 1 and 3 of five; three relevant items."""
+    found = metrics.ranking(
+        np.array([[7, 1, 4, 2, 9]], np.int32),
+        np.array([0, 3]),
+        np.array([4, 7, 8], np.int32),
+        ["precision@5", "recall@5", "map@5", "ndcg@5", "mrr@5", "recall_capped@2", "hit@1"],
+    )
+    assert {name: round(float(value[0]), 6) for name, value in found.items()} == {
+        "precision@5": 0.4,
+        "recall@5": 0.666667,
+        "map@5": round((1 + 2 / 3) / 3, 6),
+        "ndcg@5": round(1.5 / (1 + 1 / log2(3) + 0.5), 6),
+        "mrr@5": 1.0,
+        "recall_capped@2": 0.5,
+        "hit@1": 1.0,
+    }
+
+
+def test_precision_falls_as_the_list_passes_what_is_relevant():
+    lists = np.arange(100, dtype=np.int32)[None]
+    found = metrics.ranking(
+        lists, np.array([0, 2]), np.array([0, 1], np.int32), ["precision@2", "precision@100"]
+    )
+    assert (float(found["precision@2"][0]), float(found["precision@100"][0])) == (1.0, 0.02)
+
+
+@given(seed=st.integers(0, 999), ties=st.booleans())
+def test_auc_counts_pairs(seed, ties):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(3, 9)).astype(np.float32)
+    scores = np.round(scores) if ties else scores
+    relevant = [np.flatnonzero(rng.random(11) < 0.3) for _ in range(3)]
+    hidden = [np.setdiff1d(np.flatnonzero(rng.random(9) < 0.2), one) for one in relevant]
+    found = metrics.auc(scores, *ragged(relevant), *ragged(hidden))
+    for user in range(3):
+        others = [i for i in range(9) if i not in relevant[user] and i not in hidden[user]]
+        good = [scores[user, i] if i < 9 else -np.inf for i in relevant[user]]
+        order = [
+            float(a > scores[user, j]) + 0.5 * (a == scores[user, j]) for a in good for j in others
+        ]
+        expected = np.mean(order) if order else np.nan
+        np.testing.assert_allclose(found[user], expected)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
+def test_gini_is_the_mean_difference(counts):
+    listed = np.array(counts)
+    total = listed.sum()
+    expected = np.abs(listed[:, None] - listed).sum() / (2 * len(listed) * total) if total else 0.0
+    assert metrics.gini(listed) == pytest.approx(expected, abs=1e-12)
+    assert metrics.coverage(listed) == np.mean(listed > 0)
+
+
+@given(seed=st.integers(0, 999))
+def test_means_over_lists(seed):
+    rng = np.random.default_rng(seed)
+    lists = np.array([rng.permutation(8)[:4] for _ in range(3)], np.int32)
+    lists[1, 2:] = -1
+    lists[2] = -1
+    popularity = rng.integers(0, 5, 8).astype(np.float32)
+    vectors = rng.normal(size=(8, 3)).astype(np.float32)
+    novelty = metrics.novelty(lists, popularity, 10)
+    bias = metrics.popularity_bias(lists, popularity)
+    diversity = metrics.diversity(lists, vectors)
+    for row in range(3):
+        kept = [item for item in lists[row] if item >= 0]
+        if not kept:
+            assert np.isnan([novelty[row], bias[row], diversity[row]]).all()
+            continue
+        assert novelty[row] == pytest.approx(
+            np.mean([-log2((popularity[i] + 1) / 11) for i in kept])
+        )
+        assert bias[row] == pytest.approx(
+            np.mean([(popularity < popularity[i]).sum() / 7 for i in kept])
+        )
+        cosine = [
+            vectors[a] @ vectors[b] / np.linalg.norm(vectors[a]) / np.linalg.norm(vectors[b])
+            for a, b in combinations(kept, 2)
+        ]
+        assert diversity[row] == pytest.approx(1 - np.mean(cosine), abs=1e-5)
+
+
+@given(seed=st.integers(0, 999))
+def test_classification(seed):
+    rng = np.random.default_rng(seed)
+    p, y = np.round(rng.random(20), 1), np.arange(20) % 2
+    pairs = [(float(a > b) + 0.5 * (a == b)) for a in p[y == 1] for b in p[y == 0]]
+    assert metrics.roc_auc(p, y) == pytest.approx(np.mean(pairs))
+    q = np.clip(p, 1e-15, 1 - 1e-15)
+    assert metrics.log_loss(p, y) == pytest.approx(-np.mean(np.log(np.where(y == 1, q, 1 - q))))
+
+
+def test_rating_errors_by_hand():
+    predicted, observed = np.array([1.0, 2.0, 5.0]), np.array([1.0, 4.0, 4.0])
+    assert metrics.rmse(predicted, observed) == pytest.approx((5 / 3) ** 0.5)
+    assert metrics.mae(predicted, observed) == pytest.approx(1.0)
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(ConfigError, match=r"no metric 'ndgc@10'.*did you mean 'ndcg"):
+        metrics.parse("ndgc@10")
+    for name in ("ndcg", "ndcg@0", "ndcg@-1", "ndcg@ten", "auc@5"):
+        with pytest.raises(ConfigError):
+            metrics.parse(name)
+    with pytest.raises(DataError, match="one kind only"):
+        metrics.roc_auc(np.ones(3), np.ones(3))
+    with pytest.raises(DataError, match="labels must be 0 or 1; got 2"):
+        metrics.log_loss(np.full(2, 0.5), np.array([2, 1]))
+    with pytest.raises(DataError, match="as many"):
+        metrics.rmse(np.ones(2), np.ones(3))
+
+
+def test_longer_cuts_never_lower_recall():
+    rng = np.random.default_rng(0)
+    lists = np.array([rng.permutation(50) for _ in range(20)], np.int32)
+    relevant = [np.flatnonzero(rng.random(50) < 0.2) for _ in range(20)]
+    found = metrics.ranking(lists, *ragged(relevant), [f"recall@{k}" for k in (1, 5, 20, 50)])
+    for low, high in pairwise(found.values()):
+        assert np.all(low <= high + 1e-12)
