@@ -34,6 +34,7 @@ def test_the_block_size_changes_no_value(split, fitted, monkeypatch):
     parts = tw.evaluate(fitted, split, names)
     for name in names:
         assert whole[name] == parts[name]
+    for name in whole.totals:
         np.testing.assert_array_equal(whole.totals[name], parts.totals[name])
 
 
