@@ -8,9 +8,19 @@ from typing import Any
 
 import twofold as tw
 from twofold.hyperparameters import names, schema, search_space
+from twofold.metrics import DEFINITIONS
 
 HERE = Path(__file__).parent
-TARGET = HERE / "hyperparameters.md"
+METRICS_HEAD = """# Metrics
+
+The whole catalogue is ranked, nothing is sampled. Means are over users with at least one target; `report.n_users` counts them. `@k` is the list length.
+
+| name | definition, with its denominator |
+|---|---|
+"""
+METRICS_FOOT = """
+Intervals are bootstrap intervals over users; comparisons are paired t tests over the same users with Holm's correction. Generated from the declarations by `make docs`.
+"""
 
 
 def bound(field: dict[str, Any]) -> str:
@@ -50,12 +60,19 @@ def reference() -> str:
     return "\n".join(lines)
 
 
+def metric_table() -> str:
+    """Return the page of all metrics."""
+    rows = [f"| `{name}` | {said} |" for name, (_, said) in DEFINITIONS.items()]
+    return METRICS_HEAD + "\n".join(rows) + "\n" + METRICS_FOOT
+
+
 def main() -> int:
-    """Write the page, or with ``--check`` say whether it is current."""
-    page = reference()
+    """Write the pages, or with ``--check`` say whether they are current."""
+    pages = {"hyperparameters.md": reference(), "metrics.md": metric_table()}
     if "--check" in sys.argv:
-        return int(TARGET.read_text() != page)
-    TARGET.write_text(page)
+        return int(any((HERE / name).read_text() != page for name, page in pages.items()))
+    for name, page in pages.items():
+        (HERE / name).write_text(page)
     return 0
 
 

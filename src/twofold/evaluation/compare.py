@@ -114,8 +114,8 @@ class Leaderboard:
         ]
         report = self.results[self.best].report
         foot = (
-            f"{report.n_users:,} users of the {report.part} part of {report.split}; brackets: "
-            f"{report.confidence:.0%} bootstrap over users; p: paired t test, Holm-corrected."
+            f"{report.n_users:,} users of the {report.part} part of {report.split}; ±: half the "
+            f"{report.confidence:.0%} bootstrap interval over users; p: paired t test, Holm-corrected."
         )
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], foot])
 
@@ -165,7 +165,7 @@ class Leaderboard:
 def _cell(report: Report, metric: str) -> str:
     low, high = report.intervals[metric]
     value = f"{report.values[metric]:.4f}"
-    return value if math.isnan(low) else f"{value} [{low:.4f}, {high:.4f}]"
+    return value if math.isnan(low) else f"{value} ±{(high - low) / 2:.4f}"
 
 
 def compare(
