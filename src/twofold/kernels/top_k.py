@@ -9,6 +9,15 @@ from twofold.kernels._jit import kernel
 from twofold.typing import F32, I32, I64, Bool
 
 
+@kernel()
+def _product(one: F32, other: F32) -> float:
+    """Return the inner product, in the order of summation that it was compiled with."""
+    total = np.float32(0.0)
+    for f in range(len(one)):
+        total += one[f] * other[f]
+    return float(total)
+
+
 @kernel(fastmath=False)
 def _insert(items: I32, best: F32, filled: int, item: int, score: float) -> int:
     """Insert into a list sorted by (score down, item up); return the new fill."""
@@ -48,7 +57,6 @@ def top_k_block(scores: F32, indptr: I64, seen: I32, banned: I32, items: I32, be
 def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: F32) -> None:
     """Recompute and re-sort each list; see `twofold.index.exact.rescore`."""
     n, k = items.shape
-    d = vectors.shape[1]
     for row in prange(n):
         if not use[row]:
             continue
@@ -58,7 +66,5 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             item = found[place]
             if item < 0:
                 break
-            total = np.float32(0.0)
-            for f in range(d):
-                total += vectors[row, f] * item_vectors[item, f]
-            filled = _insert(items[row], best[row], filled, item, float(total))
+            total = _product(vectors[row], item_vectors[item])
+            filled = _insert(items[row], best[row], filled, item, total)
