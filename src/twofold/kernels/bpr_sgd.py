@@ -146,6 +146,7 @@ def bpr_epoch(
     rate: float,
     regs: F32,
     biased: bool,
+    seen: I32,
     loss: F64,
 ) -> None:
     """Pass once over all pairs: stratum by stratum, the blocks of a stratum in parallel.
@@ -153,7 +154,8 @@ def bpr_epoch(
     Stratum s pairs user group a with item group (a + shifts[s]) mod groups; `shifts` (groups,) is a
     permutation. `members` (m,) lists the items group by group, `member_start` (groups + 1,) where each
     group begins, `cumulative` (m,) their running weights inside the group or nothing. w (n, d),
-    h (m, d), bias (m,). `loss` (groups,) receives the sum of -ln sigma(x_uij) of each user group.
+    h (m, d), bias (m,). `seen` (groups, m) starts at -1 and is kept from epoch to epoch: it remembers
+    who took an item last, in each user group. `loss` (groups,) receives the sum of -ln sigma(x_uij) of each user group.
     """
     groups = len(shifts)
     loss[:] = 0.0
@@ -165,23 +167,20 @@ def bpr_epoch(
             inside = members[member_start[b] : member_start[b + 1]]
             weights = cumulative[member_start[b] : member_start[b + 1]]
             begin = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(block + 1) * GOLDEN)
-            seen = np.full(len(h), -1, np.int32)
+            taken = seen[a]
             total = 0.0
             start = first
             while start < last:
                 u = int(user[start])
                 stop = start
-                marked = 0
                 while stop < last and user[stop] == u:
-                    if seen[item[stop]] != u:
-                        marked += 1
-                    seen[item[stop]] = u
+                    taken[item[stop]] = u
                     stop += 1
-                if marked < len(inside):
+                if stop - start < len(inside):
                     for at in range(start, stop):
                         i = item[at]
                         state = mix(begin + np.uint64(at - first + 1) * GOLDEN)
-                        j = draw(state, inside, weights, seen, u)
+                        j = draw(state, inside, weights, taken, u)
                         total += step(w[u], h[i], h[j], bias, i, j, rate, regs, biased)
                 start = stop
             loss[a] += total

@@ -33,7 +33,7 @@ def epoch(indptr, item, w, h, bias, rate, regs, biased, groups=1, seed=5):
     loss = np.zeros(groups)
     bpr_sgd.bpr_epoch(
         blocks, users, items, np.arange(groups), members, start, np.zeros(0), seed,
-        *out, rate, np.array(regs, np.float32), biased, loss,
+        *out, rate, np.array(regs, np.float32), biased, np.full((groups, m), -1, np.int32), loss,
     )  # fmt: skip
     return out, loss, (blocks, users, items)
 

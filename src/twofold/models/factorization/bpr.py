@@ -158,7 +158,7 @@ def ascend(
     regs = np.array(
         [model.reg_user, model.reg_positive, model.reg_negative, model.reg_bias], np.float32
     )
-    loss = np.zeros(groups)
+    seen, loss = np.full((groups, m), -1, np.int32), np.zeros(groups)
     for epoch in track(range(1, model.epochs + 1), "BPR"):
         members = rng.permutation(m).astype(np.int32)
         group_of[members] = np.repeat(np.arange(groups, dtype=np.int32), np.diff(member_start))
@@ -166,7 +166,7 @@ def ascend(
         cumulative = running_weights(model, memory.popularity[members], member_start)
         bpr_epoch(
             block_start, users, items, rng.permutation(groups), members, member_start, cumulative,
-            kernel_seed(rng), w, h, bias, model.learning_rate, regs, model.item_bias, loss,
+            kernel_seed(rng), w, h, bias, model.learning_rate, regs, model.item_bias, seen, loss,
         )  # fmt: skip
         mean = float(loss.sum() / len(item))
         if not np.isfinite(mean):
