@@ -18,7 +18,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.index.exact import rescore, top_k
+from twofold.index.exact import Packed, rescore, top_k, top_products
 from twofold.typing import F32, I32, I64, U8, Bool, Id, Ids
 
 SOURCES = ("model", "fold-in", "content", "fallback:popularity")
@@ -28,6 +28,12 @@ TIME = "time"
 """The name under which the time of a question is given among its context."""
 BLOCK_BYTES = 32 * 2**20
 """Memory for one block of scores."""
+BLOCK_QUERIES = 4096
+"""Queries of one block whose scores are not held in memory."""
+ENOUGH = 256
+"""Queries from which on the items are laid out anew for them."""
+LONGEST = 2048
+"""Longest lists that are made without holding the scores in memory."""
 SPARE = 16
 """How many items more than asked for are scored again, for near ties at the end of a list."""
 
@@ -145,31 +151,51 @@ def rank(
     items = np.full((n, k), UNKNOWN, np.int32)
     scores = np.full((n, k), -np.inf, np.float32)
     source = np.zeros(n, np.uint8)
-    step = max(1, min(n, BLOCK_BYTES // (4 * max(n_items, 1))))
     banned = np.zeros(0, np.int32) if allowed is None else np.flatnonzero(~allowed).astype(np.int32)
+    vectors = model.item_vectors
+    packed = None
+    if isinstance(vectors, np.ndarray) and n >= ENOUGH and width + SPARE <= LONGEST:
+        packed = Packed.of(vectors, banned)
+    step = max(1, min(n, BLOCK_BYTES // (4 * max(n_items, 1))))
+    if packed is not None:
+        step = BLOCK_QUERIES
     for start in range(0, n, step):
         rows = np.arange(start, min(start + step, n))
         block = queries.take(rows)
         seen = remembered(model, block) if exclude_seen else Histories.empty(len(block))
         if hidden is not None:
             seen = seen.joined(hidden.take(rows))
-        found, best, how = rank_block(model, block, seen, banned, width)
+        found, best, how = rank_block(model, block, seen, banned, width, packed)
         items[rows, :width], scores[rows, :width], source[rows] = found, best, how
     return Ranked(items, scores, source)
 
 
 def rank_block(
-    model: PairOfEncoders, block: Queries, seen: Histories, banned: I32, k: int
+    model: PairOfEncoders,
+    block: Queries,
+    seen: Histories,
+    banned: I32,
+    k: int,
+    packed: Packed | None,
 ) -> tuple[I32, F32, U8]:
     """Rank one block of queries; see `rank`."""
     vectors, source = model.encode(block)
     item_vectors = model.item_vectors
-    scores = score_block(model, vectors, source)
     if not (isinstance(vectors, np.ndarray) and isinstance(item_vectors, np.ndarray)):
+        scores = score_block(model, vectors, source)
         items, best = top_k(scores, seen.indptr, seen.item, banned, k)
         return items, best, source
-    spare = min(k + SPARE, scores.shape[1])
-    items, best = top_k(scores, seen.indptr, seen.item, banned, spare)
+    spare = min(k + SPARE, len(item_vectors))
+    if packed is None:
+        scores = score_block(model, vectors, source)
+        items, best = top_k(scores, seen.indptr, seen.item, banned, spare)
+    else:
+        items, best = top_products(vectors, packed, seen.indptr, seen.item, spare)
+        rest = np.flatnonzero(source == FALLBACK)
+        if len(rest):
+            some, ones = seen.take(rest), np.ones((len(rest), 1), np.float32)
+            popular = Packed.of(model.memory.popularity[:, None], banned)
+            items[rest], best[rest] = top_products(ones, popular, some.indptr, some.item, spare)
     rescore(vectors, item_vectors, source != FALLBACK, items, best)
     return items[:, :k], best[:, :k], source
 

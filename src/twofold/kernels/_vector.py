@@ -1,4 +1,4 @@
-"""What numba does not offer: a register-tiled Gram update, an atomic counter and a prefetch.
+"""What numba does not offer: register-tiled products, an atomic counter and a prefetch.
 
 They are written as LLVM instructions, so that they are compiled for the vector width of the machine
 (narrower vectors are taken in parts, more slowly) and cached with the kernels that use them. Nothing
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import extending, types
 from numba.core import cgutils
 
@@ -23,7 +23,15 @@ TILE_ROWS = 4
 TILE_COLUMNS = 16
 """Columns of the Gram matrix that one call of `add_gram_tile` updates."""
 LANES = 8
-"""Floats in one vector register."""
+"""Floats in one vector of a Gram tile."""
+WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
+"""Whether the machine has 32 registers of 16 floats."""
+SCORE_LANES = 16 if WIDE else 8
+"""Floats in one vector of a tile of scores."""
+SCORE_ROWS = 12 if WIDE else 6
+"""Queries of one call of `multiply_tile`."""
+SCORE_COLUMNS = 2 * SCORE_LANES
+"""Items of one call of `multiply_tile`."""
 LINE = 16
 """Floats in one line of the cache."""
 FAST = ("fast",)
@@ -56,6 +64,75 @@ def _prefetch(typing_context: Any, rows: Any, row: Any) -> Any:  # noqa: ARG001
     return types.void(rows, types.intp), emit
 
 
+def _spread(builder: Any, value: Any, vector: Any) -> Any:
+    """Repeat one float in every lane of a vector type."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, lanes)
+
+
+def _vector_at(builder: Any, data: Any, index: Any, vector: Any) -> Any:
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+def _multiply_tile(
+    typing_context: Any,  # noqa: ARG001
+    rows: Any,
+    first: Any,  # noqa: ARG001
+    panels: Any,
+    panel: Any,  # noqa: ARG001
+    out: Any,
+) -> Any:
+    signature = types.void(rows, types.intp, panels, types.intp, out)
+    vector = ir.VectorType(ir.FloatType(), SCORE_LANES)
+    halves = SCORE_COLUMNS // SCORE_LANES
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows_type, _, panels_type, _, out_type = signature.args
+        left = context.make_array(rows_type)(context, builder, arguments[0])
+        right = context.make_array(panels_type)(context, builder, arguments[2])
+        target = context.make_array(out_type)(context, builder, arguments[4])
+        width = cgutils.unpack_tuple(builder, left.shape)[1]
+        columns = ir.Constant(width.type, SCORE_COLUMNS)
+        zero = ir.Constant(vector, [0.0] * SCORE_LANES)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(SCORE_ROWS * halves)]
+        starts = [
+            builder.mul(builder.add(arguments[1], ir.Constant(width.type, row)), width)
+            for row in range(SCORE_ROWS)
+        ]
+        begin = builder.mul(builder.mul(arguments[3], width), columns)
+        with cgutils.for_range(builder, width) as loop:
+            at = builder.add(begin, builder.mul(loop.index, columns))
+            items = [
+                builder.load(
+                    _vector_at(
+                        builder,
+                        right.data,
+                        builder.add(at, ir.Constant(width.type, SCORE_LANES * half)),
+                        vector,
+                    ),
+                    align=4,
+                )
+                for half in range(halves)
+            ]
+            for row in range(SCORE_ROWS):
+                value = builder.load(builder.gep(left.data, [builder.add(starts[row], loop.index)]))
+                one = _spread(builder, value, vector)
+                for half in range(halves):
+                    place = sums[row * halves + half]
+                    product = builder.fmul(one, items[half], flags=FAST)
+                    builder.store(builder.fadd(builder.load(place), product, flags=FAST), place)
+        for row in range(SCORE_ROWS):
+            for half in range(halves):
+                index = ir.Constant(width.type, row * SCORE_COLUMNS + half * SCORE_LANES)
+                place = _vector_at(builder, target.data, index, vector)
+                builder.store(builder.load(sums[row * halves + half]), place, align=4)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 def _add_gram_tile(
     typing_context: Any,  # noqa: ARG001
     rows: Any,
@@ -68,16 +145,6 @@ def _add_gram_tile(
     signature = types.void(rows, types.intp, types.intp, types.intp, types.float32, out)
     vector = ir.VectorType(ir.FloatType(), LANES)
     halves = TILE_COLUMNS // LANES
-
-    def spread(builder: Any, value: Any) -> Any:
-        """Repeat one float in every lane."""
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return builder.shuffle_vector(first, undefined, lanes)
-
-    def vector_at(builder: Any, data: Any, index: Any) -> Any:
-        return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows_type, *_, out_type = signature.args
@@ -96,20 +163,24 @@ def _add_gram_tile(
             start = builder.mul(loop.index, width)
             at_left, at_top = builder.add(start, left), builder.add(start, top)
             right = [
-                builder.load(vector_at(builder, source.data, plus(at_left, LANES * half)), align=4)
+                builder.load(
+                    _vector_at(builder, source.data, plus(at_left, LANES * half), vector), align=4
+                )
                 for half in range(halves)
             ]
             for row in range(TILE_ROWS):
-                one = spread(builder, builder.load(builder.gep(source.data, [plus(at_top, row)])))
+                one = _spread(
+                    builder, builder.load(builder.gep(source.data, [plus(at_top, row)])), vector
+                )
                 for half in range(halves):
                     place = sums[row * halves + half]
                     product = builder.fmul(one, right[half], flags=FAST)
                     builder.store(builder.fadd(builder.load(place), product, flags=FAST), place)
-        factor = spread(builder, scale)
+        factor = _spread(builder, scale, vector)
         for row in range(TILE_ROWS):
             start = builder.add(builder.mul(plus(top, row), out_width), left)
             for half in range(halves):
-                place = vector_at(builder, target.data, plus(start, LANES * half))
+                place = _vector_at(builder, target.data, plus(start, LANES * half), vector)
                 sums_now = builder.load(sums[row * halves + half])
                 product = builder.fmul(factor, sums_now, flags=FAST)
                 old = builder.load(place, align=4)
@@ -129,4 +200,10 @@ add_gram_tile: Callable[[F32, int, int, int, float, F32], None] = intrinsic(_add
 
 rows (n, d) and out (d, d) are C-contiguous; count <= n. The eight sums of eight floats stay in
 registers while the rows stream by.
+"""
+multiply_tile: Callable[[F32, int, F32, int, F32], None] = intrinsic(_multiply_tile)
+"""(rows, first, panels, panel, out): fill `out` with ``rows[first : first + SCORE_ROWS] @ panels[panel]``.
+
+rows (n, d), panels (p, d, SCORE_COLUMNS) and out (SCORE_ROWS, SCORE_COLUMNS) are C-contiguous. Each sum
+runs over d in order, wherever in the tile it stands.
 """

@@ -1,0 +1,52 @@
+"""Lists do not depend on how many people ask at once."""
+
+import numpy as np
+import pytest
+from polars.testing import assert_frame_equal
+
+import twofold as tw
+from twofold import recommend
+from twofold.data.queries import Queries
+from twofold.data.synthetic import movielens_like
+
+N = recommend.ENOUGH + 40
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Return a small model of more users than are asked for at once."""
+    data = movielens_like(N, 400, 12_000, rng=3)
+    return tw.models.IALS(factors=12, epochs=3).fit(data, rng=0)
+
+
+@pytest.mark.parametrize("deny", [None, range(0, 400, 3)])
+def test_many_at_once_get_what_each_gets_alone(model, deny):
+    """From `ENOUGH` queries on, the lists are made from packed items, some of the people being unknown."""
+    users = [*model.users.ids.ids.to_list()[: N - 3], -1, -2, -3]
+    banned = None if deny is None else model.items.ids.ids.gather(list(deny)).to_list()
+    histories = [[] for _ in users]
+    together = model.recommend(users=users, k=17, deny=banned)
+    for start in range(0, N, 37):
+        part = users[start : start + 37]
+        alone = model.recommend(users=part, k=17, deny=banned)
+        rows = together.filter(together["user"].is_in(alone["user"].unique().implode()))
+        assert_frame_equal(rows, alone, check_exact=True)
+    assert together.filter(together["source"] == "fallback:popularity").height == 3 * 17
+    popular = model.recommend(histories=histories, k=5)
+    assert popular["source"].unique().to_list() == ["fallback:popularity"]
+    assert popular["item"].to_list()[:5] == popular["item"].to_list()[-5:]
+
+
+def test_lists_longer_than_are_packed_for_are_sorted_all_the_same(model, monkeypatch):
+    users = model.users.ids.ids.to_list()
+    packed = model.recommend(users=users, k=30)
+    monkeypatch.setattr(recommend, "LONGEST", 10)
+    assert_frame_equal(model.recommend(users=users, k=30), packed, check_exact=True)
+
+
+def test_scores_fall_and_ties_rise_by_item_row(model):
+    queries = Queries.known(np.arange(N, dtype=np.int32))
+    found = recommend.rank(model, queries, 25)
+    falls = found.scores[:, :-1] > found.scores[:, 1:]
+    ties = found.scores[:, :-1] == found.scores[:, 1:]
+    assert (falls | (ties & (found.items[:, :-1] < found.items[:, 1:]))).all()
