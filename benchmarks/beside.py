@@ -11,10 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import twofold as tw
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
@@ -51,7 +54,43 @@ def ask(script: str, arrays: dict[str, np.ndarray], **settings: Any) -> dict[str
         return found
 
 
-def table(title: str, notes: list[str], head: list[str], rows: list[list[str]]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """An estimator whose vectors a peer learned."""
+
+    users: Any = field(repr=False)
+    items: Any = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedGiven(tw.FittedModel):
+    """A peer's vectors, ranked and measured as ours are."""
+
+    @property
+    def item_vectors(self) -> np.ndarray:
+        """Shape (n_items, d)."""
+        return self.estimator.items
+
+    def lookup(self, users: np.ndarray) -> np.ndarray:
+        """Return the learned vectors."""
+        return self.estimator.users[users]
+
+    def fold_in(self, histories: tw.Histories) -> np.ndarray:
+        """Not asked for here."""
+        raise NotImplementedError
+
+
+def given(users: np.ndarray, items: np.ndarray, train: tw.Dataset) -> FittedGiven:
+    """Return a peer's vectors, in the rows of `train`, as a model of it."""
+    estimator = Given(
+        users=np.ascontiguousarray(users, np.float32), items=np.ascontiguousarray(items, np.float32)
+    )
+    return FittedGiven(estimator=estimator, memory=tw.Memory.of(train))
+
+
+def table(
+    title: str, notes: list[str], head: list[str], rows: list[list[str]], suffix: str = ""
+) -> None:
     """Print a table in Markdown, and with ``--save`` write it to ``docs/results`` as well."""
     lines = [f"# {title}", "", *notes, ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -61,4 +100,4 @@ def table(title: str, notes: list[str], head: list[str], rows: list[list[str]]) 
     if "--save" in sys.argv:
         folder = HERE.parent / "docs" / "results"
         folder.mkdir(exist_ok=True)
-        (folder / f"{Path(sys.argv[0]).stem}.md").write_text(text)
+        (folder / f"{Path(sys.argv[0]).stem}{suffix}.md").write_text(text)

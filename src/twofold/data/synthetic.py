@@ -35,8 +35,10 @@ SMALL_CONCENTRATION = 0.8
 """Clear tastes, so that a small log suffices to find them."""
 TAG_SHARE = 0.2
 """An item is tagged with the tastes that hold at least this share of it."""
-RATING_MEAN, USER_SPREAD, ITEM_SPREAD, LIKING_SPREAD, NOISE = 3.5, 0.4, 0.4, 1.0, 0.7
+RATING_MEAN, USER_SPREAD, ITEM_SPREAD, LIKING_SPREAD, NOISE = 3.5, 0.4, 0.4, 0.8, 0.75
 """Ratings: mean and standard deviations of user biases, item biases, likings and noise."""
+LIKING_AXES = 8
+"""Tastes like items along so many axes, the first of which tell most, as in MovieLens 1M."""
 FIRST_TIME, SPAN, PACE = 1_100_000_000, 15 * 365 * 86_400, 14 * 86_400.0
 """First second, seconds in which users begin, mean seconds between two sessions."""
 GROUPS = 64
@@ -175,11 +177,15 @@ def plant(
     mixture = rng.dirichlet(np.full(k, concentration / k), n_users)
     mixture = np.cumsum(mixture, axis=1, dtype=np.float64).astype(np.float32)
     mixture[:, -1] = 1.0
+    scale = np.arange(1, LIKING_AXES + 1) ** -0.5
+    scale *= LIKING_SPREAD / np.linalg.norm(scale)
+    of_tastes = rng.standard_normal((k, LIKING_AXES)) * scale
+    liking = of_tastes @ rng.standard_normal((LIKING_AXES, n_items))
     return Tastes(
         mixture,
         choice / choice.sum(axis=1, keepdims=True),
         belonging,
-        rng.normal(0, LIKING_SPREAD, (k, n_items)).astype(np.float32),
+        liking.astype(np.float32),
     )
 
 

@@ -298,10 +298,11 @@ def descend(
     w_prior = np.stack([0 * ones[0], regs[0] * ones[0]])
     v_prior = np.stack([np.zeros((k, problem.n_groups)), np.full((k, problem.n_groups), regs[1])])
     cuts = np.zeros(1 if classes else 0)
+    rows = np.ascontiguousarray(problem.rows.T)
     while True:
         order = rng.permutation(len(y))
         fm_sgd_epoch(
-            order, problem.rows, indptr, feature, x, y, classes > 0, learning_rate, *regs, w0, w, v
+            rows[order], y[order], indptr, feature, x, classes > 0, learning_rate, *regs, w0, w, v
         )
         yield Sample(
             float(w0[0]), w.astype(np.float64), v.T.astype(np.float64), 1.0, w_prior, v_prior, cuts
