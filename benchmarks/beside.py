@@ -101,3 +101,8 @@ def table(
         folder = HERE.parent / "docs" / "results"
         folder.mkdir(exist_ok=True)
         (folder / f"{Path(sys.argv[0]).stem}{suffix}.md").write_text(text)
+
+
+def option(name: str, default: str) -> str:
+    """Return what follows `name` on the command line."""
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default

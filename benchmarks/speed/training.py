@@ -267,9 +267,9 @@ def race(job: Job, d: int, peer: str, split: tw.Split, runs: int) -> list[str]:
 
 def main() -> None:
     """Time and print the table."""
-    events = int(option("--events", str(MILLION)))
-    runs = int(option("--runs", "3"))
-    only = option("--only", "")
+    events = int(beside.option("--events", str(MILLION)))
+    runs = int(beside.option("--runs", "3"))
+    only = beside.option("--only", "")
     data = movielens_like(*SHAPES[events], events, rng=0)
     splits: dict[tuple[bool, bool], tw.Split] = {}
     rows: list[list[str]] = []
@@ -310,11 +310,6 @@ def main() -> None:
         rows,
         suffix="" if events == MILLION else f"-{events // MILLION}m",
     )  # fmt: skip
-
-
-def option(name: str, default: str) -> str:
-    """Return what follows `name` on the command line."""
-    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 
 if __name__ == "__main__":
