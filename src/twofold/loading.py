@@ -13,6 +13,7 @@ from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import Vocabulary
 from twofold.features.design import ColumnCode
 from twofold.models import HOMES
+from twofold.models._added import WithItems
 from twofold.models._base import FittedModel, Memory
 
 DATA_CLASSES: dict[str, type] = {
@@ -37,7 +38,12 @@ DATA_CLASSES: dict[str, type] = {
 
 def model_classes(estimator: str) -> dict[str, type]:
     """Return every class that the folder of a fitted `estimator` of this package may name."""
-    classes: dict[str, type] = {**DATA_CLASSES, "ColumnCode": ColumnCode, "Memory": Memory}
+    classes: dict[str, type] = {
+        **DATA_CLASSES,
+        "ColumnCode": ColumnCode,
+        "Memory": Memory,
+        "WithItems": WithItems,
+    }
     if estimator in HOMES:
         for one in vars(importlib.import_module(HOMES[estimator])).values():
             if isinstance(one, type) and one.__module__.startswith("twofold.models."):

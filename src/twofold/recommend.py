@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.assemble import as_frame
-from twofold.data.columns import Column, Kind, kind_of
+from twofold.data.columns import Column, Kind, Text, kind_of
 from twofold.data.convert import column_from_values, parse_times
 from twofold.data.dataset import Entities
 from twofold.data.interactions import Histories
@@ -62,6 +62,9 @@ class Remembers(Protocol):
 class PairOfEncoders(Protocol):
     """What a list needs of a model."""
 
+    reads_text: ClassVar[bool]
+    """Whether people are mapped by words that they say."""
+
     @property
     def item_vectors(self) -> F32 | csr_array:
         """Shape (n_items, d)."""
@@ -75,6 +78,11 @@ class PairOfEncoders(Protocol):
     @property
     def items(self) -> Entities:
         """The catalogue."""
+        ...
+
+    @property
+    def n_trained(self) -> int:
+        """Number of items that the model was trained on; those after them were added by content."""
         ...
 
     @property
@@ -229,6 +237,7 @@ def recommend(
     deny: Iterable[Id] | None = None,
     context: Mapping[str, Sequence[Any]] | None = None,
     features: Mapping[str, Sequence[Any]] | None = None,
+    text: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Return the best items of each user or history.
 
@@ -249,6 +258,8 @@ def recommend(
         Item ids to choose among, or to leave out.
     context, features
         Columns with one entry a person, for models that read them.
+    text
+        What each person says, a string each, for models that read words.
 
     Returns
     -------
@@ -263,11 +274,11 @@ def recommend(
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ConfigError(f"k must be an integer >= 1; got {k!r}")
-    queries, who = questions(model, users, histories, context, features)
+    queries, who = questions(model, users, histories, context, features, text)
     ranked = rank(
         model, queries, int(k), exclude_seen=exclude_seen, allowed=filters(model, allow, deny)
     )
-    return to_frame(model.items.ids, who, ranked)
+    return to_frame(model.items.ids, who, ranked, model.n_trained)
 
 
 def questions(
@@ -276,27 +287,33 @@ def questions(
     histories: Sequence[Iterable[Id]] | None = None,
     context: Mapping[str, Sequence[Any]] | None = None,
     features: Mapping[str, Sequence[Any]] | None = None,
+    text: Sequence[str] | None = None,
 ) -> tuple[Queries, pl.Series]:
     """Translate the caller's question into rows; also return the ids to print.
 
     Raises
     ------
     ConfigError
-        If neither users nor histories nor features are given, or their lengths differ.
+        If nobody is named and nothing is said of anybody, lengths differ, or words are given to a model
+        that does not read them.
     """
     if isinstance(users, str | int):
         raise ConfigError(
             f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
         )
+    if isinstance(text, str):
+        raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
+    if text is not None and not model.reads_text:
+        raise ConfigError("this model does not read words; leave text out, or fit one that does")
     columns = {**(context or {}), **(features or {})}
-    given = [one for one in (users, histories, *columns.values()) if one is not None]
+    given = [one for one in (users, histories, text, *columns.values()) if one is not None]
     if not given:
         raise ConfigError("say for whom: users=[...] or histories=[[...]]; got neither")
     n = len(given[0])
     if any(len(one) != n for one in given):
         lengths = ", ".join(str(len(one)) for one in given)
         raise ConfigError(
-            f"users, histories and columns must have one entry a person; got lengths {lengths}"
+            f"users, histories, text and columns must have one entry a person; got lengths {lengths}"
         )
     rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
     context, time = said(model, context or {})
@@ -310,6 +327,7 @@ def questions(
         time,
         query_columns(context, model.context_kinds),
         user_columns(features or {}, declared),
+        None if text is None else Text(pl.Series("text", list(text), dtype=pl.String)),
     )
     who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
     return queries, who
@@ -385,10 +403,11 @@ def filters(
     return mask
 
 
-def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked) -> pl.DataFrame:
-    """Return ranked rows as a frame in the caller's ids."""
+def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked, n_trained: int) -> pl.DataFrame:
+    """Return ranked rows as a frame in the caller's ids; items from row `n_trained` on are there by content."""
     kept = ranked.items != UNKNOWN
     query, place = np.nonzero(kept)
+    how = np.where(ranked.items[kept] >= n_trained, np.uint8(CONTENT), ranked.source[query])
     names = pl.Series("source", list(SOURCES))
     return pl.DataFrame(
         {
@@ -396,7 +415,7 @@ def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked) -> pl.DataFrame:
             "rank": (place + 1).astype(np.int32),
             "item": items.ids.gather(pl.Series(ranked.items[kept], dtype=pl.UInt32)),
             "score": ranked.scores[kept],
-            "source": names.gather(pl.Series(ranked.source[query], dtype=pl.UInt32)),
+            "source": names.gather(pl.Series(how, dtype=pl.UInt32)),
         }
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twofold.data.columns import Column
+from twofold.data.columns import Column, Text
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.typing import I32, I64, Bool
@@ -27,6 +27,7 @@ class Queries:
     time: I64 | None = None  # (n,) seconds since 1970 UTC
     context: Mapping[str, Column] = field(default_factory=dict[str, Column])  # columns of n rows
     features: Mapping[str, Column] = field(default_factory=dict[str, Column])  # columns of n rows
+    text: Text | None = None  # what n people say
 
     def __len__(self) -> int:
         return len(self.user)
@@ -52,4 +53,5 @@ class Queries:
             None if self.time is None else self.time[rows],
             {name: column.take(rows) for name, column in self.context.items()},
             {name: column.take(rows) for name, column in self.features.items()},
+            None if self.text is None else self.text.take(rows),
         )

@@ -85,6 +85,10 @@ class FittedModel(ABC):
 
     reads_features: ClassVar[bool] = False
     """Whether ``encode_features`` maps people who are known only by features."""
+    reads_text: ClassVar[bool] = False
+    """Whether ``encode_features`` maps people who are known only by words that they say."""
+    reads_content: ClassVar[bool] = False
+    """Whether ``encode_items`` maps items that were never trained on."""
     predicts_values: ClassVar[bool] = False
     """Whether scores become values on the caller's scale (ratings)."""
 
@@ -108,8 +112,21 @@ class FittedModel(ABC):
         return self.fold_in(self.memory.history.take(users))
 
     def encode_features(self, queries: Queries) -> F32 | csr_array:
-        """Map people known by features alone, shape (n, d); see ``reads_features``."""
+        """Map people known by features or words, shape (n, d); see ``reads_features``, ``reads_text``."""
         raise NotImplementedError(type(self).__name__)
+
+    def encode_items(self, items: Entities) -> F32:
+        """Map items by their content alone, shape (len(items), d); see ``reads_content``."""
+        raise NotImplementedError(type(self).__name__)
+
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return the part of item vectors (j, d) whose cosine means likeness; see ``similarity_vectors``."""
+        return vectors
+
+    @property
+    def n_trained(self) -> int:
+        """Number of items of the catalogue that the model was trained on; further ones were added by content."""
+        return len(self.items)
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -144,7 +161,7 @@ class FittedModel(ABC):
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector and say how: known user, folded-in history, features, or not at all."""
         source = np.full(len(queries), FALLBACK, np.uint8)
-        if self.reads_features and queries.features:
+        if (self.reads_features and queries.features) or (self.reads_text and queries.text):
             source[:] = CONTENT
         lengths = self.memory.history.lengths
         seen = (queries.user >= 0) & ~queries.has_history
@@ -194,6 +211,7 @@ class FittedModel(ABC):
         deny: Iterable[Id] | None = None,
         context: Mapping[str, Sequence[Any]] | None = None,
         features: Mapping[str, Sequence[Any]] | None = None,
+        text: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Return the best `k` items of each user; see `twofold.recommend.recommend`."""
         return recommend.recommend(
@@ -206,7 +224,26 @@ class FittedModel(ABC):
             deny=deny,
             context=context,
             features=features,
+            text=text,
         )
+
+    def with_items(self, items: Any) -> FittedModel:
+        """Return the model with new items in its catalogue, placed by their content; nothing is retrained.
+
+        Parameters
+        ----------
+        items
+            A frame with the ids in ``item`` and the item features of training, or entities of a dataset.
+            Items that the model knows already are passed over.
+
+        Raises
+        ------
+        DataError
+            If the model does not read content, or a feature is missing or of another kind.
+        """
+        from twofold.models._added import add_items  # builds on this module
+
+        return add_items(self, items)
 
     def predict(self, pairs: Any) -> pl.DataFrame:
         """Return the pairs (a frame with ``user`` and ``item``) with ``score`` and ``source``."""

@@ -1,0 +1,173 @@
+"""A fitted model with further items in its catalogue, known by their content alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+
+from twofold.data.columns import Kind
+from twofold.data.convert import column_from_values
+from twofold.data.dataset import Entities
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
+from twofold.errors import DataError, did_you_mean
+from twofold.models._base import FittedModel
+from twofold.recommend import Encoded
+from twofold.typing import F32, I32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WithItems(FittedModel):
+    """A model and items that it was not trained on, placed by ``encode_items``.
+
+    Everything else is the model's own. Added items in a history are read where the model maps content
+    of histories, and passed over otherwise.
+    """
+
+    reads_content: ClassVar[bool] = True
+
+    base: FittedModel
+    added: F32  # (j, d)
+
+    def __post_init__(self) -> None:
+        """Read of people what the model reads of them."""
+        for name in ("reads_features", "reads_text", "predicts_values"):
+            object.__setattr__(self, name, getattr(self.base, name))
+
+    @property
+    def item_vectors(self) -> F32 | csr_array:
+        """The items, those that were added last; shape (n_items + j, d)."""
+        return stacked(self.base.item_vectors, self.added)
+
+    @property
+    def similarity_vectors(self) -> F32 | csr_array:
+        """The vectors whose cosine means likeness, shape (n_items + j, d')."""
+        return stacked(self.base.similarity_vectors, self.base.similarity_of(self.added))
+
+    @property
+    def n_trained(self) -> int:
+        """Number of items that the model was trained on."""
+        return self.base.n_trained
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that the model reads."""
+        return self.base.context_kinds
+
+    def lookup(self, users: I32) -> F32 | csr_array:
+        """Return the vectors of known users, shape (n, d)."""
+        return self.base.lookup(users)
+
+    def fold_in(self, histories: Histories) -> F32 | csr_array:
+        """Map histories to vectors, shape (n, d); added items are passed over."""
+        return self.base.fold_in(known_part(histories, len(self.base.items)))
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries as the model does."""
+        history = known_part(queries.history, len(self.base.items))
+        return self.base.encode(replace(queries, history=history))
+
+    def encode_items(self, items: Entities) -> F32:
+        """Map content to vectors, shape (j, d)."""
+        return self.base.encode_items(items)
+
+    def values(self, scores: F32) -> F32:
+        """Turn scores into values on the caller's scale."""
+        return self.base.values(scores)
+
+    def pair_values(self, vectors: F32, items: F32) -> F32:
+        """Return the value of each pair of rows, shape (n,)."""
+        return self.base.pair_values(vectors, items)
+
+    @property
+    def unknown_user(self) -> F32:
+        """The vector of somebody of whom nothing is known, shape (d,)."""
+        return self.base.unknown_user
+
+    @property
+    def unknown_item(self) -> F32:
+        """The vector of an item of which nothing is known, shape (d,)."""
+        return self.base.unknown_item
+
+
+def add_items(model: FittedModel, items: Any) -> FittedModel:
+    """Return `model` with new items in its catalogue; see `FittedModel.with_items`."""
+    if not model.reads_content:
+        raise DataError(
+            f"{type(model.estimator).__name__} knows items by what people did with them and cannot place "
+            "new ones by content; fit a model that reads content, or wait for interactions"
+        )
+    new = items if isinstance(items, Entities) else read_items(model, items)
+    fresh = np.flatnonzero(model.items.ids.rows(new.ids.ids) == UNKNOWN)
+    if not len(fresh):
+        return model
+    new = new.take(fresh)
+    vectors = np.ascontiguousarray(model.encode_items(new), np.float32)
+    memory = model.memory
+    ids = Vocabulary(
+        pl.concat([memory.items.ids.ids, new.ids.ids.cast(memory.items.ids.ids.dtype)])
+    )
+    longer = replace(
+        memory,
+        items=Entities(ids, {}),
+        popularity=np.append(memory.popularity, np.zeros(len(fresh), np.float32)),
+    )
+    if isinstance(model, WithItems):
+        return replace(model, memory=longer, added=np.concatenate([model.added, vectors]))
+    return WithItems(estimator=model.estimator, memory=longer, base=model, added=vectors)
+
+
+def read_items(model: FittedModel, items: Any) -> Entities:
+    """Read new items from a frame: the ids in ``item``, and the features with the kinds of training.
+
+    Raises
+    ------
+    DataError
+        If the ids or a feature that the model was trained with are missing.
+    """
+    # assemble builds on the data layer only; imported here because most models never need it.
+    from twofold.data.assemble import as_frame
+    from twofold.data.columns import kind_of
+
+    frame = as_frame(items, "the new items")
+    trained = model.base.items if isinstance(model, WithItems) else model.items
+    for name in ("item", *trained.features):
+        if name not in frame.columns:
+            raise DataError(
+                f"the new items have no column {name!r}; {did_you_mean(name, frame.columns)}"
+            )
+    ids = as_ids(frame["item"], "item")
+    if ids.null_count() or ids.n_unique() < len(ids):
+        raise DataError(
+            "each new item needs an id of its own in the column 'item'; one is missing or twice"
+        )
+    features = {
+        name: column_from_values(name, frame[name], kind_of(column))
+        for name, column in trained.features.items()
+    }
+    return Entities(Vocabulary(ids), features)
+
+
+def known_part(histories: Histories, n_items: int) -> Histories:
+    """Return the events whose item row is below `n_items`."""
+    keep = histories.item < n_items
+    if keep.all():
+        return histories
+    counts = np.concatenate([[0], np.cumsum(keep)])
+    time = None if histories.time is None else histories.time[keep]
+    return Histories(
+        counts[histories.indptr].astype(np.int64), histories.item[keep], histories.value[keep], time
+    )
+
+
+def stacked(above: F32 | csr_array, below: F32) -> F32 | csr_array:
+    """Put two blocks of vectors one under the other; sparse if the first is."""
+    if isinstance(above, np.ndarray):
+        return np.concatenate([above, below])
+    return csr_array(vstack([above, csr_array(below)], format="csr"))

@@ -1,0 +1,111 @@
+"""Items that are known by their content alone: in lists at once, and said to be so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+from twofold.data.dataset import Entities
+from twofold.errors import ConfigError, DataError
+from twofold.hyperparameters import hyperparameters
+
+
+@hyperparameters
+class Toy:
+    """Items are where their content says; people are the mean of what they took."""
+
+    def fit(self, train, *, validation=None, rng=None):
+        values = train.items.features["place"].values.astype(np.float32)
+        return FittedToy(estimator=self, memory=tw.Memory.of(train), vectors=values)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedToy(tw.FittedModel):
+    reads_content = True
+    reads_text = True
+    vectors: np.ndarray
+
+    @property
+    def item_vectors(self):
+        return self.vectors
+
+    def fold_in(self, histories):
+        return histories.matrix(len(self.vectors)) @ self.vectors
+
+    def encode_features(self, queries):
+        return np.array([[len(one), 0] for one in queries.text.values], np.float32)
+
+    def encode_items(self, items: Entities):
+        return items.features["place"].values.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Toy().fit(
+        tw.Dataset.from_frames(
+            {"user": [1, 1, 2], "item": ["a", "b", "c"]},
+            user="user",
+            item="item",
+            items={"item": ["a", "b", "c"], "place": [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]},
+            item_features={"place": "vector"},
+        )
+    )
+
+
+NEW = {"item": ["x", "a", "y"], "place": [[9.0, 0.0], [7.0, 7.0], [0.0, 5.0]]}
+
+
+def test_a_new_item_is_recommended_at_once_and_says_why(model):
+    grown = model.with_items(NEW)
+    lists = grown.recommend(users=[1], k=3)
+    assert lists["item"].to_list() == ["x", "c", "y"]
+    assert lists["source"].to_list() == ["content", "model", "content"]
+    assert lists["score"][0] == pytest.approx(27)
+    assert model.recommend(users=[1], k=9)["item"].to_list() == ["c"], (
+        "the model itself was changed"
+    )
+
+
+def test_what_is_known_keeps_its_vector(model):
+    grown = model.with_items(NEW)
+    np.testing.assert_array_equal(grown.item_vectors[:3], model.item_vectors)
+    assert grown.with_items(NEW) is grown
+    more = grown.with_items({"item": ["z"], "place": [[4.0, 4.0]]})
+    assert more.items.ids.ids.to_list() == ["a", "b", "c", "x", "y", "z"]
+    assert more.n_trained == 3
+
+
+def test_histories_explanations_likeness_and_predictions_hold(model):
+    grown = model.with_items(NEW)
+    assert grown.recommend(histories=[["x", "c"]], k=1)["item"].to_list() == ["y"]
+    assert grown.explain(user=1, item="x")["item"].to_list() == ["b", "a"]
+    assert grown.similar_items("x", k=1)["item"].to_list() == ["a"]
+    assert grown.predict({"user": [1], "item": ["x"]})["score"][0] == pytest.approx(27)
+
+
+def test_it_is_saved_and_loaded(model, tmp_path):
+    grown = model.with_items(NEW)
+    loaded = tw.load(grown.save(tmp_path / "grown"), extra=[Toy, FittedToy])
+    assert loaded.recommend(users=[1, 2], k=4).equals(grown.recommend(users=[1, 2], k=4))
+
+
+def test_words_are_a_question_where_the_model_reads_them(model):
+    lists = model.recommend(text=["four"], k=1)
+    assert (lists["item"][0], lists["source"][0], lists["score"][0]) == ("b", "content", 8)
+    with pytest.raises(ConfigError, match="must be a list"):
+        model.recommend(text="four")
+    data = tw.Dataset.from_frames({"user": [1, 2], "item": [1, 2]}, user="user", item="item")
+    with pytest.raises(ConfigError, match="does not read words"):
+        tw.models.Popularity().fit(data).recommend(text=["four"])
+
+
+def test_what_cannot_be_placed_is_refused(model):
+    with pytest.raises(DataError, match="no column 'place'"):
+        model.with_items({"item": ["x"], "plaice": [[1.0, 2.0]]})
+    with pytest.raises(DataError, match="an id of its own"):
+        model.with_items({"item": ["x", "x"], "place": [[1.0, 2.0], [1.0, 2.0]]})
+    data = tw.Dataset.from_frames({"user": [1, 2], "item": [1, 2]}, user="user", item="item")
+    with pytest.raises(DataError, match="Popularity knows items by what people did"):
+        tw.models.Popularity().fit(data).with_items(pl.DataFrame({"item": [3]}))
