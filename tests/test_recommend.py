@@ -5,11 +5,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import twofold as tw
-from twofold import recommend
+from twofold import rank
 from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
 
-N = recommend.ENOUGH + 40
+N = rank.ENOUGH + 40
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def test_many_at_once_get_what_each_gets_alone(model, deny):
 def test_lists_longer_than_are_packed_for_are_sorted_all_the_same(model, monkeypatch):
     users = model.users.ids.ids.to_list()
     packed = model.recommend(users=users, k=30)
-    monkeypatch.setattr(recommend, "LONGEST", 10)
+    monkeypatch.setattr(rank, "LONGEST", 10)
     assert_frame_equal(model.recommend(users=users, k=30), packed, check_exact=True)
 
 
 def test_scores_fall_and_ties_rise_by_item_row(model):
     queries = Queries.known(np.arange(N, dtype=np.int32))
-    found = recommend.rank(model, queries, 25)
+    found = rank.rank(model, queries, 25)
     falls = found.scores[:, :-1] > found.scores[:, 1:]
     ties = found.scores[:, :-1] == found.scores[:, 1:]
     assert (falls | (ties & (found.items[:, :-1] < found.items[:, 1:]))).all()

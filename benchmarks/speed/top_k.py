@@ -14,7 +14,7 @@ import numpy as np
 import twofold as tw
 from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
-from twofold.recommend import rank
+from twofold.rank import rank
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside

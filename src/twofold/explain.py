@@ -12,7 +12,8 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
-from twofold.recommend import PairOfEncoders, history_rows
+from twofold.rank import PairOfEncoders
+from twofold.recommend import history_rows
 from twofold.typing import F32, I32, I64, Id
 
 

@@ -1,229 +1,35 @@
-"""From vectors to lists: masking, filtering, top-k and the translation of ids, written once."""
+"""Questions and answers in the caller's ids: lists and predictions, written once for every model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
 
 from twofold.data.assemble import as_frame
 from twofold.data.columns import Column, Kind, Text, kind_of
 from twofold.data.convert import column_from_values, parse_times
-from twofold.data.dataset import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.index.exact import Packed, rescore, top_k, top_products
-from twofold.typing import F32, I32, I64, U8, Bool, Id, Ids
+from twofold.rank import (
+    BLOCK_BYTES,
+    CONTENT,
+    FALLBACK,
+    MODEL,
+    SOURCES,
+    PairOfEncoders,
+    Ranked,
+    rank,
+)
+from twofold.typing import F32, I32, I64, Bool, Id, Ids
 
-SOURCES = ("model", "fold-in", "content", "fallback:popularity")
-MODEL, FOLD_IN, CONTENT, FALLBACK = range(4)
-"""How an answer was made; positions in ``SOURCES``."""
 TIME = "time"
 """The name under which the time of a question is given among its context."""
-BLOCK_BYTES = 32 * 2**20
-"""Memory for one block of scores."""
-BLOCK_QUERIES = 4096
-"""Queries of one block whose scores are not held in memory."""
-ENOUGH = 256
-"""Queries from which on the items are laid out anew for them."""
-LONGEST = 2048
-"""Longest lists that are made without holding the scores in memory."""
-SPARE = 16
-"""How many items more than asked for are scored again, for near ties at the end of a list."""
-
-
-class Encoded(NamedTuple):
-    """Vectors of n queries and how each was made."""
-
-    vectors: F32 | csr_array  # (n, d)
-    source: U8  # (n,)
-
-
-class Remembers(Protocol):
-    """The part of a model's memory that lists need."""
-
-    @property
-    def history(self) -> Histories:
-        """What the known users did."""
-        ...
-
-    @property
-    def popularity(self) -> F32:
-        """Number of training events of every item, shape (n_items,)."""
-        ...
-
-
-class PairOfEncoders(Protocol):
-    """What a list needs of a model."""
-
-    reads_text: ClassVar[bool]
-    """Whether people are mapped by words that they say."""
-
-    @property
-    def item_vectors(self) -> F32 | csr_array:
-        """Shape (n_items, d)."""
-        ...
-
-    @property
-    def users(self) -> Entities:
-        """The users of the training set."""
-        ...
-
-    @property
-    def items(self) -> Entities:
-        """The catalogue."""
-        ...
-
-    @property
-    def n_trained(self) -> int:
-        """Number of items that the model was trained on; those after them were added by content."""
-        ...
-
-    @property
-    def memory(self) -> Remembers:
-        """What is remembered of the training set."""
-        ...
-
-    @property
-    def context_kinds(self) -> Mapping[str, Kind]:
-        """The context columns that are read, with their kinds."""
-        ...
-
-    @property
-    def unknown_user(self) -> F32:
-        """The vector of somebody of whom nothing is known, shape (d,)."""
-        ...
-
-    @property
-    def unknown_item(self) -> F32:
-        """The vector of an unknown item, shape (d,)."""
-        ...
-
-    def encode(self, queries: Queries) -> Encoded:
-        """Map queries to vectors."""
-        ...
-
-    def pair_values(self, vectors: F32, items: F32) -> F32:
-        """Return the value of each pair of rows of two arrays (n, d); shape (n,)."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """The best items of n queries; row -1 pads lists that ran out of candidates."""
-
-    items: I32  # (n, k)
-    scores: F32  # (n, k)
-    source: U8  # (n,)
-
-
-def rank(
-    model: PairOfEncoders,
-    queries: Queries,
-    k: int,
-    *,
-    exclude_seen: bool = True,
-    allowed: Bool | None = None,
-    hidden: Histories | None = None,
-) -> Ranked:
-    """Return the `k` best items of each query by score; ties go to the lower item row.
-
-    Parameters
-    ----------
-    model
-        The fitted model.
-    queries
-        n questions in the model's rows.
-    k
-        List length, >= 1; shorter lists are padded with item -1 and score -inf.
-    exclude_seen
-        Leave out the items of the history that the answer is made from.
-    allowed
-        Mask over the catalogue, shape (n_items,); None = all.
-    hidden
-        Further items to leave out, one history a query.
-
-    Notes
-    -----
-    Exact. Memory is bounded by a block of scores whatever the number of queries and items; the
-    values do not depend on the block.
-    """
-    n, n_items = len(queries), len(model.items)
-    width = min(k, n_items)
-    items = np.full((n, k), UNKNOWN, np.int32)
-    scores = np.full((n, k), -np.inf, np.float32)
-    source = np.zeros(n, np.uint8)
-    banned = np.zeros(0, np.int32) if allowed is None else np.flatnonzero(~allowed).astype(np.int32)
-    vectors = model.item_vectors
-    packed = None
-    if isinstance(vectors, np.ndarray) and n >= ENOUGH and width + SPARE <= LONGEST:
-        packed = Packed.of(vectors, banned)
-    step = max(1, min(n, BLOCK_BYTES // (4 * max(n_items, 1))))
-    if packed is not None:
-        step = BLOCK_QUERIES
-    for start in range(0, n, step):
-        rows = np.arange(start, min(start + step, n))
-        block = queries.take(rows)
-        seen = remembered(model, block) if exclude_seen else Histories.empty(len(block))
-        if hidden is not None:
-            seen = seen.joined(hidden.take(rows))
-        found, best, how = rank_block(model, block, seen, banned, width, packed)
-        items[rows, :width], scores[rows, :width], source[rows] = found, best, how
-    return Ranked(items, scores, source)
-
-
-def rank_block(
-    model: PairOfEncoders,
-    block: Queries,
-    seen: Histories,
-    banned: I32,
-    k: int,
-    packed: Packed | None,
-) -> tuple[I32, F32, U8]:
-    """Rank one block of queries; see `rank`."""
-    vectors, source = model.encode(block)
-    item_vectors = model.item_vectors
-    if not (isinstance(vectors, np.ndarray) and isinstance(item_vectors, np.ndarray)):
-        scores = score_block(model, vectors, source)
-        items, best = top_k(scores, seen.indptr, seen.item, banned, k)
-        return items, best, source
-    spare = min(k + SPARE, len(item_vectors))
-    if packed is None:
-        scores = score_block(model, vectors, source)
-        items, best = top_k(scores, seen.indptr, seen.item, banned, spare)
-    else:
-        items, best = top_products(vectors, packed, seen.indptr, seen.item, spare)
-        rest = np.flatnonzero(source == FALLBACK)
-        if len(rest):
-            some, ones = seen.take(rest), np.ones((len(rest), 1), np.float32)
-            popular = Packed.of(model.memory.popularity[:, None], banned)
-            items[rest], best[rest] = top_products(ones, popular, some.indptr, some.item, spare)
-    rescore(vectors, item_vectors, source != FALLBACK, items, best)
-    return items[:, :k], best[:, :k], source
-
-
-def score_block(model: PairOfEncoders, vectors: F32 | csr_array, source: U8) -> F32:
-    """Return the scores of all items, shape (n, n_items); popularity where a query has no vector."""
-    product = vectors @ model.item_vectors.T
-    scores = product if isinstance(product, np.ndarray) else product.toarray()
-    scores[source == FALLBACK] = model.memory.popularity
-    return scores
-
-
-def remembered(model: PairOfEncoders, queries: Queries) -> Histories:
-    """Return the history that each answer is made from: the one given, or the one remembered."""
-    users = np.where(queries.has_history, UNKNOWN, queries.user).astype(np.int32)
-    own = model.memory.history.take(users)
-    return own.joined(queries.history) if queries.has_history.any() else own
-
-
-# ---- questions in the caller's ids -------------------------------------------------------------
 
 
 def recommend(

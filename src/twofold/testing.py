@@ -34,7 +34,8 @@ from twofold.errors import ConfigError, DataError, UnknownIdError
 from twofold.hyperparameters import names, schema
 from twofold.models._base import FittedModel
 from twofold.persistence import MANIFEST
-from twofold.recommend import SOURCES, pair_scores
+from twofold.rank import SOURCES
+from twofold.recommend import pair_scores
 from twofold.typing import Rng
 
 COLUMNS = ["user", "rank", "item", "score", "source"]

@@ -30,7 +30,7 @@ def test_the_block_size_changes_no_value(split, fitted, monkeypatch):
     whole = tw.evaluate(fitted, split, names)
     monkeypatch.setattr(evaluation, "BLOCK_USERS", 3)
     monkeypatch.setattr(evaluation, "BLOCK_BYTES", 300)
-    monkeypatch.setattr("twofold.recommend.BLOCK_BYTES", 300)
+    monkeypatch.setattr("twofold.rank.BLOCK_BYTES", 300)
     parts = tw.evaluate(fitted, split, names)
     for name in names:
         assert whole[name] == parts[name]

@@ -16,6 +16,7 @@ LAYERS = [
     ["features"],
     ["kernels"],
     ["index"],
+    ["rank"],
     ["recommend", "similar", "explain"],
     ["models"],
     ["loading"],

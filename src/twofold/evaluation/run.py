@@ -19,7 +19,8 @@ from twofold.metrics.names import Metric
 from twofold.models._base import FittedModel
 from twofold.progress import track
 from twofold.random import generator
-from twofold.recommend import BLOCK_BYTES, SOURCES, pair_scores, rank, remembered, score_block
+from twofold.rank import BLOCK_BYTES, SOURCES, rank, remembered, score_block
+from twofold.recommend import pair_scores
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
 from twofold.typing import F64, I32, Bool, Rng

@@ -18,7 +18,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError, did_you_mean
 from twofold.models._base import FittedModel
-from twofold.recommend import Encoded
+from twofold.rank import Encoded
 from twofold.typing import F32, I32
 
 

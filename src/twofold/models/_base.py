@@ -24,7 +24,7 @@ from twofold.data.dataset import Dataset, Entities
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
-from twofold.recommend import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
 from twofold.typing import F32, I32, Id, Ids
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from twofold import recommend
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
@@ -26,6 +25,7 @@ from twofold.models.factorization._ratings import clipped, unit_of
 from twofold.models.factorization.pmf import PMF, most_probable
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
+from twofold.rank import BLOCK_BYTES
 from twofold.typing import F32, F64, I32, Rng
 
 log = logging.getLogger(__name__)
@@ -276,7 +276,7 @@ class FittedBPMF(FittedModel):
         frame = self.predict(pairs)
         users, items = self.users.ids.rows(frame["user"]), self.items.ids.rows(frame["item"])
         std = np.empty(len(frame), np.float32)
-        step = max(1, recommend.BLOCK_BYTES // (8 * self.item_factors.shape[1]))
+        step = max(1, BLOCK_BYTES // (8 * self.item_factors.shape[1]))
         for first in range(0, len(frame), step):
             rows = slice(first, first + step)
             std[rows] = self._spread(users[rows], items[rows])

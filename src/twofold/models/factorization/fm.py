@@ -38,7 +38,7 @@ from twofold.models.factorization._fm_data import Layout, Targets, with_negative
 from twofold.models.factorization._fm_learners import ALS, MCMC, SGD
 from twofold.progress import track
 from twofold.random import generator
-from twofold.recommend import FALLBACK, Encoded
+from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, F64, I32, Rng
 
 log = logging.getLogger(__name__)
