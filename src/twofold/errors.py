@@ -80,9 +80,31 @@ def did_you_mean(name: object, allowed: Iterable[object]) -> str:
     "allowed: epochs, factors; did you mean 'factors'?"
     """
     names = [str(one) for one in allowed]
-    near = difflib.get_close_matches(str(name), names, n=1)
+    near = nearest(str(name), names)
     listed = ", ".join(names[:20]) + (f", ... ({len(names):,} in all)" if len(names) > 20 else "")
-    return f"allowed: {listed}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"allowed: {listed}" + (f"; did you mean {near!r}?" if near else "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the nearest of `names`: one that differs in case, ``_``/``-`` or leading zeros alone, else in few letters.
+
+    Example
+    -------
+    >>> nearest("ials", ["EASE", "IALS"]), nearest("50", ["00050", "51"]), nearest("x", ["y"])
+    ('IALS', '00050', None)
+    """
+    listed = list(names)
+    folded = [_folded(one) for one in listed]
+    if _folded(name) in folded:
+        return listed[folded.index(_folded(name))]
+    close = difflib.get_close_matches(name, listed, n=1)
+    close = close or difflib.get_close_matches(_folded(name), folded, n=1)
+    return (close[0] if close[0] in listed else listed[folded.index(close[0])]) if close else None
+
+
+def _folded(name: str) -> str:
+    plain = name.lower().replace("_", "-")
+    return plain.lstrip("0") or plain
 
 
 def need(module: str, extra: str) -> ModuleType:

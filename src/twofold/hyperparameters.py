@@ -49,18 +49,39 @@ def hyperparameters(cls: type[T]) -> type[T]:
             checked(self, **values)
         except ValidationError as error:
             raise ConfigError(explain(cls.__name__, names(made), error)) from None
+        for name, given in values.items():
+            if _coerced(given, getattr(self, name)):
+                wanted = "true or false" if isinstance(getattr(self, name), bool) else "a number"
+                raise ConfigError(
+                    f"{cls.__name__}.{name} got {given!r}, a {type(given).__name__}: write {wanted}"
+                )
 
     made.__init__ = __init__
     return made
 
 
+def _coerced(given: object, kept: object) -> bool:
+    """Say whether a truth value or a text was taken for a number, or a number for a truth value."""
+    if isinstance(kept, bool):
+        return not isinstance(given, bool)
+    return isinstance(kept, int | float) and isinstance(given, bool | str)
+
+
 def explain(owner: str, allowed: list[str], error: ValidationError) -> str:
     """Turn a validation error into one sentence about its first fault."""
     fault = error.errors()[0]
+    own = fault.get("ctx", {}).get("error")
+    if isinstance(own, ConfigError):
+        return str(own)
     name = ".".join(str(part) for part in fault["loc"]) or "?"
     if fault["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         hint = did_you_mean(name.split(".")[-1], allowed)
         return f"{owner} has no hyperparameter {name!r} (got {fault['input']!r}); {hint}"
+    if fault["type"] in {"model_attributes_type", "dataclass_type", "dict_type"}:
+        return (
+            f"{owner}.{name} got {fault['input']!r}: it takes a table of keys; "
+            f"see twofold models {owner}"
+        )
     return f"{owner}.{name} got {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 

@@ -5,190 +5,24 @@ Everything is checked before the first epoch; a wrong key or value is one senten
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-from pydantic import Field, PositiveInt
-
-from twofold import datasets, models, split
-from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.hyperparameters import hyperparameters, names, values
+from twofold import models
+from twofold.errors import ConfigError, did_you_mean, nearest
+from twofold.hyperparameters import names, values
 from twofold.metrics import parse
-from twofold.persistence import MANIFEST
-from twofold.split import Split
-from twofold.typing import Rng
+from twofold.plans import DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
 
 T = TypeVar("T")
 
-SPLITS: dict[str, Callable[..., Split]] = {
-    "cold_items": split.cold_items,
-    "cold_users": split.cold_users,
-    "default": split.default,
-    "fixed_train": split.fixed_train,
-    "last_fraction": split.last_fraction,
-    "leave_last": split.leave_last,
-    "random": split.random,
-    "temporal": split.temporal,
-    "user_disjoint": split.user_disjoint,
-}
-"""The splits that a job may name."""
-READ_ONLY = {"name", "source", "min_value", "min_user_events", "min_item_events"}
-"""Fields of `DataPlan` that are not passed on to ``Dataset.read``."""
-
-
-@hyperparameters
-class DataPlan:
-    """Which log to read, and how."""
-
-    name: str | None = None
-    """A set of the catalogue (``twofold datasets``)."""
-    source: str | None = None
-    """A file (CSV, Parquet, JSON lines), a saved dataset folder, or a database URL with `query`."""
-    user: str | None = None
-    """Column of the user id; None = found by its usual names."""
-    item: str | None = None
-    """Column of the item id."""
-    value: str | None = None
-    """Column of the rating or count."""
-    time: str | None = None
-    """Column of the time."""
-    query: str | None = None
-    """SQL, where `source` is a database URL."""
-    items: str | None = None
-    """File of what is known of the items."""
-    users: str | None = None
-    """File of what is known of the users."""
-    links: str | None = None
-    """File of user-user pairs."""
-    item_features: dict[str, str] = Field(default_factory=dict)
-    """Item columns to read, with their kinds."""
-    user_features: dict[str, str] = Field(default_factory=dict)
-    """User columns to read, with their kinds."""
-    context: dict[str, str] = Field(default_factory=dict)
-    """Columns of the log to read as context, with their kinds."""
-    min_value: float | None = None
-    """Keep events with at least this value."""
-    min_user_events: PositiveInt = 1
-    """Keep users with at least so many events."""
-    min_item_events: PositiveInt = 1
-    """Keep items with at least so many events."""
-
-    def read(self) -> Dataset:
-        """Read and filter the log.
-
-        Raises
-        ------
-        ConfigError
-            If not exactly one of `name` and `source` is given.
-        DataError
-            If the data cannot be read.
-        """
-        if (self.name is None) == (self.source is None):
-            raise ConfigError(
-                'the data need a name of the catalogue (name = "ml-100k") or a source '
-                '(source = "ratings.csv"), and not both'
-            )
-        if self.name is not None:
-            data = datasets.load(self.name)
-        elif (Path(str(self.source)) / MANIFEST).exists():
-            data = Dataset.load(str(self.source))
-        else:
-            given = {name: one for name, one in values(self).items() if name not in READ_ONLY}
-            data = Dataset.read(
-                str(self.source), **{name: one for name, one in given.items() if one}
-            )
-        if self.min_value is not None:
-            data = data.where_value(at_least=self.min_value)
-        if self.min_user_events > 1 or self.min_item_events > 1:
-            data = data.filter(
-                min_user_events=self.min_user_events, min_item_events=self.min_item_events
-            )
-        return data
-
-    @classmethod
-    def of(cls, text: str, **columns: Any) -> DataPlan:
-        """Read what a person typed: a path or URL that is there, or else a name of the catalogue."""
-        given = {name: one for name, one in columns.items() if one}
-        known = text in datasets.names() and not Path(text).exists()
-        looks_like_path = "/" in text or "." in text or "\\" in text or Path(text).exists()
-        if not known and not looks_like_path:
-            raise DataError(
-                f"no file and no data set is called {text!r}; {did_you_mean(text, datasets.names())}"
-            )
-        return cls(**({"name": text} if known else {"source": text}), **given)
-
-
-@hyperparameters
-class SplitPlan:
-    """Which part is held out."""
-
-    kind: str = "default"
-    """A function of ``tw.split``; the default is global time where there are times."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Its arguments."""
-
-    def __post_init__(self) -> None:
-        """Check the name and the arguments."""
-        if self.kind not in SPLITS:
-            raise ConfigError(
-                f"no split is called {self.kind!r}; {did_you_mean(self.kind, SPLITS)}"
-            )
-        allowed = [name for name in self._signature() if name not in {"data", "rng"}]
-        for name in self.options:
-            if name not in allowed:
-                raise ConfigError(
-                    f"split {self.kind} has no argument {name!r}; {did_you_mean(name, allowed)}"
-                )
-
-    def _signature(self) -> Mapping[str, inspect.Parameter]:
-        return inspect.signature(SPLITS[self.kind]).parameters
-
-    def make(self, data: Dataset, rng: Rng) -> Split:
-        """Cut the log; splits that draw use `rng`."""
-        drawn = {"rng": rng} if "rng" in self._signature() else {}
-        missing = [
-            name
-            for name, one in self._signature().items()
-            if one.default is inspect.Parameter.empty and name not in {"data", *self.options}
-        ]
-        if missing:
-            raise ConfigError(f"split {self.kind} needs the argument {missing[0]!r}")
-        return SPLITS[self.kind](data, **self.options, **drawn)
-
-
-@hyperparameters
-class EvaluationPlan:
-    """How the models are measured."""
-
-    part: Literal["test", "validation"] = "test"
-    """The held-out part."""
-    exclude_seen: bool | None = None
-    """Leave out what each user has used before; None = unless the split keeps repeats."""
-    unknown_items: Literal["count", "drop"] = "count"
-    """What becomes of targets that training never saw."""
-    relevant_from: float | None = None
-    """The least value of a relevant event."""
-    confidence: float = Field(default=0.95, gt=0, lt=1)
-    """Of the intervals."""
-
-
-@hyperparameters
-class TunePlan:
-    """How hyperparameters are searched, on the validation part only."""
-
-    trials: PositiveInt = 30
-    """Settings tried for each model."""
-    metric: str = "ndcg@10"
-    """What is made best."""
-    only: list[str] = Field(default_factory=list)
-    """Models of the job to tune; empty = all that declare search ranges."""
+MODEL_NAME = r"[\w+-][\w.+-]{0,99}( [\w.+-]{1,50}){0,5}"
+"""What a model of a job may be called: its name becomes a folder."""
 
 
 @dataclass(frozen=True)
@@ -208,13 +42,20 @@ class Job:
     out: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the resolved job, every default written out; `from_dict` reads it back."""
+        """Return the resolved job, every default written out; `from_dict` reads it back.
+
+        A password in a database URL is left out.
+        """
+        data = values(self.data)
+        if self.data.source is not None:
+            data["source"] = re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", self.data.source)
         return {
             "seed": self.seed,
             "metrics": None if self.metrics is None else list(self.metrics),
-            "data": values(self.data),
+            "data": data,
             "split": {"kind": self.split.kind, **self.split.options},
             "evaluation": values(self.evaluation),
+            "tune": values(self.tune),
             "models": {
                 name: {"class": type(one).__name__, **values(one)}
                 for name, one in self.models.items()
@@ -239,7 +80,7 @@ def section(cls: type[T], table: object, name: str) -> T:
         raise ConfigError(str(error).replace(f"{cls.__name__}.", f"[{name}] ")) from None
 
 
-def estimator(name: str, settings: Mapping[str, Any]) -> Any:
+def estimator(name: object, settings: Mapping[str, Any]) -> Any:
     """Build a model of the package from its class name and hyperparameters.
 
     Raises
@@ -247,7 +88,7 @@ def estimator(name: str, settings: Mapping[str, Any]) -> Any:
     ConfigError
         If there is no such model, or a hyperparameter is unknown or wrong.
     """
-    if name not in models.HOMES:
+    if not isinstance(name, str) or name not in models.HOMES:
         raise ConfigError(
             f"no model is called {name!r}; {did_you_mean(name, sorted(models.HOMES))}"
         )
@@ -260,7 +101,7 @@ def from_dict(table: Mapping[str, Any]) -> Job:
     Raises
     ------
     ConfigError
-        If a key, a name or a value is wrong.
+        If a key, a name or a value is wrong, or a metric does not go with a model.
     """
     for key in table:
         if key not in SECTIONS:
@@ -268,20 +109,26 @@ def from_dict(table: Mapping[str, Any]) -> Job:
     seed = table.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed must be an integer >= 0; got {seed!r}")
+    out = table.get("out")
+    if out is not None and (not isinstance(out, str) or not out):
+        raise ConfigError(f'out must name a folder, such as "runs/first"; got {out!r}')
     if "data" not in table:
         raise ConfigError('a job needs a [data] section, for example name = "ml-100k"')
-    cut = dict(table.get("split", {}))
-    plan = SplitPlan(**({"kind": cut.pop("kind")} if "kind" in cut else {}), options=cut)
+    cut = table.get("split", {})
+    if not isinstance(cut, Mapping):
+        raise ConfigError(f'[split] must be a table such as kind = "temporal"; got {cut!r}')
+    options = {key: value for key, value in cut.items() if key != "kind"}
+    plan = SplitPlan(**({"kind": cut["kind"]} if "kind" in cut else {}), options=options)
     made, fixed = model_tables(table.get("models", {}))
     metrics = table.get("metrics")
     if metrics is not None and (not isinstance(metrics, list) or not metrics):
         raise ConfigError(f'metrics must be a list such as ["ndcg@10"]; got {metrics!r}')
     tune = section(TunePlan, table.get("tune", {}), "tune")
-    for one in [*(metrics or ()), tune.metric]:
-        parse(str(one))
     for one in tune.only:
         if one not in made:
             raise ConfigError(f"[tune] only names the model {one!r}; {did_you_mean(one, made)}")
+    check_metrics([str(one) for one in metrics or ()], made)
+    check_metrics([tune.metric], {name: made[name] for name in tune.only or made})
     return Job(
         data=section(DataPlan, table["data"], "data"),
         split=plan,
@@ -291,8 +138,31 @@ def from_dict(table: Mapping[str, Any]) -> Job:
         evaluation=section(EvaluationPlan, table.get("evaluation", {}), "evaluation"),
         tune=tune,
         seed=seed,
-        out=table.get("out"),
+        out=out,
     )
+
+
+def check_metrics(metrics: list[str], made: Mapping[str, Any]) -> None:
+    """Check that the metrics exist, and that models which are asked for ratings predict them.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    for metric in map(parse, metrics):
+        silent = [name for name, one in made.items() if not predicts_values(one)]
+        if metric.family == "rating" and silent:
+            raise ConfigError(
+                f"{metric.name} needs models that predict ratings, and {', '.join(silent)} "
+                f"{'do' if len(silent) > 1 else 'does'} not; leave out the metric or the model"
+            )
+
+
+def predicts_values(estimator: Any) -> bool:
+    """Say whether what `estimator` fits predicts ratings, before it is fitted."""
+    made = get_type_hints(type(estimator).fit).get("return")
+    return bool(getattr(made, "predicts_values", False))
 
 
 def model_tables(tables: object) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
@@ -304,12 +174,16 @@ def model_tables(tables: object) -> tuple[dict[str, Any], dict[str, tuple[str, .
     for name, table in tables.items():
         if not isinstance(table, Mapping):
             raise ConfigError(f"[models.{name}] must be a table of hyperparameters; got {table!r}")
-        if not re.fullmatch(r"[\w.+-]+( [\w.+-]+)*", name) or set(name) == {"."}:
+        if not re.fullmatch(MODEL_NAME, name):
             raise ConfigError(
-                f"a model's name becomes a folder: letters, digits and . _ + - only; got {name!r}"
+                f"a model's name becomes a folder: letters, digits and . _ + - only, "
+                f"100 at most, no dot in front; got {name!r}"
             )
         settings = {key: value for key, value in table.items() if key != "class"}
-        made[name] = estimator(str(table.get("class", name)), settings)
+        try:
+            made[name] = estimator(table.get("class", name), settings)
+        except ConfigError as error:
+            raise ConfigError(f"[models.{name}] {error}") from None
         fixed[name] = tuple(settings)
     return made, fixed
 
@@ -325,20 +199,25 @@ def read(path: str | Path) -> Job:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the job {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the job {path} is not UTF-8 text; save it as UTF-8") from error
+    except FileNotFoundError as error:
+        there = path.parent.iterdir() if path.parent.is_dir() else ()
+        near = nearest(path.name, sorted(one.name for one in there))
+        hint = f"; did you mean {str(path.with_name(near))!r}?" if near else ""
+        raise ConfigError(f"there is no job {path}{hint}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read the job {path}: {error.strerror}") from error
     try:
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not a job: {error}") from error
     if not isinstance(table, dict):
         raise ConfigError(f"{path} is not a job: it must be a table; got {type(table).__name__}")
-    data = table.get("data")
-    if isinstance(data, dict):
-        for key in ("source", "items", "users", "links"):
-            beside = path.parent / str(data.get(key))
-            if isinstance(data.get(key), str) and beside.exists():
-                data[key] = str(beside)
+    if isinstance(table.get("data"), dict):
+        table["data"] |= located(table["data"], path.parent)
+    if isinstance(table.get("out"), str) and table["out"]:
+        table["out"] = str((path.parent / table["out"]).absolute())
     return from_dict(table)
 
 
@@ -362,6 +241,8 @@ def assignments(texts: list[str], owner: type) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign:
             raise ConfigError(f"--set takes name=value, for example factors=64; got {text!r}")
+        if name in found:
+            raise ConfigError(f"--set {name} is given twice; give it once")
         if name not in hints:
             raise ConfigError(
                 f"{owner.__name__} has no hyperparameter {name!r}; {did_you_mean(name, names(owner))}"

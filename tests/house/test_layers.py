@@ -22,7 +22,7 @@ LAYERS = [
     ["loading"],
     ["split", "metrics"],
     ["evaluation"],
-    ["testing", "runs", "jobs", "tuning"],
+    ["testing", "plans", "runs", "jobs", "tuning"],
     ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

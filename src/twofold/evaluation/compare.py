@@ -184,6 +184,8 @@ def compare(
 ) -> Leaderboard:
     """Fit and measure models on one split; popularity is added unless a model is `Popularity`.
 
+    Where ratings are measured (rmse, mae) popularity is not added, as it predicts none.
+
     Parameters
     ----------
     models
@@ -209,10 +211,11 @@ def compare(
     if not models:
         raise ConfigError("compare needs at least one model; got none")
     entries = dict(models)
-    if not any(isinstance(getattr(one, "estimator", one), Popularity) for one in entries.values()):
+    ranking = not any(parse(name).family == "rating" for name in metrics or ())
+    if ranking and not any(
+        isinstance(getattr(one, "estimator", one), Popularity) for one in entries.values()
+    ):
         entries.setdefault(BASELINE, Popularity())
-    for name in metrics or ():
-        parse(name)
     check_leaks(split)
     seed = int(generator(rng).integers(2**31))
     results: dict[str, Result] = dict(done or {})

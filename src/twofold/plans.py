@@ -1,0 +1,258 @@
+"""The parts of a job: which data, which split, how to measure, how to tune. Each is checked when it is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+
+from twofold import datasets, split
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, did_you_mean
+from twofold.hyperparameters import hyperparameters
+from twofold.persistence import MANIFEST
+from twofold.split import Split
+from twofold.typing import Rng
+
+SPLITS: dict[str, Callable[..., Split]] = {
+    "cold_items": split.cold_items,
+    "cold_users": split.cold_users,
+    "default": split.default,
+    "fixed_train": split.fixed_train,
+    "last_fraction": split.last_fraction,
+    "leave_last": split.leave_last,
+    "random": split.random,
+    "temporal": split.temporal,
+    "user_disjoint": split.user_disjoint,
+}
+"""The splits that a job may name."""
+PATHS = ("source", "items", "users", "links")
+"""Fields of `DataPlan` that name files."""
+COLUMNS = (
+    "user",
+    "item",
+    "value",
+    "time",
+    "query",
+    "items",
+    "users",
+    "links",
+    "item_features",
+    "user_features",
+    "context",
+)
+"""Fields of `DataPlan` that are passed on to ``Dataset.read``, beside `duplicates`."""
+
+
+@hyperparameters
+class DataPlan:
+    """Which log to read, and how."""
+
+    name: str | None = None
+    """A set of the catalogue (``twofold datasets``)."""
+    source: str | None = None
+    """A file (CSV, Parquet, JSON lines), a saved dataset folder, or a database URL with `query`."""
+    user: str | None = None
+    """Column of the user id; None = found by its usual names."""
+    item: str | None = None
+    """Column of the item id."""
+    value: str | None = None
+    """Column of the rating or count."""
+    time: str | None = None
+    """Column of the time."""
+    query: str | None = None
+    """SQL, where `source` is a database URL."""
+    items: str | None = None
+    """File of what is known of the items."""
+    users: str | None = None
+    """File of what is known of the users."""
+    links: str | None = None
+    """File of user-user pairs."""
+    item_features: dict[str, str] = Field(default_factory=dict)
+    """Item columns to read, with their kinds."""
+    user_features: dict[str, str] = Field(default_factory=dict)
+    """User columns to read, with their kinds."""
+    context: dict[str, str] = Field(default_factory=dict)
+    """Columns of the log to read as context, with their kinds."""
+    duplicates: Literal["keep", "last", "sum", "mean"] = "keep"
+    """What becomes of rows that repeat a pair."""
+    min_value: float | None = None
+    """Keep events with at least this value."""
+    min_user_events: PositiveInt = 1
+    """Keep users with at least so many events."""
+    min_item_events: PositiveInt = 1
+    """Keep items with at least so many events."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without opening anything."""
+        if (self.name is None) == (self.source is None):
+            raise ConfigError(
+                'the data need a name of the catalogue (name = "ml-100k") or a source '
+                '(source = "ratings.csv"), and not both'
+            )
+        given = [name for name in COLUMNS if getattr(self, name)]
+        if self.name is not None:
+            datasets.describe(self.name)
+            if given:
+                raise ConfigError(
+                    f"{self.name} is a set of the catalogue, whose columns are known; "
+                    f"leave out {', '.join(given)}, or give its file as the source"
+                )
+        for file, features in (("items", "item_features"), ("users", "user_features")):
+            if getattr(self, features) and not getattr(self, file):
+                raise ConfigError(
+                    f"{features} are columns of a file of {file}, and none is named; "
+                    f'give {file} = "{file}.csv" too, or read columns of the log as context'
+                )
+        if self.query and "://" not in str(self.source):
+            raise ConfigError(f"a query needs a database URL as its source; got {self.source!r}")
+
+    def read(self) -> Dataset:
+        """Read and filter the log.
+
+        Raises
+        ------
+        ConfigError
+            If columns are named for a saved dataset, which has its own.
+        DataError
+            If the data cannot be read.
+        """
+        given = {name: getattr(self, name) for name in COLUMNS if getattr(self, name)}
+        if self.name is not None:
+            data = datasets.load(self.name)
+        elif (Path(str(self.source)) / MANIFEST).exists():
+            if given:
+                raise ConfigError(
+                    f"{self.source} is a saved dataset, whose columns are known; "
+                    f"leave out {', '.join(given)}"
+                )
+            data = Dataset.load(str(self.source))
+        else:
+            data = Dataset.read(str(self.source), duplicates=self.duplicates, **given)
+        if self.min_value is not None:
+            data = data.where_value(at_least=self.min_value)
+        if self.min_user_events > 1 or self.min_item_events > 1:
+            data = data.filter(
+                min_user_events=self.min_user_events, min_item_events=self.min_item_events
+            )
+        return data
+
+    @classmethod
+    def of(cls, text: str, **columns: Any) -> DataPlan:
+        """Read what a person typed: a path or URL that is there, or else a name of the catalogue.
+
+        Raises
+        ------
+        ConfigError
+            If it looks like neither, or the columns do not go with it.
+        """
+        given = {name: one for name, one in columns.items() if one}
+        if text in datasets.names() and not Path(text).exists():
+            return cls(name=text, **given)
+        if not any(sign in text for sign in "/.\\") and not Path(text).exists():
+            raise ConfigError(
+                f"no file and no data set is called {text!r}; {did_you_mean(text, datasets.names())}"
+            )
+        given["source"] = text
+        return cls(**{**given, **located(given, Path.cwd())})
+
+
+def located(table: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Return the paths of a [data] table, taken from `folder` and made absolute; URLs stay as they are."""
+    return {
+        key: str((folder / table[key]).absolute())
+        for key in PATHS
+        if isinstance(table.get(key), str) and "://" not in table[key]
+    }
+
+
+@hyperparameters
+class SplitPlan:
+    """Which part is held out."""
+
+    kind: str = "default"
+    """A function of ``tw.split``; the default is global time where there are times."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Its arguments."""
+
+    def __post_init__(self) -> None:
+        """Check the name, and the arguments as far as that goes without the data."""
+        if self.kind not in SPLITS:
+            raise ConfigError(
+                f"no split is called {self.kind!r}; {did_you_mean(self.kind, SPLITS)}"
+            )
+        allowed = [name for name in self._signature() if name not in {"data", "rng"}]
+        hints = get_type_hints(SPLITS[self.kind])
+        for name, value in self.options.items():
+            if name not in allowed:
+                raise ConfigError(
+                    f"split {self.kind} has no argument {name!r}; {did_you_mean(name, allowed)}"
+                )
+            _check_option(name, value, hints[name])
+        for name in allowed:
+            required = self._signature()[name].default is inspect.Parameter.empty
+            if required and name not in self.options:
+                raise ConfigError(
+                    f"split {self.kind} needs {name}: write it in the [split] section of a job"
+                )
+        shares = [self.options.get(name, 0) for name in ("test", "validation")]
+        if not isinstance(shares[1], bool) and sum(shares) >= 1:
+            raise ConfigError(
+                f"test + validation must be below 1; got {shares[0]:g} + {shares[1]:g}"
+            )
+
+    def _signature(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(SPLITS[self.kind]).parameters
+
+    def make(self, data: Dataset, rng: Rng) -> Split:
+        """Cut the log; splits that draw use `rng`."""
+        drawn = {"rng": rng} if "rng" in self._signature() else {}
+        return SPLITS[self.kind](data, **self.options, **drawn)
+
+
+def _check_option(name: str, value: object, hint: Any) -> None:
+    """Check the type of one argument of a split, and that shares are shares and counts are counts."""
+    try:
+        TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise ConfigError(
+            f"[split] {name} got {value!r}: {reason[0].lower()}{reason[1:]}"
+        ) from None
+    low = 0 if name == "validation" else None
+    if hint is float and not (0 < float(str(value)) < 1 or value == low):
+        sign = "0 <=" if low == 0 else "0 <"
+        raise ConfigError(f"[split] {name} must be a share, {sign} {name} < 1; got {value!r}")
+    if hint is int and int(str(value)) < 1:
+        raise ConfigError(f"[split] {name} must be an integer >= 1; got {value!r}")
+
+
+@hyperparameters
+class EvaluationPlan:
+    """How the models are measured."""
+
+    part: Literal["test", "validation"] = "test"
+    """The held-out part."""
+    exclude_seen: bool | None = None
+    """Leave out what each user has used before; None = unless the split keeps repeats."""
+    unknown_items: Literal["count", "drop"] = "count"
+    """What becomes of targets that training never saw."""
+    relevant_from: float | None = None
+    """The least value of a relevant event."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Of the intervals."""
+
+
+@hyperparameters
+class TunePlan:
+    """How hyperparameters are searched, on the validation part only."""
+
+    trials: PositiveInt = 30
+    """Settings tried for each model."""
+    metric: str = "ndcg@10"
+    """What is made best."""
+    only: list[str] = Field(default_factory=list)
+    """Models of the job to tune; empty = all that declare search ranges."""
