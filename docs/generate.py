@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import twofold as tw
+from twofold.cli.inspect import accepts, span
 from twofold.hyperparameters import names, schema, search_space
 from twofold.metrics import DEFINITIONS
 
@@ -23,18 +23,6 @@ Intervals are bootstrap intervals over users; comparisons are paired t tests ove
 """
 
 
-def bound(field: dict[str, Any]) -> str:
-    """Return what a field accepts, read from its schema."""
-    if "anyOf" in field or "oneOf" in field:
-        parts = field.get("anyOf", field.get("oneOf", []))
-        return " or ".join(one.get("$ref", one.get("type", "?")).split("/")[-1] for one in parts)
-    if "enum" in field:
-        return " or ".join(f"`{one}`" for one in field["enum"])
-    limits = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    signs = [f"{sign} {field[key]:g}" for key, sign in limits.items() if key in field]
-    return " ".join([field.get("type", field.get("$ref", "?").split("/")[-1]), *signs])
-
-
 def reference() -> str:
     """Return the page of all hyperparameters."""
     lines = ["# Hyperparameters", "", "Generated from the declarations by `make docs`.", ""]
@@ -45,17 +33,11 @@ def reference() -> str:
         lines += ["| name | accepts | default | tuned over | meaning |", "|---|---|---|---|---|"]
         for field in names(cls):
             search = ranges.get(field)
-            span = ""
-            if search is not None:
-                span = (
-                    ", ".join(str(one) for one in search.choices)
-                    if search.choices
-                    else f"{search.low:g} … {search.high:g}" + (" (log)" if search.log else "")
-                )
+            tuned = "" if search is None else span(search)
             about = described[field]
             meaning = " ".join(about["description"].split())
             default = repr(getattr(cls(), field))
-            lines.append(f"| `{field}` | {bound(about)} | `{default}` | {span} | {meaning} |")
+            lines.append(f"| `{field}` | {accepts(about)} | `{default}` | {tuned} | {meaning} |")
         lines.append("")
     return "\n".join(lines)
 

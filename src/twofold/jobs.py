@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -142,6 +142,11 @@ def from_dict(table: Mapping[str, Any]) -> Job:
     )
 
 
+def tuning_for(job: Job, metric: str) -> Job:
+    """Return the job with another metric to make best."""
+    return replace(job, metrics=None, tune=replace(job.tune, metric=metric))
+
+
 def check_metrics(metrics: list[str], made: Mapping[str, Any]) -> None:
     """Check that the metrics exist, and that models which are asked for ratings predict them.
 
@@ -252,3 +257,51 @@ def assignments(texts: list[str], owner: type) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             found[name] = None if value == "None" else value
     return found
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Write a resolved job as TOML; `from_dict` of what `tomllib` reads there is the same job.
+
+    Keys that are None are left out, as TOML has no such value.
+
+    Example
+    -------
+    >>> print(to_toml({"seed": 0, "out": None, "models": {"a b": {"reg": 0.1, "solver": {"steps": 2}}}}))
+    seed = 0
+    <BLANKLINE>
+    [models."a b"]
+    reg = 0.1
+    solver = { steps = 2 }
+    <BLANKLINE>
+    """
+    flat = {key: one for key, one in table.items() if not isinstance(one, Mapping)}
+    sections = {key: one for key, one in table.items() if isinstance(one, Mapping)}
+    named = {f"models.{_key(name)}": one for name, one in sections.pop("models", {}).items()}
+    lines = _lines(flat)
+    for name, one in {**sections, **named}.items():
+        lines += ["", f"[{name}]", *_lines(one)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {toml(one)}" for key, one in table.items() if one is not None]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)
+
+
+def toml(value: Any) -> str:
+    """Write one value as TOML.
+
+    Example
+    -------
+    >>> toml({"method": "exact", "shares": [0.5, 1]}), toml(True), toml(None)
+    ('{ method = "exact", shares = [0.5, 1] }', 'true', '""')
+    """
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(_lines(value))} }}" if value else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml(one) for one in value)}]"
+    # JSON writes texts, numbers and truth values as TOML does, save for one control character.
+    return json.dumps("" if value is None else value, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -149,7 +149,7 @@ class DataPlan:
         ConfigError
             If it looks like neither, or the columns do not go with it.
         """
-        given = {name: one for name, one in columns.items() if one}
+        given: dict[str, Any] = {name: one for name, one in columns.items() if one}
         if text in datasets.names() and not Path(text).exists():
             return cls(name=text, **given)
         if not any(sign in text for sign in "/.\\") and not Path(text).exists():
@@ -157,7 +157,8 @@ class DataPlan:
                 f"no file and no data set is called {text!r}; {did_you_mean(text, datasets.names())}"
             )
         given["source"] = text
-        return cls(**{**given, **located(given, Path.cwd())})
+        given |= located(given, Path.cwd())
+        return cls(**given)
 
 
 def located(table: Mapping[str, Any], folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -31,9 +32,17 @@ from twofold.evaluation.compare import Leaderboard, Result, ordered
 from twofold.evaluation.report import Report, Slice, write_page
 from twofold.models._base import FittedModel
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there, nobody is kept out.
+    fcntl = None
+
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
 """Whose versions a run records."""
 RESULT_CLASSES: dict[str, type] = {"Result": Result, "Report": Report, "Slice": Slice}
+LOCK = ".lock"
+BEGUN = {"run.json", ".run.json.draft", ".job.json.draft"}
+"""What a run that was stopped at its very beginning may have left."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 log = logging.getLogger(__name__)
@@ -97,17 +106,23 @@ def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int)
     said = json.loads(json.dumps(job))
     if (path / "job.json").exists():
         before = _read(path / "job.json")
-        if before != said:
+        if changed := _difference(before, said):
             raise ConfigError(
-                f"{path} belongs to another job ({_difference(before, said)}); "
+                f"{path} belongs to another job (other {', '.join(changed)}); "
                 "choose another --out, or remove the folder"
             )
-        if _read(path / "run.json")["data_sha256"] != fingerprint(data):
+        about = _read(path / "run.json")
+        if about["data_sha256"] != fingerprint(data):
             raise ConfigError(
                 f"{path} was begun with other data; choose another --out, or remove the folder"
             )
+        if about["twofold"] != __version__:
+            raise ConfigError(
+                f"{path} was begun with twofold {about['twofold']} and this is {__version__}; "
+                "choose another --out, or remove the folder"
+            )
         return Run(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - BEGUN):
         raise ConfigError(f"{path} exists and is not a run of twofold; choose another --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -134,29 +149,60 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise IncompatibleFileError(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON any more"
+        raise IncompatibleFileError(
+            f"{path} cannot be read ({reason}); choose another --out, or remove the folder"
+        ) from error
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    return "other " + ", ".join(changed)
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the keys in which two jobs differ; the data are compared by what is in them."""
+    keys = {*before, *now} - {"data", "tune", "out"}
+    return sorted(key for key in keys if before.get(key) != now.get(key))
+
+
+class _Log(logging.FileHandler):
+    """A log file whose failure is an error, not a traceback beside the work."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say that the log cannot be written."""
+        del record
+        error = sys.exception()
+        raise DataError(f"cannot write {self.baseFilename}: {error}; make room") from error
 
 
 @contextlib.contextmanager
-def logged(run: Run) -> Generator[None]:
-    """Write the package's log messages to ``log.txt`` of the run."""
-    handler = logging.FileHandler(run.path / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    logger = logging.getLogger("twofold")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
+def at_work(run: Run) -> Generator[None]:
+    """Keep other processes out of the run, and write the package's log messages to its ``log.txt``.
+
+    Raises
+    ------
+    ConfigError
+        If another process is at work in the folder.
+    DataError
+        If the log cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context((run.path / LOCK).open("w"))
+            handler = _Log(run.path / "log.txt", encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"cannot write into {run.path}: {error.strerror}") from error
+        stack.callback(handler.close)
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"another process is at work in {run.path}; wait for it, or choose another --out"
+                ) from error
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        logger = logging.getLogger("twofold")
+        stack.callback(logger.setLevel, logger.level)
+        stack.callback(logger.removeHandler, handler)
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
         yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
-        handler.close()
 
 
 def leaderboard(path: str | Path) -> Leaderboard:
@@ -189,8 +235,18 @@ def model_folder(path: str | Path) -> Path:
         return run.model
     if (path / "results").is_dir() and run.results():
         return run.model_of(leaderboard(path).best)
-    reason = "it is not a model or a run of twofold" if path.exists() else "it does not exist"
-    raise IncompatibleFileError(f"cannot open {path}: {reason}; make one with twofold fit --out")
+    if (path / "tuned.toml").exists():
+        raise IncompatibleFileError(
+            f"{path} holds settings and no model; run twofold compare {path / 'tuned.toml'} --out DIR"
+        )
+    reason = (
+        "it is not a model or a run of twofold"
+        if path.exists()
+        else "it does not exist; make it with twofold fit --out"
+    )
+    if (path / "job.json").exists():
+        reason = "its run stopped before a model was there; give the same command again"
+    raise IncompatibleFileError(f"cannot open {path}: {reason}")
 
 
 def recorded(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from twofold.errors import ConfigError, NotConvergedError, need
 from twofold.evaluation.report import write_page
@@ -15,8 +18,12 @@ from twofold.evaluation.run import measure
 from twofold.hyperparameters import Search, search_space, values
 from twofold.jobs import Job
 from twofold.metrics import parse
+from twofold.metrics.names import Metric
 from twofold.progress import track
 from twofold.split import Split, check_leaks
+
+FAR = 1_000_003
+"""Distance between the seeds of trials of jobs with neighbouring seeds."""
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +37,12 @@ class Tuned:
     value: float
     """The metric on the validation part."""
     default: float
-    """What the setting of the job reached there."""
+    """What the setting of the job reached there, moved into the ranges; NaN = it failed."""
     trials: int
     failed: int
     """Trials that left the finite numbers."""
+    table: pl.DataFrame
+    """A row a trial, best first; see `trial_table`."""
 
 
 def to_tune(job: Job) -> list[str]:
@@ -56,10 +65,33 @@ def to_tune(job: Job) -> list[str]:
     return chosen
 
 
+def need_optuna() -> Any:
+    """Import the package that proposes settings, or say how to install it."""
+    return need("optuna", "tune")
+
+
+def check_split(split: Split) -> None:
+    """Check that a split can be tuned on.
+
+    Raises
+    ------
+    ConfigError
+        If it has no validation part.
+    LeakError
+        If training knows something about the held-out parts.
+    """
+    if split.validation is None:
+        raise ConfigError(
+            "tuning measures on the validation part only, and this split has none; "
+            "set validation = 0.1 in [split]"
+        )
+    check_leaks(split)
+
+
 def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None) -> Tuned:
     """Search one model of a job; what was tried before in `folder` counts.
 
-    The first trial is the job's own setting. Values that the job sets are kept as they are. The
+    The first trial is the job's own setting, moved into the ranges. Values that the job sets are kept as they are. The
     test part is not looked at.
 
     Parameters
@@ -80,13 +112,8 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     ConfigError
         If the split has no validation part, or every trial failed.
     """
-    optuna: Any = need("optuna", "tune")
-    if split.validation is None:
-        raise ConfigError(
-            "tuning measures on the validation part only, and this split has none; "
-            "set validation = 0.1 in [split]"
-        )
-    check_leaks(split)
+    optuna = need_optuna()
+    check_split(split)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = job.models[model]
     space = {n: s for n, s in search_space(type(base)).items() if n not in job.fixed[model]}
@@ -94,38 +121,62 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     folder.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{model}.journal"))
     storage = optuna.storages.JournalStorage(backend)
-    names = [one.study_name for one in storage.get_all_studies()]
     study = optuna.create_study(
         study_name=model,
         storage=storage,
         load_if_exists=True,
         direction="maximize" if metric.higher_is_better else "minimize",
     )
-    finished = [one for one in study.trials if one.state.is_finished()]
-    study.sampler = optuna.samplers.TPESampler(seed=job.seed + len(finished))
-    if model not in names:
-        study.enqueue_trial(inside(values(base), space), skip_if_exists=True)
+    state = optuna.trial.TrialState
+    finished = sum(one.state.is_finished() for one in study.trials)
+    if not finished and not study.get_trials(states=(state.WAITING,)):
+        study.enqueue_trial(inside(values(base), space))
     wanted = job.tune.trials if trials is None else trials
-    for _ in track(range(len(finished), wanted), f"tuning {model}"):
+    for number in track(range(finished, wanted), f"tuning {model}"):
+        # A trial depends on its number and the finished ones alone, so that a search that was
+        # interrupted draws the same settings as one that was not.
+        study.sampler = optuna.samplers.TPESampler(seed=(job.seed * FAR + number) % 2**32)
         trial = study.ask()
         settings = suggest(trial, space, values(base))
         try:
             value = _measured(job, split, _with(base, settings), metric.name)
         except NotConvergedError as error:
             log.warning("%s %s: %s", model, settings, error)
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(trial, state=state.FAIL)
             continue
         study.tell(trial, value)
         log.info("%s %s: %s %.5f", model, settings, metric.name, value)
-    done = [one for one in study.trials if one.state == optuna.trial.TrialState.COMPLETE]
+    tried = [one for one in study.trials if one.state.is_finished()]
+    done = [one for one in tried if one.state == state.COMPLETE]
     if not done:
         raise ConfigError(f"every trial of {model} left the finite numbers; look at the log")
-    best = _with(base, study.best_params)
     tuned = Tuned(
-        model, best, study.best_value, done[0].value, len(done), len(study.trials) - len(done)
+        model=model,
+        estimator=_with(base, study.best_params),
+        value=study.best_value,
+        default=tried[0].value if tried[0] in done else math.nan,
+        trials=len(done),
+        failed=len(tried) - len(done),
+        table=trial_table(tried, metric),
     )
+    write_page(folder / f"{model}.csv", tuned.table.write_csv())
     write_page(folder / f"{model}.json", json.dumps(table(tuned), indent=1))
     return tuned
+
+
+def trial_table(tried: Sequence[Any], metric: Metric) -> pl.DataFrame:
+    """Return a row a finished trial, best first: trial (1 is the job's setting), metric, settings, seconds."""
+    rows = [
+        {
+            "trial": number,
+            metric.name: one.value,
+            **one.params,
+            "seconds": round(one.duration.total_seconds(), 2),
+        }
+        for number, one in enumerate(tried, 1)
+    ]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    return frame.sort(metric.name, descending=metric.higher_is_better, nulls_last=True)
 
 
 def table(tuned: Tuned) -> dict[str, Any]:

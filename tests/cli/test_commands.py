@@ -150,7 +150,7 @@ def test_tune_looks_at_validation_and_ends_with_a_job(run, job_file, tmp_path):
     code, out, err = run("tune", job_file, "--trials", 4, "--out", folder)
     assert code == 0, err
     assert "4 settings tried" in err
-    assert run("compare", folder / "tuned.json")[0] == 0
+    assert run("compare", folder / "tuned.toml")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_models_datasets_and_doctor_answer(run):
     assert "ml-100k" in [one["name"] for one in json.loads(out)]
     code, out, _ = run("doctor", "--json")
     assert code == 0
-    assert {row["state"] for row in json.loads(out)} == {"ok"}
+    assert {row["state"] for row in json.loads(out)} <= {"ok", "", "hint"}
 
 
 @pytest.mark.parametrize("command", ["", "fit", "compare", "tune", "recommend", "demo", "evaluate"])

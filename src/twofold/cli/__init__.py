@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from twofold.cli.app import main
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, 1 = failed, 2 = bad input, 130 = interrupted."""
+    try:
+        # Loading takes a second, in which somebody may already press Ctrl-C.
+        from twofold.cli.app import run
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing was written\n")
+        return INTERRUPTED

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
 
+import twofold
 from twofold._version import __version__
-from twofold.cli import ask, demo, inspect, train
+from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, inspect, train, tune
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes beside 0: the input was wrong; the work itself failed; somebody pressed Ctrl-C."""
+BAD_INPUT, FAILED = 2, 1
+"""Exit codes beside 0: the input was wrong; the work itself failed."""
+TRACEBACK = "TWOFOLD_TRACEBACK"
+"""Environment variable: set, a fault of twofold itself shows where it happened."""
+
+
+class Stopped(Exception):
+    """Somebody pressed Ctrl-C; carried past typer, which would end silently."""
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            raise Stopped(*error.args) from error
+
+    return wrapped
+
 
 app = typer.Typer(
     name="twofold",
@@ -29,16 +53,16 @@ for function in (
     demo.demo,
     inspect.datasets,
     inspect.models,
-    inspect.doctor,
+    doctor.doctor,
     train.fit,
     train.evaluate,
-    train.compare,
-    train.tune,
+    compare.compare,
+    tune.tune,
     ask.recommend,
     ask.similar,
     ask.explain,
 ):
-    app.command()(function)
+    app.command()(_interruptible(function))
 
 
 def _version(value: bool) -> None:
@@ -53,43 +77,81 @@ def options(
         False, "--version", help="Print the version.", callback=_version, is_eager=True
     ),
 ) -> None:
-    """From an interaction log to a recommender its owner can trust."""
+    """From an interaction log to a recommender its owner can trust.
+
+    Example: `twofold demo`, then `twofold compare --data ratings.csv`
+    """
     del version
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 = failed, 2 = bad input, 130 = interrupted."""
-    warnings.filterwarnings("always", category=DataWarning)
-    warnings.showwarning = _show
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    if arguments is None:
+        sys.excepthook = show_fault
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=DataWarning)
+        warnings.showwarning = _show
+        try:
+            code = _called(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _abandon_output()
+            return 0
+        except OSError as error:
+            note(f"error: {error.filename or 'output'}: {error.strerror or error}")
+            _abandon_output()
+            return BAD_INPUT
+    return code
+
+
+def _called(arguments: Sequence[str] | None) -> int:
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="twofold",
+            standalone_mode=False,
+        )
     except (LeakError, NotConvergedError) as error:
         note(f"error: {error}")
         return FAILED
     except TwofoldError as error:
         note(f"error: {error}")
         return BAD_INPUT
-    except typer.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
-        return _interrupted()
-    except BrokenPipeError:
-        # Whoever read the output has gone; nothing may be written to it while Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        note(f"error: {error.filename or 'input or output'}: {error.strerror or error}")
-        return BAD_INPUT
+    except Stopped as error:
+        note(f"interrupted; {error.args[0] if error.args else 'nothing was written'}")
+        return INTERRUPTED
+    except (OSError, KeyboardInterrupt):
+        raise
     except TyperException as error:
         show = getattr(error, "show", None)
         note(f"error: {error}") if show is None else show()
         return int(getattr(error, "exit_code", BAD_INPUT))
+    except MemoryError:
+        note("error: memory ran out; take fewer factors, or a part of the data")
+        return FAILED
     return code if isinstance(code, int) else 0
 
 
-def _interrupted() -> int:
-    note("interrupted; what was finished is kept, the same command goes on from there")
-    return INTERRUPTED
+def show_fault(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in one sentence that twofold itself is wrong, and where; a hook for what nobody catches."""
+    if os.environ.get(TRACEBACK):
+        sys.__excepthook__(kind, error, trace)
+        return
+    home = Path(twofold.__file__).parent
+    own = [one for one in traceback.extract_tb(trace) if Path(one.filename).is_relative_to(home)]
+    where = f" at {Path(own[-1].filename).relative_to(home)}:{own[-1].lineno}" if own else ""
+    said = " ".join(str(error).split())
+    note(
+        f"error: a fault of twofold itself{where}: {kind.__name__}: {said}; "
+        f"please report it, with what {TRACEBACK}=1 shows"
+    )
+
+
+def _abandon_output() -> None:
+    """Send what is still to be written nowhere: whoever read it has gone, or there is no room for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(message: Warning | str, *where: object) -> None:

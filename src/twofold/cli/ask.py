@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -12,13 +16,15 @@ from twofold import loading, runs
 from twofold.cli.options import Folder, Json
 from twofold.cli.output import note, say, say_json, table
 from twofold.data.readers import read_frame
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, UnknownIdError
 
-K = Annotated[int, typer.Option("--k", min=1, help="Items a person.")]
-WRITERS = {
+K = Annotated[int, typer.Option("--k", min=1, help="Length of a list.")]
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": pl.DataFrame.write_parquet,
     ".csv": pl.DataFrame.write_csv,
     ".jsonl": pl.DataFrame.write_ndjson,
+    ".json": pl.DataFrame.write_json,
 }
 """Formats of the output, by suffix."""
 
@@ -35,9 +41,11 @@ def recommend(
     ] = [],  # noqa: B006
     k: K = 10,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv or .jsonl.")
+        Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
     ] = None,
-    keep_seen: Annotated[bool, typer.Option(help="Also list what they have used before.")] = False,
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Also list what they have used before.")
+    ] = False,
     allow: Annotated[Path | None, typer.Option(help="A file of items to choose among.")] = None,
     deny: Annotated[Path | None, typer.Option(help="A file of items to leave out.")] = None,
     json: Json = False,
@@ -46,48 +54,106 @@ def recommend(
 
     Example: `twofold recommend runs/ials --users users.csv --k 10 --out lists.parquet`
     """
-    if out is not None and out.suffix not in WRITERS:
-        raise ConfigError(f"--out must end in {', '.join(WRITERS)}; got {out.name!r}")
+    if out is not None:
+        check_target(out)
     if (users is not None) + bool(user) + bool(history) > 1:
         raise ConfigError("give one of --users, --user and --history")
     model = loading.load(runs.model_folder(folder))
+    allowed, denied = (
+        None if path is None else read_ids(path, "item", model.items.ids) for path in (allow, deny)
+    )
+    who: dict[str, Any]
     if history:
-        lists = [[one.strip() for one in text.split(",") if one.strip()] for text in history]
-        unknown = [
-            item for one in lists for item in one if model.items.ids.rows([item]).tolist() == [-1]
-        ]
-        if unknown:
-            note(f"note: unknown items are passed over: {', '.join(unknown[:10])}")
-        answer = model.recommend(
-            histories=lists, k=k, exclude_seen=not keep_seen, allow=_ids(allow), deny=_ids(deny)
+        lists = [own_ids(_parts(text), model.items.ids) for text in history]
+        _note_unknown(
+            [one for ids in lists for one in ids], model.items.ids, "items are passed over"
         )
+        who = {"histories": lists}
+    elif user:
+        who = {"users": own_ids(user, model.users.ids)}
+    elif users is not None:
+        who = {"users": read_ids(users, "user", model.users.ids)}
     else:
-        who = user or (model.users.ids.ids.to_list() if users is None else _ids(users))
-        answer = model.recommend(
-            users=who, k=k, exclude_seen=not keep_seen, allow=_ids(allow), deny=_ids(deny)
-        )
+        who = {"users": model.users.ids.ids.to_list()}
+    answer = model.recommend(**who, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied)
+    if answer.is_empty():
+        note("note: nothing is left to recommend: all items are seen, denied or not allowed")
     if out is not None:
         write(answer, out)
-        say(f"wrote {len(answer):,} rows for {answer['user'].n_unique():,} people to {out}")
+        people = answer["user"].n_unique()
+        if json:
+            say_json({"rows": len(answer), "people": people, "out": str(out)})
+        else:
+            say(f"wrote {len(answer):,} rows for {people:,} people to {out}")
     elif json:
         say_json(answer.to_dicts())
     else:
         say(table(answer))
 
 
-def _ids(path: Path | None) -> list[int | str] | None:
-    """Read the ids of a file: its column user, item or id, or its only column."""
-    if path is None:
-        return None
-    frame = read_frame(str(path))
-    named = [one for one in ("user", "item", "id") if one in frame.columns]
+def own_ids(texts: Sequence[str], known: Vocabulary) -> list[Any]:
+    """Turn what was typed into ids as the model has them: integers, where its ids are integers.
+
+    What is not an integer stays a text, and is then unknown; all are texts if one is.
+    """
+    whole = [re.fullmatch(r"[+-]?[0-9]{1,18}", one.strip()) for one in texts]
+    return [int(one) for one in texts] if known.is_integer and all(whole) else list(texts)
+
+
+def _parts(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _note_unknown(ids: Sequence[Any], known: Vocabulary, what: str) -> None:
+    rows = known.rows(ids)
+    unknown = [str(one) for one, row in zip(ids, rows, strict=True) if row == UNKNOWN]
+    if unknown:
+        more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
+        note(f"note: unknown {what}: {', '.join(unknown[:10])}{more}")
+
+
+def read_ids(path: Path, name: str, known: Vocabulary) -> list[Any]:
+    """Read the ids of a file: its column of that name, or id, or its only column.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or several columns have other names.
+    """
+    frame = read_frame(str(path), ids=(name, "id"))
+    named = [one for one in (name, "id") if one in frame.columns]
     if not named and len(frame.columns) != 1:
         raise DataError(
-            f"{path} must have a column user, item or id, or a single column; "
+            f"{path} must have a column {name} or id, or a single column; "
             f"got {', '.join(frame.columns)}"
         )
     column = frame[named[0] if named else frame.columns[0]].drop_nulls()
-    return column.to_list() if column.dtype.is_integer() else column.cast(pl.String).to_list()
+    if column.dtype.is_integer():
+        ids: list[Any] = column.to_list()
+    else:
+        ids = own_ids(column.cast(pl.String).to_list(), known)
+    if ids and (known.rows(ids) == UNKNOWN).all():
+        note(
+            f"note: none of the {len(ids):,} ids of {path} is a known {name}, such as {known[0]!r}"
+        )
+    return ids
+
+
+def check_target(path: Path) -> None:
+    """Check before any work that a file can be written there.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is none of those known, or the place is a folder or lies in none.
+    """
+    if path.suffix.lower() not in WRITERS:
+        raise ConfigError(f"--out must end in {', '.join(WRITERS)}; got {path.name!r}")
+    if path.is_dir():
+        raise ConfigError(f"--out {path} is a folder; name a file, such as {path / 'lists.csv'}")
+    there = next(one for one in (path.parent, *path.parent.parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--out {path} cannot be written: {there} is no folder to write into")
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
@@ -101,11 +167,14 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[path.suffix](frame, draft)
+        WRITERS[path.suffix.lower()](frame, draft)
         draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise DataError(f"cannot write {path}: {error}; choose another place") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        raise DataError(f"cannot write {path}: {reason}; nothing was changed") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def similar(
@@ -118,7 +187,8 @@ def similar(
 
     Example: `twofold similar runs/ials 50`
     """
-    answer = loading.load(runs.model_folder(folder)).similar_items(item, k)
+    model = loading.load(runs.model_folder(folder))
+    answer = model.similar_items(own_ids([item], model.items.ids)[0], k)
     if json:
         say_json(answer.to_dicts())
     else:
@@ -140,15 +210,19 @@ def explain(
     if bool(user) == bool(history):
         raise ConfigError("give one of --user and --history")
     model = loading.load(runs.model_folder(folder))
-    if user and model.users.ids.rows([user]).tolist() == [-1]:
-        raise UnknownIdError(
-            f"user {user!r} is not in the training data; give a --history instead", user
-        )
-    items = [one.strip() for one in history.split(",") if one.strip()]
-    answer = (model.explain(user, item) if user else model.explain(item=item, history=items)).head(
-        k
-    )
-    if json:
-        say_json(answer.to_dicts())
+    asked = own_ids([item], model.items.ids)[0]
+    if user:
+        who = own_ids([user], model.users.ids)[0]
+        if model.users.ids.rows([who]).tolist() == [UNKNOWN]:
+            raise UnknownIdError(
+                f"user {user!r} is not in the training data; give a --history instead", user
+            )
+        answer = model.explain(who, asked)
     else:
-        say(table(answer))
+        items = own_ids(_parts(history), model.items.ids)
+        _note_unknown(items, model.items.ids, "items are passed over")
+        answer = model.explain(item=asked, history=items)
+    if json:
+        say_json(answer.head(k).to_dicts())
+    else:
+        say(table(answer.head(k)))

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from twofold import datasets, jobs, loading, runs
+from twofold.cli.compare import check_split, run_comparison
 from twofold.cli.options import Json, Out, Seed
-from twofold.cli.output import note, say, table
-from twofold.cli.train import run_comparison
+from twofold.cli.output import leaderboard, note, say, table, width
 from twofold.data.dataset import Dataset
 
 DATA = "ml-100k"
@@ -44,12 +44,13 @@ def demo(out: Out = Path("twofold-demo"), seed: Seed = 0, json: Json = False) ->
     job = jobs.from_dict({**JOB, "data": {"name": DATA}, "seed": seed})
     cut = job.split.make(log, seed)
     note(str(cut))
+    check_split(job, cut)
     run = runs.open_run(out, job.as_dict(), log, seed)
     board = run_comparison(job, cut, run)
     if json:
         say(board.to_json())
         return
-    say(f"\n{board}\n")
+    say(f"\n{leaderboard(board, width())}\n")
     path = runs.model_folder(run.path)
     model = loading.load(path)
     someone = model.users.ids[0]
@@ -59,7 +60,8 @@ def demo(out: Out = Path("twofold-demo"), seed: Seed = 0, json: Json = False) ->
     why = model.explain(someone, first).head(3)
     say(f"because of what user {someone} has seen:\n{table(titled(why, log))}\n")
     say(f"open {run.path / 'report.html'}; saved models: {run.path / 'models'}")
-    say(f"next: twofold recommend {run.path} --user {someone}, or twofold compare job.toml")
+    say(f"next: twofold recommend {run.path} --user {someone}")
+    say("your own log: twofold compare --data ratings.csv --out runs/first")
 
 
 def titled(frame: pl.DataFrame, log: Dataset) -> pl.DataFrame:

@@ -1,39 +1,25 @@
-"""Commands that show what there is: data sets, models, and whether the machine is ready."""
+"""Commands that show what there is: data sets and models."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import importlib.util
 import inspect as introspection
 import os
-import platform
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
 import polars as pl
 import typer
 
-from twofold import datasets as catalogue
+from twofold import datasets as sets
 from twofold import models as zoo
-from twofold._version import __version__
 from twofold.cli.options import Json
 from twofold.cli.output import say, say_json, table
-from twofold.data.synthetic import small_log
-from twofold.hyperparameters import names, schema, search_space
-from twofold.jobs import estimator
+from twofold.data import catalogue
+from twofold.hyperparameters import Search, names, schema, search_space, values
+from twofold.jobs import estimator, toml
 
-OPTIONAL = {
-    "pandas": "frames",
-    "pyarrow": "frames",
-    "sqlalchemy": "sql",
-    "optuna": "tune",
-    "matplotlib": "plots",
-    "sklearn": "plots",
-    "torch": "deep",
-}
-"""Packages that some features need, with the extra that installs each."""
+LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
 
 
 def datasets(
@@ -44,16 +30,40 @@ def datasets(
 
     Example: `twofold datasets ml-100k`
     """
-    chosen = [name] if name else catalogue.names()
-    about = [dataclasses.asdict(catalogue.describe(one)) for one in chosen]
+    chosen = [name] if name else sets.names()
+    about = [
+        {**dataclasses.asdict(sets.describe(one)), "here": whereabouts(sets.describe(one))}
+        for one in chosen
+    ]
     if json:
         say_json(about[0] if name else about)
     elif name:
-        say("\n".join(f"{key:<10} {value}" for key, value in about[0].items() if value))
+        entry = sets.describe(name)
+        facts = {
+            "name": entry.name,
+            "title": entry.title,
+            "size": entry.size,
+            "licence": entry.licence,
+            "source": entry.source,
+            "files": ", ".join(entry.files),
+            "fetched from": ", then ".join(one.address for one in entry.archives),
+            "here": about[0]["here"],
+        }
+        say("\n".join(f"{key:<12} {value}" for key, value in facts.items() if value))
+        say(f"next: twofold compare --data {name}")
     else:
-        shown = ("name", "title", "licence", "size")
-        rows = [{key: str(one[key]) for key in shown if key in one} for one in about]
-        say(table(pl.DataFrame(rows)))
+        shown = ("name", "title", "size", "here", "licence")
+        say(table(pl.DataFrame([{key: str(one[key]) for key in shown} for one in about])))
+
+
+def whereabouts(entry: catalogue.Entry) -> str:
+    """Say whether a set is on this machine, can be fetched, or has to be brought."""
+    named = os.environ.get("TWOFOLD_DATA")
+    if named and (Path(named) / entry.name).is_dir():
+        return "in TWOFOLD_DATA"
+    if (catalogue.cache() / entry.name).is_dir():
+        return "in the cache"
+    return "is fetched" if entry.archives else "put it into TWOFOLD_DATA"
 
 
 def models(
@@ -69,71 +79,80 @@ def models(
         if json:
             say_json(schema(cls))
             return
-        described, ranges = schema(cls)["properties"], search_space(cls)
-        rows = [
-            {
-                "hyperparameter": one,
-                "default": str(getattr(cls(), one)),
-                "tuned": "yes" if one in ranges else "",
-                "meaning": " ".join(described[one].get("description", "").split()),
-            }
-            for one in names(cls)
-        ]
-        say(f"{introspection.getdoc(cls)}\n\n{table(pl.DataFrame(rows))}")
+        say(f"{introspection.getdoc(cls)}\n")
+        say(table(pl.DataFrame(fields(cls))))
+        for part, about in nested(cls):
+            say(f"\n{part}\n{table(pl.DataFrame(about))}")
+        say(f"\nset one: twofold fit {name} --data F --out DIR --set {example(cls)}")
         return
     about = [{"name": one, "what it is": _headline(one)} for one in zoo.__all__]
     if json:
         say_json(about)
     else:
         say(table(pl.DataFrame(sorted(about, key=lambda one: one["name"]))))
+        say("next: twofold models IALS shows the hyperparameters of one")
 
 
 def _headline(name: str) -> str:
     return (introspection.getdoc(getattr(zoo, name)) or "").splitlines()[0]
 
 
-def doctor(json: Json = False) -> None:
-    """Check that this machine is ready: versions, optional packages, folders, a trained model.
-
-    Example: `twofold doctor`. Exit code 1 where something does not work.
-    """
-    rows = [
-        _check("python", platform.python_version()),
-        _check("twofold", __version__),
-        *[
-            _check(one, importlib.metadata.version(one))
-            for one in ("numpy", "scipy", "numba", "polars", "pydantic")
-        ],
-        _check("processors", str(os.cpu_count())),
+def fields(cls: type) -> list[dict[str, str]]:
+    """Return a row a hyperparameter: its name, what it accepts, default, search range, meaning."""
+    described, ranges, defaults = schema(cls)["properties"], search_space(cls), values(cls())
+    return [
+        {
+            "hyperparameter": one,
+            "accepts": accepts(described[one]),
+            "default": "none" if defaults[one] is None else toml(defaults[one]),
+            "tuned over": span(ranges[one]) if one in ranges else "",
+            "meaning": " ".join(described[one].get("description", "").split()),
+        }
+        for one in names(cls)
     ]
-    for module, extra in OPTIONAL.items():
-        there = importlib.util.find_spec(module) is not None
-        rows.append(
-            _check(module, "installed" if there else f"optional: pip install 'twofold[{extra}]'")
-        )
-    rows.append(_data_folder())
-    rows.append(_self_test())
-    if json:
-        say_json(rows)
-    else:
-        say(table(pl.DataFrame(rows)))
-    if any(row["state"] == "fault" for row in rows):
-        raise typer.Exit(1)
 
 
-def _check(what: str, found: str, *, ok: bool = True) -> dict[str, str]:
-    return {"what": what, "state": "ok" if ok else "fault", "found": found}
+def nested(cls: type) -> list[tuple[str, list[dict[str, str]]]]:
+    """Return, for each table that a hyperparameter may be, its tag and sentence, and a row a key."""
+    found: list[tuple[str, list[dict[str, str]]]] = []
+    for part in schema(cls).get("$defs", {}).values():
+        rows = [
+            {
+                "key": key,
+                "accepts": accepts(about),
+                "default": toml(about.get("const", about.get("default"))),
+                "meaning": " ".join(about.get("description", "").split()),
+            }
+            for key, about in part.get("properties", {}).items()
+        ]
+        if rows:
+            said = " ".join(part.get("description", "").split())
+            found.append((f"{part['title']}: {said}", rows))
+    return found
 
 
-def _data_folder() -> dict[str, str]:
-    folder = os.environ.get("TWOFOLD_DATA")
-    if not folder:
-        return _check("TWOFOLD_DATA", "not set: data sets are fetched and cached")
-    there = Path(folder).is_dir()
-    return _check("TWOFOLD_DATA", "a folder" if there else "is set to no folder", ok=there)
+def example(cls: type) -> str:
+    """Return a setting as it is written on the command line."""
+    ranges = search_space(cls)
+    first = next(iter(ranges), names(cls)[0])
+    return f"{first}={toml(values(cls())[first])}"
 
 
-def _self_test() -> dict[str, str]:
-    model = zoo.IALS(factors=4, epochs=2).fit(small_log(), rng=0)
-    finite = bool(np.isfinite(model.item_vectors).all())
-    return _check("kernels", "compile and run" if finite else "give wrong numbers", ok=finite)
+def accepts(field: dict[str, Any]) -> str:
+    """Return what a field accepts, read from its schema."""
+    if "const" in field:
+        return toml(field["const"])
+    if "anyOf" in field or "oneOf" in field:
+        return " or ".join(accepts(one) for one in field.get("anyOf", field.get("oneOf", [])))
+    if "enum" in field:
+        return " or ".join(toml(one) for one in field["enum"])
+    kind = field.get("type", field.get("$ref", "?").split("/")[-1])
+    signs = [f"{sign} {field[key]:g}" for key, sign in LIMITS.items() if key in field]
+    return " ".join(["none" if kind == "null" else kind, *signs])
+
+
+def span(search: Search) -> str:
+    """Return a search range as it is read: ``8 … 256 (log)``."""
+    if search.choices:
+        return ", ".join(toml(one) for one in search.choices)
+    return f"{search.low:g} … {search.high:g}" + (" (log)" if search.log else "")

@@ -7,18 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
+from twofold.cli.output import note
+from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
-from twofold.jobs import DataPlan
+from twofold.plans import DataPlan
 
 COLUMNS = "Columns of the log"
+DATA_HELP = (
+    "A file (CSV, Parquet, JSON lines; .gz, .zip), a saved dataset, a database URL, "
+    "or a name of `twofold datasets`."
+)
 
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        "-d",
-        help="A file (CSV, Parquet, JSON lines; .gz, .zip), a saved dataset, a database URL, or a name of `twofold datasets`.",
-    ),
+Data = Annotated[str, typer.Option("--data", "-d", help=DATA_HELP)]
+DataInstead = Annotated[str, typer.Option("--data", "-d", help=f"Without a job: {DATA_HELP}")]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", help="Without a job: a model of `twofold models`; repeatable."),
 ]
 User = Annotated[str, typer.Option(help="Column of the user id.", rich_help_panel=COLUMNS)]
 Item = Annotated[str, typer.Option(help="Column of the item id.", rich_help_panel=COLUMNS)]
@@ -32,7 +36,22 @@ Items = Annotated[
 ]
 ItemFeature = Annotated[
     list[str],
-    typer.Option(help="Item column to read, as name=kind; repeatable.", rich_help_panel=COLUMNS),
+    typer.Option(
+        help="Column of --items to read, as name=kind such as genres=tags; repeatable.",
+        rich_help_panel=COLUMNS,
+    ),
+]
+JobFile = Annotated[
+    Path | None,
+    typer.Argument(help="A TOML job: data, split, models, metrics.", show_default=False),
+]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="How to hold out: temporal, random, leave_last, last_fraction, cold_users, cold_items, user_disjoint.",
+        metavar="KIND",
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -40,22 +59,17 @@ Metric = Annotated[
     list[str],
     typer.Option("--metric", "-m", help="A metric such as ndcg@10; repeatable, the first orders."),
 ]
+RelevantFrom = Annotated[
+    float | None, typer.Option(help="The least value of a relevant event, such as 4 stars.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder or a saved model.", show_default=False)]
 
 
-def data_plan(
-    data: str,
-    *,
-    user: str = "",
-    item: str = "",
-    value: str = "",
-    time: str = "",
-    query: str = "",
-    items: str = "",
-    item_feature: list[str] | None = None,
-) -> DataPlan:
-    """Make a plan of what a person typed.
+def columns(
+    user: str, item: str, value: str, time: str, query: str, items: str, item_feature: list[str]
+) -> dict[str, Any]:
+    """Return what was said of the columns of a log, as keys of a [data] section.
 
     Raises
     ------
@@ -63,7 +77,7 @@ def data_plan(
         If a feature is not name=kind.
     """
     kinds: dict[str, str] = {}
-    for text in item_feature or ():
+    for text in item_feature:
         name, sign, kind = text.partition("=")
         if not sign:
             raise ConfigError(f"--item-feature takes name=kind, such as genres=tags; got {text!r}")
@@ -77,4 +91,12 @@ def data_plan(
         "items": items,
         "item_features": kinds,
     }
-    return DataPlan.of(data, **given)
+    return {name: one for name, one in given.items() if one}
+
+
+def read_log(plan: DataPlan) -> Dataset:
+    """Read a log, and pass on what its reader has to say."""
+    log = plan.read()
+    for one in log.notes:
+        note(f"note: {one}")
+    return log

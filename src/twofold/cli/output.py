@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import shutil
 import sys
+import textwrap
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import polars as pl
+
+from twofold.evaluation.compare import Leaderboard
+
+NARROWEST = 16
+"""Characters below which a column of text is not wrapped."""
 
 
 def say(text: str) -> None:
@@ -20,27 +30,114 @@ def note(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Write a result as JSON."""
-    say(json.dumps(value, indent=1, default=str))
+    """Write a result as JSON; numbers that are not finite become null."""
+    say(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
+
+
+@contextlib.contextmanager
+def interruptible(text: str) -> Generator[None]:
+    """Say `text` where the block is interrupted: what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(text) from error
+
+
+def width() -> int | None:
+    """Return the columns of the terminal that results go to; None where they go elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table(frame: pl.DataFrame) -> str:
-    """Return a frame as aligned columns, whole."""
+    """Return a frame as aligned columns, whole; on a terminal, wide texts are wrapped to fit."""
     head = list(frame.columns)
     rows = [[_cell(one) for one in row] for row in frame.iter_rows()]
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     right = [dtype.is_numeric() for dtype in frame.dtypes]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in [head, *rows]
+    return aligned(head, rows, right, width())
+
+
+def aligned(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], limit: int | None
+) -> str:
+    """Return rows under a head, two spaces between columns; text is wrapped to keep the limit."""
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    while limit is not None and sum(widths) + 2 * (len(head) - 1) > limit:
+        texts = [at for at in range(len(head)) if not right[at] and widths[at] > NARROWEST]
+        if not texts:
+            break
+        widest = max(texts, key=widths.__getitem__)
+        over = sum(widths) + 2 * (len(head) - 1) - limit
+        widths[widest] = max(NARROWEST, widths[widest] - over)
+    lines: list[str] = []
+    for row in [head, *rows]:
+        cells = [textwrap.wrap(one, size) or [""] for one, size in zip(row, widths, strict=True)]
+        for at in range(max(len(one) for one in cells)):
+            parts = [one[at] if at < len(one) else "" for one in cells]
+            lines.append(
+                "  ".join(
+                    part.rjust(size) if number else part.ljust(size)
+                    for part, size, number in zip(parts, widths, right, strict=True)
+                ).rstrip()
+            )
+        if row is head:
+            lines.append("-" * max(len(lines[0]), sum(widths) + 2 * (len(head) - 1)))
+    return "\n".join(lines)
+
+
+def leaderboard(board: Leaderboard, limit: int | None) -> str:
+    """Return a leaderboard that fits into `limit` columns: in blocks of metrics where it must."""
+    whole = str(board)
+    *rows, foot = whole.splitlines()
+    if limit is None or max(len(one) for one in rows) <= limit:
+        return whole if limit is None else "\n".join([*rows, textwrap.fill(foot, limit)])
+    columns: dict[str, list[str]] = {
+        metric: [_with_interval(board, name, metric) for name in board.results]
+        for metric in board.metrics
+    }
+    first = board.metrics[0]
+    columns[f"against {board.best} ({first})"] = [
+        board.verdict(name, first) for name in board.results
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    columns["training s"] = [f"{one.fit_seconds:.1f}" for one in board.results.values()]
+    # The order and the reason for it come first, then the other metrics.
+    order = [first, f"against {board.best} ({first})", "training s", *board.metrics[1:]]
+    names = list(board.results)
+    blocks: list[str] = []
+    while order:
+        taken: list[str] = []
+        while order and (not taken or _size(names, columns, [*taken, order[0]]) <= limit):
+            taken.append(order.pop(0))
+        cells = [[name, *(columns[one][at] for one in taken)] for at, name in enumerate(names)]
+        blocks.append(aligned(["model", *taken], cells, [False] * (len(taken) + 1), None))
+    return "\n\n".join([*blocks, textwrap.fill(foot, limit)])
+
+
+def _size(names: Sequence[str], columns: dict[str, list[str]], taken: Sequence[str]) -> int:
+    parts = [max(len(one) for one in ["model", *names])]
+    parts += [max(len(text) for text in [one, *columns[one]]) for one in taken]
+    return sum(parts) + 2 * (len(parts) - 1)
+
+
+def _with_interval(board: Leaderboard, name: str, metric: str) -> str:
+    report = board.results[name].report
+    low, high = report.intervals[metric]
+    value = f"{report.values[metric]:.4f}"
+    return value if math.isnan(low) else f"{value} ±{(high - low) / 2:.4f}"
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) >= 0.1 or value == 0 else f"{value:.4g}"
+    return str(value)

@@ -1,0 +1,225 @@
+"""The command that compares models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twofold import jobs, runs
+from twofold.cli.options import (
+    DataInstead,
+    Item,
+    ItemFeature,
+    Items,
+    JobFile,
+    Json,
+    Kind,
+    Metric,
+    Models,
+    Query,
+    RelevantFrom,
+    Seed,
+    Time,
+    User,
+    Value,
+    columns,
+    read_log,
+)
+from twofold.cli.output import interruptible, leaderboard, note, say, width
+from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, DataError
+from twofold.evaluation import compare as compare_models
+from twofold.evaluation.compare import Leaderboard
+from twofold.evaluation.report import Report
+from twofold.jobs import Job
+from twofold.metrics import parse
+from twofold.models.baselines.ease import check_memory, free_memory
+from twofold.plans import DataPlan
+from twofold.split import Split, check_leaks
+
+USUAL_MODELS = ("ItemKNN", "EASE", "IALS", "BPR")
+"""What is compared where no models are named; popularity comes by itself."""
+SHARES: dict[str, Any] = {
+    "cold_items": 0.1,
+    "cold_users": 0.1,
+    "last_fraction": 0.1,
+    "leave_last": True,
+    "random": 0.1,
+}
+"""The validation part that `tune` asks of the splits that make none by themselves."""
+
+
+def compare(
+    job_file: JobFile = None,
+    data: DataInstead = "",
+    model: Models = [],  # noqa: B006
+    split: Kind = "default",
+    metric: Metric = [],  # noqa: B006
+    relevant_from: RelevantFrom = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder; the job may name it too.")
+    ] = None,
+    seed: Seed = 0,
+    user: User = "",
+    item: Item = "",
+    value: Value = "",
+    time: Time = "",
+    query: Query = "",
+    items: Items = "",
+    item_feature: ItemFeature = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Train several models on one split and say which is best, with intervals and paired tests.
+
+    Without --model, ItemKNN, EASE, IALS and BPR are compared. An interrupted run that has a folder
+    goes on where it stopped when the same command is given again.
+
+    Example: `twofold compare job.toml --out runs/first`, or `twofold compare --data ratings.csv --out runs/first`
+    """
+    said = columns(user, item, value, time, query, items, item_feature)
+    job = job_of(
+        job_file,
+        data,
+        list(model) or ([] if job_file else list(USUAL_MODELS)),
+        split,
+        metric,
+        relevant_from,
+        seed,
+        said,
+    )
+    if not job.models:
+        raise ConfigError(
+            "a comparison needs models: write [models.EASE] into the job, for example"
+        )
+    target = out or (Path(job.out) if job.out else None)
+    log = read_log(job.data)
+    if not model and job_file is None:
+        job = _that_fit(job, log)
+    cut = job.split.make(log, job.seed)
+    note(str(cut))
+    check_split(job, cut)
+    run = None if target is None else runs.open_run(target, job.as_dict(), log, job.seed)
+    board = run_comparison(job, cut, run)
+    say(board.to_json() if json else leaderboard(board, width()))
+    if run is None:
+        note("nothing was saved; --out runs/first keeps models, results and a report")
+    else:
+        note(f"wrote {run.path / 'report.html'}")
+        note(f"next: twofold recommend {target} --k 10 --out recommendations.csv")
+
+
+def _that_fit(job: Job, log: Dataset) -> Job:
+    """Leave EASE out of the usual models where its weights would not fit into memory."""
+    try:
+        check_memory(log.n_items, free_memory())
+    except DataError as error:
+        note(f"note: EASE is left out: {error}")
+        models = {name: one for name, one in job.models.items() if name != "EASE"}
+        return replace(job, models=models)
+    return job
+
+
+def check_split(job: Job, cut: Split) -> None:
+    """Check before anything is trained that the split has what the job measures.
+
+    Raises
+    ------
+    ConfigError
+        If a part or the values are missing.
+    LeakError
+        If training knows something about the held-out part.
+    """
+    if job.evaluation.part == "validation" and cut.validation is None:
+        raise ConfigError(
+            '[evaluation] part = "validation" needs a split that has one; '
+            "set validation = 0.1 in [split]"
+        )
+    rating = [one for one in job.metrics or () if parse(one).family == "rating"]
+    if rating and not cut.test.interactions.has_value:
+        raise ConfigError(
+            f"{rating[0]} needs a log with ratings, and this one has none; "
+            "name their column as the value, or leave the metric out"
+        )
+    check_leaks(cut)
+
+
+def run_comparison(job: Job, cut: Split, run: runs.Run | None) -> Leaderboard:
+    """Compare the models of a job on its split, keeping each result in the run as it comes."""
+    plan = job.evaluation
+    keywords: dict[str, Any] = {
+        "part": plan.part,
+        "exclude_seen": plan.exclude_seen,
+        "unknown_items": plan.unknown_items,
+        "relevant_from": plan.relevant_from,
+        "confidence": plan.confidence,
+        "rng": job.seed,
+    }
+    if run is None:
+        with interruptible("nothing was kept; with --out the same command would go on"):
+            return compare_models(job.models, cut, job.metrics, on_result=_progress, **keywords)
+
+    def keep(name: str, result: Any, fitted: Any) -> None:
+        run.keep(name, result, fitted)
+        _progress(name, result, fitted)
+
+    kept = f"what was finished is kept in {run.path}; the same command goes on from there"
+    with runs.at_work(run), interruptible(kept):
+        done = run.results()
+        if done:
+            note(f"going on: {', '.join(done)} done before")
+        board = compare_models(job.models, cut, job.metrics, done=done, on_result=keep, **keywords)
+        run.finish(board)
+    return board
+
+
+def _progress(name: str, result: Any, fitted: Any) -> None:
+    del fitted
+    report: Report = result.report
+    first = next(iter(report.values))
+    note(f"{name}: {first} {report.values[first]:.4f}, trained in {result.fit_seconds:.1f} s")
+
+
+def job_of(
+    job_file: Path | None,
+    data: str,
+    model: list[str],
+    split: str,
+    metric: list[str],
+    relevant_from: float | None,
+    seed: int,
+    said: dict[str, Any],
+    *,
+    validation: bool = False,
+) -> Job:
+    """Make the job that a file or options say; with `validation`, the split gets such a part.
+
+    Raises
+    ------
+    ConfigError
+        If both say something, or neither does.
+    """
+    if (job_file is None) == (not data):
+        raise ConfigError("give a job file, or --data; not both and not neither")
+    if job_file is not None:
+        if model or metric or seed or said or relevant_from is not None or split != "default":
+            raise ConfigError(
+                "with a job file, models, metrics, split, seed and columns are the file's; "
+                "put them there, or leave the file out"
+            )
+        return jobs.read(job_file)
+    table: dict[str, Any] = {
+        "data": jobs.values(DataPlan.of(data, **said)),
+        "split": {
+            "kind": split,
+            **({"validation": SHARES[split]} if split in SHARES and validation else {}),
+        },
+        "models": {name: {} for name in model},
+        "seed": seed,
+        "evaluation": {"relevant_from": relevant_from},
+    }
+    if metric:
+        table["metrics"] = metric
+    return jobs.from_dict(table)
