@@ -64,7 +64,9 @@ def save(value: object, path: Path, kind: str) -> Path:
         _write_synced(draft / MANIFEST, (text + f"\n{seal}\n").encode())
         replace_folder(draft, path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; nothing was changed"
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return path

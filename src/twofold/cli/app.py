@@ -98,7 +98,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _abandon_output()
             return 0
         except OSError as error:
-            note(f"error: {error.filename or 'output'}: {error.strerror or error}")
+            note(
+                f"error: {error.filename or 'reading or writing failed'}: {error.strerror or error}"
+            )
             _abandon_output()
             return BAD_INPUT
     return code

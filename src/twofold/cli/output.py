@@ -15,7 +15,7 @@ import polars as pl
 
 from twofold.evaluation.compare import Leaderboard
 
-NARROWEST = 16
+NARROWEST = 24
 """Characters below which a column of text is not wrapped."""
 
 
@@ -59,7 +59,7 @@ def width() -> int | None:
 
 
 def table(frame: pl.DataFrame) -> str:
-    """Return a frame as aligned columns, whole; on a terminal, wide texts are wrapped to fit."""
+    """Return a frame as aligned columns, whole; on a terminal it is made to fit."""
     head = list(frame.columns)
     rows = [[_cell(one) for one in row] for row in frame.iter_rows()]
     right = [dtype.is_numeric() for dtype in frame.dtypes]
@@ -69,18 +69,35 @@ def table(frame: pl.DataFrame) -> str:
 def aligned(
     head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], limit: int | None
 ) -> str:
-    """Return rows under a head, two spaces between columns; text is wrapped to keep the limit."""
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    while limit is not None and sum(widths) + 2 * (len(head) - 1) > limit:
-        texts = [at for at in range(len(head)) if not right[at] and widths[at] > NARROWEST]
+    """Return rows under a head, two spaces between columns.
+
+    To keep the limit the widest texts are wrapped, between words only; where that is not enough,
+    each row becomes a paragraph.
+    """
+    everything = [head, *rows]
+    widths = [max(len(row[at]) for row in everything) for at in range(len(head))]
+    least = [
+        max(len(word) for row in everything for word in row[at].split() or [""])
+        for at in range(len(head))
+    ]
+    gaps = 2 * (len(head) - 1)
+    while limit is not None and sum(widths) + gaps > limit:
+        texts = [
+            at
+            for at in range(1, len(head))
+            if not right[at] and widths[at] > max(NARROWEST, least[at])
+        ]
         if not texts:
-            break
+            return _paragraphs(head, rows, limit)
         widest = max(texts, key=widths.__getitem__)
-        over = sum(widths) + 2 * (len(head) - 1) - limit
-        widths[widest] = max(NARROWEST, widths[widest] - over)
+        over = sum(widths) + gaps - limit
+        widths[widest] = max(NARROWEST, least[widest], widths[widest] - over)
     lines: list[str] = []
     for row in [head, *rows]:
-        cells = [textwrap.wrap(one, size) or [""] for one, size in zip(row, widths, strict=True)]
+        cells = [
+            textwrap.wrap(one, size, break_long_words=False) or [""]
+            for one, size in zip(row, widths, strict=True)
+        ]
         for at in range(max(len(one) for one in cells)):
             parts = [one[at] if at < len(one) else "" for one in cells]
             lines.append(
@@ -91,6 +108,19 @@ def aligned(
             )
         if row is head:
             lines.append("-" * max(len(lines[0]), sum(widths) + 2 * (len(head) - 1)))
+    return "\n".join(lines)
+
+
+def _paragraphs(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int) -> str:
+    lines: list[str] = []
+    for row in rows:
+        lines.append(row[0])
+        for name, cell in zip(head[1:], row[1:], strict=True):
+            if cell:
+                text = f"{name}: {cell}"
+                lines += textwrap.wrap(
+                    text, limit, initial_indent="    ", subsequent_indent="      "
+                )
     return "\n".join(lines)
 
 
