@@ -170,6 +170,11 @@ class _Log(logging.FileHandler):
         error = sys.exception()
         raise DataError(f"cannot write {self.baseFilename}: {error}; make room") from error
 
+    def close(self) -> None:
+        """Close the file; each line was flushed when it was written, and a failure told then."""
+        with contextlib.suppress(OSError):
+            super().close()
+
 
 @contextlib.contextmanager
 def at_work(run: Run) -> Generator[None]:
