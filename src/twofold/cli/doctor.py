@@ -44,7 +44,7 @@ READ: dict[str, str] = {
 BYTES_AN_EVENT = 200
 """What an event takes while a log is read, split and trained on, generously."""
 LITTLE_MEMORY, LITTLE_DISK = 1e9, 1e9
-SLOW = 60
+SLOW = 30
 """Seconds of the self test above which something is wrong with the machine."""
 
 

@@ -27,13 +27,18 @@ def kernel(*, parallel: bool = False, fastmath: bool = True) -> Callable[[F], F]
     """
 
     def compile_(function: F) -> F:
-        made: Any = numba.njit(
-            nogil=True,
-            cache=True,
-            parallel=parallel,
-            fastmath=fastmath,
-            error_model="numpy",
-        )
-        return made(function)
+        options = {
+            "nogil": True,
+            "parallel": parallel,
+            "fastmath": fastmath,
+            "error_model": "numpy",
+        }
+        try:
+            made: Any = numba.njit(cache=True, **options)(function)
+        except RuntimeError:
+            # Neither the package nor the home can be written, as in a sealed container: the kernel
+            # is compiled in each process, which `twofold doctor` tells by its seconds.
+            made = numba.njit(**options)(function)
+        return made
 
     return compile_
