@@ -50,13 +50,7 @@ def test_a_table_fits_the_terminal_and_loses_no_word(terminal, columns):
     terminal(columns)
     shown = output.table(FRAME)
     assert max(map(len, shown.splitlines())) <= columns
-    assert (
-        sorted(
-            set(["some", "words", "that", "are", "wider", "than", "a", "narrow", "terminal", "is"])
-            - set(shown.split())
-        )
-        == []
-    )
+    assert set(FRAME["meaning"][0].split()) <= set(shown.split())
     assert "0.00012" in shown
 
 
