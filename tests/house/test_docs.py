@@ -5,9 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
+import typer
 
 import twofold as tw
+from twofold import jobs
+from twofold.cli.app import app
+from twofold.errors import LeakError
+from twofold.hyperparameters import names as names_of
+from twofold.plans import SPLITS, DataPlan, EvaluationPlan, TunePlan
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -38,3 +45,60 @@ def test_every_make_target_in_the_readme_exists():
     ):
         name = target[0] or target[1]
         assert re.search(rf"^{name}:", makefile, re.M), name
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.S)
+
+
+def test_the_readme_has_an_example_of_ten_lines():
+    (example,) = blocks("README.md", "python")
+    assert len(example.splitlines()) == 10
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_the_python_of_the_page_runs_as_it_stands(page, real, tmp_path, monkeypatch, capsys):
+    log = real("ml-100k")
+    columns = {"user": "userId", "item": "movieId", "value": "rating", "time": "timestamp"}
+    log.frame("interactions").rename(columns).write_csv(tmp_path / "ratings.csv")
+    films = log.frame("items").rename({"item": "movieId"}).drop("year")
+    films.with_columns(pl.col("genres").list.join("|")).write_csv(tmp_path / "movies.csv")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks(page, "python"):
+        if "raises LeakError" in block:
+            with pytest.raises(LeakError):
+                exec(block, names)
+        else:
+            exec(block, names)
+    assert capsys.readouterr().out
+
+
+def test_the_jobs_of_the_pages_are_jobs(tmp_path):
+    for page in ("docs/guide.md", "docs/cli.md"):
+        for block in blocks(page, "toml"):
+            (tmp_path / "job.toml").write_text(block)
+            assert jobs.read(tmp_path / "job.toml").models
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/cli.md"])
+def test_commands_and_options_of_the_pages_exist(page):
+    text = (ROOT / page).read_text()
+    shell = "\n".join(blocks(page, "sh"))
+    for line in re.findall(
+        r"twofold ([a-z]+[^`\n]*)", shell + "\n" + "\n".join(re.findall(r"`(twofold [^`]*)`", text))
+    ):
+        name, *rest = line.split("#")[0].split()
+        command = typer.main.get_command(app).commands[name]
+        known = {option for one in command.params for option in one.opts}
+        assert {one for one in rest if one.startswith("--")} <= known | {"--help"}, line
+
+
+def test_every_key_of_a_job_is_on_the_page():
+    text = (ROOT / "docs" / "cli.md").read_text()
+    for plan in (DataPlan, EvaluationPlan, TunePlan):
+        for name in names_of(plan):
+            assert f"`{name}`" in text, name
+    for name in SPLITS:
+        assert f"`{name}`" in text, name
