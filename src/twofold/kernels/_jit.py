@@ -27,7 +27,7 @@ def kernel(*, parallel: bool = False, fastmath: bool = True) -> Callable[[F], F]
     """
 
     def compile_(function: F) -> F:
-        options = {
+        options: dict[str, Any] = {
             "nogil": True,
             "parallel": parallel,
             "fastmath": fastmath,
