@@ -1,13 +1,14 @@
 """Ranking of pairs, 8:1:1 within each user, beside implicit, cornac and lenskit on the same grid.
 
-``python benchmarks/quality/pairs.py [ml-100k ml-1m hetrec-lastfm-2k] [--parts FOLDER] [--save]``
+``python benchmarks/quality/pairs.py [ml-100k ml-1m hetrec-lastfm-2k] [--parts FOLDER [--only MODEL]] [--save]``
 
-With ``--parts`` the result of every contender is kept in a folder, so that an interrupted run goes on and
-logs can be run side by side.
+With ``--parts`` the result of every contender is kept in a folder, so that an interrupted run goes on, and
+contenders can be measured one at a time (``--only``).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -308,17 +309,21 @@ def without_values(data: tw.Dataset) -> tw.Dataset:
 
 def main() -> None:
     """Measure and print the table."""
-    parts = sys.argv.index("--parts") + 1 if "--parts" in sys.argv else 0
-    asked = [one for at, one in enumerate(sys.argv) if at and at != parts and one[:2] != "--"]
+    options = argparse.ArgumentParser()
+    options.add_argument("logs", nargs="*", default=LOGS)
+    options.add_argument("--parts", type=Path)
+    options.add_argument("--only", choices=CONTENDERS)
+    options.add_argument("--save", action="store_true")
+    given = options.parse_args()
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(sys.argv[parts] if parts else scratch)
+        folder = given.parts or Path(scratch)
         folder.mkdir(exist_ok=True)
-        for log in asked or LOGS:
+        for log in given.logs:
             data = without_values(tw.datasets.load(log))
             split = tw.split.random(data, test=0.1, validation=0.1, per_user=True, rng=SEED)
             found: dict[str, dict[str, np.ndarray]] = {}
-            for name in CONTENDERS:
+            for name in [given.only] if given.only else CONTENDERS:
                 path = folder / f"{log} {name}.npz"
                 try:
                     if not path.exists():
@@ -328,7 +333,10 @@ def main() -> None:
                     continue
                 with np.load(path) as kept:
                     found[name] = dict(kept)
-            rows += [row(name, log, found) for name in found]
+            if not given.only:
+                rows += [row(name, log, found) for name in found]
+    if given.only:
+        return
     beside.table(
         "Ranking of pairs",
         [
