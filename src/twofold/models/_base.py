@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -206,12 +206,30 @@ class FittedModel(ABC):
                 case 0:  # MODEL
                     parts.append((rows, self.lookup(queries.user[rows])))
                 case 1:  # FOLD_IN
-                    parts.append((rows, self.fold_in(queries.history.take(rows))))
+                    parts.append((rows, self.fold_in(self._said(queries.history.take(rows)))))
                 case 2:  # CONTENT
                     parts.append((rows, self.encode_features(queries.take(rows))))
                 case _:
                     parts.append((rows, self._nothing(len(rows))))
         return Encoded(_assemble(parts), source)
+
+    @property
+    def unsaid_value(self) -> float:
+        """What an item of a history counts for where no value is given (NaN).
+
+        1, as an event does; where values are ratings the highest of training, because who names an
+        item without a rating says that they took it.
+        """
+        return self.memory.value_range[1] if self.predicts_values else 1.0
+
+    def _said(self, histories: Histories) -> Histories:
+        """Return histories in which every item has a value."""
+        unsaid = np.isnan(histories.value)
+        if not unsaid.any():
+            return histories
+        return replace(
+            histories, value=np.where(unsaid, self.unsaid_value, histories.value).astype(np.float32)
+        )
 
     def _nothing(self, n: int) -> F32 | csr_array:
         shape = (n, dimensions(self.item_vectors))

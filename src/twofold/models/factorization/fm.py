@@ -109,7 +109,10 @@ class FM:
 
         Notes
         -----
-        Differs from the paper: cut points of the ordered probit are not in it; see `_probit`.
+        Differs from the paper: the features of an event are read as relations (Rendle 2013); SGD halves
+        the squared loss and counts no penalty on w_0, and begins at the mean; ALS has one penalty for
+        all weights and one for all factors; the adaptive SGD (SGDA) is not offered; the ordered probit is
+        not in it (Albert & Chib 1993; Cowles 1996, see `_probit`).
         """
         del validation
         if self.task == "ordered" and not isinstance(self.learner, MCMC):
