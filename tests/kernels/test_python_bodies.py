@@ -55,10 +55,10 @@ def linear(rng):
 
 def events(rng):
     indptr, feature, x = ragged(rng, 8, 5)
-    rows = rng.integers(0, 8, (2, 12)).astype(np.int32)
+    rows = rng.integers(0, 8, (12, 2)).astype(np.int32)
     target, w, v = draws(rng, 12, 5, (5, 3))
-    order, w0 = rng.permutation(12), np.zeros(1, np.float32)
-    return order, rows, indptr, feature, x, target, False, 0.01, 0.1, 0.1, w0, w, v
+    w0 = np.zeros(1, np.float32)
+    return rows, target, indptr, feature, x, False, 0.01, 0.1, 0.1, w0, w, v
 
 
 def largest(rng):
