@@ -28,7 +28,7 @@ def check_hyperparameters(estimator: Estimator) -> None:
         assert "did you mean" in misspelt, f"no suggestion for {name}_: {misspelt}"
         wrong = refusal(cls, name, object())
         assert name in wrong, f"a wrong {name} is refused without its name: {wrong}"
-    described = schema(cls).get("properties", {})
+    described = schema(type(estimator)).get("properties", {})
     missing = [name for name in names(cls) if not described[name].get("description")]
     assert not missing, f"hyperparameters without a sentence under them: {missing}"
     first = (names(cls) or ["anything"])[0]
