@@ -1,5 +1,6 @@
 """Errors, hyperparameters, randomness: one sentence each, nothing accepted in silence."""
 
+import re
 from typing import Annotated
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import PositiveFloat, PositiveInt
 
+import twofold as tw
 from twofold import errors
 from twofold.hyperparameters import Search, hyperparameters, names, schema, search_space, values
 from twofold.progress import track
@@ -40,6 +42,25 @@ def test_a_wrong_value_is_refused_by_name(bad):
     ((name, value),) = bad.items()
     with pytest.raises(errors.ConfigError, match=rf"Toy\.{name} got {value}"):
         Toy(**bad)
+
+
+REFUSED = {
+    "BPR: 'popular' for a choice": (lambda: tw.models.BPR(negatives="popular"), "write one of {'draws': 'uniform'}, {'draws': 'popular'}"),
+    "a misspelt choice": (lambda: tw.models.FM(learner={"method": "mcmcc"}), "FM.learner got 'mcmcc'; allowed: mcmc, als, sgd; did you mean 'mcmc'?"),
+    "a misspelt name inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "sise": 3}), "IALS.solver.block has no hyperparameter 'sise' (got 3); allowed: method, size; did you mean 'size'?"),
+    "a wrong value inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "size": 0}), "IALS.solver.block.size got 0: input should be greater than 0"),
+    "a misspelt word": (lambda: tw.models.ItemKNN(similarity="cosin"), "ItemKNN.similarity got 'cosin'; allowed: cosine, jaccard, bm25; did you mean 'cosine'?"),
+    "a name for a list of names": (lambda: tw.models.ItemKNN(content="title"), "ItemKNN.content got 'title'; write ('title',)"),
+    "no name": (lambda: tw.models.IALS(64), "IALS takes hyperparameters by name; write IALS(factors=64)"),
+    "true for a number": (lambda: tw.models.IALS(factors=True), "IALS.factors got True: it takes a number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_wrong_is_said_with_what_is_allowed(case):
+    make, said = REFUSED[case]
+    with pytest.raises(errors.ConfigError, match=re.escape(said)):
+        make()
 
 
 def test_a_declaration_is_frozen_and_read_by_all():

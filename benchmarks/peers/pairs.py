@@ -13,7 +13,7 @@ given = np.load(folder / "in.npz")
 settings = json.loads((folder / "settings.json").read_text())
 user, item = given["user"], given["item"]
 n_users, n_items = settings["n_users"], settings["n_items"]
-name, grid = settings["name"], settings["grid"]
+name, grid, seed = settings["name"], settings["grid"], settings["seed"]
 
 
 def implicit_als(weight, reg, epochs):
@@ -21,7 +21,7 @@ def implicit_als(weight, reg, epochs):
 
     rows = csr_matrix((np.full(len(user), weight, np.float32), (user, item)), (n_users, n_items))
     model = AlternatingLeastSquares(
-        factors=64, regularization=reg, iterations=epochs, alpha=1.0, random_state=0
+        factors=64, regularization=reg, iterations=int(epochs), alpha=1.0, random_state=seed
     )
     began = time.perf_counter()
     model.fit(rows, show_progress=False)
@@ -33,7 +33,11 @@ def implicit_bpr(rate, reg, epochs):
 
     rows = csr_matrix((np.ones(len(user), np.float32), (user, item)), (n_users, n_items))
     model = BayesianPersonalizedRanking(
-        factors=64, learning_rate=rate, regularization=reg, iterations=epochs, random_state=0
+        factors=64,
+        learning_rate=rate,
+        regularization=reg,
+        iterations=int(epochs),
+        random_state=seed,
     )
     began = time.perf_counter()
     model.fit(rows, show_progress=False)
@@ -46,7 +50,9 @@ def cornac_bpr(rate, reg, epochs):
 
     ones = np.ones(len(user))
     data = Dataset.from_uir(list(zip(user.tolist(), item.tolist(), ones.tolist())))
-    model = BPR(k=64, max_iter=epochs, learning_rate=rate, lambda_reg=reg, seed=0, verbose=False)
+    model = BPR(
+        k=64, max_iter=int(epochs), learning_rate=rate, lambda_reg=reg, seed=seed, verbose=False
+    )
     began = time.perf_counter()
     model.fit(data)
     seconds = time.perf_counter() - began
@@ -64,12 +70,15 @@ def lenskit_als(weight, reg, epochs):
     import pandas as pd
     from lenskit.als import ImplicitMFScorer
     from lenskit.data import from_interactions_df
+    from lenskit.training import TrainingOptions
 
     frame = pd.DataFrame({"user_id": user, "item_id": item})
     data = from_interactions_df(frame)
-    model = ImplicitMFScorer(embedding_size=64, epochs=epochs, regularization=reg, weight=weight)
+    model = ImplicitMFScorer(
+        embedding_size=64, epochs=int(epochs), regularization=reg, weight=weight
+    )
     began = time.perf_counter()
-    model.train(data)
+    model.train(data, TrainingOptions(rng=seed))
     seconds = time.perf_counter() - began
     left, right = np.zeros((n_users, 64), np.float32), np.zeros((n_items, 64), np.float32)
     left[data.users.ids()] = np.asarray(model.user_embeddings)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from dataclasses import dataclass
-from typing import Any, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 import pydantic
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -44,11 +45,16 @@ def hyperparameters(cls: type[T]) -> type[T]:
     checked = made.__init__
 
     @functools.wraps(checked)
-    def __init__(self: object, **values: Any) -> None:
+    def __init__(self: object, *given: Any, **values: Any) -> None:
+        if given:
+            first = (names(made) or ["..."])[0]
+            raise ConfigError(
+                f"{cls.__name__} takes hyperparameters by name; write {cls.__name__}({first}={given[0]!r})"
+            )
         try:
             checked(self, **values)
         except ValidationError as error:
-            raise ConfigError(explain(cls.__name__, names(made), error)) from None
+            raise ConfigError(explain(cls.__name__, made, error)) from None
         for name, given in values.items():
             if _coerced(given, getattr(self, name)):
                 wanted = "true or false" if isinstance(getattr(self, name), bool) else "a number"
@@ -67,22 +73,51 @@ def _coerced(given: object, kept: object) -> bool:
     return isinstance(kept, int | float) and isinstance(given, bool | str)
 
 
-def explain(owner: str, allowed: list[str], error: ValidationError) -> str:
-    """Turn a validation error into one sentence about its first fault."""
+def explain(owner: str, cls: type, error: ValidationError) -> str:
+    """Turn a validation error into one sentence about its first fault, with what is allowed."""
     fault = error.errors()[0]
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, ConfigError):
         return str(own)
-    name = ".".join(str(part) for part in fault["loc"]) or "?"
-    if fault["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        hint = did_you_mean(name.split(".")[-1], allowed)
-        return f"{owner} has no hyperparameter {name!r} (got {fault['input']!r}); {hint}"
-    if fault["type"] in {"model_attributes_type", "dataclass_type", "dict_type"}:
-        return (
-            f"{owner}.{name} got {fault['input']!r}: it takes a table of keys; "
-            f"see twofold models {owner}"
-        )
-    return f"{owner}.{name} got {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    place, given = [str(part) for part in fault["loc"]], fault["input"]
+    name, expected = ".".join(place) or "?", str(fault.get("ctx", {}).get("expected", ""))
+    match fault["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            allowed = names(cls if len(place) < 2 else _option(cls, *place[:2]))
+            inside = f".{'.'.join(place[:-1])}" if len(place) > 1 else ""
+            hint = did_you_mean(place[-1], allowed)
+            return f"{owner}{inside} has no hyperparameter {place[-1]!r} (got {given!r}); {hint}"
+        case "union_tag_invalid" | "literal_error":
+            allowed = re.findall(
+                r"'([^']*)'", str(fault.get("ctx", {}).get("expected_tags", expected))
+            )
+            told = fault.get("ctx", {}).get("tag", given)
+            return f"{owner}.{name} got {told!r}; {did_you_mean(told, allowed)}"
+        case "dataclass_type" | "model_attributes_type" if isinstance(given, str):
+            tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
+            return f"{owner}.{name} got {given!r}; write one of {', '.join(map(str, tags))}"
+        case "dataclass_type" | "model_attributes_type" | "dict_type":
+            return (
+                f"{owner}.{name} got {given!r}: it takes a table of keys; see twofold models {owner}"
+            )
+        case "tuple_type" if isinstance(given, str):
+            return f"{owner}.{name} got {given!r}; write ({given!r},)"
+        case _:
+            return f"{owner}.{name} got {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+def _options(cls: type, name: str) -> list[Any]:
+    """Return the classes that a field may hold."""
+    hint: Any = get_type_hints(cls)[name]
+    return [one for one in get_args(hint) if dataclasses.is_dataclass(one)]
+
+
+def _option(cls: type, name: str, tag: str) -> Any:
+    """Return the class of a field's options that carries a tag."""
+    found = [
+        one for one in _options(cls, name) if tag in {getattr(one, at, None) for at in names(one)}
+    ]
+    return found[0] if found else cls
 
 
 def names(estimator: object) -> list[str]:

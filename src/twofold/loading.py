@@ -11,6 +11,7 @@ from twofold.data.columns import Bag, Category, Number, Text, Time, Vector
 from twofold.data.dataset import Dataset, Entities, Links
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import Vocabulary
+from twofold.errors import IncompatibleFileError
 from twofold.features.design import ColumnCode
 from twofold.models import HOMES
 from twofold.models._added import WithItems
@@ -66,7 +67,14 @@ def load(path: str | Path, *, extra: Iterable[type] = ()) -> FittedModel:
     IncompatibleFileError
         If the folder is damaged, foreign or from a newer format, or names an unknown class.
     """
-    body = persistence.read_manifest(Path(path), "model")
-    estimator = body["value"].get("fields", {}).get("estimator", {}).get("estimator", "")
-    classes = model_classes(estimator) | {one.__name__: one for one in extra}
-    return persistence.load(Path(path), "model", classes)
+    match persistence.read_manifest(Path(path), "model").value:
+        case {"fields": {"estimator": {"estimator": str(estimator)}}}:
+            classes = model_classes(estimator) | {one.__name__: one for one in extra}
+        case _:
+            raise IncompatibleFileError(f"{path} holds no fitted model; fit and save one")
+    model = persistence.load(Path(path), "model", classes)
+    if not isinstance(model, FittedModel):
+        raise IncompatibleFileError(
+            f"{path} holds a {type(model).__name__}, which is not a fitted model; fit and save one"
+        )
+    return model

@@ -1,23 +1,32 @@
 """Frozen values as folders: ``manifest.json`` and one ``.npy`` file an array.
 
 Nothing in a folder is ever executed: arrays are plain ``.npy`` without objects, and classes are looked
-up by name in a list that the loader passes. Everything is checked against the manifest (sizes,
-headers, SHA-256) before an array is used. Writing goes to a temporary sibling that is renamed at the
-end, so that a full disk or a crash leaves either the old folder or none.
+up by name in a list that the loader passes. Nothing in it is believed either: `twofold.manifest`
+checks the files, here the types of all fields are checked before a class is made, and `Verified`
+classes check that their arrays belong together. Writing goes to a temporary sibling that is renamed
+at the end, so that a full disk or a crash leaves either the old folder or none.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 import numpy as np
 import polars as pl
@@ -26,29 +35,44 @@ from scipy.sparse import csr_array
 from twofold._version import __version__
 from twofold.errors import DataError, IncompatibleFileError, did_you_mean
 from twofold.hyperparameters import names, values
+from twofold.manifest import FORMAT, MANIFEST, digest, in_the_way, open_array, read_manifest, sealed
 
-FORMAT = 1
-"""Number of the folder format; a reader refuses newer ones."""
-MANIFEST = "manifest.json"
+__all__ = ["MANIFEST", "Verified", "load", "read_manifest", "replace_folder", "save"]
+
+
+@runtime_checkable
+class Verified(Protocol):
+    """A class that knows what its arrays must be like."""
+
+    def verify(self) -> None:
+        """Refuse arrays that do not belong together.
+
+        Raises
+        ------
+        DataError
+            Saying which.
+        """
+        ...
 
 
 def save(value: object, path: Path, kind: str) -> Path:
-    """Write a frozen dataclass as the folder `path`; an existing twofold folder is replaced whole.
+    """Write a frozen dataclass as the folder `path`; an existing folder of the same kind is replaced whole.
 
     Raises
     ------
     DataError
-        If `path` exists and is not a folder written here, or cannot be written.
+        If `path` is a file, or a folder with anything but a saved `kind` in it, or cannot be written.
     """
     path = Path(path)
-    foreign = path.exists() and not (path / MANIFEST).is_file()
-    if foreign and (not path.is_dir() or any(path.iterdir())):
-        raise DataError(f"{path} exists and is not a saved {kind}; choose another name")
+    if path.exists() and (reason := in_the_way(path, kind)):
+        raise DataError(f"{path} exists and {reason}; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; choose another folder") from error
+        raise DataError(
+            f"cannot write {path}: {reason_of(error)}; choose another folder"
+        ) from error
     try:
         arrays: dict[str, Any] = {}
         tree = _encode(value, draft, arrays, "value")
@@ -59,29 +83,36 @@ def save(value: object, path: Path, kind: str) -> Path:
             "value": tree,
             "arrays": arrays,
         }
-        text = json.dumps(body, indent=1)
-        seal = hashlib.sha256(text.encode()).hexdigest()
-        _write_synced(draft / MANIFEST, (text + f"\n{seal}\n").encode())
+        _write_synced(draft / MANIFEST, sealed(body))
         replace_folder(draft, path)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; nothing was changed"
-        ) from error
+        raise DataError(f"cannot write {path}: {reason_of(error)}; nothing was changed") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return path
 
 
+def reason_of(error: OSError) -> str:
+    """Return what the system said; NumPy's own errors of writing have no ``strerror``."""
+    return error.strerror or str(error)
+
+
 def replace_folder(draft: Path, path: Path) -> None:
-    """Put the finished folder `draft` in the place of `path` by renaming."""
+    """Put the finished folder `draft` in the place of `path` by renaming; on failure nothing moves."""
     draft.chmod(0o755)
     if not path.exists():
         draft.rename(path)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-    path.rename(aside / "old")
-    draft.rename(path)
-    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        path.rename(aside / "old")
+        try:
+            draft.rename(path)
+        except OSError:
+            (aside / "old").rename(path)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -134,7 +165,7 @@ def _write_array(array: np.ndarray, folder: Path, arrays: dict[str, Any], name: 
     file = f"{len(arrays):04d}.npy"
     path = folder / file
     with path.open("wb") as stream:
-        np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+        np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())
     arrays[file] = {
@@ -142,14 +173,9 @@ def _write_array(array: np.ndarray, folder: Path, arrays: dict[str, Any], name: 
         "dtype": array.dtype.str,
         "shape": list(array.shape),
         "bytes": path.stat().st_size,
-        "sha256": _digest(path),
+        "sha256": digest(path),
     }
     return file
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def series_to_arrays(series: pl.Series) -> dict[str, Any]:
@@ -164,49 +190,22 @@ def series_to_arrays(series: pl.Series) -> dict[str, Any]:
 
 
 def series_from_arrays(arrays: Mapping[str, Any]) -> pl.Series:
-    """Undo `series_to_arrays`."""
-    if "int64" in arrays:
-        return pl.Series(np.asarray(arrays["int64"]), dtype=pl.Int64)
-    raw = np.asarray(arrays["utf8"]).tobytes()
-    ends = [0, *np.asarray(arrays["ends"]).tolist()]
-    parts = [raw[a:b].decode() for a, b in pairwise(ends)]
-    series = pl.Series(parts, dtype=pl.String)
-    valid = np.asarray(arrays["valid"])
-    return series if valid.all() else series.set(pl.Series(~valid), None)
-
-
-def read_manifest(path: Path, kind: str) -> dict[str, Any]:
-    """Read and verify the manifest of a saved folder, and the size of every array in it.
+    """Undo `series_to_arrays`.
 
     Raises
     ------
-    IncompatibleFileError
-        If the folder is missing, damaged, of another kind or of a newer format.
+    ValueError
+        If the arrays do not describe a series.
     """
-    path = Path(path)
-    if not (path / MANIFEST).is_file():
-        seen = "no such folder" if not path.exists() else f"it has no {MANIFEST}"
-        raise IncompatibleFileError(f"{path} is not a saved {kind}: {seen}")
-    raw = (path / MANIFEST).read_bytes()
-    text, _, seal = raw.rstrip(b"\n").rpartition(b"\n")
-    if hashlib.sha256(text).hexdigest().encode() != seal:
-        raise IncompatibleFileError(
-            f"{path / MANIFEST} was changed after it was written (checksum differs); save the {kind} again"
-        )
-    body = json.loads(text)
-    if body["format"] > FORMAT:
-        raise IncompatibleFileError(
-            f"{path} has format {body['format']}, this twofold reads up to {FORMAT}; install a newer twofold"
-        )
-    if body["kind"] != kind:
-        raise IncompatibleFileError(f"{path} holds a {body['kind']}, not a {kind}")
-    for file, facts in body["arrays"].items():
-        size = (path / file).stat().st_size if (path / file).is_file() else -1
-        if size != facts["bytes"] or Path(file).name != file:
-            raise IncompatibleFileError(
-                f"{path / file} has {size:,} bytes, {facts['bytes']:,} were written; save the {kind} again"
-            )
-    return body
+    if "int64" in arrays:
+        return pl.Series(np.asarray(arrays["int64"]), dtype=pl.Int64)
+    raw, valid = np.asarray(arrays["utf8"]).tobytes(), np.asarray(arrays["valid"])
+    ends = np.concatenate([[0], np.asarray(arrays["ends"])])
+    if len(valid) != len(ends) - 1 or ends[-1] != len(raw) or (np.diff(ends) < 0).any():
+        raise ValueError("the ends of its strings do not ascend to their number of bytes")
+    parts = [raw[a:b].decode() for a, b in pairwise(ends.tolist())]
+    series = pl.Series(parts, dtype=pl.String)
+    return series if valid.all() else series.set(pl.Series(~valid), None)
 
 
 def load(path: Path, kind: str, classes: Mapping[str, type], *, mmap: bool = True) -> Any:
@@ -229,40 +228,34 @@ def load(path: Path, kind: str, classes: Mapping[str, type], *, mmap: bool = Tru
         If anything differs from what was written, or a class is not in `classes`.
     """
     path = Path(path)
-    body = read_manifest(path, kind)
-    arrays: dict[str, np.ndarray] = {}
-    for file, facts in body["arrays"].items():
-        if _digest(path / file) != facts["sha256"]:
-            raise IncompatibleFileError(
-                f"{path / file} was changed after it was written (checksum differs); save the {kind} again"
-            )
-        empty = 0 in facts["shape"]
-        array = np.load(
-            path / file, allow_pickle=False, mmap_mode="r" if mmap and not empty else None
-        )
-        if array.dtype.str != facts["dtype"] or list(array.shape) != facts["shape"]:
-            raise IncompatibleFileError(
-                f"{path / file} is not the array that its manifest describes"
-            )
-        arrays[file] = array
-    return _decode(body["value"], arrays, classes, path)
+    manifest = read_manifest(path, kind)
+    arrays = {
+        file: open_array(path / file, facts, kind, mmap=mmap)
+        for file, facts in manifest.arrays.items()
+    }
+    try:
+        return _decode(manifest.value, arrays, classes)
+    except (LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise IncompatibleFileError(
+            f"{path / MANIFEST} does not describe a {kind} of this twofold: {error}"
+        ) from error
 
 
-def _decode(
-    tree: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type], path: Path
-) -> Any:
+def _decode(tree: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type]) -> Any:
     if not isinstance(tree, dict):
         return tree
 
     def inner(one: Any) -> Any:
-        return _decode(one, arrays, classes, path)
+        return _decode(one, arrays, classes)
 
     match tree:
         case {"array": file}:
             return arrays[file]
         case {"csr": parts, "shape": shape}:
             made = {key: inner(part) for key, part in parts.items()}
-            return csr_array((made["data"], made["indices"], made["indptr"]), shape=tuple(shape))
+            rows = csr_array((made["data"], made["indices"], made["indptr"]), shape=tuple(shape))
+            rows.check_format(full_check=True)
+            return rows
         case {"series": parts}:
             return series_from_arrays(inner(parts))
         case {"map": items}:
@@ -270,22 +263,59 @@ def _decode(
         case {"tuple": items}:
             return tuple(inner(one) for one in items)
         case {"estimator": name, "values": given}:
-            return _class(name, classes, path)(**given)
+            cls: Any = _class(name, classes)
+            if not hasattr(cls, "fit"):
+                raise ValueError(f"{name} is not an estimator")
+            return cls(**given)
         case {"class": name, "fields": fields}:
-            made_class: Any = _class(name, classes, path)
-            expected = names(made_class)
-            if sorted(fields) != sorted(expected):
-                raise IncompatibleFileError(
-                    f"{path}: {name} was saved with {sorted(fields)}, this twofold has {sorted(expected)}"
-                )
-            return made_class(**{key: inner(one) for key, one in fields.items()})
+            return _make(_class(name, classes), {key: inner(one) for key, one in fields.items()})
         case _:
-            raise IncompatibleFileError(f"{path}: unreadable entry {sorted(tree)} in {MANIFEST}")
+            raise ValueError(f"unreadable entry {sorted(tree)}")
 
 
-def _class(name: str, classes: Mapping[str, type], path: Path) -> type:
+def _make(cls: Any, fields: dict[str, Any]) -> Any:
+    """Make a value of a dataclass after the names and types of its fields were checked."""
+    if sorted(fields) != sorted(names(cls)):
+        raise ValueError(
+            f"{cls.__name__} was saved with {sorted(fields)}, this twofold has {sorted(names(cls))}"
+        )
+    hints = get_type_hints(cls)
+    for name, value in fields.items():
+        if not fits(value, hints[name]):
+            found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+            raise ValueError(f"{cls.__name__}.{name} has the wrong type ({found})")
+    made = cls(**fields)
+    if isinstance(made, Verified):
+        made.verify()
+    return made
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Say whether a value has the type that a field is annotated with; unknown annotations fit all."""
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(fits(value, one) for one in inside)
+    if origin is Literal:
+        return value in inside
+    if origin is np.ndarray:
+        wanted = get_args(inside[1])[0]
+        return isinstance(value, np.ndarray) and (wanted is Any or value.dtype == np.dtype(wanted))
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if inside[-1] is Ellipsis:
+            return all(fits(one, inside[0]) for one in value)
+        return len(value) == len(inside) and all(map(fits, value, inside))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(fits(one, inside[1]) for one in value.values())
+    if hint in (int, float):
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    return hint is Any or not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _class(name: str, classes: Mapping[str, type]) -> type:
     if name not in classes:
-        raise IncompatibleFileError(
-            f"{path} names the class {name!r}, which is not known here; {did_you_mean(name, classes)}"
+        raise ValueError(
+            f"it names the class {name!r}, which is not known here; {did_you_mean(name, classes)}"
         )
     return classes[name]

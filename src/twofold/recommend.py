@@ -191,7 +191,7 @@ def history_rows(items: Vocabulary, histories: Sequence[Iterable[Id]]) -> Histor
         flat.extend(known[known != UNKNOWN].tolist())
         indptr.append(len(flat))
     item = np.array(flat, np.int32)
-    return Histories(np.array(indptr, np.int64), item, np.ones(len(item), np.float32))
+    return Histories(np.array(indptr, np.int64), item, np.full(len(item), np.nan, np.float32))
 
 
 def filters(

@@ -41,10 +41,10 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     UnknownIdError
         If the item is not in the catalogue.
     ConfigError
-        If `k` is not positive.
+        If `k` is not a positive integer.
     """
-    if k < 1:
-        raise ConfigError(f"k must be >= 1; got {k}")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
     row = model.items.ids.row(item)
     scores = cosine(model.similarity_vectors, row)[None, :]
     none = np.zeros(2, np.int64)

@@ -1,9 +1,11 @@
 """Every model passes the suite that twofold ships for users' own models."""
 
+import numpy as np
 import pytest
 
 import twofold as tw
-from twofold.testing import CHECKS
+from twofold.data.queries import Queries
+from twofold.testing import CHECKS, planted_log
 
 # Settings that fit the planted log in well under a second; everything else is the default.
 SMALL = {
@@ -27,3 +29,24 @@ def test_no_model_is_left_out():
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_conformance(name, check):
     check(getattr(tw.models, name)(**SMALL[name]))
+
+
+@pytest.mark.parametrize("name", ["BPMF", "BiasedMF", "FM", "PMF"])
+def test_an_item_named_without_a_rating_was_taken_and_not_disliked(name):
+    """NaN stands for the highest rating: who names even items is offered even ones."""
+    model = getattr(tw.models, name)(**SMALL[name]).fit(planted_log(), rng=0)
+    rows = model.items.ids.rows([f"i{one}" for one in (0, 2, 4, 6, 8)])
+    unsaid = np.full(5, np.nan, np.float32)
+    queries = Queries.of_histories(tw.Histories(np.array([0, 5]), rows, unsaid))
+    rated = Queries.of_histories(tw.Histories(np.array([0, 5]), rows, np.full(5, 5, np.float32)))
+    scores, best = (
+        np.asarray(model.encode(one).vectors @ model.item_vectors.T)[0] for one in (queries, rated)
+    )
+    np.testing.assert_array_equal(scores, best)
+    even = np.array([int(one[1:]) % 2 == 0 for one in model.items.ids.ids])
+    assert scores[even].mean() > scores[~even].mean() + 0.3 * scores.std()
+
+
+def test_an_item_named_to_a_model_of_counts_is_one_event():
+    model = tw.models.IALS(factors=4, alpha=1.0).fit(planted_log(), rng=0)
+    assert model.unsaid_value == 1

@@ -18,6 +18,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.vocabulary import Vocabulary
+from twofold.errors import DataError
 from twofold.typing import F32, F64, I32, I64
 
 Kind = Literal["category", "tags", "number", "text", "bag", "vector", "place", "time", "sound"]
@@ -36,12 +37,41 @@ NO_TIME: int = np.iinfo(np.int64).min
 """The value that stands for a missing time."""
 
 
+def within(what: str, rows: I32, n: int, *, least: int = 0) -> None:
+    """Refuse row numbers outside `least` ... n - 1.
+
+    Raises
+    ------
+    DataError
+        Saying which.
+    """
+    if rows.ndim != 1 or (len(rows) and not least <= rows.min() <= rows.max() < n):
+        raise DataError(f"the {what} do not lie in {least} ... {n - 1}")
+
+
+def ragged(what: str, indptr: I64, n: int) -> None:
+    """Refuse ends of ragged rows that do not ascend from 0 to `n`.
+
+    Raises
+    ------
+    DataError
+        Saying which.
+    """
+    ends = indptr if indptr.ndim == 1 and len(indptr) else np.array([-1])
+    if ends[0] != 0 or ends[-1] != n or (np.diff(ends) < 0).any():
+        raise DataError(f"the {what} do not ascend from 0 to {n}")
+
+
 @dataclass(frozen=True, eq=False)
 class Category:
     """One level a row."""
 
     codes: I32  # (n,), -1 = missing
     levels: Vocabulary
+
+    def verify(self) -> None:
+        """Refuse codes past the levels there are."""
+        within("codes of a category", self.codes, len(self.levels), least=-1)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -69,6 +99,13 @@ class Bag:
     counts: F32  # (nnz,)
     levels: Vocabulary
     is_tags: bool = False
+
+    def verify(self) -> None:
+        """Refuse ragged rows that do not cover their codes, and codes past the levels there are."""
+        ragged("rows of a bag", self.indptr, len(self.codes))
+        within("codes of a bag", self.codes, len(self.levels))
+        if len(self.counts) != len(self.codes):
+            raise DataError("the counts of a bag differ from its codes in number")
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

@@ -12,10 +12,21 @@ import numpy as np
 import polars as pl
 
 from twofold import persistence
-from twofold.data.columns import Bag, Category, Column, Kind, Number, Text, Time, Vector, kind_of
+from twofold.data.columns import (
+    Bag,
+    Category,
+    Column,
+    Kind,
+    Number,
+    Text,
+    Time,
+    Vector,
+    kind_of,
+    within,
+)
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.typing import I32, I64
 
 if TYPE_CHECKING:
@@ -33,6 +44,12 @@ class Entities:
 
     ids: Vocabulary
     features: Mapping[str, Column] = field(default_factory=dict[str, Column])
+
+    def verify(self) -> None:
+        """Refuse a feature column of another length."""
+        for name, column in self.features.items():
+            if len(column) != len(self.ids):
+                raise DataError(f"the feature {name!r} has {len(column)} rows for {len(self)} ids")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,6 +87,16 @@ class Dataset:
     items: Entities
     links: Links = NO_LINKS
     notes: tuple[str, ...] = ()
+
+    def verify(self) -> None:
+        """Refuse interactions and links of other users and items than there are."""
+        events = self.interactions
+        if (events.n_users, events.n_items) != (len(self.users), len(self.items)):
+            raise DataError("the interactions count other users or items than the dataset has")
+        for side in (self.links.source, self.links.target):
+            within("users of the links", side, len(self.users))
+        if len(self.links.source) != len(self.links.target):
+            raise DataError("the two sides of the links differ in length")
 
     @classmethod
     def from_frames(

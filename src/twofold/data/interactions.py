@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Column
+from twofold.data.columns import Column, ragged, within
+from twofold.errors import DataError
 from twofold.typing import F32, I32, I64
 
 
@@ -32,6 +33,23 @@ class Interactions:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def verify(self) -> None:
+        """Refuse events that are not in user order, or rows past the users and items there are.
+
+        Raises
+        ------
+        DataError
+            Saying which.
+        """
+        n = len(self.user)
+        columns = [self.item, self.value, *([] if self.time is None else [self.time])]
+        if any(len(one) != n for one in (*columns, *self.context.values())):
+            raise DataError("the columns of the interactions differ in length")
+        within("users of the interactions", self.user, self.n_users)
+        within("items of the interactions", self.item, self.n_items)
+        if (np.diff(self.user) < 0).any():
+            raise DataError("the interactions are not in the order of the users")
 
     @cached_property
     def indptr(self) -> I64:
@@ -105,6 +123,19 @@ class Histories:
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
+
+    def verify(self) -> None:
+        """Refuse ragged rows that do not cover their events.
+
+        Raises
+        ------
+        DataError
+            Saying which.
+        """
+        ragged("histories", self.indptr, len(self.item))
+        n = len(self.item)
+        if len(self.value) != n or (self.time is not None and len(self.time) != n):
+            raise DataError("the columns of the histories differ in length")
 
     @property
     def lengths(self) -> I64:

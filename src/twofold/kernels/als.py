@@ -30,6 +30,8 @@ BUFFER_FLOATS = 1 << 23
 """Largest row kept whole by the iterative methods (32 MB a thread); longer ones are solved exactly."""
 SMALLEST_WEIGHT = np.float32(1e-12)
 """Stands in for a weight of zero, so that its pull can be carried by a scaled row."""
+SMALLEST_BEND = np.float32(1e-30)
+"""A row whose next step bends the loss by no more than this has converged."""
 AHEAD = 8
 """How many events before its use a row is asked for."""
 TAKE = 8
@@ -210,6 +212,8 @@ def solve_by_gradients(
         bend = np.float32(0.0)
         for f in range(d):
             bend += p[f] * q[f]
+        if not bend > SMALLEST_BEND:
+            return
         length = energy / bend
         for f in range(d):
             x[f] += length * p[f]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +19,12 @@ import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from twofold import explain, persistence, recommend, similar
-from twofold.data.columns import Kind
+from twofold.data.columns import Kind, within
 from twofold.data.dataset import Dataset, Entities
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
+from twofold.hyperparameters import names
 from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
 from twofold.typing import F32, I32, Id, Ids
 
@@ -61,6 +62,18 @@ class Memory:
             value_range=train.value_range,
         )
 
+    def verify(self) -> None:
+        """Refuse histories and counts that do not belong to the users and items.
+
+        Raises
+        ------
+        DataError
+            Saying which.
+        """
+        within("items of the histories", self.history.item, len(self.items))
+        if len(self.history) != len(self.users) or len(self.popularity) != len(self.items):
+            raise DataError("the histories or counts are those of other users or items")
+
     def log(self) -> Dataset:
         """Return the training set as it is remembered: without context and links."""
         lengths = self.history.lengths
@@ -95,6 +108,23 @@ class FittedModel(ABC):
     estimator: Any
     """The hyperparameters that it was fitted with."""
     memory: Memory
+
+    def verify(self) -> None:
+        """Refuse vectors that do not belong to the users and items.
+
+        Raises
+        ------
+        DataError
+            Saying which.
+        """
+        vectors = {"item_vectors": (self.item_vectors, len(self.items))}
+        for name, n in (("user_factors", len(self.users)), ("item_factors", len(self.items))):
+            if name in names(self):
+                vectors[name] = (getattr(self, name), n)
+        for name, (array, n) in vectors.items():
+            shape = array.shape or (0,)
+            if len(shape) != 2 or shape[0] != n:
+                raise DataError(f"{name} has the shape {shape}; it must have {n} rows")
 
     # ---- what a model's file supplies -------------------------------------------------------
 
@@ -176,12 +206,30 @@ class FittedModel(ABC):
                 case 0:  # MODEL
                     parts.append((rows, self.lookup(queries.user[rows])))
                 case 1:  # FOLD_IN
-                    parts.append((rows, self.fold_in(queries.history.take(rows))))
+                    parts.append((rows, self.fold_in(self._said(queries.history.take(rows)))))
                 case 2:  # CONTENT
                     parts.append((rows, self.encode_features(queries.take(rows))))
                 case _:
                     parts.append((rows, self._nothing(len(rows))))
         return Encoded(_assemble(parts), source)
+
+    @property
+    def unsaid_value(self) -> float:
+        """What an item of a history counts for where no value is given (NaN).
+
+        1, as an event does; where values are ratings the highest of training, because who names an
+        item without a rating says that they took it.
+        """
+        return self.memory.value_range[1] if self.predicts_values else 1.0
+
+    def _said(self, histories: Histories) -> Histories:
+        """Return histories in which every item has a value."""
+        unsaid = np.isnan(histories.value)
+        if not unsaid.any():
+            return histories
+        return replace(
+            histories, value=np.where(unsaid, self.unsaid_value, histories.value).astype(np.float32)
+        )
 
     def _nothing(self, n: int) -> F32 | csr_array:
         shape = (n, dimensions(self.item_vectors))

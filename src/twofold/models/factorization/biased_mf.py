@@ -79,6 +79,13 @@ class BiasedMF:
             If the log is empty.
         NotConvergedError
             If training leaves the finite numbers.
+
+        Notes
+        -----
+        Differs from the paper: the ratings come block by block instead of in one random order (see
+        `twofold.kernels.mf_sgd`), the blocks in a new order each epoch; ratings are divided by a quarter
+        of their range inside; without biases the initial factors are moved so that their products lie
+        about the mean rating. Temporal dynamics and implicit feedback are in `FM`.
         """
         del validation
         memory = Memory.of(train)

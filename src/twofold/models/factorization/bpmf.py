@@ -81,6 +81,11 @@ class BPMF:
             If the log is empty.
         NotConvergedError
             If a sample leaves the finite numbers.
+
+        Notes
+        -----
+        Differs from the paper: `thin` sweeps lie between kept samples; the start is a short PMF of 20
+        passes instead of a converged one; the scale spans 4 units inside, whatever the ratings are.
         """
         del validation
         random = generator(rng)

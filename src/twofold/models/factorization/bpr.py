@@ -81,8 +81,8 @@ class BPR:
     """Whether an item has a bias beside its vector; false is the model of section 4.3.1."""
     negatives: Annotated[Uniform | Popular, Field(discriminator="draws")] = Uniform()
     """How the unobserved item is drawn: Uniform() or Popular(exponent=0.75)."""
-    init_scale: PositiveFloat = 0.1
-    """Standard deviation of the normal initial vectors."""
+    init_scale: PositiveFloat = 0.005
+    """Standard deviation of the normal initial vectors; an item that few took keeps what it began with."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None

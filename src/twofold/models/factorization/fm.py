@@ -109,7 +109,10 @@ class FM:
 
         Notes
         -----
-        Differs from the paper: cut points of the ordered probit are not in it; see `_probit`.
+        Differs from the paper: the features of an event are read as relations (Rendle 2013); SGD halves
+        the squared loss and counts no penalty on w_0, and begins at the mean; ALS has one penalty for
+        all weights and one for all factors; the adaptive SGD (SGDA) is not offered; the ordered probit is
+        not in it (Albert & Chib 1993; Cowles 1996, see `_probit`).
         """
         del validation
         if self.task == "ordered" and not isinstance(self.learner, MCMC):
@@ -243,7 +246,7 @@ class FittedFM(FittedModel):
 
     def by_sample(self, vectors: F32) -> F32:
         """Return vectors (n, S * (k + 2)) as (n, S, k + 2)."""
-        return vectors.reshape(len(vectors), len(self.intercept), -1)
+        return vectors.reshape(len(vectors), len(self.intercept), self.loadings.shape[1] + 2)
 
     def lookup(self, users: I32) -> F32:
         """Return the vectors of known users without a context, shape (n, S * (k + 2))."""
@@ -258,7 +261,9 @@ class FittedFM(FittedModel):
     def _joined(self, samples: F32 | F64) -> F32:
         """Return vectors under every sample (n, S, k + 2) side by side, each with its share."""
         share = self.targets.unit / len(self.intercept)
-        return (samples * share).reshape(len(samples), -1).astype(np.float32)
+        return (
+            (samples * share).reshape(len(samples), self.item_factors.shape[1]).astype(np.float32)
+        )
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector: who is asked for, and then the context, if the model read any."""

@@ -85,6 +85,13 @@ class PMF:
             If the log is empty.
         NotConvergedError
             If training leaves the finite numbers.
+
+        Notes
+        -----
+        Differs from the paper: the scale spans 4 units inside instead of 1, so that the penalties are
+        16 times as large for the same model; every minibatch carries its share of the penalties; each
+        pass cuts the same minibatches, in a new order. Unbounded, the mean rating is subtracted.
+        Constrained PMF and the adaptive prior are not offered.
         """
         del validation
         memory = Memory.of(train)
