@@ -246,9 +246,10 @@ def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
     if is_place:
         bad: Bool = np.asarray((np.abs(made) > np.array([90.0, 180.0])).any(axis=1))
         if bad.any():
-            row, seen = first_bad(values, bad)
+            row, _ = first_bad(values, bad)
+            seen = made[row].tolist()
             raise DataError(
                 f"column {name!r} must hold (latitude -90 ... 90, longitude -180 ... 180); "
-                f"got {list(seen)} in row {row:,}"
+                f"got {seen} in row {row:,}"
             )
     return Vector(made if is_place else made.astype(np.float32), is_place)

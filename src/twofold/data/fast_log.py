@@ -90,7 +90,7 @@ def read_fast(
             if end is None:
                 return None
             made = _parse(
-                buffer[:end], delimiter, quote, kinds, place, len(whole), value is not None
+                buffer[:end], delimiter, quote, kinds, place, len(whole), int(value is not None)
             )
             if made is None:
                 return None
@@ -115,7 +115,7 @@ def _opened(content: bytes | Path) -> IO[bytes]:
 
 def _fill(file: IO[bytes], buffer: np.ndarray, held: int) -> int:
     """Read until the buffer is full or the file ends; return how far it is filled."""
-    view = memoryview(buffer)
+    view = buffer.data
     while held < len(buffer):
         got = file.readinto(view[held:])  # type: ignore[attr-defined]
         if not got:
@@ -145,7 +145,7 @@ def _parse(
     kinds: np.ndarray,
     place: np.ndarray,
     n_integers: int,
-    has_value: bool,
+    n_decimals: int,
 ) -> tuple[I64, np.ndarray] | None:
     cuts = np.empty(kernels.PARTS + 1, np.int64)
     counts, good = np.zeros(kernels.PARTS, np.int64), np.zeros(kernels.PARTS, np.uint8)
@@ -153,7 +153,7 @@ def _parse(
     kernels.count_lines(text, cuts, counts)
     n = int(counts.sum())
     integers = np.empty((n_integers, n), np.int64)
-    decimals = np.empty((int(has_value), n), np.float32)
+    decimals = np.empty((n_decimals, n), np.float32)
     first = np.cumsum(counts) - counts
     kernels.parse_rows(
         text, cuts, first, delimiter, quote, kinds, place, integers, decimals, good

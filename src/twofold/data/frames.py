@@ -106,7 +106,7 @@ def _of_columns(source: Mapping[str, Any], what: str, keys: frozenset[str]) -> p
 
 
 def _column(name: str, values: Any, what: str, keys: frozenset[str]) -> pl.Series:
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise DataError(
             f"column {name!r} of {what} must be a list or an array; got {type(values).__name__}"
         )
@@ -114,8 +114,9 @@ def _column(name: str, values: Any, what: str, keys: frozenset[str]) -> pl.Serie
         return series_of(name, values.tolist(), what, keys)
     if isinstance(values, np.ndarray) and values.dtype != object:
         return of_array(name, values)
-    if hasattr(values, "dtype") and hasattr(values, "iloc"):
-        return _of_pandas(values.to_frame(name), what, keys)[name]
+    if hasattr(values, "iloc"):
+        made: Any = values
+        return _of_pandas(made.to_frame(name), what, keys)[name]
     if hasattr(values, "__arrow_c_stream__"):
         return pl.Series(name, values)
     return series_of(name, list(values), what, keys)
@@ -155,7 +156,7 @@ def series_of(name: str, values: list[Any], what: str, keys: frozenset[str]) -> 
     DataError
         If a key mixes strings with other values.
     """
-    plain = [_plain(one) for one in values]
+    plain: list[Any] = [_plain(one) for one in values]
     kinds = {type(one) for one in plain if one is not None}
     if str in kinds and len(kinds) > 1:
         if name in keys:
@@ -166,10 +167,13 @@ def series_of(name: str, values: list[Any], what: str, keys: frozenset[str]) -> 
             )
         plain = [None if one is None else str(one) for one in plain]
     if kinds == {int} and any(one is not None and not -(2**63) <= one < 2**63 for one in plain):
-        return pl.Series(name, [None if one is None else str(one) for one in plain], pl.String)
-    if kinds == {int, float} and name in keys:
-        if all(one is None or isinstance(one, int) or one.is_integer() for one in plain):
-            plain = [None if one is None else int(one) for one in plain]
+        plain = [None if one is None else str(one) for one in plain]
+    if (
+        kinds == {int, float}
+        and name in keys
+        and all(one is None or float(one).is_integer() for one in plain)
+    ):
+        plain = [None if one is None else int(one) for one in plain]
     return pl.Series(name, plain, strict=False)
 
 

@@ -75,7 +75,7 @@ def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> di
 def as_cells(values: pl.Series) -> pl.Series:
     """Return a column as it would be written, null where missing; lists and objects as nulls."""
     kind = values.dtype
-    if isinstance(kind, pl.List | pl.Array | pl.Struct) or kind in (pl.Object, pl.Binary):
+    if isinstance(kind, pl.List | pl.Array | pl.Struct | pl.Object | pl.Binary):
         return pl.Series(values.name, [None] * len(values), dtype=pl.String)
     return values.cast(pl.String).str.strip_chars()
 
@@ -154,8 +154,7 @@ def by_content(texts: Mapping[str, pl.Series]) -> dict[str, str]:
         for name in names
         if name not in dates and name != found.get("time") and name not in degrees
     ]
-    for role, name in zip(("user", "item"), keys, strict=False):
-        found[role] = name
+    found |= dict(zip(("user", "item"), keys, strict=False))
     if "item" not in found:
         return found
     after = names[names.index(found["item"]) + 1 :]
@@ -172,7 +171,7 @@ def by_content(texts: Mapping[str, pl.Series]) -> dict[str, str]:
             found["value"] = name
         break
     last = names[-1]
-    if len(names) == 4 and "time" not in found and found.get("value") == names[2]:
-        if all_like(texts[last], INTEGER) and texts[last].n_unique() > 1:
-            found["time"] = last
+    in_order = len(names) == 4 and "time" not in found and found.get("value") == names[2]
+    if in_order and all_like(texts[last], INTEGER) and texts[last].n_unique() > 1:
+        found["time"] = last
     return found

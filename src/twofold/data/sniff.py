@@ -116,7 +116,14 @@ def sniff(content: bytes, what: str = "the text") -> Layout:
     made = complete_names(names, data, width)
     sample = [tuple((*row, *[""] * len(made))[: len(made)]) for row in data[:SAMPLE_ROWS]]
     return Layout(
-        delimiter, made, names is not None, kinds, skip, comment, quoted, sample=tuple(sample)
+        delimiter,
+        made,
+        has_header=names is not None,
+        kinds=kinds,
+        skip=skip,
+        comment=comment,
+        quoted=quoted,
+        sample=tuple(sample),
     )
 
 
@@ -130,7 +137,9 @@ def _blocks(lines: list[str], skip: int) -> Layout:
         elif line.strip():
             rows.append((*(one.strip() for one in line.split(",")[:3]), item))
     names = ("user", "value", "time", "item")
-    return Layout(",", names, False, (), skip, None, False, True, tuple(rows))
+    return Layout(
+        ",", names, has_header=False, skip=skip, quoted=False, blocks=True, sample=tuple(rows)
+    )
 
 
 def best_delimiter(lines: list[str]) -> tuple[str, bool]:

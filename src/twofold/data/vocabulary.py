@@ -154,7 +154,7 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
     if kind == pl.Int32:
         return ids  # half the memory of a large log; a vocabulary holds Int64
     if kind.is_integer():
-        if kind in (pl.UInt64, pl.Int128, pl.UInt128):
+        if kind == pl.UInt64 or str(kind).endswith("128"):
             low, high = ids.min() or 0, ids.max() or 0
             if high >= 2**63 or low < -(2**63):  # type: ignore[operator]
                 return ids.cast(pl.String)
@@ -185,7 +185,7 @@ def factorize(ids: pl.Series) -> tuple[Vocabulary, I32]:
 
     Integer ids that lie close together take one pass over a table; other ids one hash pass.
     """
-    if ids.dtype in (pl.Int64, pl.Int32) and len(ids):
+    if (ids.dtype == pl.Int64 or ids.dtype == pl.Int32) and len(ids):
         raw = ids.to_numpy()
         low, high = int(raw.min()), int(raw.max())
         if high - low <= 4 * len(raw) + 1_000_000:

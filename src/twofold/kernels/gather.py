@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twofold.kernels._jit import kernel
 from twofold.typing import I64
 
-A = TypeVar("A", bound="NDArray[np.int32] | NDArray[np.int64] | NDArray[np.float32]")
+A = TypeVar("A", NDArray[np.int32], NDArray[np.int64], NDArray[np.float32])
 LONG = 1_000_000
 """Entries below which NumPy is as quick."""
 
@@ -19,10 +19,10 @@ LONG = 1_000_000
 def gather(values: A, order: I64) -> A:
     """Return ``values[order]``, both (n,)."""
     if len(order) < LONG:
-        return values[order]  # type: ignore[return-value]
-    out = np.empty(len(order), values.dtype)
+        return values[order]
+    out = np.empty_like(values, shape=len(order))
     fetch(values, order, out)
-    return out  # type: ignore[return-value]
+    return out
 
 
 @kernel(parallel=True, fastmath=False)
@@ -35,7 +35,7 @@ def fetch(values: A, order: I64, out: A) -> None:
 @kernel(fastmath=False)
 def is_ascending(order: I64) -> bool:
     """Say whether `order` (n,) is 0, 1, ... n - 1."""
-    for at in range(len(order)):
+    for at in range(len(order)):  # noqa: SIM110  compiled
         if order[at] != at:
             return False
     return True
