@@ -64,7 +64,8 @@ def save(value: object, path: Path, kind: str) -> Path:
         _write_synced(draft / MANIFEST, (text + f"\n{seal}\n").encode())
         replace_folder(draft, path)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+        reason = error.strerror or f"the disk may be full ({error})"
+        raise DataError(f"cannot write {path}: {reason}; nothing was changed") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return path
@@ -192,6 +193,9 @@ def read_manifest(path: Path, kind: str) -> dict[str, Any]:
             f"{path / MANIFEST} was changed after it was written (checksum differs); save the {kind} again"
         )
     body = json.loads(text)
+    parts = {"format": int, "kind": str, "arrays": dict, "value": dict}
+    if any(not isinstance(body.get(name), needed) for name, needed in parts.items()):
+        raise IncompatibleFileError(f"{path / MANIFEST} is not the manifest of a saved {kind}")
     if body["format"] > FORMAT:
         raise IncompatibleFileError(
             f"{path} has format {body['format']}, this twofold reads up to {FORMAT}; install a newer twofold"
@@ -201,9 +205,10 @@ def read_manifest(path: Path, kind: str) -> dict[str, Any]:
     for file, facts in body["arrays"].items():
         size = (path / file).stat().st_size if (path / file).is_file() else -1
         if size != facts["bytes"] or Path(file).name != file:
-            raise IncompatibleFileError(
-                f"{path / file} has {size:,} bytes, {facts['bytes']:,} were written; save the {kind} again"
+            seen = (
+                "is missing" if size < 0 else f"has {size:,} bytes, {facts['bytes']:,} were written"
             )
+            raise IncompatibleFileError(f"{path / file} {seen}; save the {kind} again")
     return body
 
 
@@ -257,6 +262,8 @@ def _decode(
 
     match tree:
         case {"array": file}:
+            if file not in arrays:
+                raise IncompatibleFileError(f"{path / MANIFEST} does not list the array {file}")
             return arrays[file]
         case {"csr": parts, "shape": shape}:
             made = {key: inner(part) for key, part in parts.items()}

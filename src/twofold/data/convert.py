@@ -176,8 +176,13 @@ def category(values: pl.Series, name: str) -> Category:
 
 
 def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
-    """Read several levels a row: a list, a separated string, or (bags) a mapping of levels to counts."""
+    """Read several levels a row: a list, a separated string, or for bags a mapping of levels to counts.
+
+    A mapping is an object, JSON text, or a list of objects of two fields, level and count.
+    """
     counts: list[F64] | None = None
+    if not is_tags:
+        values = as_mappings(values, name)
     if values.dtype == pl.Object or isinstance(values.dtype, pl.Struct):
         rows = [dict(one) if one is not None else {} for one in values.to_list()]
         rows = [{key: n for key, n in one.items() if n} for one in rows]
@@ -195,6 +200,28 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
     known = ids.is_not_null().to_numpy()
     levels, codes = factorize(ids.drop_nulls())
     return make_bag(row_of[known], codes, weight[known], len(listed), levels, is_tags=is_tags)
+
+
+def as_mappings(values: pl.Series, name: str) -> pl.Series:
+    """Return JSON text and lists of (level, count) as Python mappings; other columns as they are."""
+    known = values.drop_nulls()
+    if is_text(values.dtype) and len(known) and known.cast(pl.String).str.contains(r"^\s*\{").all():
+        try:
+            found = [None if one is None else json.loads(one) for one in values.to_list()]
+        except ValueError as error:
+            raise DataError(f"column {name!r} begins as JSON and is not: {error}") from error
+        return pl.Series(name, found, dtype=pl.Object)
+    inner: Any = values.dtype.inner if isinstance(values.dtype, pl.List) else None
+    if not isinstance(inner, pl.Struct):
+        return values
+    if len(inner.fields) != 2:
+        seen = [one.name for one in inner.fields]
+        raise DataError(
+            f"column {name!r} must hold lists of a level and a count; got fields {seen}"
+        )
+    level, count = (one.name for one in inner.fields)
+    found = [{one[level]: one[count] for one in row or ()} for row in values.to_list()]
+    return pl.Series(name, found, dtype=pl.Object)
 
 
 def split_tags(text: pl.Series) -> pl.Series:

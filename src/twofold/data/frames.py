@@ -171,7 +171,10 @@ def series_of(name: str, values: list[Any], what: str, keys: frozenset[str]) -> 
     if (
         kinds == {int, float}
         and name in keys
-        and all(one is None or float(one).is_integer() for one in plain)
+        and all(
+            one is None or isinstance(one, int) or (one.is_integer() and abs(one) <= 2**53)
+            for one in plain
+        )
     ):
         plain = [None if one is None else int(one) for one in plain]
     return pl.Series(name, plain, strict=False)

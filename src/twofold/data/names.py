@@ -123,6 +123,6 @@ def near_usual(name: str) -> str | None:
     parts = words(name)
     if len(parts) < 2:
         return None
-    if parts[-1] in KEYS and (role := usual("".join(parts[-2:]))) in {"user", "item"}:
+    if parts[-1] in KEYS and (role := usual(parts[-2])) in {"user", "item"}:
         return role
     return next((role for role, ends in LAST_WORDS.items() if parts[-1] in ends), None)

@@ -17,12 +17,12 @@ import polars as pl
 
 from twofold.data.fast_log import read_fast
 from twofold.data.files import DAMAGED, Source, as_utf8, source_of
-from twofold.data.frames import flatten, of_records
+from twofold.data.frames import as_frame, flatten, of_records
 from twofold.data.names import usual
 from twofold.data.roles import roles
 from twofold.data.sniff import SAMPLE_ROWS
 from twofold.data.text import layout_of, read_layout, read_text
-from twofold.errors import DataError, need
+from twofold.errors import DataError, did_you_mean, need
 
 __all__ = ["Log", "read_frame", "read_log", "read_sql", "read_text"]
 
@@ -129,9 +129,17 @@ def read_log(
 def needed(
     found: Mapping[str, str | None], context: Sequence[str], columns: Sequence[str]
 ) -> list[str]:
-    """Return the columns to read, each once; those that are not there are left to who misses them."""
-    wanted = [*(name for name in found.values() if name), *context]
-    return [name for name in dict.fromkeys(wanted) if name in columns]
+    """Return the columns to read, each once.
+
+    Raises
+    ------
+    DataError
+        If a context column is not there.
+    """
+    for name in context:
+        if name not in columns:
+            raise DataError(f"the log has no column {name!r}; {did_you_mean(name, columns)}")
+    return list(dict.fromkeys([*(name for name in found.values() if name), *context]))
 
 
 def _is_database(source: str | Path, query: str | None) -> bool:
@@ -217,9 +225,12 @@ def read_json(content: bytes, what: str) -> pl.DataFrame:
     if text.startswith(b"["):
         return _records(_whole(text, what), what)
     try:
-        return pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
+        frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
     except pl.exceptions.PolarsError:
         pass
+    else:
+        one_object = len(frame) == 1 and any(isinstance(one, pl.List) for one in frame.dtypes)
+        return _records(_whole(text, what), what) if one_object else frame
     lines = [one for one in text.decode("utf-8", "replace").splitlines() if one.strip()]
     parse = json.loads
     rows: list[Any] = []
@@ -264,14 +275,11 @@ def _records(value: Any, what: str) -> pl.DataFrame:
     """Return a frame of a list of records, or of an object that holds one, or of an object of columns."""
     if isinstance(value, Mapping):
         lists = {str(name): one for name, one in value.items() if isinstance(one, list)}
-        if len(lists) == 1 and all(isinstance(row, Mapping) for row in next(iter(lists.values()))):
-            value = next(iter(lists.values()))
-        elif lists and len({len(one) for one in lists.values()}) == 1:
-            value = [
-                dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)
-            ]
-        else:
-            value = [value]
+        is_event = any(usual(name) in {"user", "item"} for name in value)
+        if is_event and len(lists) == len(value):
+            return as_frame(lists, what)
+        inner = [one for one in lists.values() if one and isinstance(one[0], Mapping)]
+        value = inner[0] if len(inner) == 1 and not is_event else [value]
     if not value:
         raise DataError(f"{what} has no records; a log needs at least one")
     return of_records(value, what)

@@ -91,8 +91,10 @@ class Vocabulary:
         return found.fill_null(UNKNOWN).to_numpy()
 
     def _row(self, one: Any) -> int:
-        if isinstance(one, bool | float | np.floating) and not _is_whole(one):
-            return UNKNOWN
+        if isinstance(one, bool | float | np.floating):
+            if not _is_whole(one):
+                return UNKNOWN
+            one = int(one)
         key: Id | None = (one if isinstance(one, str) else str(one)) if one is not None else None
         if self.is_integer:
             try:
