@@ -42,6 +42,11 @@ SPLITS: dict[str, Callable[..., Split]] = {
 READ_ONLY = {"name", "source", "min_value", "min_user_events", "min_item_events"}
 """Fields of `DataPlan` that are not passed on to ``Dataset.read``."""
 
+NO_COLUMN = "-"
+"""Stands for no column where a person types; ``Dataset.read`` takes the empty string."""
+MAY_LACK = {"value", "time"}
+"""What a log may be without."""
+
 
 @hyperparameters
 class DataPlan:
@@ -56,9 +61,9 @@ class DataPlan:
     item: str | None = None
     """Column of the item id."""
     value: str | None = None
-    """Column of the rating or count."""
+    """Column of the rating or count; "-" = there is none."""
     time: str | None = None
-    """Column of the time."""
+    """Column of the time; "-" = there is none."""
     query: str | None = None
     """SQL, where `source` is a database URL."""
     items: str | None = None
@@ -101,9 +106,11 @@ class DataPlan:
             data = Dataset.load(str(self.source))
         else:
             given = {name: one for name, one in values(self).items() if name not in READ_ONLY}
-            data = Dataset.read(
-                str(self.source), **{name: one for name, one in given.items() if one}
-            )
+            given = {name: "" if one == NO_COLUMN else one for name, one in given.items()}
+            said = {
+                name: one for name, one in given.items() if one or (one == "" and name in MAY_LACK)
+            }
+            data = Dataset.read(str(self.source), **said)
         if self.min_value is not None:
             data = data.where_value(at_least=self.min_value)
         if self.min_user_events > 1 or self.min_item_events > 1:

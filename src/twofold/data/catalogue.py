@@ -68,7 +68,7 @@ class Entry:
 @cache
 def _checksums() -> dict[str, dict[str, str]]:
     """Return set -> file -> SHA-256."""
-    return json.loads(resources.files(__package__).joinpath("checksums.json").read_text())
+    return json.loads(resources.files("twofold.data").joinpath("checksums.json").read_text())
 
 
 ML_100K_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")

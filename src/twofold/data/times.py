@@ -218,7 +218,7 @@ def _format_of(unique: pl.Series, text: pl.Series, what: str) -> tuple[Format, b
         row, seen = first_bad(text, text.is_not_null().to_numpy())
         raise DataError(
             f"{what} must hold epoch numbers or dates such as 2024-12-31T23:59:59; got {seen!r} in row "
-            f'{row:,}: write it so, or read the log without times (time="")'
+            f'{row:,}: write it so, or read the log without times (time="", --time -)'
         )
     zone = re.fullmatch(form.pattern, first)
     zoned = zone is not None and zone.groupdict().get("zone") is not None
@@ -261,7 +261,7 @@ def _days_and_months(
         )
         raise DataError(
             f"{what} {said} (as in {seen!r}); write dates as 2024-12-31, or read the log without times "
-            '(time="")'
+            '(time="", --time -)'
         )
     notes.append(f"{what} was read with the {'day' if day_first else 'month'} first, as in {seen}")
     return {"day": one, "month": two} if day_first else {"day": two, "month": one}
