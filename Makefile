@@ -32,6 +32,8 @@ check: $(STAMP) ## lint, format, types
 peers: $(STAMP) ## install the peers that the benchmarks run beside us
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers-rectools
+	.venv-peers-rectools/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-rectools.txt
 
 bench: bench-speed bench-quality ## run all benchmarks (hours)
 
@@ -45,5 +47,5 @@ docs: $(STAMP) ## regenerate the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .venv-peers .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-peers .venv-peers-rectools .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -97,9 +97,7 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
             tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
             return f"{owner}.{name} got {given!r}; write one of {', '.join(map(str, tags))}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            return (
-                f"{owner}.{name} got {given!r}: it takes a table of keys; see twofold models {owner}"
-            )
+            return f"{owner}.{name} got {given!r}: it takes a table of keys; see twofold models {owner}"
         case "tuple_type" if isinstance(given, str):
             return f"{owner}.{name} got {given!r}; write ({given!r},)"
         case _:

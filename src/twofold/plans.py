@@ -31,6 +31,8 @@ SPLITS: dict[str, Callable[..., Split]] = {
 """The splits that a job may name."""
 PATHS = ("source", "items", "users", "links")
 """Fields of `DataPlan` that name files."""
+NO_COLUMN = "-"
+"""Stands for no column where a person types; ``Dataset.read`` takes the empty string."""
 COLUMNS = (
     "user",
     "item",
@@ -60,9 +62,9 @@ class DataPlan:
     item: str | None = None
     """Column of the item id."""
     value: str | None = None
-    """Column of the rating or count."""
+    """Column of the rating or count; "-" = there is none."""
     time: str | None = None
-    """Column of the time."""
+    """Column of the time; "-" = there is none."""
     query: str | None = None
     """SQL, where `source` is a database URL."""
     items: str | None = None
@@ -131,7 +133,8 @@ class DataPlan:
                 )
             data = Dataset.load(str(self.source))
         else:
-            data = Dataset.read(str(self.source), duplicates=self.duplicates, **given)
+            said = {name: "" if one == NO_COLUMN else one for name, one in given.items()}
+            data = Dataset.read(str(self.source), duplicates=self.duplicates, **said)
         if self.min_value is not None:
             data = data.where_value(at_least=self.min_value)
         if self.min_user_events > 1 or self.min_item_events > 1:

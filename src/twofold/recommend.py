@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from twofold.data.assemble import as_frame
 from twofold.data.columns import Column, Kind, Text, kind_of
-from twofold.data.convert import column_from_values, parse_times
+from twofold.data.convert import column_from_values
+from twofold.data.frames import as_frame
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
+from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.rank import (

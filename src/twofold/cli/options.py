@@ -26,8 +26,10 @@ Models = Annotated[
 ]
 User = Annotated[str, typer.Option(help="Column of the user id.", rich_help_panel=COLUMNS)]
 Item = Annotated[str, typer.Option(help="Column of the item id.", rich_help_panel=COLUMNS)]
-Value = Annotated[str, typer.Option(help="Column of the rating or count.", rich_help_panel=COLUMNS)]
-Time = Annotated[str, typer.Option(help="Column of the time.", rich_help_panel=COLUMNS)]
+Value = Annotated[
+    str, typer.Option(help="Column of the rating or count; - = none.", rich_help_panel=COLUMNS)
+]
+Time = Annotated[str, typer.Option(help="Column of the time; - = none.", rich_help_panel=COLUMNS)]
 Query = Annotated[
     str, typer.Option(help="SQL, where --data is a database URL.", rich_help_panel=COLUMNS)
 ]

@@ -8,59 +8,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from twofold.data.columns import Column, Kind
-from twofold.data.convert import column_from_values, guess_kind, numbers, parse_times
+from twofold.data.columns import NO_TIME, Column, Kind
+from twofold.data.convert import column_from_values, guess_kind, numbers
 from twofold.data.dataset import NO_LINKS, Dataset, Entities, Features, Links
+from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
+from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
+from twofold.kernels.gather import gather, is_ascending
 from twofold.kernels.sort_events import order_by_user_and_time
-from twofold.typing import F32, I32, I64
+from twofold.typing import F32, I32, I64, Bool
 
 Duplicates = Literal["keep", "last", "sum", "mean"]
 DUPLICATES: tuple[Duplicates, ...] = ("keep", "last", "sum", "mean")
-
-
-def as_frame(source: Any, what: str) -> pl.DataFrame:
-    """Return a polars frame of anything that speaks Arrow, or of a mapping of columns.
-
-    Raises
-    ------
-    DataError
-        If it is neither, or its columns differ in length.
-    """
-    if isinstance(source, pl.DataFrame):
-        return source
-    if isinstance(source, pl.LazyFrame):
-        return source.collect()
-    if not isinstance(source, Mapping) and not hasattr(source, "__arrow_c_stream__"):
-        raise DataError(
-            f"{what} must be a polars, pandas or pyarrow frame or a mapping of columns; "
-            f"got {type(source).__name__}: convert it, or name a file with Dataset.read"
-        )
-    try:
-        return pl.DataFrame(source, strict=False)
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{what} cannot be read as a table: {reason}") from error
-
-
-def pick(frame: pl.DataFrame, name: str, what: str) -> pl.Series:
-    """Return a column.
-
-    Raises
-    ------
-    DataError
-        If it is not there; the nearest name is given.
-    """
-    if name not in frame.columns:
-        raise DataError(f"{what} have no column {name!r}; {did_you_mean(name, frame.columns)}")
-    return frame[name]
 
 
 def assemble(
@@ -81,11 +47,18 @@ def assemble(
     """Build a dataset from frames; see `Dataset.from_frames`."""
     if duplicates not in DUPLICATES:
         raise ConfigError(f"duplicates got {duplicates!r}; {did_you_mean(duplicates, DUPLICATES)}")
+    if user == item:
+        raise ConfigError(f"user and item are both column {user!r}; name two columns")
     notes: list[str] = []
     what = "the interactions"
     user_ids = as_ids(pick(frame, user, what), f"user column {user!r}")
     item_ids = as_ids(pick(frame, item, what), f"item column {item!r}")
-    values = None if value is None else numbers(pick(frame, value, what), f"value column {value!r}")
+    n = len(user_ids)
+    if not n:
+        raise DataError(f"{what} are empty; a log needs at least one row")
+    values = None
+    if value is not None:
+        values = numbers(pick(frame, value, what), f"value column {value!r}", notes)
     times = None
     if time is not None:
         times, said = parse_times(pick(frame, time, what), f"time column {time!r}")
@@ -93,14 +66,20 @@ def assemble(
     contexts: dict[str, tuple[pl.Series, Kind | None]] = {
         name: (pick(frame, name, what), kind) for name, kind in wanted(context).items()
     }
-    keep = complete(user_ids, item_ids, values, times)
-    if not keep.all():
-        dropped = int((~keep).sum())
-        notes.append(
-            f"{dropped:,} of {len(frame):,} rows without a user, an item, a value or a time were left out"
+    taken = {"user", "item"} | ({"value"} if value else set()) | ({"time"} if time else set())
+    if clash := sorted(taken.intersection(contexts)):
+        raise ConfigError(
+            f"a context column cannot be called {clash[0]!r}, as the log's own column is; rename it"
         )
-        warnings.warn(f"{notes[-1]}; fill them in to keep them", DataWarning, stacklevel=3)
+    del frame  # a large log is held once
+    keep = complete(user_ids, item_ids, values, times)
+    if keep is not None:
         rows = np.flatnonzero(keep)
+        missing = f"{n - len(rows):,} of {n:,} rows without a user, an item, a value or a time"
+        if not len(rows):
+            raise DataError(f"{what} have no row to read: {missing}; name other columns")
+        notes.append(f"{missing} were left out")
+        warnings.warn(f"{notes[-1]}; fill them in to keep them", DataWarning, stacklevel=3)
         picked = pl.Series(rows, dtype=pl.UInt32)
         user_ids, item_ids = user_ids.gather(picked), item_ids.gather(picked)
         values = None if values is None else values[rows]
@@ -113,13 +92,22 @@ def assemble(
     if items is not None:
         things = entities(items, item, item_ids, item_features, "items", notes)
     people, user_rows = join_ids(people, user_ids)
+    del user_ids
     things, item_rows = join_ids(things, item_ids)
+    del item_ids
     order = order_by_user_and_time(user_rows, times, len(people))
+    if not is_ascending(order):
+        # One at a time, so that no more than one column is held twice.
+        lengths = np.bincount(user_rows, minlength=len(people))
+        user_rows = np.repeat(np.arange(len(people), dtype=np.int32), lengths)
+        item_rows = gather(item_rows, order)
+        values = None if values is None else gather(values, order)
+        times = None if times is None else gather(times, order)
     events = Interactions(
-        user_rows[order],
-        item_rows[order],
-        np.ones(len(order), np.float32) if values is None else values[order],
-        None if times is None else times[order],
+        user_rows,
+        item_rows,
+        np.ones(len(user_rows), np.float32) if values is None else values,
+        times,
         len(people),
         len(things),
         values is not None,
@@ -128,6 +116,7 @@ def assemble(
             for name, (one, kind) in contexts.items()
         },
     )
+    del order
     events = without_duplicates(events, duplicates, notes)
     made = NO_LINKS if links is None else read_links(links, people.ids, notes)
     return Dataset(events, people, things, made, tuple(notes))
@@ -152,16 +141,17 @@ def wanted(features: Features, but: str = "") -> dict[str, Kind | None]:
 
 def complete(
     users: pl.Series, items: pl.Series, values: F32 | None, times: I64 | None
-) -> np.ndarray:
-    """Return which rows name a user, an item, a value and a time, as far as there are columns."""
-    keep = np.ones(len(users), np.bool_)
+) -> Bool | None:
+    """Return which rows name a user, an item, a value and a time, as far as there are columns; None = all."""
+    keep: Bool | None = None
     for ids in (users, items):
         if ids.null_count():
-            keep &= ids.is_not_null().to_numpy()
-    if values is not None:
-        keep &= ~np.isnan(values)
-    if times is not None:
-        keep &= times != np.iinfo(np.int64).min
+            named = ids.is_not_null().to_numpy()
+            keep = named if keep is None else keep & named
+    if values is not None and np.isnan(values).any():
+        keep = ~np.isnan(values) if keep is None else keep & ~np.isnan(values)
+    if times is not None and len(times) and times.min() == NO_TIME:
+        keep = times != NO_TIME if keep is None else keep & (times != NO_TIME)
     return keep
 
 
@@ -175,6 +165,8 @@ def entities(
 ) -> Entities:
     """Read the frame of users or items: one row an id, the first where an id is repeated."""
     ids = as_ids(pick(frame, key, f"the {what}"), f"{what} column {key!r}")
+    ids = ids.cast(pl.Int64) if ids.dtype == pl.Int32 else ids
+    like = like.cast(pl.Int64) if like.dtype == pl.Int32 else like
     if ids.dtype != like.dtype and len(like):
         ids = _same_type(ids, like, what, key)
     good = ids.is_not_null() & ids.is_first_distinct()
@@ -185,9 +177,18 @@ def entities(
         ids, frame = ids.filter(good), frame.filter(good)
     chosen: Mapping[str, Kind | None]
     if features is None:
+        frame = flatten(
+            frame, but=[one for one in frame.columns if guess_kind(frame[one]) == "bag"]
+        )
         chosen = {name: guess_kind(frame[name]) for name in frame.columns if name != key}
     else:
         chosen = wanted(features, but=key)
+    own = what[:-1]  # what `Dataset.frame` calls the ids
+    if own in chosen and features is None:
+        notes.append(f"the {what} have a column {own!r} beside their ids {key!r}; it was left out")
+    elif own in chosen:
+        raise ConfigError(f"a feature of the {what} cannot be called {own!r}; rename it")
+    chosen = {name: kind for name, kind in chosen.items() if name != own}
     columns: dict[str, Column] = {}
     for name, kind in chosen.items():
         columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)
@@ -214,6 +215,7 @@ def join_ids(known: Entities, ids: pl.Series) -> tuple[Entities, I32]:
     if not len(known):
         vocabulary, rows = factorize(ids)
         return Entities(vocabulary), rows
+    ids = ids.cast(pl.Int64) if ids.dtype == pl.Int32 else ids
     everybody, _ = factorize(pl.concat([known.ids.ids, ids.unique()]))
     place = known.ids.rows(everybody.ids)
     missing = place == UNKNOWN

@@ -7,6 +7,7 @@ verified and put into the cache by renaming.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from twofold.errors import DataError
@@ -37,6 +40,8 @@ class Archive:
     """A URL, or ``name==version`` of a wheel, which is taken apart and never installed."""
     inside: str
     """The folder in it that holds the files."""
+    md5: str = ""
+    """Published checksum of the whole archive, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,25 @@ class Entry:
     """What a folder of it holds, in its owners' formats; alternatives are tried by the loader."""
     archives: tuple[Archive, ...] = ()
     """Where it can be fetched, in this order; none = bring it yourself."""
-    sha256: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Checksums of the files as they are fetched."""
+
+    @property
+    def sha256(self) -> Mapping[str, str]:
+        """Checksums of the files that the catalogue was written with, by name; empty where unknown."""
+        return _checksums().get(self.name, {})
 
 
-ML_100K_FILES = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-    "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
-}
+@cache
+def _checksums() -> dict[str, dict[str, str]]:
+    """Return set -> file -> SHA-256."""
+    return json.loads(resources.files("twofold.data").joinpath("checksums.json").read_text())
 
 
-def movielens(name: str, title: str, size: str, files: tuple[str, ...]) -> Entry:
+ML_100K_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
+
+
+def movielens(name: str, title: str, size: str, files: tuple[str, ...], md5: str = "") -> Entry:
     """Return the entry of a MovieLens set in GroupLens' own format."""
-    archive = Archive(f"{GROUPLENS}/{name}.zip", name)
+    archive = Archive(f"{GROUPLENS}/{name}.zip", name, md5)
     return Entry(
         name,
         title,
@@ -92,17 +102,16 @@ ENTRIES: dict[str, Entry] = {
             MOVIELENS_TERMS,
             "https://grouplens.org/datasets/movielens/",
             "100,000 ratings, 943 users, 1,682 films",
-            tuple(ML_100K_FILES),
+            ML_100K_FILES,
             (
                 Archive("recbole==1.0.1", "recbole/dataset_example/ml-100k"),
-                Archive(f"{GROUPLENS}/ml-100k.zip", "ml-100k"),
+                Archive(f"{GROUPLENS}/ml-100k.zip", "ml-100k", "0e33842e24a9c977be4e0107933c0723"),
             ),
-            ML_100K_FILES,
         ),
-        movielens("ml-1m", "MovieLens 1M", "1,000,209 ratings, 6,040 users", ("ratings.dat", "movies.dat", "users.dat")),
+        movielens("ml-1m", "MovieLens 1M", "1,000,209 ratings, 6,040 users", ("ratings.dat", "movies.dat", "users.dat"), "c4d9eecfca2ab87c1945afe126590906"),
         movielens("ml-latest-small", "MovieLens latest, small", "about 100,000 ratings", ("ratings.csv", "movies.csv")),
-        movielens("ml-20m", "MovieLens 20M", "20,000,263 ratings, 138,493 users", ("ratings.csv", "movies.csv")),
-        movielens("ml-25m", "MovieLens 25M", "25,000,095 ratings, 162,541 users", ("ratings.csv", "movies.csv")),
+        movielens("ml-20m", "MovieLens 20M", "20,000,263 ratings, 138,493 users", ("ratings.csv", "movies.csv"), "cd245b17a1ae2cc31bb14903e1204af3"),
+        movielens("ml-25m", "MovieLens 25M", "25,000,095 ratings, 162,541 users", ("ratings.csv", "movies.csv"), "6b51fb2759a8657d3bfcbfc42b592ada"),
         local("movietweetings-100k", "MovieTweetings, first 100,000", "MIT", "https://github.com/sidooms/MovieTweetings", "100,000 ratings, 16,554 users", "ratings.csv.gz", "movies.csv.gz"),
         local("hetrec-lastfm-2k", "Last.fm of HetRec 2011: plays, friends, tags", "non-commercial research (HetRec 2011)", "https://grouplens.org/datasets/hetrec-2011/", "92,834 user-artist pairs, 1,892 users", "user_artists.dat", "user_friends.dat", "artists.dat"),
         local("citeulike-t", "citeulike-t: libraries of articles with words", NO_TERMS, "https://github.com/js05212/citeulike-t", "134,860 pairs, 7,947 users, 25,975 articles", "users.dat", "mult.dat", "vocabulary.dat"),
@@ -114,13 +123,15 @@ ENTRIES: dict[str, Entry] = {
         local("stan-nyc", "Foursquare New York: check-ins with coordinates", NO_TERMS, "https://github.com/yingtaoluo/Spatial-Temporal-Attention-Network-for-POI-Recommendation", "147,938 check-ins, 1,083 users", "NYC.npy", "NYC_POI.npy"),
         local("amazon-beauty", "Amazon Beauty: sequences with attributes", NO_TERMS, "https://github.com/RUCAIBox/CIKM2020-S3Rec", "198,502 events, 22,363 users", "Beauty.txt", "Beauty_item2attributes.json"),
         local("diginetica-sample", "Diginetica: sessions of item views, a sample", "CIKM Cup 2016 terms", "https://github.com/CRIPAC-DIG/SR-GNN", "12,391 views, 2,986 sessions", "sample_train-item-views.csv", "product-categories.csv"),
+        local("open-bandit", "Open Bandit: logged recommendations of a clothes shop, a sample", "Apache-2.0 (the repository that holds it)", "https://github.com/st-tech/zr-obp", "60,000 impressions, 2 policies, 160 items in 3 campaigns", "random/all/all.csv", "bts/all/all.csv"),
+        local("audio-clips", "Recordings of librosa's examples: sound without listeners", "CC BY, CC BY-NC or public domain, stated beside each", "https://github.com/librosa/data", "6 recordings", "*.ogg", "*.txt"),
         local("bing-news", "Bing News clicks, a sample", "MIT", "https://github.com/hwwang55/DKN", "10,863 rows, about 470 users", "raw_train.txt", "raw_test.txt"),
     )
 }  # fmt: skip
 """Every set that can be loaded by name."""
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """Return the folder in which fetched sets are kept."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "twofold" / "datasets"
@@ -136,7 +147,7 @@ def folder(entry: Entry) -> Path:
     """
     tried: list[str] = []
     named = os.environ.get("TWOFOLD_DATA")
-    for base in ([Path(named)] if named else []) + [cache()]:
+    for base in ([Path(named)] if named else []) + [cache_folder()]:
         if (base / entry.name).is_dir():
             return base / entry.name
     for archive in entry.archives:
@@ -159,12 +170,16 @@ def fetch(entry: Entry, archive: Archive) -> Path:
     DataError
         If it cannot be fetched, or a checksum differs.
     """
-    target = cache() / entry.name
+    target = cache_folder() / entry.name
     try:
-        cache().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache(), prefix=".fetch-") as name:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".fetch-") as name:
             work = Path(name)
             packed = download(archive.address, work)
+            if archive.md5 and digest(packed, "md5") != archive.md5:
+                raise DataError(
+                    f"{entry.name} from {archive.address} has another checksum than is published; try again later"
+                )
             made = work / entry.name
             made.mkdir()
             with zipfile.ZipFile(packed) as file:
@@ -189,10 +204,23 @@ def verify(entry: Entry, made: Path) -> None:
     """
     if not any(made.iterdir()):
         raise DataError(f"{entry.name}: the archive does not hold the set")
-    for name, expected in entry.sha256.items():
-        path = made / name
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise DataError(f"{entry.name}: {name} has another checksum than the catalogue says")
+    for name in changed(entry, made):
+        raise DataError(f"{entry.name}: {name} has another checksum than the catalogue says")
+
+
+def changed(entry: Entry, made: Path) -> list[str]:
+    """Return the files in a folder whose checksums are known and differ."""
+    return [
+        name
+        for name, expected in entry.sha256.items()
+        if (made / name).is_file() and digest(made / name, "sha256") != expected
+    ]
+
+
+def digest(path: Path, kind: str) -> str:
+    """Return the checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def download(address: str, work: Path) -> Path:

@@ -132,11 +132,13 @@ class Bag:
         return Bag(indptr, self.codes, self.counts, self.levels, self.is_tags)
 
     def series(self) -> pl.Series:
-        """Return the caller's values: a list of levels a row (counts are in ``matrix``)."""
-        flat = self.levels.ids.gather(pl.Series(self.codes, dtype=pl.UInt32)).to_list()
-        ends = self.indptr.tolist()
-        rows = [flat[a:b] for a, b in pairwise(ends)]
-        return pl.Series(rows, dtype=pl.List(self.levels.ids.dtype))
+        """Return the caller's values: a list of levels a row, of bags a list of (level, count)."""
+        flat = self.levels.ids.gather(pl.Series(self.codes, dtype=pl.UInt32))
+        if not self.is_tags:
+            flat = pl.DataFrame({"level": flat, "count": self.counts}).to_struct()
+        listed, ends = flat.to_list(), self.indptr.tolist()
+        rows = [listed[a:b] for a, b in pairwise(ends)]
+        return pl.Series(rows, dtype=pl.List(flat.dtype))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ import polars as pl
 
 from twofold.data.columns import (
     KINDS,
-    NO_TIME,
     Bag,
     Category,
     Column,
@@ -20,14 +20,17 @@ from twofold.data.columns import (
     Time,
     Vector,
 )
+from twofold.data.names import MISSING, NUMBER
+from twofold.data.times import first_bad, parse_times
 from twofold.data.vocabulary import Vocabulary, as_ids, factorize, is_text
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.typing import F32, F64, I64, Bool
+from twofold.typing import F32, F64, Bool
 
 SEPARATORS = ("|", ";", ",")
 """What may stand between the tags of one string; the first that occurs anywhere in the column."""
-MILLISECONDS = 100_000_000_000
-"""Epoch numbers from here on (the year 5138 in seconds, 1973 in milliseconds) are milliseconds."""
+THOUSANDS_COMMA = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
+DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. ]\d{3})+),\d+$"
+DECIMAL_THOUSANDS = r"^[+-]?\d{1,3}(?:\.\d{3}){2,}$"
 FEW_LEVELS = 0.5
 """A string column with fewer distinct values than this share of its rows is a category, else a text."""
 
@@ -70,26 +73,41 @@ def guess_kind(values: pl.Series) -> Kind:
         return "time"
     if kind.is_numeric():
         return "number"
+    if isinstance(kind, pl.Struct):
+        return (
+            "bag" if kind.fields and all(one.dtype.is_numeric() for one in kind.fields) else "text"
+        )
     if kind == pl.String and len(values):
+        if _is_written_number(values):
+            return "number"
         if values.str.contains("|", literal=True).any():
             return "tags"
         return "category" if values.n_unique() <= max(2, FEW_LEVELS * len(values)) else "text"
     return "category"
 
 
+def _is_written_number(values: pl.Series) -> bool:
+    """Say whether strings are decimals; integers as strings are names, and so is 007."""
+    known = values.drop_nulls()
+    if not len(known) or not known.str.contains(NUMBER).all():
+        return False
+    padded = known.str.contains(r"^[+-]?0\d")
+    return not padded.any() and bool(known.str.contains(r"[.eE]").any())
+
+
 def as_text(values: pl.Series) -> pl.Series:
-    """Return a column as strings, null where missing."""
+    """Return a column as strings, null where missing; lists and objects as JSON."""
+    if isinstance(values.dtype, pl.List | pl.Array | pl.Struct):
+        listed = [None if one is None else json.dumps(one, default=str) for one in values.to_list()]
+        return pl.Series(values.name, listed, dtype=pl.String)
     return values.cast(pl.String)
 
 
-def first_bad(values: pl.Series, bad: np.ndarray) -> tuple[int, Any]:
-    """Return the row number and the value of the first row where `bad`."""
-    row = int(np.flatnonzero(bad)[0])
-    return row, values[row]
-
-
-def numbers(values: pl.Series, what: str) -> F32:
+def numbers(values: pl.Series, what: str, notes: list[str] | None = None) -> F32:
     """Read numbers as float32, NaN where missing.
+
+    Text may have commas between thousands (1,234.5) or in place of the point (1.234,5); a column in which
+    every comma could be either is read as thousands. What was assumed is added to `notes`.
 
     Raises
     ------
@@ -99,126 +117,48 @@ def numbers(values: pl.Series, what: str) -> F32:
     if values.dtype == pl.Boolean or values.dtype.is_numeric() or values.dtype == pl.Null:
         cast = values.cast(pl.Float64)
     elif is_text(values.dtype):
-        text = values.cast(pl.String).str.strip_chars()
-        empty = text.is_null() | text.str.to_lowercase().is_in(["", "nan", "na", "null", "none"])
-        cast = text.cast(pl.Float64, strict=False)
-        bad = (cast.is_null() & ~empty).to_numpy()
-        if bad.any():
-            row, seen = first_bad(values, bad)
-            raise DataError(
-                f"{what} must hold numbers; got {seen!r} in row {row:,} ({int(bad.sum()):,} such rows): "
-                "correct them, or name another column"
-            )
-        cast = cast.set(empty, None)
+        cast = _written_numbers(values, what, [] if notes is None else notes)
     else:
         raise DataError(f"{what} must hold numbers; got values of type {values.dtype}")
-    made = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
+    made = cast.fill_null(float("nan")).to_numpy()
     huge = np.abs(made) > np.finfo(np.float32).max
     if huge.any():
         row, seen = first_bad(values, huge)
-        raise DataError(f"{what} must hold finite numbers; got {seen!r} in row {row:,}")
+        raise DataError(
+            f"{what} must hold finite numbers; got {seen!r} in row {row:,}: correct or remove it"
+        )
     return made.astype(np.float32)
 
 
-def parse_times(values: pl.Series, what: str) -> tuple[I64, list[str]]:
-    """Read times as seconds since 1970 UTC, ``NO_TIME`` where missing; also say what was assumed.
-
-    Numbers are epoch seconds, or milliseconds where all are beyond 10^11; text is ISO 8601 (a date,
-    or a date and a time, UTC where no zone is given), or a number as above. A column has one format.
-
-    Raises
-    ------
-    DataError
-        If a value cannot be read or formats are mixed.
-    """
-    kind, notes = values.dtype, list[str]()
-    if kind == pl.Null:
-        return np.full(len(values), NO_TIME, np.int64), notes
-    if is_text(kind):
-        values = _parse_text(values.cast(pl.String).str.strip_chars(), what)
-        kind = values.dtype
-    if kind == pl.Date or isinstance(kind, pl.Datetime):
-        whole = values.cast(pl.Datetime("us")) if kind == pl.Date else values
-        zone = getattr(kind, "time_zone", None)
-        if zone is not None:
-            whole = whole.dt.convert_time_zone("UTC")
-        return whole.dt.epoch("s").fill_null(NO_TIME).to_numpy().astype(np.int64), notes
-    if not kind.is_numeric():
-        raise DataError(f"{what} must hold times; got values of type {kind}")
-    raw = values.fill_nan(None) if kind.is_float() else values
-    known = raw.drop_nulls()
-    if not len(known):
-        return np.full(len(values), NO_TIME, np.int64), notes
-    made = raw.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    late = np.abs(made) >= MILLISECONDS
-    if late.any():
-        if late.sum() < len(known) and (np.abs(made) < MILLISECONDS).sum() > (made == 0).sum():
-            at, seen = first_bad(values, ~late & ~np.isnan(made))
-            other, unlike = first_bad(values, late)
-            raise DataError(
-                f"{what} mixes formats: {seen!r} in row {at:,} reads as seconds and {unlike!r} in row "
-                f"{other:,} as milliseconds; use one"
+def _written_numbers(values: pl.Series, what: str, notes: list[str]) -> pl.Series:
+    """Return text as float64."""
+    text = values.cast(pl.String).str.strip_chars()
+    text = text.set(text.is_in([*MISSING, "none", "na", "NAN"]), None)
+    known = text.drop_nulls()
+    cast = text.cast(pl.Float64, strict=False)
+    if cast.null_count() == text.null_count():
+        return cast
+    if known.str.to_lowercase().is_in(["true", "false"]).all():
+        return (text.str.to_lowercase() == "true").cast(pl.Float64)
+    spaced = text.str.replace_all(r"(\d)[\x{a0}\x{202f}' ](\d{3})", "$1$2")
+    plain, comma = spaced.str.contains(NUMBER), spaced.str.contains(",", literal=True)
+    thousands = spaced.str.contains(THOUSANDS_COMMA)
+    decimal = spaced.str.contains(DECIMAL_COMMA) | spaced.str.contains(DECIMAL_THOUSANDS)
+    if (plain | thousands | spaced.is_null()).all():
+        if comma.any():
+            notes.append(
+                f"{what} was read with commas between thousands, as in {spaced.filter(comma)[0]}"
             )
-        if np.nanmax(np.abs(made)) >= MILLISECONDS * 1000:
-            raise DataError(
-                f"{what} must hold epoch seconds or milliseconds; got {known[0]!r}: divide it"
-            )
-        notes.append(f"{what} was read as milliseconds since 1970")
-        whole = raw.cast(pl.Int64) // 1000
-    elif kind.is_float():
-        whole = raw.floor().cast(pl.Int64)
-    else:
-        whole = raw.cast(pl.Int64)
-    return whole.fill_null(NO_TIME).to_numpy().astype(np.int64), notes
-
-
-def _parse_text(text: pl.Series, what: str) -> pl.Series:
-    """Return numbers or UTC datetimes of a text column in one format."""
-    text = text.set(text.is_in(["", "NaN", "nan", "null", "NULL", "None", "NA"]), None)
-    as_number = text.cast(pl.Float64, strict=False)
-    zoned = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$") & text.str.contains(r"\d[T ]\d")
-    iso = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
-    dated = text.str.contains(iso)
-    kinds = {
-        "a number": as_number.is_not_null(),
-        "a date with a zone": dated & zoned,
-        "a date": dated & ~zoned,
-    }
-    other = text.is_not_null() & ~dated.fill_null(value=False) & as_number.is_null()
-    if other.any():
-        row, seen = first_bad(text, other.to_numpy())
-        raise DataError(
-            f"{what} must hold epoch numbers or ISO 8601 dates (2024-12-31T23:59:59); "
-            f"got {seen!r} in row {row:,}"
-        )
-    present = [name for name, mask in kinds.items() if mask.fill_null(value=False).any()]
-    if len(present) > 1:
-        rows = [
-            first_bad(text, kinds[name].fill_null(value=False).to_numpy()) for name in present[:2]
-        ]
-        raise DataError(
-            f"{what} mixes formats: {rows[0][1]!r} in row {rows[0][0]:,} is {present[0]} and "
-            f"{rows[1][1]!r} in row {rows[1][0]:,} is {present[1]}; use one"
-        )
-    if present and present[0] == "a number":
-        return as_number
-    zone = "+00:00" if present != ["a date with a zone"] else ""
-    full = text.str.replace(" ", "T").str.replace(r"Z$", "+00:00")
-    full = full.str.replace(r"([+-]\d{2})(\d{2})$", "$1:$2") if not zone else full
-    date_only = full.str.len_chars() == 10
-    full = pl.select(
-        pl.when(date_only)
-        .then(full + "T00:00:00")
-        .when(full.str.contains(r"T\d{2}:\d{2}(?:$|[+-])"))
-        .then(full.str.replace(r"(T\d{2}:\d{2})", "$1:00"))
-        .otherwise(full)
-    ).to_series()
-    made = (full + zone).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_zone="UTC", strict=False)
-    bad = (made.is_null() & text.is_not_null()).to_numpy()
-    if bad.any():
-        row, seen = first_bad(text, bad)
-        raise DataError(f"{what} must hold dates that exist; got {seen!r} in row {row:,}")
-    return made
+        return spaced.str.replace_all(",", "").cast(pl.Float64)
+    if (spaced.str.contains(r"^[+-]?\d+$") | decimal | spaced.is_null()).all():
+        notes.append(f"{what} was read with commas in place of points, as in {known[0]}")
+        return spaced.str.replace_all(r"[. ]", "").str.replace(",", ".").cast(pl.Float64)
+    bad = (cast.is_null() & text.is_not_null()).to_numpy()
+    row, seen = first_bad(values, bad)
+    raise DataError(
+        f"{what} must hold numbers; got {seen!r} in row {row:,} ({int(bad.sum()):,} such rows): "
+        "correct them, or name another column"
+    )
 
 
 def category(values: pl.Series, name: str) -> Category:
@@ -236,8 +176,13 @@ def category(values: pl.Series, name: str) -> Category:
 
 
 def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
-    """Read several levels a row: a list, a separated string, or (bags) a mapping of levels to counts."""
+    """Read several levels a row: a list, a separated string, or for bags a mapping of levels to counts.
+
+    A mapping is an object, JSON text, or a list of objects of two fields, level and count.
+    """
     counts: list[F64] | None = None
+    if not is_tags:
+        values = as_mappings(values, name)
     if values.dtype == pl.Object or isinstance(values.dtype, pl.Struct):
         rows = [dict(one) if one is not None else {} for one in values.to_list()]
         rows = [{key: n for key, n in one.items() if n} for one in rows]
@@ -255,6 +200,28 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
     known = ids.is_not_null().to_numpy()
     levels, codes = factorize(ids.drop_nulls())
     return make_bag(row_of[known], codes, weight[known], len(listed), levels, is_tags=is_tags)
+
+
+def as_mappings(values: pl.Series, name: str) -> pl.Series:
+    """Return JSON text and lists of (level, count) as Python mappings; other columns as they are."""
+    known = values.drop_nulls()
+    if is_text(values.dtype) and len(known) and known.cast(pl.String).str.contains(r"^\s*\{").all():
+        try:
+            found = [None if one is None else json.loads(one) for one in values.to_list()]
+        except ValueError as error:
+            raise DataError(f"column {name!r} begins as JSON and is not: {error}") from error
+        return pl.Series(name, found, dtype=pl.Object)
+    inner: Any = values.dtype.inner if isinstance(values.dtype, pl.List) else None
+    if not isinstance(inner, pl.Struct):
+        return values
+    if len(inner.fields) != 2:
+        seen = [one.name for one in inner.fields]
+        raise DataError(
+            f"column {name!r} must hold lists of a level and a count; got fields {seen}"
+        )
+    level, count = (one.name for one in inner.fields)
+    found = [{one[level]: one[count] for one in row or ()} for row in values.to_list()]
+    return pl.Series(name, found, dtype=pl.Object)
 
 
 def split_tags(text: pl.Series) -> pl.Series:
@@ -306,9 +273,10 @@ def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
     if is_place:
         bad: Bool = np.asarray((np.abs(made) > np.array([90.0, 180.0])).any(axis=1))
         if bad.any():
-            row, seen = first_bad(values, bad)
+            row, _ = first_bad(values, bad)
+            seen = made[row].tolist()
             raise DataError(
                 f"column {name!r} must hold (latitude -90 ... 90, longitude -180 ... 180); "
-                f"got {list(seen)} in row {row:,}"
+                f"got {seen} in row {row:,}"
             )
     return Vector(made if is_place else made.astype(np.float32), is_place)

@@ -151,17 +151,19 @@ class Dataset:
         (2, 2, 3)
         """
         # assemble builds on this module, so it is imported when it is needed.
-        from twofold.data.assemble import as_frame, assemble
+        from twofold.data.assemble import assemble
+        from twofold.data.frames import as_frame
 
+        keys = [user, item]
         return assemble(
-            as_frame(interactions, "the interactions"),
+            as_frame(interactions, "the interactions", keys),
             user=user,
             item=item,
             value=value,
             time=time,
             context=context,
-            users=None if users is None else as_frame(users, "the users"),
-            items=None if items is None else as_frame(items, "the items"),
+            users=None if users is None else as_frame(users, "the users", keys),
+            items=None if items is None else as_frame(items, "the items", keys),
             user_features=user_features,
             item_features=item_features,
             links=None if links is None else as_frame(links, "the links"),
@@ -191,16 +193,16 @@ class Dataset:
         Parameters
         ----------
         source
-            CSV-like text (delimiter and header are found by looking; also .gz and .zip), Parquet, JSON
-            lines, or a database URL with `query`.
+            Delimited text (delimiter and header are found by looking), Parquet, Arrow or JSON, packed or not
+            (``log.zip/ratings.csv`` names a file in an archive), or a database URL with `query`.
         user, item, value, time
             Names of its columns. None = found by usual names such as userId, movie_id, rating,
-            timestamp, or by this order where there is no header; ``""`` = there is none.
+            timestamp, or by what they hold where there is no header; ``""`` = there is none.
         query
             SQL, where `source` is a database URL.
         users, items, links
             Files or frames of what is known of users and items, and of user-user pairs. Their id column
-            is called as in the log, or else it is their first column.
+            is called as in the log, or has a usual name, or else is their first column.
         context, user_features, item_features, duplicates
             As in `from_frames`.
 
@@ -209,34 +211,46 @@ class Dataset:
         DataError
             If something cannot be read; one sentence says what, and what to do.
         """
-        # readers build on this module, so they are imported when they are needed.
-        from twofold.data.readers import read_frame, roles
+        # What reads files builds on this module, so it is imported when it is needed.
+        from twofold.data.assemble import assemble, wanted
+        from twofold.data.beside import read_beside, same_type, suspect
+        from twofold.data.readers import read_log
+        from twofold.data.roles import NAMELESS
 
-        named = [one for one in (user, item) if one]
-        frame = read_frame(source, query=query, ids=named)
-        found = roles(
-            frame, {"user": user, "item": item, "value": value, "time": time}, str(source)
-        )
         asked = {"user": user, "item": item, "value": value, "time": time}
+        frame, found = read_log(source, asked, query=query, context=list(wanted(context)))
+        names = {role: str(found[role]) for role in ("user", "item")}
         guessed = [
             f"{role} = {name}" for role, name in found.items() if name and asked[role] is None
         ]
-        made = cls.from_frames(
-            frame,
-            user=str(found["user"]),
-            item=str(found["item"]),
+        notes = [f"columns found by name or place: {', '.join(guessed)}"] if guessed else []
+        for role, beside in (("user", users), ("item", items)):
+            if beside is not None and NAMELESS.match(
+                names[role]
+            ):  # another file has a column_1 too
+                frame, names[role] = frame.rename({names[role]: role}), role
+        people = read_beside(users, names["user"], "user")
+        things = read_beside(items, names["item"], "item")
+        frame, people = same_type(frame, people, names["user"], notes)
+        frame, things = same_type(frame, things, names["item"], notes)
+        held = [frame]
+        del frame  # a large log is held once
+        made = assemble(
+            held.pop(),
+            user=names["user"],
+            item=names["item"],
             value=found["value"],
             time=found["time"],
             context=context,
-            users=_beside(users, str(found["user"])),
-            items=_beside(items, str(found["item"])),
+            users=people,
+            items=things,
             user_features=user_features,
             item_features=item_features,
-            links=_beside(links, ""),
+            links=read_beside(links, "", "link"),
             duplicates=duplicates,
         )
-        said = (f"columns found by name or place: {', '.join(guessed)}",) if guessed else ()
-        return replace(made, notes=said + made.notes)
+        suspect(made, [role for role in names if asked[role] is None], names)
+        return replace(made, notes=(*notes, *made.notes))
 
     def save(self, path: str | Path) -> Path:
         """Write a sealed folder that `Dataset.load` opens memory-mapped.
@@ -387,16 +401,6 @@ class Dataset:
             items=self.items.take(kept_items),
             links=links,
         )
-
-
-def _beside(source: Any, key: str) -> Any:
-    """Read a file that accompanies a log; its first column is called `key` unless another one is."""
-    if not isinstance(source, str | Path):
-        return source
-    from twofold.data.readers import read_frame
-
-    frame = read_frame(source, ids=[key])
-    return frame if not key or key in frame.columns else frame.rename({frame.columns[0]: key})
 
 
 def _ids_at(entities: Entities, rows: I32) -> pl.Series:

@@ -1,60 +1,41 @@
-"""Files and databases to frames: the delimiter, the header and the types of ids are found by looking.
+"""Files and databases to frames: the format, the delimiter and the header are found by looking.
 
 What is looked at, and what is decided, stands in docs/data.md.
 """
 
 from __future__ import annotations
 
-import gzip
+import ast
 import io
+import json
 import re
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import polars as pl
 
+from twofold.data.fast_log import read_fast
+from twofold.data.files import DAMAGED, Source, as_utf8, source_of
+from twofold.data.frames import as_frame, flatten, of_records
+from twofold.data.names import usual
+from twofold.data.roles import roles
+from twofold.data.sniff import SAMPLE_ROWS
+from twofold.data.text import layout_of, read_layout, read_text
 from twofold.errors import DataError, did_you_mean, need
 
-DELIMITERS = ("::", "\t", ",", ";", "|")
-"""In the order of preference among those that occur equally often in every line."""
-SAMPLE_LINES = 2000
-"""Lines from which types are inferred."""
-SAMPLE_BYTES = 1 << 18
-INTEGER = r"^(0|-?[1-9]\d{0,17})$"
-"""Ids that are all written like this are integers; all other ids are strings, '007' too."""
-TYPED_NAME = re.compile(r"^([^:]+):(token|token_seq|float|float_seq)$")
-"""A header cell of atomic files: name:type."""
-USUAL: dict[str, tuple[str, ...]] = {
-    "user": (
-        "user", "userid", "uid", "who", "customer", "customerid", "member", "memberid", "visitor",
-        "visitorid", "reviewerid", "buyer", "buyerid", "session", "sessionid",
-    ),
-    "item": (
-        "item", "itemid", "iid", "what", "movie", "movieid", "product", "productid", "sku", "asin", "isbn",
-        "artist", "artistid", "song", "songid", "track", "trackid", "book", "bookid", "article",
-        "articleid", "news", "newsid", "venue", "venueid", "poi", "business", "businessid", "stockcode",
-    ),
-    "value": ("value", "rating", "score", "stars", "overall", "count", "cnt", "weight", "plays", "quantity"),
-    "time": ("time", "timestamp", "ts", "datetime", "date", "eventtime", "unixreviewtime", "createdat"),
-}  # fmt: skip
-"""Names, in lower case without other signs, by which columns are found where nobody names them."""
-MISSING = ["", "NA", "N/A", "NULL", "null", "NaN", "nan"]
-"""Cells that hold nothing."""
-EPOCH = 100_000_000
-"""A third column without a header whose numbers all lie above this is a time."""
+__all__ = ["Log", "read_frame", "read_log", "read_sql", "read_text"]
+
+T = TypeVar("T")
+JSON_SUFFIXES = {".json", ".jsonl", ".ndjson"}
 
 
-class Delimited(NamedTuple):
-    """What looking at the beginning of a text file found."""
+class Log(NamedTuple):
+    """The columns of a log that were asked for, and which of them hold what."""
 
-    delimiter: str
-    header: tuple[str, ...] | None
-    kinds: tuple[str, ...]
-    """Types of atomic files, or nothing."""
-    width: int
+    frame: pl.DataFrame
+    found: Mapping[str, str | None]
+    """Role -> column; None where there is none."""
 
 
 def read_frame(
@@ -65,260 +46,243 @@ def read_frame(
     Parameters
     ----------
     source
-        A CSV-like text (also ``.gz`` and ``.zip``), Parquet, JSON lines, or, with `query`, a database
-        URL such as ``sqlite:///log.db`` or ``postgresql+psycopg://user@host/name``.
+        Delimited text, Parquet, Arrow, JSON lines or a JSON list, packed with gzip, bzip2, xz or zip or not;
+        or a database URL such as ``sqlite:///log.db`` or ``postgresql+psycopg://user@host/name``.
     query
-        SQL.
+        SQL, for a database.
     ids
-        Names of columns that hold ids: numbers unless one of them is not written as a plain integer.
+        Names of columns that hold ids.
 
     Raises
     ------
     DataError
         If it is not there, is empty or damaged, or is none of these.
     """
-    if query is not None or "://" in str(source):
-        return read_sql(str(source), query)
-    path = Path(source)
-    if path.is_dir():
-        raise DataError(
-            f"{path} is a folder, and not a dataset saved by twofold; name a file in it"
+    if _is_database(source, query):
+        return read_sql(_url(source), query)
+
+    def read(found: Source) -> pl.DataFrame:
+        match format_of(found):
+            case "text":
+                layout, content = layout_of(found)
+                keys = [*ids, *(one for one in layout.names if usual(one) in {"user", "item"})]
+                return read_layout(content, layout, found.what, ids=keys)
+            case "json":
+                return read_json(found.content(), found.what)
+            case kind:
+                return _columnar(found, kind).collect()
+
+    return _reading(source, read)
+
+
+def read_log(
+    source: str | Path,
+    given: Mapping[str, str | None],
+    *,
+    query: str | None = None,
+    context: Sequence[str] = (),
+) -> Log:
+    """Read the columns of a log that are needed; the others are passed over.
+
+    Parameters
+    ----------
+    source, query
+        As in `read_frame`.
+    given
+        Role -> column; None = look for it, the empty string = there is none.
+    context
+        Further columns to read.
+
+    Raises
+    ------
+    DataError
+        As `read_frame` and `roles`.
+    """
+    if _is_database(source, query):
+        frame = flatten(read_sql(_url(source), query), context)
+        return Log(frame, roles(frame.head(SAMPLE_ROWS), given, str(source)))
+
+    def read(file: Source) -> Log:
+        kind = format_of(file)
+        if kind == "text":
+            layout, content = layout_of(file)
+            found = roles(layout.sample_frame(), given, file.what)
+            columns = needed(found, context, layout.names)
+            made = None if context else read_fast(content, layout, found)
+            if made is None:
+                keys = [name for role, name in found.items() if name and role in {"user", "item"}]
+                made = read_layout(content, layout, file.what, columns, keys)
+            return Log(made, found)
+        lazy = (
+            read_json(file.content(), file.what).lazy() if kind == "json" else _columnar(file, kind)
         )
+        sample = flatten(lazy.head(SAMPLE_ROWS).collect(), context)
+        found = roles(sample, given, file.what)
+        outer = set(lazy.collect_schema().names())
+        columns = needed(found, context, sample.columns)
+        kept = dict.fromkeys(one if one in outer else one.split(".")[0] for one in columns)
+        return Log(flatten(lazy.select(list(kept)).collect(), context), found)
+
+    return _reading(source, read)
+
+
+def needed(
+    found: Mapping[str, str | None], context: Sequence[str], columns: Sequence[str]
+) -> list[str]:
+    """Return the columns to read, each once.
+
+    Raises
+    ------
+    DataError
+        If a context column is not there.
+    """
+    for name in context:
+        if name not in columns:
+            raise DataError(f"the log has no column {name!r}; {did_you_mean(name, columns)}")
+    return list(dict.fromkeys([*(name for name in found.values() if name), *context]))
+
+
+def _is_database(source: str | Path, query: str | None) -> bool:
+    return query is not None or "://" in str(source)
+
+
+def _url(source: str | Path) -> str:
+    """Return the URL of a database: a file is SQLite, PostgreSQL is reached by psycopg."""
+    text = str(source)
+    plain = re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg://", text)
+    return plain if "://" in text else f"sqlite:///{text}"
+
+
+def _reading(source: str | Path, read: Callable[[Source], T]) -> T:
+    """Read a file; whatever is wrong with it is one sentence."""
+    path = Path(source)
     try:
-        name, content = opened(path)
-        if not len(content):
-            raise DataError(f"{path} is empty; a log needs at least one row")
-        suffix = Path(name).suffix.lower()
-        if suffix in {".parquet", ".pq"}:
-            return pl.read_parquet(io.BytesIO(content))
-        if suffix in {".jsonl", ".ndjson", ".json"}:
-            return pl.read_ndjson(io.BytesIO(content), infer_schema_length=None)
-        return read_text(content, str(path), ids)
-    except FileNotFoundError as error:
-        folder = path.parent if path.parent.is_dir() else None
-        hint = "" if folder is None else _near(path, folder)
-        raise DataError(f"there is no file {path}{hint}") from error
-    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        return read(source_of(path))
+    except DAMAGED as error:
         raise DataError(f"{path} is damaged or cut off: {error}; fetch it again") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DataError(f"{path} cannot be read: {reason}") from error
 
 
-def _near(path: Path, folder: Path) -> str:
-    said = did_you_mean(path.name, sorted(one.name for one in folder.iterdir()))
-    return f"; did you mean {said.split('did you mean ')[1]}" if "did you mean" in said else ""
-
-
-def opened(path: Path) -> tuple[str, bytes]:
-    """Return the name and the content of a file, unpacked where it is .gz or .zip.
+def format_of(source: Source) -> str:
+    """Return text, json, parquet or arrow, told by the first bytes, or else by the suffix.
 
     Raises
     ------
     DataError
-        If an archive does not hold exactly one file.
+        If the file is empty.
     """
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path, "rb") as file:
-            return path.stem, file.read()
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir() and one.file_size]
-            if len(members) != 1:
-                names = ", ".join(one.filename for one in members[:10])
-                raise DataError(
-                    f"{path} holds {len(members)} files ({names}); unpack it and name one of them"
-                )
-            return members[0].filename, archive.read(members[0])
-    return path.name, path.read_bytes()
+    with source.open() as file:
+        head = file.read(512)
+    if not head:
+        raise DataError(f"{source.what} is empty; a log needs at least one row")
+    suffix = Path(source.name).suffix.lower()
+    if head.startswith(b"PAR1") or suffix in {".parquet", ".pq"}:
+        return "parquet"
+    if head.startswith(b"ARROW1"):
+        return "arrow"
+    begins = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if suffix in JSON_SUFFIXES or re.match(rb"\{\s*(?:u?['\"])|\[\s*\{\s*\"", begins):
+        return "json"
+    return "text"
 
 
-def read_text(content: bytes, what: str, ids: Sequence[str] = ()) -> pl.DataFrame:
-    """Read delimited text; columns without a header are called column_1, column_2 ...
+def _columnar(source: Source, kind: str) -> pl.LazyFrame:
+    """Open a Parquet or Arrow file.
 
     Raises
     ------
     DataError
-        If it is not text, or its rows differ in length.
+        If it is damaged or cut off.
     """
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\r\n" in content[:SAMPLE_BYTES]:
-        content = content.replace(b"\r\n", b"\n")
-    if b"\0" in content[:SAMPLE_BYTES]:
+    scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
+    try:
+        lazy = scan(source.plain if source.plain is not None else io.BytesIO(source.content()))
+        lazy.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
         raise DataError(
-            f"{what} is not text; use CSV, Parquet or JSON lines, named by their suffix"
-        )
-    found = sniff(content, what)
-    delimiter = found.delimiter
-    if delimiter == "::":
-        content, delimiter = content.replace(b"\t", b" ").replace(b"::", b"\t"), "\t"
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        content = content.decode("latin-1").encode("utf-8")
-    names = found.header or tuple(f"column_{at + 1}" for at in range(found.width))
-    keys = [one for one in names if one in ids or usual(one) in {"user", "item"}]
-    if found.header is None:
-        keys = list(names[:2])
-    options: dict[str, Any] = {
-        "separator": delimiter,
-        "has_header": found.header is not None,
-        "new_columns": list(names),
-        "null_values": MISSING,
-        "quote_char": '"' if delimiter in ",;" else None,
-    }
-    head = pl.read_csv(io.BytesIO(content), n_rows=SAMPLE_LINES, infer_schema=False, **options)
-    whole = {name: bool(head[name].drop_nulls().str.contains(INTEGER).all()) for name in keys}
-    # By position: the names in the file may be other than `names`.
-    types = {name: pl.Int64 if whole[name] else pl.String for name in keys}
-    try:
-        frame = pl.read_csv(
-            io.BytesIO(content),
-            infer_schema_length=SAMPLE_LINES,
-            schema_overrides=types,
-            **options,
-        )
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-        # A later row is not what the first ones were: read words, and let each column decide.
-        frame = pl.read_csv(io.BytesIO(content), infer_schema=False, **options)
-        integer = [
-            one
-            for one in keys
-            if frame[one].drop_nulls().str.strip_chars().str.contains(INTEGER).all()
-        ]
-        frame = frame.with_columns(pl.col(integer).str.strip_chars().cast(pl.Int64))
-    if not len(frame):
-        raise DataError(f"{what} has a header and no rows; a log needs at least one")
-    sequences = [n for n, kind in zip(names, found.kinds, strict=False) if kind.endswith("_seq")]
-    return frame.with_columns(pl.col(sequences).str.split(" ")) if sequences else frame
+            f"{source.what} is not a whole {kind} file: {reason}; fetch or write it again"
+        ) from error
+    return lazy
 
 
-def sniff(content: bytes, what: str = "the text") -> Delimited:
-    r"""Find the delimiter and the header of delimited text.
+def read_json(content: bytes, what: str) -> pl.DataFrame:
+    """Read JSON lines, a JSON list of records, or a JSON object of columns.
 
-    The delimiter is the one that occurs equally often in each of the first lines; there is a header
-    where no cell of the first line is a number and it has a usual name, or a number stands below it.
-
-    Example
-    -------
-    >>> sniff(b"user;item;stars\n1;a;5\n2;b;4\n")[:2]
-    (';', ('user', 'item', 'stars'))
-    >>> sniff(b"1::10::5::978300760\n")[:2]
-    ('::', None)
-    """
-    sample = content[:SAMPLE_BYTES].decode("utf-8", "replace")
-    lines = [one for one in sample.splitlines() if one.strip()]
-    if len(content) > SAMPLE_BYTES and len(lines) > 1:
-        lines.pop()
-    lines = lines[:50]
-    if not lines:
-        raise DataError(f"{what} is empty; a log needs at least one row")
-    plain = [re.sub(r'"[^"]*"', '""', one) for one in lines]
-    counts = {one: [line.count(one) for line in plain] for one in DELIMITERS}
-    even = {one: n[0] for one, n in counts.items() if n[0] and len(set(n)) == 1}
-    # Free text may hold further delimiters: take what every line has, most in the first one.
-    some = {one: n[0] for one, n in counts.items() if min(n) > 0}
-    best = even or some
-    delimiter = max(best, key=lambda one: best[one]) if best else ","
-    cells = [[cell.strip().strip('"') for cell in line.split(delimiter)] for line in plain[:20]]
-    width = plain[0].count(delimiter) + 1
-    first = [cell.strip().strip('"') for cell in lines[0].split(delimiter)][:width]
-    typed = [TYPED_NAME.match(cell) for cell in first]
-    if all(typed):
-        parts = [one.groups() for one in typed if one]
-        return Delimited(delimiter, tuple(n for n, _ in parts), tuple(k for _, k in parts), width)
-    if len(set(first)) == width and "" not in first and not any(is_number(one) for one in first):
-        below = any(is_number(cell) for row in cells[1:] for cell in row)
-        if below or any(usual(one) for one in first):
-            return Delimited(delimiter, tuple(first), (), width)
-    return Delimited(delimiter, None, (), width)
-
-
-def is_number(text: str) -> bool:
-    """Say whether a cell is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def usual(name: str) -> str | None:
-    """Return what a column of this name usually holds: user, item, value, time, or None.
-
-    Example
-    -------
-    >>> usual("userId"), usual("movie_id"), usual("genres")
-    ('user', 'item', None)
-    """
-    plain = re.sub(r"[^a-z]", "", name.lower())
-    return next((role for role, names in USUAL.items() if plain in names), None)
-
-
-def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> dict[str, str | None]:
-    """Return the columns of user, item, value and time: as given, by usual names, or by position.
-
-    Parameters
-    ----------
-    frame
-        The log.
-    given
-        Role -> column name; None = look for it; the empty string = there is none.
-    what
-        The file's name, for messages.
+    Lines may also be Python dictionaries, as some public sets have them; they are parsed as literals, and
+    nothing in them is run.
 
     Raises
     ------
     DataError
-        If a given column is missing, or the user or the item cannot be told.
+        If it is none of these; the first line that is not is named.
     """
-    columns = frame.columns
-    for role, name in given.items():
-        if name and name not in columns:
-            raise DataError(
-                f"{what} has no column {name!r} for the {role}; {did_you_mean(name, columns)}"
-            )
-    found: dict[str, str | None] = {role: name or None for role, name in given.items()}
-    taken = {name for name in found.values() if name}
-    headless = all(re.fullmatch(r"column_\d+", one) for one in columns)
-    for role, name in given.items():
-        if name is not None:
+    text = as_utf8(content, what).lstrip()
+    if text.startswith(b"["):
+        return _records(_whole(text, what), what)
+    try:
+        frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        pass
+    else:
+        one_object = len(frame) == 1 and any(isinstance(one, pl.List) for one in frame.dtypes)
+        return _records(_whole(text, what), what) if one_object else frame
+    lines = [one for one in text.decode("utf-8", "replace").splitlines() if one.strip()]
+    parse = json.loads
+    rows: list[Any] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(parse(line))
             continue
-        if headless:
-            guess = by_position(frame, role)
-        else:
-            named = [one for one in columns if usual(one) == role and one not in taken]
-            order = USUAL[role]
-            named.sort(key=lambda one: order.index(re.sub(r"[^a-z]", "", one.lower())))
-            guess = named[0] if named else None
-        if guess is not None and guess not in taken:
-            found[role] = guess
-            taken.add(guess)
-    for role in ("user", "item"):
-        if found.get(role) is None:
-            raise DataError(
-                f"cannot tell which column of {what} holds the {role}: {', '.join(columns)}; "
-                f"say {role}=... (on the command line --{role})"
-            )
-    return found
+        except ValueError as error:
+            reason = error
+        if number == 1 and re.match(r"\{\s*u?'", line):
+            parse = _literal
+            try:
+                rows.append(parse(line))
+                continue
+            except ValueError as error:
+                reason = error
+        if number == 1:
+            return _records(_whole(text, what), what)
+        raise DataError(
+            f"{what} is not JSON in line {number:,} ({reason}): {line[:60]!r}; correct or leave out that line"
+        )
+    return _records(rows, what)
 
 
-def by_position(frame: pl.DataFrame, role: str) -> str | None:
-    """Return the column of a log without a header: user, item, value, time in this order."""
-    at = ("user", "item", "value", "time").index(role)
-    numeric = [frame.dtypes[n].is_numeric() for n in range(frame.width)]
-    third = frame.to_series(2) if frame.width > 2 and numeric[2] else None
-    lowest = None if third is None else third.min()
-    third_is_time = isinstance(lowest, int | float) and lowest > EPOCH
-    if role == "value" and third_is_time:
-        return None
-    if role == "time" and third_is_time and (frame.width == 3 or not numeric[3]):
-        return frame.columns[2]
-    if at >= frame.width or (at >= 2 and not numeric[at]):
-        return None
-    return frame.columns[at]
+def _literal(line: str) -> Any:
+    try:
+        return ast.literal_eval(line)
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _whole(text: bytes, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(
+            f"{what} is neither JSON lines nor one JSON list of records: {error}"
+        ) from error
+
+
+def _records(value: Any, what: str) -> pl.DataFrame:
+    """Return a frame of a list of records, or of an object that holds one, or of an object of columns."""
+    if isinstance(value, Mapping):
+        lists = {str(name): one for name, one in value.items() if isinstance(one, list)}
+        is_event = any(usual(name) in {"user", "item"} for name in value)
+        if is_event and len(lists) == len(value):
+            return as_frame(lists, what)
+        inner = [one for one in lists.values() if one and isinstance(one[0], Mapping)]
+        value = inner[0] if len(inner) == 1 and not is_event else [value]
+    if not value:
+        raise DataError(f"{what} has no records; a log needs at least one")
+    return of_records(value, what)
 
 
 def read_sql(url: str, query: str | None) -> pl.DataFrame:
@@ -331,6 +295,8 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
     MissingDependencyError
         If SQLAlchemy is not installed.
     """
+    if re.match(r"(?:https?|ftp|file|s3|gs)://", url):
+        raise DataError(f"{_safe(url)} is not on this machine; fetch the file and name its path")
     if query is None:
         raise DataError(
             f"a database URL needs a query, for example 'select * from events'; got {_safe(url)}"
@@ -343,21 +309,24 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
             raise DataError(f"there is no database file {file}")
     try:
         engine = alchemy.create_engine(url)
-        with engine.connect() as connection:
-            answer = connection.execute(alchemy.text(query))
-            names = list(answer.keys())
-            rows = answer.fetchall()
-        engine.dispose()
+        try:
+            with engine.connect() as connection:
+                answer = connection.execute(alchemy.text(query))
+                names = list(answer.keys()) if answer.returns_rows else []
+                rows = answer.fetchall() if answer.returns_rows else []
+        finally:
+            engine.dispose()
     except (errors.SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"the query to {_safe(url)} failed: {reason}") from error
+        raise DataError(f"the query to {_safe(url)} failed: {_safe(reason)}") from error
     if not rows:
         raise DataError(f"the query to {_safe(url)} gave no rows; a log needs at least one")
-    return pl.DataFrame(
-        [tuple(row) for row in rows], schema=names, orient="row", infer_schema_length=None
-    )
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise DataError(f"the query gives two columns called {twice[0]!r}; name them with AS")
+    return of_records([dict(zip(names, row, strict=True)) for row in rows], "the answer")
 
 
-def _safe(url: str) -> str:
-    """Return a URL without its password."""
-    return re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+def _safe(text: str) -> str:
+    """Return text without the password of a URL in it."""
+    return re.sub(r"//([^:/@\s]+):[^@\s]*@", r"//\1:***@", text)

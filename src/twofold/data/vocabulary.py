@@ -82,7 +82,7 @@ class Vocabulary:
             ids = ids.cast(pl.Int64 if self.is_integer else pl.String, strict=False)
         if self._table is not None:
             low, table = self._table
-            raw = ids.fill_null(low - 1).cast(pl.Int64).to_numpy()
+            raw = ids.cast(pl.Int64).fill_null(low - 1).to_numpy()
             inside = (raw >= low) & (raw < low + len(table))
             return np.where(inside, table[np.where(inside, raw - low, 0)], np.int32(UNKNOWN))
         known = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int32)})
@@ -91,8 +91,10 @@ class Vocabulary:
         return found.fill_null(UNKNOWN).to_numpy()
 
     def _row(self, one: Any) -> int:
-        if isinstance(one, bool | float | np.floating) and not _is_whole(one):
-            return UNKNOWN
+        if isinstance(one, bool | float | np.floating):
+            if not _is_whole(one):
+                return UNKNOWN
+            one = int(one)
         key: Id | None = (one if isinstance(one, str) else str(one)) if one is not None else None
         if self.is_integer:
             try:
@@ -151,18 +153,29 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
     kind = ids.dtype
     if kind == pl.Null:
         return ids.cast(pl.Int64)
-    if kind.is_integer() and kind != pl.UInt64:
+    if kind == pl.Int32:
+        return ids  # half the memory of a large log; a vocabulary holds Int64
+    if kind.is_integer():
+        if kind == pl.UInt64 or str(kind).endswith("128"):
+            low, high = ids.min() or 0, ids.max() or 0
+            if high >= 2**63 or low < -(2**63):  # type: ignore[operator]
+                return ids.cast(pl.String)
         return ids.cast(pl.Int64)
-    if kind == pl.UInt64:
-        return ids.cast(pl.Int64 if (ids.max() or 0) < 2**63 else pl.String)  # type: ignore[operator]
     if is_text(kind):
         return ids.cast(pl.String)
     if kind.is_float():
         finite = ids.fill_nan(None)
         whole = finite.cast(pl.Int64, strict=False)
-        if (whole.cast(kind) != finite).any():
-            odd = ids.filter((whole.cast(kind) != finite).fill_null(value=False))[0]
-            raise DataError(f"{what} must hold integers or strings; got the fraction {odd!r}")
+        bad = ((whole.cast(kind) != finite) | whole.is_null()) & finite.is_not_null()
+        if bad.any():
+            odd = ids.filter(bad)[0]
+            raise DataError(f"{what} must hold integers or strings; got the number {odd!r}")
+        exact = 2**24 if kind == pl.Float32 else 2**53
+        if (whole.abs() > exact).any():
+            raise DataError(
+                f"{what} holds {whole.filter(whole.abs() > exact)[0]} as a float, which has lost digits; "
+                "make it integers or strings where it is read"
+            )
         return whole
     if kind == pl.Boolean or kind.is_temporal():
         return ids.cast(pl.String)
@@ -174,7 +187,7 @@ def factorize(ids: pl.Series) -> tuple[Vocabulary, I32]:
 
     Integer ids that lie close together take one pass over a table; other ids one hash pass.
     """
-    if ids.dtype == pl.Int64 and len(ids):
+    if (ids.dtype == pl.Int64 or ids.dtype == pl.Int32) and len(ids):
         raw = ids.to_numpy()
         low, high = int(raw.min()), int(raw.max())
         if high - low <= 4 * len(raw) + 1_000_000:
@@ -183,6 +196,8 @@ def factorize(ids: pl.Series) -> tuple[Vocabulary, I32]:
             table = (np.cumsum(present, dtype=np.int32) - 1).astype(np.int32)
             unique = np.flatnonzero(present) + low
             return Vocabulary(pl.Series(unique.astype(np.int64))), table[raw - low]
+    if ids.dtype == pl.Int32:
+        ids = ids.cast(pl.Int64)
     unique = ids.unique().sort()
     vocabulary = Vocabulary(unique)
     return vocabulary, vocabulary.rows(ids)

@@ -132,8 +132,8 @@ def read_items(model: FittedModel, items: Any) -> Entities:
         If the ids or a feature that the model was trained with are missing.
     """
     # assemble builds on the data layer only; imported here because most models never need it.
-    from twofold.data.assemble import as_frame
     from twofold.data.columns import kind_of
+    from twofold.data.frames import as_frame
 
     frame = as_frame(items, "the new items")
     trained = model.base.items if isinstance(model, WithItems) else model.items

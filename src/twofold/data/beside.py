@@ -1,0 +1,75 @@
+"""Files that accompany a log, and what is suspicious about a log whose columns were guessed."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from twofold.data.dataset import Dataset
+from twofold.data.frames import as_frame
+from twofold.data.names import near_usual, plain, usual
+from twofold.data.readers import read_frame
+from twofold.errors import DataWarning
+
+FEW = 50
+"""Events below which nothing is suspected."""
+
+
+def read_beside(source: Any, key: str, role: str) -> pl.DataFrame | None:
+    """Read what is known of users, items or links; the id column is called `key` afterwards.
+
+    It is the column `key`, or one with the same name but for signs and case, or with a usual name of
+    this role, or the first one that has a name.
+    """
+    if source is None:
+        return None
+    what = f"the {role}s"
+    if not isinstance(source, str | Path):
+        return as_frame(source, what, [key])
+    frame = read_frame(source, ids=[key])
+    names = frame.columns
+    if not key or key in names:
+        return frame
+    alike = [one for one in names if plain(one) == plain(key)]
+    alike += [one for one in names if usual(one) == role]
+    alike += [one for one in names if near_usual(one) == role]
+    named = [one for one in names if not re.match(r"^column_\d+$", one)]
+    chosen = (alike or named or names)[0]
+    return frame.rename({chosen: key})
+
+
+def same_type(
+    frame: pl.DataFrame, beside: pl.DataFrame | None, key: str, notes: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Return the log and what accompanies it with ids of one type: strings where either has strings."""
+    if beside is None or key not in beside.columns or key not in frame.columns:
+        return frame, beside
+    one, other = frame.schema[key], beside.schema[key]
+    if one.is_integer() and other == pl.String:
+        notes.append(
+            f"ids of {key!r} are strings, because not all in the accompanying file are integers"
+        )
+        frame = frame.with_columns(pl.col(key).cast(pl.String))
+    elif one == pl.String and other.is_integer():
+        beside = beside.with_columns(pl.col(key).cast(pl.String))
+    return frame, beside
+
+
+def suspect(data: Dataset, guessed: list[str], names: dict[str, str]) -> None:
+    """Warn where a guessed column of ids is different in every row, or the same: it is hardly one."""
+    if len(data) < FEW:
+        return
+    for role in guessed:
+        n = len(data.users if role == "user" else data.items)
+        if n in (1, len(data)):
+            said = "the same in every row" if n == 1 else "different in every row"
+            warnings.warn(
+                f"column {names[role]!r} was taken for the {role} and is {said}; "
+                f"say {role}=... if it is another one",
+                DataWarning,
+                stacklevel=3,
+            )

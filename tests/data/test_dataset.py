@@ -1,0 +1,183 @@
+"""A dataset and its parts: what is described, filtered, looked up; views of interactions and histories."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import twofold as tw
+from twofold.data.columns import kind_of
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
+from twofold.errors import DataError, UnknownIdError
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 5)), min_size=1, max_size=40
+)
+
+
+def log_of(rows, **settings):
+    u, i, v = map(list, zip(*rows, strict=True))
+    return tw.Dataset.from_frames(
+        {"u": u, "i": i, "v": v}, user="u", item="i", value="v", **settings
+    )
+
+
+def test_description_counts():
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1, 2], "i": [1, 1, 2], "v": [1, 2, 5], "t": [0, 86_400, 172_800], "mood": ["x", "y", "x"]},
+        user="u", item="i", value="v", time="t", context=["mood"],
+        items={"i": [1, 2], "genres": ["a|b", "a"]}, links={"a": [1], "b": [2]},
+    )  # fmt: skip
+    facts = dict(data.describe().rows())
+    assert facts == {
+        "events": "3",
+        "users": "2",
+        "items": "2",
+        "distinct pairs": "2",
+        "density": "50.0000%",
+        "events a user": "1 to 2, median 2",
+        "events a item": "1 to 2, median 2",
+        "values": "1 to 5",
+        "time": "1970-01-01 00:00:00 to 1970-01-03 00:00:00",
+        "context": "mood (category)",
+        "item features": "genres (tags)",
+        "links": "1",
+    }
+    assert str(data) == "3 events of 2 users and 2 items"
+    assert data.value_range == (1, 5)
+    empty = data.part(np.zeros(0, np.int64))
+    assert (len(empty), empty.value_range, len(empty.links)) == (0, (1, 1), 0)
+    assert dict(empty.describe().rows())["density"] == "0.0000%"
+
+
+@given(EVENTS, st.integers(1, 3), st.integers(1, 3))
+def test_a_core_is_the_largest_part_with_enough_events(rows, of_user, of_item):
+    kept = list(rows)
+    while True:
+        left = [
+            row
+            for row in kept
+            if sum(one[0] == row[0] for one in kept) >= of_user
+            and sum(one[1] == row[1] for one in kept) >= of_item
+        ]
+        if left == kept:
+            break
+        kept = left
+    data = log_of(rows).filter(min_user_events=of_user, min_item_events=of_item)
+    assert sorted(data.frame().rows()) == sorted(kept)
+    assert data.users.ids.ids.to_list() == sorted({one[0] for one in kept})
+
+
+@given(EVENTS, st.integers(1, 5))
+def test_events_of_enough_value(rows, least):
+    data = log_of(rows).where_value(at_least=least)
+    assert sorted(data.frame().rows()) == sorted(one for one in rows if one[2] >= least)
+
+
+@given(EVENTS)
+def test_views_of_interactions(rows):
+    data = log_of(rows)
+    events = data.interactions
+    dense = np.zeros((data.n_users, data.n_items), np.float32)
+    np.add.at(dense, (events.user, events.item), events.value)
+    np.testing.assert_array_equal(events.matrix().toarray(), dense)
+    histories = Histories.of(events)
+    np.testing.assert_array_equal(histories.matrix(data.n_items).toarray(), dense)
+    assert histories.lengths.sum() == len(events)
+    assert (np.diff(events.item[events.by_item]) >= 0).all()
+    assert events.item_counts.tolist() == np.bincount(events.item, minlength=data.n_items).tolist()
+    twice = histories.joined(histories)
+    np.testing.assert_array_equal(twice.matrix(data.n_items).toarray(), 2 * dense)
+    rows_asked = np.array([0, -1, len(histories) - 1], np.int32)
+    taken = histories.take(rows_asked).matrix(data.n_items).toarray()
+    np.testing.assert_array_equal(taken, [dense[0], np.zeros(data.n_items), dense[-1]])
+
+
+def test_queries_take_rows():
+    known = Queries.known(np.array([3, 4], np.int32), time=np.array([7, 8]))
+    assert known.take(np.array([1])).user.tolist() == [4]
+    assert known.take(np.array([1])).time.tolist() == [8]
+    nobody = Queries.of_histories(Histories.empty(2))
+    assert (len(nobody), nobody.user.tolist(), nobody.has_history.tolist()) == (
+        2,
+        [UNKNOWN] * 2,
+        [True] * 2,
+    )
+    assert len(Histories.empty(0).take(np.array([-1]))) == 1
+
+
+def test_ids_are_found_whether_they_are_written_as_numbers_or_words():
+    numbers, words = Vocabulary.of([3, 1, 2**40]), Vocabulary.of(["1", "b"])
+    assert numbers.rows([1, "3", 3.0, None, "x", 1.5, True]).tolist() == [
+        0,
+        1,
+        1,
+        UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+    ]
+    assert words.rows([1, "b", None]).tolist() == [0, 1, UNKNOWN]
+    assert (numbers[1], words[1], len(words), numbers.is_integer, words.is_integer) == (
+        3,
+        "b",
+        2,
+        True,
+        False,
+    )
+    many = [*range(2000), None]
+    near = Vocabulary.of(range(1000))
+    assert near.rows(many).tolist() == [*range(1000), *[UNKNOWN] * 1001]
+    assert near.rows(pl.Series(["5", "x"])).tolist() == [5, UNKNOWN]
+    assert near.rows(pl.Series([7, -1, 10**12])).tolist() == [7, UNKNOWN, UNKNOWN]
+    assert words.rows(pl.Series([1, 2])).tolist() == [0, UNKNOWN]
+    assert Vocabulary.of([0, 10**12]).rows(pl.Series([10**12, 5])).tolist() == [1, UNKNOWN]
+    assert Vocabulary(pl.Series(dtype=pl.Int64)).rows(pl.Series([1])).tolist() == [UNKNOWN]
+    assert near.rows([]).tolist() == []
+    assert words.take(np.array([1])).ids.to_list() == ["b"]
+    assert Vocabulary.of([5, 4, 5], "x").ids.to_list() == [4, 5]
+    with pytest.raises(UnknownIdError, match="did you mean 'b'") as caught:
+        Vocabulary.of(["b", "c"]).row("bb")
+    assert caught.value.id == "bb"
+    assert near.row("7") == 7
+    with pytest.raises(DataError, match="mixes 'a' and 1"):
+        Vocabulary.of([1, "a"])
+
+
+def test_ids_of_other_types():
+    assert as_ids(pl.Series([None, None]), "x").dtype == pl.Int64
+    assert as_ids(pl.Series([True]), "x").to_list() == ["true"]
+    assert as_ids(pl.Series([1], dtype=pl.Int32), "x").dtype == pl.Int32
+
+
+def test_columns_with_missing_rows():
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1], "i": [1, 9]}, user="u", item="i",
+        items={
+            "i": [1], "c": ["x"], "g": [["a"]], "n": [1.5], "t": ["word"], "v": [[1.0, 2.0]],
+            "p": ["1.5,2.5"], "d": ["2020-01-01"], "s": ["a.ogg"],
+        },
+        item_features={
+            "c": "category", "g": "tags", "n": "number", "t": "text", "v": "vector", "p": "place", "d": "time",
+            "s": "sound",
+        },
+    )  # fmt: skip
+    missing = data.frame("items").row(1, named=True)
+    nan = pytest.approx([float("nan")] * 2, nan_ok=True)
+    assert missing == {
+        "item": 9,
+        "c": None,
+        "g": [],
+        "n": None,
+        "t": None,
+        "v": nan,
+        "p": nan,
+        "d": None,
+        "s": None,
+    }
+    assert [len(one) for one in data.items.features.values()] == [2] * 8
+    kinds = [kind_of(one) for one in data.items.features.values()]
+    assert kinds == ["category", "tags", "number", "text", "vector", "place", "time", "sound"]

@@ -1,0 +1,135 @@
+"""Times against Python's datetime, in every writing that is read."""
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twofold.data.columns import NO_TIME
+from twofold.data.times import parse_times, seconds_of
+from twofold.errors import DataError
+
+UTC = dt.UTC
+WRITINGS = [
+    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%d %H:%M",
+    "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%S+02:00", "%Y-%m-%d %H:%M:%S -0330",
+    "%d.%m.%Y %H:%M", "%d %b %Y", "%d-%b-%Y", "%A, %d %B %Y %H:%M:%S GMT", "%b %d, %Y", "%B %d, %Y %I:%M %p",
+    "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S +0000 %Y", "%m %d, %Y", "%Y%m%d", "%Y%m%d%H%M%S", "%s",
+]  # fmt: skip
+MOMENTS = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2099, 1, 1))
+
+
+def expected(moment, writing):
+    """What is left of a moment in a writing, by Python's own parser."""
+    if writing == "%s":
+        return int(moment.replace(tzinfo=UTC).timestamp())
+    fields = {
+        "hour": "%H" in writing or "%I" in writing,
+        "minute": "%M" in writing,
+        "second": "%S" in writing,
+    }
+    kept = moment.replace(**{name: 0 for name, there in fields.items() if not there}, microsecond=0)
+    ahead = {"+02:00": 7200, "-0330": -12600}
+    shift = next((n for text, n in ahead.items() if text in writing), 0)
+    return int(kept.replace(tzinfo=UTC).timestamp()) - shift
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+@settings(max_examples=15)
+@given(moments=st.lists(MOMENTS, min_size=1, max_size=6))
+def test_every_writing_is_read_as_python_reads_it(writing, moments):
+    if writing == "%s":
+        text = [str(int(one.replace(tzinfo=UTC).timestamp())) for one in moments]
+    else:
+        text = [one.strftime(writing) for one in moments]
+    made, _ = parse_times(pl.Series([None, *text, ""]), "t")
+    assert made.tolist() == [NO_TIME, *(expected(one, writing) for one in moments), NO_TIME]
+
+
+@pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
+def test_units_are_told_by_their_size(per_second, kind):
+    raw = pl.Series([1_588_687_728 * per_second, 1_700_000_000 * per_second]).cast(kind)
+    made, notes = parse_times(raw, "t")
+    assert made.tolist() == [1_588_687_728, 1_700_000_000]
+    assert bool(notes) == (per_second > 1)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_days_and_months_are_told_apart_by_what_is_above_12(swap):
+    days = [dt.date(2020, 1, 2), dt.date(2020, 3, 31)]
+    form = "%m/%d/%Y" if swap else "%d/%m/%Y"
+    made, notes = parse_times(pl.Series([one.strftime(form) for one in days]), "t")
+    assert made.tolist() == [
+        int(dt.datetime(*one.timetuple()[:3], tzinfo=UTC).timestamp()) for one in days
+    ]
+    assert ("month first" in notes[0]) == swap
+
+
+# A column, and what is said.
+REFUSED = [
+    (["2018-01-01", "1514764800", "12/31/2018"], "mixes formats"),
+    (["1514764800", "2018-01-01"], "mixes formats"),
+    (["2018-01-01", "12/31/2018"], "mixes formats: '2018-01-01' in row 0 and '12/31/2018' in row 1"),
+    (["2018-01-01T00:00:00Z", "2018-01-01T00:00:00"], "mixes formats"),
+    (["2018-01-01", "yesterday"], "such as '2018-01-01' in row 0; got 'yesterday' in row 1"),
+    (["yesterday"], "got 'yesterday' in row 0"),
+    (["2018-02-30"], "dates that exist; got '2018-02-30' in row 0"),
+    (["2018-01-01 25:00"], "dates that exist"),
+    (["01/02/2018"], "days from months"),
+    (["13/02/2018", "02/13/2018"], "days first and days second"),
+    (["32 Foo 2018"], "dates that exist"),
+    ([1.5e9, 1.5e12], "mixes formats"),
+    ([1_500_000_000, 1_500_000_000_000], "mixes formats"),
+    ([1.5e9, float("inf")], "infinite"),
+    ([True, False], "must hold times"),
+    ([dt.timedelta(1)], "must hold times"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "sentence"), REFUSED)
+def test_what_is_no_time_is_said(values, sentence):
+    with pytest.raises(DataError, match=sentence) as caught:
+        parse_times(pl.Series(values, strict=False), "t")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [None, None], ["", None], [float("nan"), None]],
+)
+def test_columns_of_nothing_are_missing(values):
+    assert (parse_times(pl.Series(values, strict=False), "t")[0] == NO_TIME).all()
+
+
+def test_dates_zones_and_fractions():
+    day = dt.datetime(2024, 1, 1, 12)
+    assert parse_times(pl.Series([day.date(), None]), "t")[0].tolist() == [1704067200, NO_TIME]
+    zoned = pl.Series([day]).dt.replace_time_zone("Europe/Berlin")
+    assert parse_times(zoned, "t")[0].tolist() == [1704106800]
+    assert parse_times(pl.Series([-1.5, 0.0, float("nan")]), "t")[0].tolist() == [-2, 0, NO_TIME]
+    assert parse_times(pl.Series(["0", "100"]), "t")[0].tolist() == [0, 100]
+    assert parse_times(pl.Series([20_000_000, 20_000_001]), "t")[0].tolist() == [
+        20_000_000,
+        20_000_001,
+    ]
+    assert parse_times(pl.Series(["1.5e9", "1500000001.25"]), "t")[0].tolist() == [
+        1_500_000_000,
+        1_500_000_001,
+    ]
+
+
+@given(st.lists(MOMENTS, min_size=1, max_size=20))
+def test_calendar_times_are_counted_as_python_counts(moments):
+    parts = [
+        np.array([getattr(one, name) for one in moments], np.int64)
+        for name in ("year", "month", "day", "hour", "minute", "second")
+    ]
+    made, good = seconds_of(*parts)
+    assert good.all()
+    assert made.tolist() == [
+        int(one.replace(tzinfo=UTC, microsecond=0).timestamp()) for one in moments
+    ]
