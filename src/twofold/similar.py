@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from twofold.data.dataset import Entities
 from twofold.errors import ConfigError
 from twofold.index.exact import top_k
+from twofold.kernels.top_k import products_with
 from twofold.typing import F32, Id
 
 
@@ -64,8 +65,9 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
 def cosine(vectors: F32 | csr_array, row: int) -> F32:
     """Return the cosine of every row of `vectors` (n, d) with row `row`; shape (n,), 0 for zero rows."""
     if isinstance(vectors, np.ndarray):
-        lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
-        products = vectors @ vectors[row]
+        products, squares = np.empty((2, len(vectors)), np.float32)
+        products_with(np.ascontiguousarray(vectors), row, products, squares)
+        lengths = np.sqrt(squares)
     else:
         lengths = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
         products = (vectors @ vectors[[row]].T).toarray().ravel()

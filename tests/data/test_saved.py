@@ -44,10 +44,10 @@ DAMAGE = {
     "no manifest": (lambda at: (at / "manifest.json").unlink(), "has no manifest.json"),
     "an empty manifest": (lambda at: (at / "manifest.json").write_bytes(b""), "checksum differs"),
     "a newer format": (lambda at: sealed(at, format=99), "format 99"),
-    "a format in words": (lambda at: sealed(at, format="1"), "not the manifest"),
-    "no kind": (lambda at: sealed(at, kind=None), "not the manifest"),
+    "a format in words": (lambda at: sealed(at, format="1"), "not a manifest"),
+    "no kind": (lambda at: sealed(at, kind=None), "not a manifest"),
     "a model": (lambda at: sealed(at, kind="model"), "holds a model, not a dataset"),
-    "no arrays": (lambda at: sealed(at, arrays={}), "does not list"),
+    "no arrays": (lambda at: sealed(at, arrays={}), "was not written with the dataset"),
     "nothing": (lambda at: sealed(at, value={}), "unreadable"),
     "no folder": (shutil.rmtree, "no such folder"),
 }

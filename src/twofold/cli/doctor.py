@@ -129,7 +129,7 @@ def _environment() -> list[dict[str, str]]:
 
 
 def _folders() -> list[dict[str, str]]:
-    cache = catalogue.cache()
+    cache = catalogue.cache_folder()
     there = next(one for one in (cache, *cache.parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         text = f"{cache} cannot be written; set XDG_CACHE_HOME to a folder that can"

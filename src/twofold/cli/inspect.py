@@ -61,7 +61,7 @@ def whereabouts(entry: catalogue.Entry) -> str:
     named = os.environ.get("TWOFOLD_DATA")
     if named and (Path(named) / entry.name).is_dir():
         return "in TWOFOLD_DATA"
-    if (catalogue.cache() / entry.name).is_dir():
+    if (catalogue.cache_folder() / entry.name).is_dir():
         return "in the cache"
     return "is fetched" if entry.archives else "put it into TWOFOLD_DATA"
 

@@ -249,3 +249,14 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
                 break
             total = _product(vectors[row], item_vectors[item])
             filled = _insert(items[row], best[row], filled, item, total)
+
+
+@kernel(parallel=True)
+def products_with(vectors: F32, row: int, products: F32, squares: F32) -> None:
+    """Fill `products` (n,) with the products of all rows of `vectors` (n, d) with one, `squares` with themselves.
+
+    The sums run in one order, wherever in memory the vectors stand.
+    """
+    for at in prange(len(vectors)):
+        products[at] = _product(vectors[at], vectors[row])
+        squares[at] = _product(vectors[at], vectors[at])
