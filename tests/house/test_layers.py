@@ -13,7 +13,7 @@ LAYERS = [
     ["hyperparameters", "random", "progress", "_lazy"],
     ["persistence"],
     ["data", "datasets"],
-    ["features"],
+    ["features", "nn"],
     ["kernels"],
     ["index"],
     ["rank"],
