@@ -109,8 +109,9 @@ class MLP(nn.Module):
         check_activation(activation)
         check_activation(output)
         self.dropout = dropout
-        names: list[Activation] = [activation] * (len(sizes) - 2)
-        self.names = [*names, output]
+        names: list[Activation] = [activation for _ in sizes[2:]]
+        names.append(output)
+        self.names = tuple(names)
         self.layers = nn.ModuleList(
             Linear(n_in, n_out, activation=name, rng=rng)
             for (n_in, n_out), name in zip(pairwise(sizes), self.names, strict=False)
