@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def track(steps: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+def track(steps: Iterable[T], label: str, total: int | None = None) -> Generator[T]:
     """Yield `steps`; when standard error is a terminal, draw a bar with the time left.
 
     Parameters

@@ -13,7 +13,7 @@ LAYERS = [
     ["hyperparameters", "random", "progress", "_lazy", "manifest"],
     ["persistence"],
     ["data", "datasets"],
-    ["features"],
+    ["features", "nn"],
     ["kernels"],
     ["index"],
     ["rank"],

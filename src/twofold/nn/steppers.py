@@ -1,0 +1,111 @@
+"""torch's optimisers made from their declarations; their state under flat names, for checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from twofold.errors import ConfigError
+from twofold.nn.optimisers import SGD, Adagrad, Adam
+from twofold.nn.weights import copied
+
+
+def sparse_parameters(module: nn.Module) -> set[Tensor]:
+    """Return the parameters whose gradients hold the rows of the batch alone."""
+    return {
+        parameter
+        for part in module.modules()
+        if getattr(part, "sparse", False)
+        for parameter in part.parameters(recurse=False)
+    }
+
+
+def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim.Optimizer]:
+    """Make the optimisers of `module`: one for dense gradients and one for sparse ones.
+
+    Raises
+    ------
+    ConfigError
+        If there are sparse gradients and the declaration has momentum or weight decay.
+    """
+    rare = sparse_parameters(module)
+    parameters = [one for one in module.parameters() if one.requires_grad]
+    dense, sparse = [p for p in parameters if p not in rare], [p for p in parameters if p in rare]
+    if sparse and (declared.weight_decay or (isinstance(declared, SGD) and declared.momentum)):
+        name = type(declared).__name__
+        raise ConfigError(f"{name}: sparse gradients allow no weight_decay and no momentum; set 0")
+    rate, decay = declared.learning_rate, declared.weight_decay
+    made: list[torch.optim.Optimizer] = []
+    match declared:
+        case SGD(momentum=momentum):
+            if dense:
+                made.append(torch.optim.SGD(dense, rate, momentum, weight_decay=decay, fused=True))
+            if sparse:
+                made.append(torch.optim.SGD(sparse, rate))
+        case Adam():
+            if dense:
+                made.append(torch.optim.Adam(dense, rate, weight_decay=decay, fused=True))
+            if sparse:
+                made.append(torch.optim.SparseAdam(sparse, rate))
+        case Adagrad():
+            if dense:
+                made.append(torch.optim.Adagrad(dense, rate, weight_decay=decay, fused=True))
+            if sparse:
+                made.append(torch.optim.Adagrad(sparse, rate))
+    return made
+
+
+def clip_gradients(module: nn.Module, longest: float) -> None:
+    """Shorten all gradients by one factor so that their common norm is at most `longest`."""
+    found: list[Tensor] = []
+    for parameter in module.parameters():
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+                found.append(parameter.grad.values())
+            else:
+                found.append(parameter.grad)
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(one) for one in found]))
+    factor = (longest / norm.clamp(min=1e-12)).clamp(max=1)
+    for one in found:
+        one.mul_(factor)
+
+
+def kept_state(
+    module: nn.Module, steppers: Sequence[torch.optim.Optimizer], best: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return everything that the next epoch needs, under flat names."""
+    found = {f"weight/{name}": one for name, one in copied(module).items()}
+    found |= {f"best/{name}": one for name, one in best.items()}
+    for number, stepper in enumerate(steppers):
+        for at, state in stepper.state_dict()["state"].items():
+            for key, one in state.items():
+                if one is not None:
+                    found[f"optimiser/{number}/{at}/{key}"] = torch.as_tensor(one).detach()
+    return found
+
+
+def restore(
+    module: nn.Module,
+    steppers: Sequence[torch.optim.Optimizer],
+    tensors: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """Undo `kept_state`; return the best weights."""
+    parts: dict[str, dict[str, Tensor]] = {"weight": {}, "best": {}, "optimiser": {}}
+    for name, one in tensors.items():
+        kind, _, rest = name.partition("/")
+        parts[kind][rest] = one
+    module.load_state_dict(parts["weight"])
+    for number, stepper in enumerate(steppers):
+        whole = stepper.state_dict()
+        state: dict[int, dict[str, Tensor | int]] = {}
+        for name, one in parts["optimiser"].items():
+            owner, at, key = name.split("/")
+            if int(owner) == number:
+                # SparseAdam counts its steps with a Python integer.
+                counted = one.dtype == torch.int64
+                state.setdefault(int(at), {})[key] = int(one) if counted else one
+        stepper.load_state_dict(whole | {"state": state})
+    return parts["best"]
