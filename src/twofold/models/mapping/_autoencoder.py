@@ -52,8 +52,9 @@ def activations(net: Network, x: csr_array, last: int) -> list[F32]:
     below: csr_array | F32 = x
     for layer in range(last):
         z = np.asarray(below @ net.weights[layer]) + net.biases[layer]
-        below = z if net.linear_code and layer + 1 == net.middle else expit(z)
-        found.append(below)
+        above: F32 = z if net.linear_code and layer + 1 == net.middle else expit(z)
+        found.append(above)
+        below = above
     return found
 
 
@@ -82,8 +83,8 @@ def slopes(
             delta,
             net.biases[-1],
             clean.indptr.astype(np.int64),
-            clean.indices,
-            clean.data,
+            np.asarray(clean.indices, np.int32),
+            np.asarray(clean.data, net.biases[-1].dtype),
             fit,
             losses,
         )
@@ -96,7 +97,7 @@ def slopes(
             if not (net.linear_code and layer == middle):
                 delta = delta * (seen[layer - 1] * (1 - seen[layer - 1]))
         below = seen[layer - 2] if layer > 1 else noisy
-        by_weight[layer - 1] = np.asarray(below.T @ delta)
+        by_weight[layer - 1] = np.asarray(below.T @ delta, delta.dtype)
         by_bias[layer - 1] = delta.sum(axis=0)
         if layer > 1:
             delta = delta @ net.weights[layer - 1].T
@@ -119,8 +120,8 @@ class Trainer:
         for x, slope, (mean, square) in zip(arrays, (*by_weight, *by_bias), self.moments):
             if slope.size:
                 adam_step(
-                    *(np.atleast_2d(one) for one in (x, slope, mean, square)),
-                    self.rate, self.decay, self.taken,
+                    np.atleast_2d(x), np.atleast_2d(slope), np.atleast_2d(mean),
+                    np.atleast_2d(square), self.rate, self.decay, self.taken,
                 )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def step(bag: csr_array, weights: F64, alpha: float, gamma: F64, sums: F64) -> N
     """Improve `gamma` and fill `sums`; see `variational_step`."""
     expected = np.exp(digamma(weights) - digamma(weights.sum(axis=0)))
     indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
-    variational_step(indptr, words, bag.data, expected, alpha, STEPS, TOLERANCE, gamma, sums)
+    counts = np.asarray(bag.data, np.float32)
+    variational_step(indptr, words, counts, expected, alpha, STEPS, TOLERANCE, gamma, sums)
 
 
 def proportions(gamma: F64) -> F64:

@@ -206,7 +206,7 @@ def alternate(
     for _ in track(range(model.pretraining), "CDL, autoencoder"):
         one_pass(model, trainer, bag, nowhere, 0.0, rng)
     away = rng.normal(0, model.item_reg**-0.5, nowhere.shape).astype(np.float32)
-    v = encode(net, bag) + away * inside[:, None]
+    v: F32 = np.asarray(encode(net, bag) + away * inside[:, None], np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
     v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
     for epoch in track(range(1, model.epochs + 1), "CDL"):

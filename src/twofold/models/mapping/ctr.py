@@ -184,6 +184,7 @@ def alternate(
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
     inside = np.ones(len(theta), np.float32)
     indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
+    counts = np.asarray(bag.data, np.float32)
     theta = theta.copy()
     v = theta.astype(np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
@@ -192,9 +193,7 @@ def alternate(
         v = _confidence.solve_items(by_item, u, theta.astype(np.float32), inside, weights)
         if model.topics == "joint":
             wide = v.astype(np.float64)
-            improve_proportions(
-                indptr, words, bag.data, beta, wide, model.item_reg, HALVINGS, theta
-            )
+            improve_proportions(indptr, words, counts, beta, wide, model.item_reg, HALVINGS, theta)
         u = _confidence.solve_users(by_user, v, inside, weights)
         after = objective(model, pairs, bag, beta, u, v, theta)
         log.debug("CTR epoch %d/%d objective=%.6g", epoch, model.epochs, after)
