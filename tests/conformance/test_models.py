@@ -12,6 +12,8 @@ SMALL = {
     "BPMF": {"factors": 3},
     "BPR": {"factors": 6},
     "BiasedMF": {"factors": 4},
+    "CDL": {"factors": 4, "hidden": (8,), "epochs": 6, "content": "title"},
+    "CTR": {"factors": 4, "epochs": 10, "content": "title"},
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},

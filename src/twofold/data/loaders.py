@@ -68,7 +68,7 @@ def citeulike(at: Path) -> Dataset:
         {"user": users, "article": flat},
         user="user",
         item="article",
-        items={"article": range(len(bags)), "words": pl.Series([json.dumps(one) for one in bags])},
+        items={"article": range(len(bags)), "words": pl.Series(bags, dtype=pl.Object)},
         item_features={"words": "bag"},
     )
 

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from twofold.models.factorization.fm import FM as FM
     from twofold.models.factorization.ials import IALS as IALS
     from twofold.models.factorization.pmf import PMF as PMF
+    from twofold.models.mapping.cdl import CDL as CDL
+    from twofold.models.mapping.ctr import CTR as CTR
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
     "BPR": "twofold.models.factorization.bpr",
     "BiasedMF": "twofold.models.factorization.biased_mf",
+    "CDL": "twofold.models.mapping.cdl",
+    "CTR": "twofold.models.mapping.ctr",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
@@ -30,5 +34,17 @@ HOMES = {
 }
 """Where each model lives."""
 
-__all__ = ["BPMF", "BPR", "EASE", "FM", "IALS", "PMF", "BiasedMF", "ItemKNN", "Popularity"]
+__all__ = [
+    "BPMF",
+    "BPR",
+    "CDL",
+    "CTR",
+    "EASE",
+    "FM",
+    "IALS",
+    "PMF",
+    "BiasedMF",
+    "ItemKNN",
+    "Popularity",
+]
 __getattr__ = exporter(__name__, HOMES)

@@ -1,0 +1,107 @@
+"""Articles of citeulike-t with P in training a user: CTR and CDL beside content, LDA, IALS, popularity.
+
+``python benchmarks/quality/citeulike.py [--p 10] [--only NAME] [--seed 0] [--validation] [--save]``
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+import twofold as tw
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import beside
+
+P, SEED = int(beside.option("--p", "10")), int(beside.option("--seed", "0"))
+AT, DEEPEST = 300, 500
+MODELS: dict[str, Any] = {
+    "Popularity": tw.models.Popularity(),
+    "BM25 profile": tw.models.ItemKNN(
+        content=("words",), similarity="bm25", neighbours=25_974, shrinkage=0
+    ),
+    "IALS": tw.models.IALS(),
+    "LDA": tw.models.CTR(topics="fixed", item_reg=1e6),
+    "CTR": tw.models.CTR(),
+    "CDL": tw.models.CDL(factors=100, reconstruction=0, epochs=8),
+}
+
+
+def widened(part: tw.Dataset, data: tw.Dataset) -> tw.Dataset:
+    """Return a part in the rows of `data`: with the words of all articles, as the papers train."""
+    events = part.interactions
+    rows = replace(
+        events,
+        user=data.users.ids.rows(part.users.ids.ids)[events.user],
+        item=data.items.ids.rows(part.items.ids.ids)[events.item],
+        n_users=data.n_users,
+        n_items=data.n_items,
+    )
+    return tw.Dataset(rows, data.users, data.items)
+
+
+def measure(model: tw.FittedModel, train: csr_array, test: csr_array) -> tuple[np.ndarray, float]:
+    """Return recall@300 of every user with a test item, and the mean of average precision at 500.
+
+    Recall is over all test items of the user; precision is averaged over min(500, test items).
+    """
+    users = np.flatnonzero(np.diff(test.indptr)).astype(np.int32)
+    recalls, precisions = [], []
+    for first in range(0, len(users), 200):
+        part = users[first : first + 200]
+        product = model.lookup(part) @ model.item_vectors.T
+        scores = product if isinstance(product, np.ndarray) else product.toarray()
+        for user, line in zip(part, scores, strict=True):
+            line[train.indices[train.indptr[user] : train.indptr[user + 1]]] = -np.inf
+            top = np.argpartition(-line, DEEPEST)[:DEEPEST]
+            top = top[np.argsort(-line[top], kind="stable")]
+            wanted = test.indices[test.indptr[user] : test.indptr[user + 1]]
+            hit = np.isin(top, wanted)
+            recalls.append(hit[:AT].sum() / len(wanted))
+            precise = hit * np.cumsum(hit) / np.arange(1, DEEPEST + 1)
+            precisions.append(precise.sum() / min(len(wanted), DEEPEST))
+    return np.array(recalls), float(np.mean(precisions))
+
+
+def main() -> None:
+    """Measure and print the table."""
+    data = tw.datasets.load("citeulike-t")
+    split = tw.split.fixed_train(data, n=P, rng=SEED)
+    train, test = widened(split.train, data), widened(split.test, data).interactions.matrix()
+    if "--validation" in sys.argv:  # a fifth of the training pairs, for tuning
+        carved = tw.split.random(train, test=0.2, rng=SEED + 1)
+        train = widened(carved.train, data)
+        test = widened(carved.test, data).interactions.matrix()
+    only = beside.option("--only", "")
+    rows = []
+    for name, estimator in MODELS.items():
+        if only and name not in only.split(","):
+            continue
+        began = time.perf_counter()
+        model = estimator.fit(train, rng=SEED)
+        took = time.perf_counter() - began
+        recalls, precision = measure(model, train.interactions.matrix(), test)
+        half = 1.96 * recalls.std() / len(recalls) ** 0.5
+        row = [name, f"{recalls.mean():.4f} ± {half:.4f}", f"{precision:.4f}", f"{took:.0f}"]
+        sys.stderr.write(" ".join(row) + "\n")
+        rows.append(row)
+    beside.table(
+        f"Articles of citeulike-t, P = {P}",
+        [
+            f"P = {P} articles of every user in training, the rest test (seed {SEED}); all {data.n_items:,} articles "
+            "are candidates, those in training masked. Recall over all test articles of a user.",
+        ],
+        ["model", f"recall@{AT}", f"map@{DEEPEST}", "seconds"],
+        rows,
+        suffix=f"_p{P}",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Models that map content into the space of the factors."""

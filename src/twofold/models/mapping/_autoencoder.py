@@ -1,0 +1,145 @@
+"""A stacked denoising autoencoder on sparse rows (Vincent et al. 2010), with a target for its code.
+
+Layers X_l = sigmoid(X_{l-1} W_l + b_l), l = 1 ... L, of which X_{L/2} is the code f_e and X_L the
+reconstruction f_r; the code is left linear where asked. For rows j with the corrupted input X_0, the
+clean one X_c and the factors v,
+
+    J = lambda_n/2 sum |f_r(X_0) - X_c|^2 + lambda_v/2 sum |v - f_e(X_0)|^2
+        + lambda_w/2 sum_l (|W_l|^2 + |b_l|^2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+from twofold.kernels.reconstruct import adam_step, reconstruction_slopes
+from twofold.typing import F32, F64
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Weights and biases of the L layers, the first half of which encode."""
+
+    weights: tuple[F32, ...]  # W_l: (K_{l-1}, K_l)
+    biases: tuple[F32, ...]  # b_l: (K_l,)
+    linear_code: bool
+
+    @property
+    def middle(self) -> int:
+        """L/2: the number of the layer that makes the code."""
+        return len(self.weights) // 2
+
+    @classmethod
+    def draw(cls, widths: Sequence[int], *, linear_code: bool, rng: np.random.Generator) -> Network:
+        """Draw weights for the widths S, hidden ..., K as Glorot & Bengio (2010) do; biases are 0."""
+        path = [*widths, *widths[-2::-1]]
+        weights = tuple(
+            (rng.uniform(-1, 1, (a, b)) * np.sqrt(6 / (a + b))).astype(np.float32)
+            for a, b in pairwise(path)
+        )
+        return cls(weights, tuple(np.zeros(b, np.float32) for b in path[1:]), linear_code)
+
+
+def activations(net: Network, x: csr_array, last: int) -> list[F32]:
+    """Return X_1 ... X_last of rows x (B, S)."""
+    found: list[F32] = []
+    below: csr_array | F32 = x
+    for layer in range(last):
+        z = np.asarray(below @ net.weights[layer]) + net.biases[layer]
+        above: F32 = z if net.linear_code and layer + 1 == net.middle else expit(z)
+        found.append(above)
+        below = above
+    return found
+
+
+def encode(net: Network, x: csr_array) -> F32:
+    """Return the codes f_e of rows x (n, S); shape (n, K)."""
+    return activations(net, x, net.middle)[-1]
+
+
+def slopes(
+    net: Network, noisy: csr_array, clean: csr_array, v: F32, fit: float, tie: float
+) -> tuple[list[F32], list[F32], float]:
+    """Return the slopes of fit/2 |f_r - clean|^2 + tie/2 |v - f_e|^2 by W_l and by b_l, and its value.
+
+    `noisy` and `clean` are (B, S), `v` is (B, K); `fit` = 0 leaves the decoder alone.
+    """
+    middle, depth = net.middle, len(net.weights)
+    seen = activations(net, noisy, depth - 1 if fit else middle)
+    gap = seen[middle - 1] - v
+    value = 0.5 * tie * float(np.sum(gap.astype(np.float64) ** 2))
+    by_weight = [np.zeros((0, 0), np.float32)] * depth
+    by_bias = [np.zeros(0, np.float32)] * depth
+    delta, top = tie * gap, middle
+    if fit:
+        delta, losses = seen[-1] @ net.weights[-1], np.zeros(len(v))
+        reconstruction_slopes(
+            delta,
+            net.biases[-1],
+            clean.indptr.astype(np.int64),
+            np.asarray(clean.indices, np.int32),
+            np.asarray(clean.data, net.biases[-1].dtype),
+            fit,
+            losses,
+        )
+        value += 0.5 * fit * float(losses.sum())
+        top = depth
+    for layer in range(top, 0, -1):
+        if layer < depth:
+            if layer == middle and fit:
+                delta = delta + tie * gap
+            if not (net.linear_code and layer == middle):
+                delta = delta * (seen[layer - 1] * (1 - seen[layer - 1]))
+        below = seen[layer - 2] if layer > 1 else noisy
+        by_weight[layer - 1] = np.asarray(below.T @ delta, delta.dtype)
+        by_bias[layer - 1] = delta.sum(axis=0)
+        if layer > 1:
+            delta = delta @ net.weights[layer - 1].T
+    return by_weight, by_bias, value
+
+
+class Trainer:
+    """A network that takes Adam's steps in place."""
+
+    def __init__(self, net: Network, rate: float, decay: float) -> None:
+        """Start with the learning rate `rate` and the L2 penalty `decay` on weights and biases."""
+        self.net, self.rate, self.decay, self.taken = net, rate, decay, 0
+        arrays = (*net.weights, *net.biases)
+        self.moments = [(np.zeros_like(one), np.zeros_like(one)) for one in arrays]
+
+    def step(self, by_weight: list[F32], by_bias: list[F32]) -> None:
+        """Take one step along the slopes; a layer without slopes stays."""
+        self.taken += 1
+        arrays = (*self.net.weights, *self.net.biases)
+        for x, slope, (mean, square) in zip(arrays, (*by_weight, *by_bias), self.moments):
+            if slope.size:
+                adam_step(
+                    np.atleast_2d(x), np.atleast_2d(slope), np.atleast_2d(mean),
+                    np.atleast_2d(square), self.rate, self.decay, self.taken,
+                )  # fmt: skip
+
+
+def masked(x: csr_array, noise: float, rng: np.random.Generator) -> csr_array:
+    """Return rows of which a share `noise` of the entries is set to 0."""
+    kept = rng.random(len(x.data), np.float32) >= noise
+    ends = np.concatenate([[0], np.cumsum(kept)])[x.indptr]
+    return csr_array((x.data[kept], x.indices[kept], ends), shape=x.shape)
+
+
+def objective(
+    net: Network, noisy: csr_array, clean: csr_array, v: F32, lambdas: tuple[float, float, float]
+) -> float:
+    """Return J in float64 for the constants (lambda_n, lambda_v, lambda_w)."""
+    fit, tie, decay = lambdas
+    size = sum(float(np.sum(one.astype(np.float64) ** 2)) for one in (*net.weights, *net.biases))
+    total: F64 = np.zeros(1)
+    for first in range(0, len(v), 512):
+        rows = slice(first, first + 512)
+        total += slopes(net, noisy[rows], clean[rows], v[rows], fit, tie)[2]
+    return float(total[0]) + 0.5 * decay * size

@@ -1,0 +1,136 @@
+"""Factors of implicit feedback whose items have a prior mean: the exact updates of CTR and CDL.
+
+With c_ij = a for the pairs in the log and b for the others, theta_j the prior mean of item j, and the
+sums over all users i and the items j of the matrix,
+
+    L = lambda_u/2 sum |u_i|^2 + lambda_v/2 sum |v_j - theta_j|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2.
+
+An item outside the matrix is at its prior mean: v_j = theta_j.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from scipy.sparse import csr_array
+
+from twofold.kernels import als
+from twofold.typing import F32, F64, I32, I64
+
+
+class Weights(NamedTuple):
+    """The constants of L."""
+
+    seen: float  # a
+    unseen: float  # b
+    user_reg: float  # lambda_u
+    item_reg: float  # lambda_v
+
+
+class Side(NamedTuple):
+    """The events of one side's rows."""
+
+    indptr: I64  # (n + 1,)
+    other: I32  # (nnz,)
+    order: I64  # (n,) rows, those with most events first
+
+    @classmethod
+    def of(cls, pairs: csr_array) -> Side:
+        """Read the rows of a matrix of observed pairs."""
+        order = np.argsort(-np.diff(pairs.indptr), kind="stable")
+        return cls(pairs.indptr.astype(np.int64), pairs.indices.astype(np.int32), order)
+
+
+def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
+    """Return u_i = (V C_i V' + lambda_u I)^-1 V C_i R_i of every user; shape (n_users, d).
+
+    `v` is (n_items, d); `inside` is (n_items,), 1 for the items of the matrix and 0 for others.
+    """
+    spectrum, rotation = axes(v * inside[:, None])
+    turned = padded(v) @ rotation
+    a, b = weights.seen, weights.unseen
+    n = len(side.indptr) - 1
+    return (
+        solve(
+            side,
+            turned,
+            (b * spectrum).astype(np.float32),
+            weights.user_reg,
+            np.zeros(0, np.float32),
+            np.array([a - b, 0, a, 0], np.float32),
+            n,
+        )[:, : len(rotation)]
+        @ rotation.T[:, : v.shape[1]]
+    )
+
+
+def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -> F32:
+    """Return v_j = (U C_j U' + lambda_v I)^-1 (U C_j R_j + lambda_v theta_j); shape (n_items, d).
+
+    The prior mean enters as one more event of the item, with the factors theta_j, no weight in the
+    quadratic term, and the pull lambda_v.
+    """
+    n_users, n_items = len(u), len(theta)
+    spectrum, rotation = axes(u)
+    turned = np.concatenate([padded(u), padded(theta)]) @ rotation
+    a, b, pull = weights.seen, weights.unseen, weights.item_reg
+    ends = side.indptr[1:]
+    other = np.insert(side.other, ends, n_users + np.arange(n_items, dtype=np.int32))
+    value = np.insert(np.ones(len(side.other), np.float32), ends, np.float32(0))
+    wider = Side(side.indptr + np.arange(n_items + 1), other.astype(np.int32), side.order)
+    v = solve(
+        wider,
+        turned,
+        (b * spectrum).astype(np.float32),
+        pull,
+        value,
+        np.array([0, a - b, pull, a - pull], np.float32),
+        n_items,
+    )
+    v = v @ rotation.T[:, : u.shape[1]]
+    outside = inside == 0
+    v[outside] = theta[outside]
+    return np.ascontiguousarray(v)
+
+
+def solve(
+    side: Side, fixed: F32, base: F32, ridge: float, values: F32, weights: F32, n: int
+) -> F32:
+    """Solve the n rows exactly; see `als.solve_rows`."""
+    d = fixed.shape[1]
+    out = np.zeros((n, d), np.float32)
+    als.solve_rows(
+        side.order, side.indptr, side.other, values, weights, np.ascontiguousarray(fixed), base,
+        np.zeros(d, np.float32), np.full(n, ridge, np.float32), out, als.EXACT, 0,
+        np.zeros(1, np.int64), numba.get_num_threads(),
+    )  # fmt: skip
+    return out
+
+
+def padded(x: F32) -> F32:
+    """Return x (n, d) with columns of zeros up to the width that the kernels take."""
+    width = -(-x.shape[1] // als.PADDING) * als.PADDING
+    return np.pad(x, ((0, 0), (0, width - x.shape[1])))
+
+
+def axes(x: F32) -> tuple[F64, F32]:
+    """Return the eigenvalues (padded d,) and eigenvectors of x'x."""
+    wide = padded(x)
+    values, vectors = np.linalg.eigh((wide.T @ wide).astype(np.float64))
+    return np.maximum(values, 0), vectors.astype(np.float32)
+
+
+def objective(
+    pairs: csr_array, u: F32, v: F32, theta: F32 | F64, inside: F32, weights: Weights
+) -> float:
+    """Return L in float64; `pairs` (n_users, n_items) holds the pairs in the log."""
+    x, y = u.astype(np.float64), v.astype(np.float64)
+    kept = y[inside > 0]
+    user = np.repeat(np.arange(len(u)), np.diff(pairs.indptr))
+    score = np.einsum("nd,nd->n", x[user], y[pairs.indices])
+    squares = np.sum((x.T @ x) * (kept.T @ kept))
+    fit = weights.seen * np.sum((1 - score) ** 2) + weights.unseen * (squares - np.sum(score**2))
+    away = np.sum((y - theta) ** 2)
+    return float(0.5 * (fit + weights.user_reg * np.sum(x * x) + weights.item_reg * away))

@@ -1,0 +1,113 @@
+"""Bags of words of items: from a column of a dataset, in the words that a model knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array
+
+from twofold.data.columns import Bag, Column, Text, kind_of
+from twofold.data.dataset import Entities
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
+from twofold.errors import ConfigError, DataError, did_you_mean
+
+
+def content_column(model: str, content: str | None, items: Entities) -> str:
+    """Return the name of the feature that holds the words of the items.
+
+    Raises
+    ------
+    DataError
+        If no feature is named and the items have none that holds words, or several.
+    ConfigError
+        If there is no such feature.
+    """
+    if content is None:
+        found = [
+            name for name, column in items.features.items() if kind_of(column) in {"bag", "text"}
+        ]
+        if len(found) == 1:
+            return found[0]
+        state = f"the items have {len(found)}" + (f": {', '.join(found)}" if found else "")
+        raise DataError(
+            f"{model} reads the words of the items from one bag or text feature and {state}; "
+            "declare one with item_features= and name it with content="
+        )
+    if content not in items.features:
+        raise ConfigError(
+            f"{model}.content got {content!r}, which is no item feature; "
+            f"{did_you_mean(content, items.features)}"
+        )
+    return content
+
+
+def levels_of(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
+    """Return counts (n, n_words) and the words of a column of kind bag, tags or text.
+
+    Text is cut into words of letters and digits, in lower case.
+
+    Raises
+    ------
+    ConfigError
+        If the column holds no words.
+    """
+    match column:
+        case Bag():
+            return column.matrix(), column.levels
+        case Text() if not column.is_path:
+            found = column.values.fill_null("").str.to_lowercase().str.extract_all(r"\w+")
+            item = np.repeat(np.arange(len(column)), found.list.len().to_numpy())
+            words, code = factorize(found.explode(empty_as_null=False).cast(pl.String))
+            shape = (len(column), len(words))
+            counts = csr_array((np.ones(len(code), np.float32), (item, code)), shape=shape)
+            counts.sum_duplicates()
+            return counts, words
+        case _:
+            raise ConfigError(
+                f"content cannot read words from {name!r}, which is a {kind_of(column)}; "
+                "allowed kinds: bag, tags, text"
+            )
+
+
+def learn_words(name: str, items: Entities, most: int) -> tuple[csr_array, Vocabulary]:
+    """Return counts (n_items, S) and the S <= `most` words that occur in most items.
+
+    Raises
+    ------
+    DataError
+        If no item has a word.
+    """
+    counts, words = levels_of(name, items.features[name])
+    found = np.bincount(counts.indices[counts.data > 0], minlength=len(words))
+    kept = np.sort(np.argsort(-found, kind="stable")[:most])
+    kept = kept[found[kept] > 0]
+    if not len(kept):
+        raise DataError(f"no item has a word in {name!r}; check the column and its kind")
+    return positive(name, csr_array(counts[:, kept])), words.take(kept)
+
+
+def read_words(name: str, items: Entities, words: Vocabulary) -> csr_array:
+    """Return counts (n, S) of the known `words`; others are passed over."""
+    counts, theirs = levels_of(name, items.features[name])
+    row = words.rows(theirs.ids)
+    known = np.flatnonzero(row != UNKNOWN)
+    shape = (len(words), len(items))
+    turned = csr_array(counts.T)[known].tocoo()
+    made = csr_array((turned.data, (row[known][turned.row], turned.col)), shape=shape)
+    return positive(name, csr_array(made.T))
+
+
+def positive(name: str, counts: csr_array) -> csr_array:
+    """Return counts (n, S) in float32 without zeros, words sorted.
+
+    Raises
+    ------
+    DataError
+        If a count is negative or not finite.
+    """
+    counts = csr_array(counts, dtype=np.float32)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    if counts.nnz and not (np.isfinite(counts.data).all() and counts.data.min() > 0):
+        raise DataError(f"{name!r} holds a count that is negative or not finite; counts are >= 0")
+    return counts

@@ -1,0 +1,236 @@
+"""Collaborative deep learning (CDL).
+
+Wang, Wang & Yeung (2015), "Collaborative Deep Learning for Recommender Systems", KDD. The factors of an
+item lie around the code f_e that a stacked denoising autoencoder makes of its words; with X_0 the
+corrupted words, X_c the clean ones, c_ij = a for the pairs in the log and b for the others,
+
+    L = lambda_u/2 sum |u_i|^2 + lambda_w/2 sum (|W_l|^2 + |b_l|^2) + lambda_v/2 sum |v_j - f_e(X_0j)|^2
+        + lambda_n/2 sum |f_r(X_0j) - X_cj|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2,
+    u_i = (V C_i V' + lambda_u I)^-1 V C_i R_i,
+    v_j = (U C_j U' + lambda_v I)^-1 (U C_j R_j + lambda_v f_e(X_j)).
+
+The paper prints C_i in the second update, where its own objective gives C_j.
+
+Differs from the paper: items without an event are outside the matrix (v_j = f_e, no zeros for them), the
+code is linear unless asked otherwise, the steps are Adam's, and there is no dropout.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
+
+from twofold.data.dataset import Dataset, Entities
+from twofold.data.interactions import Histories
+from twofold.data.vocabulary import Vocabulary
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.baselines._pairs import binary
+from twofold.models.mapping import _confidence
+from twofold.models.mapping._autoencoder import Network, Trainer, encode, masked, slopes
+from twofold.models.mapping._confidence import Side, Weights
+from twofold.models.mapping._content import content_column, learn_words, read_words
+from twofold.progress import track
+from twofold.random import generator
+from twofold.typing import F32, I32, Rng
+
+log = logging.getLogger(__name__)
+
+ADVICE = "lower learning_rate, or raise user_reg and item_reg"
+
+
+@hyperparameters
+class CDL:
+    """Factorize implicit feedback with item factors that an autoencoder of the items' words predicts.
+
+    Values are not read. Items that nobody has touched are placed by the encoder.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> cdl = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02)
+    >>> model = cdl.fit(tw.testing.planted_log(), rng=0)
+    >>> new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
+    >>> model.with_items(new).recommend(users=[100], allow=["n1", "n2"], k=1)["item"].to_list()
+    ['n1']
+    """
+
+    factors: Annotated[PositiveInt, Search(20, 200, log=True)] = 50
+    """K: width of the middle layer, and dimensions of the factors."""
+    hidden: tuple[PositiveInt, ...] = (200,)
+    """Widths of the layers between the words and the code; the decoder mirrors them."""
+    code: Literal["linear", "sigmoid"] = "linear"
+    """Activation of the middle layer; the paper's is sigmoid, which keeps codes in 0 ... 1."""
+    content: str | None = None
+    """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
+    vocabulary: PositiveInt = 20_000
+    """Words that are kept: those that occur in most items."""
+    user_reg: Annotated[PositiveFloat, Search(1e-3, 1, log=True)] = 0.1
+    """lambda_u."""
+    item_reg: Annotated[PositiveFloat, Search(1, 1000, log=True)] = 10.0
+    """lambda_v: how strongly the factors of an item are drawn to its code, and the code to them."""
+    reconstruction: Annotated[NonNegativeFloat, Search(0.01, 1000, log=True)] = 1.0
+    """lambda_n: weight of the reconstruction; 0 leaves the decoder out."""
+    weight_reg: Annotated[NonNegativeFloat, Search(1e-3, 10, log=True)] = 0.1
+    """lambda_w: L2 penalty of the weights and biases."""
+    seen_weight: PositiveFloat = 1.0
+    """a: confidence in a pair of the log."""
+    unseen_weight: PositiveFloat = 0.01
+    """b: confidence in any other pair, below a."""
+    noise: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of an item's words that is masked out of the encoder's input."""
+    pretraining: NonNegativeInt = 0
+    """Passes of the autoencoder alone, before it meets the factors."""
+    epochs: PositiveInt = 20
+    """Rounds: one pass of the network over the items, then the factors of items and of users."""
+    batch_size: PositiveInt = 256
+    """Items a step of the network."""
+    learning_rate: Annotated[PositiveFloat, Search(1e-4, 1e-2, log=True)] = 1e-3
+    """Step size of Adam."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedCDL:
+        """Train the autoencoder and the factors in turn.
+
+        Parameters
+        ----------
+        train
+            The log, with words of the items; a pair that occurs more than once counts once. Items
+            without an event take part in the autoencoder.
+        validation
+            Not used.
+        rng
+            Seed or generator; the same seed gives the same model for every number of threads.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, or the items have no words.
+        ConfigError
+            If `content` names a feature that is not there or holds no words.
+        NotConvergedError
+            If the network or the factors leave the finite numbers.
+        """
+        del validation
+        memory = Memory.of(train)
+        column = content_column("CDL", self.content, train.items)
+        bag, words = learn_words(column, train.items, self.vocabulary)
+        pairs = binary(memory.history, train.n_items)
+        net, u, v = alternate(self, pairs, scaled(bag), generator(rng))
+        check_finite("user_factors", u, ADVICE)
+        check_finite("item_factors", v, ADVICE)
+        half = net.middle
+        return FittedCDL(
+            estimator=self,
+            memory=memory,
+            column=column,
+            words=words,
+            encoder_weights=net.weights[:half],
+            encoder_biases=net.biases[:half],
+            user_factors=u,
+            item_factors=v,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedCDL(FittedModel):
+    """Factors whose product is the score, and the encoder that places new items."""
+
+    reads_content: ClassVar[bool] = True
+
+    column: str
+    words: Vocabulary  # (S,)
+    encoder_weights: tuple[F32, ...]
+    encoder_biases: tuple[F32, ...]
+    user_factors: F32  # (n_users, K)
+    item_factors: F32  # (n_items, K)
+
+    @property
+    def item_vectors(self) -> F32:
+        """The items, shape (n_items, K)."""
+        return self.item_factors
+
+    def lookup(self, users: I32) -> F32:
+        """Return the learned vectors of `users`, shape (n, K)."""
+        return self.user_factors[users]
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Return the exact minimum of L over the vectors of new users, shape (n, K)."""
+        pairs = binary(histories, len(self.item_factors))
+        inside = (self.memory.popularity > 0).astype(np.float32)
+        return _confidence.solve_users(
+            Side.of(pairs), self.item_factors, inside, weights_of(self.estimator)
+        )
+
+    def encode_items(self, items: Entities) -> F32:
+        """Return the codes of new items from their clean words, shape (j, K)."""
+        # An encoder is a network whose code is its last layer: mirrored, so that it knows its middle.
+        both = (*self.encoder_weights, *self.encoder_weights)
+        net = Network(both, self.encoder_biases * 2, self.estimator.code == "linear")
+        return encode(net, scaled(read_words(self.column, items, self.words)))
+
+
+def weights_of(model: CDL) -> Weights:
+    """Return the constants of the factors' part of L."""
+    return Weights(model.seen_weight, model.unseen_weight, model.user_reg, model.item_reg)
+
+
+def scaled(bag: csr_array) -> csr_array:
+    """Return counts (n, S) divided by the largest of their row: in 0 ... 1."""
+    largest = np.ones(len(bag.indptr) - 1, np.float32)
+    np.maximum.at(largest, np.repeat(np.arange(len(largest)), np.diff(bag.indptr)), bag.data)
+    return csr_array(
+        (bag.data / np.repeat(largest, np.diff(bag.indptr)), bag.indices, bag.indptr),
+        shape=bag.shape,
+    )
+
+
+def alternate(
+    model: CDL, pairs: csr_array, bag: csr_array, rng: np.random.Generator
+) -> tuple[Network, F32, F32]:
+    """Return the network, u and v: passes of the network and exact updates in turn, users last."""
+    weights = weights_of(model)
+    n_items, size = bag.shape or (0, 0)
+    widths = (size, *model.hidden, model.factors)
+    net = Network.draw(widths, linear_code=model.code == "linear", rng=rng)
+    trainer = Trainer(net, model.learning_rate, model.weight_reg / n_items)
+    by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
+    inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
+    nowhere = np.zeros((n_items, model.factors), np.float32)
+    for _ in track(range(model.pretraining), "CDL, autoencoder"):
+        one_pass(model, trainer, bag, nowhere, 0.0, rng)
+    away = rng.normal(0, model.item_reg**-0.5, nowhere.shape).astype(np.float32)
+    v: F32 = np.asarray(encode(net, bag) + away * inside[:, None], np.float32)
+    u = _confidence.solve_users(by_user, v, inside, weights)
+    v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
+    for epoch in track(range(1, model.epochs + 1), "CDL"):
+        loss = one_pass(model, trainer, bag, v, model.item_reg, rng)
+        u = _confidence.solve_users(by_user, v, inside, weights)
+        v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
+        log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
+    return net, _confidence.solve_users(by_user, v, inside, weights), v
+
+
+def one_pass(
+    model: CDL, trainer: Trainer, bag: csr_array, v: F32, tie: float, rng: np.random.Generator
+) -> float:
+    """Take the network once over the items; return the mean loss before each step, without lambda_w."""
+    order = rng.permutation(len(v))
+    total = 0.0
+    for first in range(0, len(v), model.batch_size):
+        rows = order[first : first + model.batch_size]
+        clean = csr_array(bag[rows])
+        noisy = masked(clean, model.noise, rng)
+        share = 1 / len(rows)
+        by_weight, by_bias, value = slopes(
+            trainer.net, noisy, clean, v[rows], model.reconstruction * share, tie * share
+        )
+        trainer.step(by_weight, by_bias)
+        total += value * len(rows)
+    return total / len(v)

@@ -1,0 +1,120 @@
+"""CDL: the network's slopes against its objective, and the model against its promises."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from scipy.special import expit
+
+import twofold as tw
+from twofold.kernels.reconstruct import adam_step
+from twofold.models.mapping import cdl
+from twofold.models.mapping._autoencoder import Network, masked, objective, slopes
+from twofold.testing import planted_log
+
+
+def wide(net):
+    """The network in float64."""
+    return Network(
+        tuple(one.astype(np.float64) for one in net.weights),
+        tuple(one.astype(np.float64) + 0.1 for one in net.biases),
+        net.linear_code,
+    )
+
+
+def literal(net, noisy, clean, v, fit, tie):
+    """J without lambda_w, layer by layer as the paper has it."""
+    x = noisy.toarray()
+    depth, value = len(net.weights), 0.0
+    for layer, (w, b) in enumerate(zip(net.weights, net.biases, strict=True), start=1):
+        x = x @ w + b
+        if not (net.linear_code and layer == depth // 2):
+            x = expit(x)
+        if layer == depth // 2:
+            value += tie / 2 * ((v - x) ** 2).sum()
+    return value + fit / 2 * ((x - clean.toarray()) ** 2).sum()
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("fit", [0.0, 1.7])
+def test_the_slopes_are_the_derivatives_of_the_objective(linear, fit):
+    rng = np.random.default_rng(0)
+    net = wide(Network.draw((6, 4, 3), linear_code=linear, rng=rng))
+    clean = csr_array(rng.random((5, 6)) * (rng.random((5, 6)) < 0.6))
+    noisy, v = masked(clean, 0.4, rng), rng.normal(size=(5, 3))
+    by_weight, by_bias, value = slopes(net, noisy, clean, v, fit, 2.3)
+    assert value == pytest.approx(literal(net, noisy, clean, v, fit, 2.3), rel=1e-9)
+    step = 1e-6
+    for arrays, found in ((net.weights, by_weight), (net.biases, by_bias)):
+        for array, slope in zip(arrays, found, strict=True):
+            for at in np.ndindex(array.shape):
+                old = array[at]
+                array[at] = old + step
+                above = literal(net, noisy, clean, v, fit, 2.3)
+                array[at] = old - step
+                below = literal(net, noisy, clean, v, fit, 2.3)
+                array[at] = old
+                mine = slope[at] if slope.size else 0.0
+                assert mine == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-7)
+
+
+def test_the_objective_adds_all_terms():
+    rng = np.random.default_rng(1)
+    net = wide(Network.draw((6, 4, 3), linear_code=False, rng=rng))
+    clean = csr_array(rng.random((700, 6)) * (rng.random((700, 6)) < 0.6))
+    v = rng.normal(size=(700, 3))
+    size = sum((one**2).sum() for one in (*net.weights, *net.biases))
+    wanted = literal(net, clean, clean, v, 3.0, 2.0) + 0.25 * size
+    assert objective(net, clean, clean, v, (3.0, 2.0, 0.5)) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_adam_is_algorithm_1():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3))
+    mine, m, s = x.copy(), np.zeros_like(x), np.zeros_like(x)
+    mean, square = np.zeros_like(x), np.zeros_like(x)
+    for step in range(1, 5):
+        g = rng.normal(size=x.shape)
+        adam_step(mine, g, mean, square, 0.01, 0.5, step)
+        g = g + 0.5 * x
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+        x = x - 0.01 * (m / (1 - 0.9**step)) / (np.sqrt(s / (1 - 0.999**step)) + 1e-8)
+        np.testing.assert_allclose(mine, x, rtol=1e-10)
+
+
+def test_noise_masks_its_share_and_changes_nothing_else():
+    rng = np.random.default_rng(0)
+    x = csr_array(rng.random((200, 50)).astype(np.float32))
+    y = masked(x, 0.3, rng)
+    kept = y.toarray() > 0
+    np.testing.assert_array_equal(y.toarray()[kept], x.toarray()[kept])
+    assert 0.68 < kept.mean() < 0.72
+    assert masked(x, 0.0, rng).nnz == x.nnz
+
+
+def test_words_are_scaled_by_the_largest_count_of_their_item():
+    bag = csr_array(np.array([[1, 4, 0], [0, 0, 0], [2, 0, 2]], np.float32))
+    assert cdl.scaled(bag).toarray().tolist() == [[0.25, 1, 0], [0, 0, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize("settings", [{}, {"code": "sigmoid", "pretraining": 2}, {"hidden": ()}])
+def test_users_are_exact_and_new_items_are_the_code_of_their_words(settings):
+    data = planted_log()
+    model = tw.models.CDL(factors=4, content="title", epochs=3, **settings).fit(data, rng=0)
+    np.testing.assert_allclose(model.fold_in(model.memory.history), model.user_factors, atol=1e-4)
+    codes = model.encode_items(data.items)
+    x = cdl.scaled(csr_array(cdl.read_words("title", data.items, model.words))).toarray()
+    last = len(model.encoder_weights) - 1
+    for layer, (w, b) in enumerate(zip(model.encoder_weights, model.encoder_biases, strict=True)):
+        x = x @ w + b
+        x = x if layer == last and settings.get("code") != "sigmoid" else expit(x)
+    np.testing.assert_allclose(codes, x, atol=1e-5)
+
+
+def test_a_new_item_goes_to_those_who_like_its_words():
+    model = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02).fit(
+        planted_log(), rng=0
+    )
+    new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
+    lists = model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)
+    assert lists["item"].to_list() == ["n1", "n2"]
+    assert set(lists["source"]) == {"content"}

@@ -1,0 +1,131 @@
+"""CTR against the paper's equations, scikit-learn's topics, and its own objective."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from scipy.special import psi
+from sklearn.decomposition import LatentDirichletAllocation
+
+import twofold as tw
+from twofold.errors import ConfigError, DataError
+from twofold.kernels import topics
+from twofold.models.baselines._pairs import binary
+from twofold.models.mapping import _topics, ctr
+from twofold.models.mapping._content import learn_words
+from twofold.testing import planted_log
+
+
+def documents(n=30, size=20, seed=0):
+    rng = np.random.default_rng(seed)
+    return csr_array(rng.poisson(0.5, (n, size)).astype(np.float32))
+
+
+def test_topics_of_a_document_are_those_of_scikit_learn():
+    bag, rng = documents(), np.random.default_rng(1)
+    theirs = LatentDirichletAllocation(3, doc_topic_prior=0.1, topic_word_prior=0.01, max_iter=1)
+    theirs.set_params(random_state=0).fit(bag)
+    weights = rng.gamma(2.0, 1.0, (20, 3))
+    theirs.components_ = weights.T.copy()
+    theirs.exp_dirichlet_component_ = np.exp(psi(weights) - psi(weights.sum(axis=0))).T
+    mine = _topics.proportions(_topics.infer(bag, weights, 0.1))
+    np.testing.assert_allclose(mine, theirs.transform(bag), atol=2e-3)
+
+
+def test_digamma_is_that_of_scipy():
+    x = np.array([1e-3, 0.1, 0.5, 1.0, 3.3, 8.0, 1e4])
+    np.testing.assert_allclose([topics.digamma(one) for one in x], psi(x), rtol=1e-8, atol=1e-9)
+
+
+def test_topics_find_two_vocabularies():
+    rng = np.random.default_rng(0)
+    counts = np.zeros((40, 10), np.float32)
+    for row in range(40):
+        words = rng.integers(0, 5, 30) + 5 * (row % 2)
+        np.add.at(counts[row], words, 1)
+    _, gamma = _topics.fit_topics(csr_array(counts), 2, 30, 0.1, 0.01, rng)
+    best = gamma.argmax(axis=1)
+    assert len(set(best[::2])) == len(set(best[1::2])) == 1
+    assert best[0] != best[1]
+
+
+def test_the_projection_is_the_nearest_point_of_the_simplex():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = rng.normal(size=4)
+        found = x.copy()
+        topics.project(found, np.empty(4))
+        assert found.sum() == pytest.approx(1)
+        assert (found >= 0).all()
+        others = rng.dirichlet(np.ones(4), 300)
+        assert ((x - found) ** 2).sum() <= ((x - others) ** 2).sum(axis=1).min() + 1e-12
+
+
+def test_a_step_of_theta_lowers_its_part_of_the_objective():
+    bag, rng = documents(), np.random.default_rng(2)
+    beta = rng.dirichlet(np.ones(20), 3).T
+    theta, v = rng.dirichlet(np.ones(3), 30), rng.normal(size=(30, 3))
+
+    def loss():
+        mix = theta @ beta.T
+        return 2.0 * ((v - theta) ** 2).sum(axis=1) - (bag.toarray() * np.log(mix)).sum(axis=1)
+
+    before = first = loss()
+    for _ in range(200):
+        topics.improve_proportions(
+            bag.indptr.astype(np.int64), bag.indices, bag.data, beta, v, 4.0, 40, theta
+        )
+        after = loss()
+        assert (after <= before + 1e-9).all()
+        before = after
+    np.testing.assert_allclose(theta.sum(axis=1), 1)
+    others = rng.dirichlet(np.ones(3), 4000)
+    at = 2.0 * ((v[0] - others) ** 2).sum(axis=1)
+    at -= (bag.toarray()[0] * np.log(others @ beta.T)).sum(axis=1)
+    assert before[0] <= at.min() + 0.05
+    assert before.sum() < first.sum() - 1
+
+
+@pytest.mark.parametrize("kind", ["joint", "fixed"])
+def test_training_never_raises_the_objective(kind):
+    data = planted_log()
+    model = tw.models.CTR(factors=3, topics=kind)
+    pairs = binary(tw.Memory.of(data).history, data.n_items)
+    bag, _ = learn_words("title", data.items, 100)
+    rng = np.random.default_rng(0)
+    weights, gamma = _topics.fit_topics(bag, 3, 20, 0.1, 0.01, rng)
+    beta, theta = ctr.mixtures(weights), _topics.proportions(gamma)
+    found = []
+    for epochs in range(1, 8):
+        some = tw.models.CTR(factors=3, topics=kind, epochs=epochs, tolerance=0)
+        u, v, moved = ctr.alternate(some, pairs, bag, beta, theta)
+        found.append(ctr.objective(model, pairs, bag, beta, u, v, moved))
+        assert (np.array_equal(moved, theta)) == (kind == "fixed")
+    assert (np.diff(found) <= 1e-4).all()
+    assert found[-1] < found[0]
+
+
+def test_a_known_user_is_their_history_folded_in():
+    model = tw.models.CTR(factors=4).fit(planted_log(), rng=0)
+    folded = model.fold_in(model.memory.history)
+    np.testing.assert_allclose(folded, model.user_factors, atol=1e-4)
+
+
+def test_words_that_cannot_be_read_are_refused():
+    data = planted_log()
+    with pytest.raises(ConfigError, match="did you mean 'title'"):
+        tw.models.CTR(content="titel").fit(data)
+    bare = tw.Dataset.from_frames({"u": [1, 2], "i": [1, 2]}, user="u", item="i")
+    with pytest.raises(DataError, match="the items have 0"):
+        tw.models.CTR().fit(bare)
+    silent = tw.Dataset.from_frames(
+        {"u": [1, 2], "i": [1, 2]}, user="u", item="i",
+        items={"i": [1, 2], "title": ["", None]}, item_features={"title": "text"},
+    )  # fmt: skip
+    with pytest.raises(DataError, match="no item has a word"):
+        tw.models.CTR().fit(silent)
+
+
+def test_an_item_without_known_words_is_placed_evenly():
+    model = tw.models.CTR(factors=4, content="title").fit(planted_log(), rng=0)
+    grown = model.with_items({"item": ["n"], "title": ["\N{PILE OF POO} zzz"], "tags": [[]]})
+    np.testing.assert_allclose(grown.item_vectors[-1], 0.25, atol=1e-6)
