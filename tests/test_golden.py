@@ -22,6 +22,8 @@ MODELS = {
     "BPMF": tw.models.BPMF(factors=2, burn_in=1, samples=2, thin=1),
     "BPR": tw.models.BPR(factors=2, epochs=5),
     "BiasedMF": tw.models.BiasedMF(factors=2, epochs=2),
+    "CDL": tw.models.CDL(content="title", factors=2, epochs=1, reconstruction=0),
+    "CTR": tw.models.CTR(content="title", factors=2, topics="fixed"),
     "EASE": tw.models.EASE(),
     "FM": tw.models.FM(
         factors=2, day=True, learner={"method": "mcmc", "burn_in": 1, "samples": 2, "thin": 1}

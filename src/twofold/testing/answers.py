@@ -45,7 +45,11 @@ def check_ids_that_look_like_numbers(estimator: Estimator) -> None:
     people, things = ["7", "07", "007", "x7"], ["1", "01", "001", "y", "1.0"]
     log = [(u, i) for at, u in enumerate(people) for i in (things * 2)[at : at + 3]]
     events = {"u": [u for u, _ in log], "i": [i for _, i in log], "v": [5.0, 3.0, 1.0] * 4}
-    model = fitted(estimator, Dataset.from_frames(events, user="u", item="i", value="v"))
+    titles = {"i": things, "title": [f"thing {at % 2}" for at in range(len(things))]}
+    data = Dataset.from_frames(
+        events, user="u", item="i", value="v", items=titles, item_features={"title": "text"}
+    )
+    model = fitted(estimator, data)
     lists = model.recommend(users=people, k=5)
     assert lists["user"].dtype == lists["item"].dtype == pl.String, "string ids became numbers"
     assert set(lists["user"]) <= set(people), f"users came back as {set(lists['user'])}"

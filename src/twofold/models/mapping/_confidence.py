@@ -51,19 +51,16 @@ def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
     spectrum, rotation = axes(v * inside[:, None])
     turned = padded(v) @ rotation
     a, b = weights.seen, weights.unseen
-    n = len(side.indptr) - 1
-    return (
-        solve(
-            side,
-            turned,
-            (b * spectrum).astype(np.float32),
-            weights.user_reg,
-            np.zeros(0, np.float32),
-            np.array([a - b, 0, a, 0], np.float32),
-            n,
-        )[:, : len(rotation)]
-        @ rotation.T[:, : v.shape[1]]
+    u = solve(
+        side,
+        turned,
+        (b * spectrum).astype(np.float32),
+        weights.user_reg,
+        np.zeros(0, np.float32),
+        np.array([a - b, 0, a, 0], np.float32),
+        len(side.indptr) - 1,
     )
+    return turned_back(u, rotation, v.shape[1])
 
 
 def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -> F32:
@@ -89,7 +86,7 @@ def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -
         np.array([0, a - b, pull, a - pull], np.float32),
         n_items,
     )
-    v = v @ rotation.T[:, : u.shape[1]]
+    v = turned_back(v, rotation, u.shape[1])
     outside = inside == 0
     v[outside] = theta[outside]
     return np.ascontiguousarray(v)
@@ -106,6 +103,15 @@ def solve(
         np.zeros(d, np.float32), np.full(n, ridge, np.float32), out, als.EXACT, 0,
         np.zeros(1, np.int64), numba.get_num_threads(),
     )  # fmt: skip
+    return out
+
+
+def turned_back(x: F32, rotation: F32, d: int) -> F32:
+    """Return the first `d` columns of ``x @ rotation.T``, row by row: none depends on the others."""
+    back = np.ascontiguousarray(rotation.T[:, :d])
+    out = np.empty((len(x), d), np.float32)
+    for row, one in enumerate(x):
+        out[row] = one @ back
     return out
 
 
