@@ -12,7 +12,17 @@ from twofold.data.dataset import Dataset, Entities, Links
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import IncompatibleFileError
+from twofold.features.audio import LogMel
 from twofold.features.design import ColumnCode
+from twofold.features.table import FieldCode, Table, TableCode
+from twofold.features.text import (
+    BagOfWords,
+    NgramCode,
+    SequenceCode,
+    WordCode,
+    WordHashing,
+    WordSequences,
+)
 from twofold.models import HOMES
 from twofold.models._added import WithItems
 from twofold.models._base import FittedModel, Memory
@@ -37,11 +47,30 @@ DATA_CLASSES: dict[str, type] = {
 """What a saved dataset may hold."""
 
 
+FEATURE_CLASSES: dict[str, type] = {
+    one.__name__: one
+    for one in (
+        BagOfWords,
+        ColumnCode,
+        FieldCode,
+        LogMel,
+        NgramCode,
+        SequenceCode,
+        Table,
+        TableCode,
+        WordCode,
+        WordHashing,
+        WordSequences,
+    )
+}
+"""What remembers how features were made in training."""
+
+
 def model_classes(estimator: str) -> dict[str, type]:
     """Return every class that the folder of a fitted `estimator` of this package may name."""
     classes: dict[str, type] = {
         **DATA_CLASSES,
-        "ColumnCode": ColumnCode,
+        **FEATURE_CLASSES,
         "Memory": Memory,
         "WithItems": WithItems,
     }

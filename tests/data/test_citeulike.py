@@ -12,7 +12,7 @@ def test_every_word_of_an_article_is_counted(real):
     data = real("citeulike-t")
     bag = data.items.features["words"]
     folder = Path(os.environ["TWOFOLD_DATA"]) / "citeulike-t"
-    words = (folder / "vocabulary.dat").read_text(encoding="utf-8").split()
+    words = (folder / "vocabulary.dat").read_text(encoding="utf-8").splitlines()
     lines = (folder / "mult.dat").read_text().splitlines()
     counts = bag.matrix()
     assert counts.nnz == sum(len(line.split()) - 1 for line in lines)

@@ -58,7 +58,7 @@ def citeulike(at: Path) -> Dataset:
     """Read citeulike-t: libraries and the words of articles."""
     lists = [line.split()[1:] for line in (at / "users.dat").read_text().splitlines()]
     users = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
-    words = (at / "vocabulary.dat").read_text(encoding="utf-8").split()
+    words = (at / "vocabulary.dat").read_text(encoding="utf-8").splitlines()
     bags: list[dict[str, float]] = []
     for line in (at / "mult.dat").read_text().splitlines():
         pairs = [one.split(":") for one in line.split()[1:]]

@@ -1,0 +1,235 @@
+"""Spectrograms against a Fourier transform written out, and every fault of a file."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twofold import persistence
+from twofold.data.columns import Number, Text
+from twofold.errors import ConfigError, DataError
+from twofold.features.audio import LogMel
+from twofold.loading import FEATURE_CLASSES
+
+librosa = pytest.importorskip("librosa")
+soundfile = pytest.importorskip("soundfile")
+SMALL = LogMel(sample_rate=8000, bands=20, window=256, hop=128, min_seconds=0.5)
+
+
+def tone(hertz=440.0, seconds=1.0, rate=8000):
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)
+
+
+def write(path, samples, rate=8000, **options):
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+def written_out(samples, mel):
+    """Centred frames, a periodic Hann window, |DFT|^2, mel filters, log(1 + C m); float64."""
+    half = mel.window // 2
+    padded = np.pad(samples.astype(np.float64), half)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(mel.window) / mel.window)
+    starts = range(0, len(samples) + 1, mel.hop)
+    frames = np.array([padded[s : s + mel.window] * hann for s in starts])
+    k = np.arange(half + 1)[:, None] * np.arange(mel.window)
+    power = np.abs(frames @ np.exp(-2j * np.pi * k / mel.window).T) ** 2
+    filters = librosa.filters.mel(
+        sr=mel.sample_rate, n_fft=mel.window, n_mels=mel.bands, dtype=np.float64
+    )
+    return np.log(1 + mel.scale * power @ filters.T)
+
+
+def test_a_spectrogram_is_its_formula():
+    samples = np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32)
+    found = SMALL.of_samples(samples)
+    assert found.dtype == np.float32
+    assert found.shape == (1 + 3000 // 128, 20)
+    np.testing.assert_allclose(found, written_out(samples, SMALL), rtol=1e-4, atol=1e-4)
+
+
+def test_less_than_one_frame():
+    assert SMALL.of_samples(np.ones(5, np.float32)).shape == (3, 20)
+
+
+def test_a_tone_lights_up_its_band(tmp_path):
+    centres = librosa.mel_frequencies(n_mels=22, fmin=0, fmax=4000)[1:-1]
+    for hertz in (500.0, 1500.0, 3000.0):
+        path = write(tmp_path / "tone.wav", tone(hertz))
+        loudest = int(SMALL.spectrogram(path).mean(axis=0).argmax())
+        assert abs(loudest - int(np.abs(centres - hertz).argmin())) <= 1
+
+
+@pytest.mark.parametrize("rate", [4000, 11025, 16000, 44100, 48000])
+def test_any_rate_and_stereo_give_the_same_sound(tmp_path, rate):
+    reference = SMALL.spectrogram(write(tmp_path / "mono.wav", tone()))
+    both = np.column_stack([tone(rate=rate), tone(rate=rate)])
+    found = SMALL.spectrogram(write(tmp_path / "stereo.flac", both, rate))
+    assert found.shape == reference.shape
+    inner = slice(4, -4)
+    loud = reference[inner].mean(axis=0) > 1
+    np.testing.assert_allclose(
+        found[inner].mean(axis=0)[loud], reference[inner].mean(axis=0)[loud], atol=0.15
+    )
+
+
+def test_channels_are_averaged(tmp_path):
+    both = np.column_stack([tone(), -tone()])
+    with pytest.raises(DataError, match="is silent"):
+        SMALL.samples(write(tmp_path / "a.wav", both))
+
+
+def faulty(folder):
+    (folder / "corrupt.ogg").write_bytes(b"OggS" + b"\0" * 200)
+    (folder / "text.wav").write_text("no sound")
+    (folder / "empty.wav").write_bytes(b"")
+    write(folder / "silent.wav", np.zeros(8000))
+    write(folder / "short.wav", tone(seconds=0.2))
+    bad = tone()
+    bad[7] = np.nan
+    write(folder / "nan.wav", bad, subtype="FLOAT")
+    return {
+        "missing.wav": "is missing",
+        "corrupt.ogg": "cannot be decoded",
+        "text.wav": "cannot be decoded",
+        "empty.wav": "cannot be decoded",
+        "silent.wav": "is silent",
+        "short.wav": "is too short: it lasts 0.20 s, at least 0.5 s",
+        "nan.wav": "NaN or infinite",
+    }
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_faults_are_refused_by_name_or_skipped_and_counted(tmp_path, cached):
+    cache = tmp_path / "cache" if cached else None
+    faults = faulty(tmp_path)
+    write(tmp_path / "good.wav", tone())
+    for name, why in faults.items():
+        with pytest.raises(DataError, match=f"{name}' .*{why}.*on_error='skip'"):
+            SMALL.spectrograms([name], folder=tmp_path, cache=cache)
+    column = Text(pl.Series([*faults, None, "good.wav"]), is_path=True)
+    found = SMALL.spectrograms(column, on_error="skip", folder=tmp_path, cache=cache)
+    assert [name for name, _ in found.skipped] == list(faults)
+    for (_, said), why in zip(found.skipped, faults.values(), strict=True):
+        assert why in said
+    assert (found.n, found.n_missing, found.rows.tolist()) == (9, 1, [8])
+    assert len(found) == 1
+    with pytest.raises(DataError, match=r"none of 1 sounds can be used; the first: .*missing"):
+        SMALL.spectrograms(["missing.wav"], on_error="skip", folder=tmp_path)
+
+
+def test_what_is_no_sound_is_refused():
+    with pytest.raises(DataError, match="got a number column"):
+        SMALL.spectrograms(Number(np.zeros(1, np.float32)))
+    with pytest.raises(DataError, match=r"single path 'a.wav'"):
+        SMALL.spectrograms("a.wav")
+    with pytest.raises(ConfigError, match="on_error got 'ignore'; allowed: refuse, skip"):
+        SMALL.spectrograms([], on_error="ignore")
+    with pytest.raises(ConfigError, match=r"LogMel reads 0 ... 9000 Hz; allowed is .* 4000"):
+        LogMel(sample_rate=8000, high=9000)
+    with pytest.raises(ConfigError, match=r"LogMel.bands got 0"):
+        LogMel(bands=0)
+
+
+def test_the_cache_keeps_content_and_settings_apart(tmp_path):
+    cache = tmp_path / "cache"
+    path = write(tmp_path / "a.wav", tone())
+    first = SMALL.spectrogram(path, cache)
+    assert isinstance(first, np.memmap)
+    np.testing.assert_array_equal(first, SMALL.spectrogram(path))
+    (entry,) = cache.iterdir()
+    stamp = entry.stat().st_mtime_ns
+    again = SMALL.spectrogram(write(tmp_path / "renamed.wav", tone()), cache)
+    np.testing.assert_array_equal(first, again)
+    assert [entry.stat().st_mtime_ns] == [one.stat().st_mtime_ns for one in cache.iterdir()]
+    assert entry.stat().st_mtime_ns == stamp
+    write(path, tone(880.0))
+    assert not np.array_equal(SMALL.spectrogram(path, cache), first)
+    LogMel(sample_rate=8000, bands=21, window=256, hop=128, min_seconds=0.5).spectrogram(
+        path, cache
+    )
+    assert len(list(cache.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-100], lambda raw: b"", lambda raw: raw[:60]])
+def test_a_damaged_entry_is_made_again(tmp_path, damage):
+    path, cache = write(tmp_path / "a.wav", tone()), tmp_path / "cache"
+    SMALL.spectrogram(path, cache)
+    (entry,) = cache.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(damage(whole))
+    SMALL.spectrogram(path, cache)
+    assert entry.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    path = write(tmp_path / "a.wav", tone())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match=r"cannot write .* choose another cache"):
+        SMALL.spectrogram(path, tmp_path / "file" / "cache")
+
+
+@given(
+    frames=st.integers(1, 60),
+    seconds=st.sampled_from([0.05, 0.1, 0.3]),
+    n=st.integers(0, 9),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=50)
+def test_windows_are_cut_from_the_sound(frames, seconds, n, seed):
+    sound = np.arange(frames * 2, dtype=np.float32).reshape(frames, 2)
+    length = SMALL.frames_in(seconds)
+    if frames < length:
+        with pytest.raises(DataError, match=f"{frames} frames is shorter than a window"):
+            SMALL.windows(sound, seconds)
+        return
+    whole = SMALL.windows(sound, seconds)
+    assert np.shares_memory(whole, sound)
+    assert len(whole) == frames // length
+    np.testing.assert_array_equal(whole.reshape(-1, 2), sound[: len(whole) * length])
+    drawn = SMALL.windows(sound, seconds, n=n, rng=seed)
+    assert drawn.shape == (n, length, 2)
+    for one in drawn:
+        start = int(one[0, 0]) // 2
+        np.testing.assert_array_equal(one, sound[start : start + length])
+    np.testing.assert_array_equal(drawn, SMALL.windows(sound, seconds, n=n, rng=seed))
+
+
+def test_every_start_is_drawn():
+    sound = np.arange(8, dtype=np.float32)[:, None]
+    drawn = SMALL.windows(sound, 6 * 128 / 8000, n=200, rng=0)
+    assert set(drawn[:, 0, 0].tolist()) == {0, 1, 2}
+
+
+def test_the_paper_s_window_is_three_seconds():
+    assert LogMel().frames_in(3) == 129
+
+
+def test_only_the_first_seconds_are_read(tmp_path):
+    path = write(tmp_path / "a.wav", tone(seconds=2))
+    first = LogMel(**{**persistence.values(SMALL), "max_seconds": 1.0}).samples(path)
+    assert len(first) == 8000
+
+
+def test_saved_settings_are_the_same(tmp_path):
+    persistence.save(SMALL, tmp_path / "mel", "code")
+    assert persistence.load(tmp_path / "mel", "code", FEATURE_CLASSES) == SMALL
+
+
+@pytest.mark.data
+def test_real_recordings(tmp_path):
+    folder = Path(os.environ.get("TWOFOLD_DATA", "")) / "audio-clips"
+    if not os.environ.get("TWOFOLD_DATA") or not folder.is_dir():
+        pytest.skip("TWOFOLD_DATA has no audio-clips")
+    names = sorted(path.name for path in folder.glob("*.ogg"))
+    mel = LogMel(max_seconds=10)
+    found = mel.spectrograms(names, folder=folder, cache=tmp_path)
+    assert len(found) == len(names) == 6
+    for one in found.spectrograms:
+        assert np.isfinite(one).all()
+        assert one.std() > 0.1
+        assert mel.windows(one).shape[1:] == (129, 128)
