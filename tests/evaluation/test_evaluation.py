@@ -67,7 +67,7 @@ def test_intervals_cover_the_mean(n):
     inside = 0
     for _ in range(rounds):
         sample = rng.exponential(size=n)
-        low, high = bootstrap(sample, np.ones(n), rng=rng)
+        low, high = bootstrap(sample[None], np.ones(n), rng=rng)[0]
         inside += low < 1 < high
     assert 0.87 <= inside / rounds <= 1
 
