@@ -14,7 +14,6 @@ import sys
 import time
 from pathlib import Path
 
-
 import twofold as tw
 from twofold.data.synthetic import movielens_like
 from twofold.evaluation import run as evaluation

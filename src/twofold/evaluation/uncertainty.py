@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtr
 
 from twofold.errors import ConfigError
 from twofold.kernels.resample import resampled_sums
@@ -63,7 +63,7 @@ def bootstrap(
         return np.full((len(totals), 2), np.nan)
     tail = (1 - confidence) / 2
     if n >= MANY:
-        reach = norm.ppf(1 - tail)
+        reach = float(ndtri(1 - tail))
         return np.array([_normal_limit(total[used], weight[used], reach) for total in totals])
     shares = np.ascontiguousarray(np.vstack([totals[:, used], weight[None, used]]).T)
     sums = np.empty((RESAMPLES, shares.shape[1]))
@@ -91,7 +91,7 @@ def paired_test(one: F64, other: F64) -> float:
     if spread == 0:
         return 0.0
     statistic = difference.mean() / (spread / np.sqrt(n))
-    return float(2 * t.sf(abs(statistic), n - 1))
+    return float(2 * stdtr(n - 1, -abs(statistic)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
