@@ -87,7 +87,7 @@ def main() -> None:
 def differences(peer: str, ours: dict[str, float], theirs: dict[str, float]) -> str:
     """Say which values differ from ours, and why."""
     said = [
-        f"{name} {theirs[name]:.4f}: {WHY.get((peer, name), 'unexplained')}"
+        f"{name} {theirs[name]:.5f} for {ours[name]:.5f}: {WHY.get((peer, name), 'unexplained')}"
         for name in ours
         if name in theirs and abs(theirs[name] - ours[name]) > DIFFERENT
     ]
