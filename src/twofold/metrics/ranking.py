@@ -90,7 +90,7 @@ def ragged(indptr: I64, items: I32, n: int) -> tuple[I64, I32]:
     Raises
     ------
     DataError
-        If `indptr` does not lead through `items` in n steps.
+        If `indptr` does not lead through `items` in n steps, or an item is negative.
     """
     indptr, items = np.asarray(indptr, np.int64), np.asarray(items, np.int32)
     steps = np.diff(indptr)
@@ -99,6 +99,8 @@ def ragged(indptr: I64, items: I32, n: int) -> tuple[I64, I32]:
             f"relevant_indptr must rise from 0 to {len(items):,}, the number of relevant items, in "
             f"{n + 1:,} entries, one more than there are users; got {len(indptr):,} entries"
         )
+    if len(items) and items.min() < 0:
+        raise DataError(f"relevant items must be >= 0; got {items.min()}: leave unknown ones out")
     starts = indptr[1:-1]
     rises = np.ones(max(len(items) - 1, 0), np.bool_)
     rises[:] = items[1:] > items[:-1]
