@@ -210,7 +210,8 @@ def write_page(path: str | Path, text: str) -> Path:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        if draft.is_file():
+            draft.unlink()
         raise DataError(f"cannot write {path}: {error.strerror}; choose another place") from error
     return path
 
