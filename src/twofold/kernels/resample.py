@@ -11,7 +11,7 @@ from twofold.typing import F64
 
 
 @kernel(fastmath=False)
-def drawn(seed: int, resample: int, place: int, n: int) -> int:
+def drawn(seed: int, resample: int, place: int, n: int) -> np.int64:
     """Return which of n users is drawn at a place of a resample."""
     begin = mix(mix(np.uint64(seed) + GOLDEN) + (np.uint64(resample) + np.uint64(1)) * GOLDEN)
     word = mix(begin + (np.uint64(place) + np.uint64(1)) * GOLDEN)

@@ -24,9 +24,9 @@ class Leak:
 
 def named(data: Dataset, rows: I64) -> str:
     """Name the first rows: their numbers, users and items."""
-    events = data.interactions
+    users, items = data.interactions.user, data.interactions.item
     listed = [
-        f"row {row} (user {data.users.ids[events.user[row]]!r}, item {data.items.ids[events.item[row]]!r})"
+        f"row {row} (user {data.users.ids[int(users[row])]!r}, item {data.items.ids[int(items[row])]!r})"
         for row in rows[:NAMED].tolist()
     ]
     return ", ".join(listed) + (", ..." if len(rows) > NAMED else "")

@@ -114,11 +114,11 @@ def make(
         If the training or the test part is empty.
     """
     part = part.astype(np.uint8)
-    notes = list(notes)
+    said = list(notes)
     if not repeats:
         again = repeated(data.interactions, part) & (part < NOWHERE)
         if again.any():
-            notes.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
+            said.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
         part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
         if not (part == code).any():
@@ -131,7 +131,7 @@ def make(
         for code in (TRAIN, VALIDATION, TEST)
     )
     if wants_validation and not len(validation):
-        notes.append("the validation part is empty; use a larger share or more data")
+        said.append("the validation part is empty; use a larger share or more data")
     return Split(
         train=train,
         test=test,
@@ -140,7 +140,7 @@ def make(
         cut=cut,
         validation_cut=validation_cut,
         repeats=repeats,
-        notes=tuple(notes),
+        notes=tuple(said),
     )
 
 
