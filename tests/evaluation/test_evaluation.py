@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import twofold as tw
 from twofold.errors import ConfigError, DataError, UnknownIdError
-from twofold.evaluation import pictures, uncertainty
+from twofold.evaluation import pictures, ratings, uncertainty
 from twofold.evaluation import run as evaluation
 from twofold.evaluation.uncertainty import MANY, bootstrap, holm, paired_test
 from twofold.kernels import resample
@@ -76,7 +76,7 @@ def test_neither_does_the_number_of_threads(split, fitted):
 def test_nor_the_blocks_of_ratings(split, monkeypatch):
     model = tw.models.BiasedMF(factors=2, epochs=2).fit(split.train, rng=0)
     whole = tw.evaluate(model, split, ["rmse", "mae"])
-    monkeypatch.setattr(evaluation, "BLOCK_EVENTS", 5)
+    monkeypatch.setattr(ratings, "BLOCK_EVENTS", 5)
     same(whole, tw.evaluate(model, split, ["rmse", "mae"]))
 
 

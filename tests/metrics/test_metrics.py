@@ -177,8 +177,9 @@ def test_what_makes_no_sense_is_refused():
         metrics.roc_auc(np.ones(3), np.ones(3))
     with pytest.raises(DataError, match="labels must be 0 or 1; got 2"):
         metrics.log_loss(np.full(2, 0.5), np.array([2, 1]))
-    with pytest.raises(DataError, match="as many"):
-        metrics.rmse(np.ones(2), np.ones(3))
+    for function in (metrics.rmse, metrics.mae, metrics.roc_auc, metrics.log_loss):
+        with pytest.raises(DataError, match="as many"):
+            function(np.ones(2), np.ones(3))
 
 
 def test_longer_cuts_never_lower_recall():

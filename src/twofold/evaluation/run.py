@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError
 from twofold.evaluation.questions import Questions, Targets, UnknownItems, ask
+from twofold.evaluation.ratings import rating_errors
 from twofold.evaluation.report import Report
 from twofold.evaluation.slices import in_head, item_slices, sliced
 from twofold.evaluation.uncertainty import bootstrap
@@ -22,7 +23,6 @@ from twofold.models._base import FittedModel
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
 from twofold.rank import BLOCK_BYTES, FALLBACK, SOURCES, rank, remembered, score_block
-from twofold.recommend import pair_scores
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
 from twofold.typing import F64, I32, Rng
@@ -33,8 +33,6 @@ DEFAULT_RATING = ("rmse", "mae")
 """Added for models that predict ratings, on logs that have them."""
 BLOCK_USERS = 4096
 """Users ranked at a time."""
-BLOCK_EVENTS = 65_536
-"""Ratings predicted at a time."""
 
 
 def evaluate(
@@ -320,39 +318,3 @@ def auc_block(model: FittedModel, block: Queries, targets: Targets, hidden: Hist
             factors=factors, exact=source == FALLBACK,
         )  # fmt: skip
     return out
-
-
-def rating_errors(
-    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...]
-) -> dict[str, F64]:
-    """Return each user's summed squared error for rmse, and summed absolute error for mae.
-
-    Raises
-    ------
-    ConfigError
-        If the model predicts no ratings, or the log has none.
-    """
-    wanted = [metric for metric in metrics if metric.family == "rating"]
-    events = questions.users.interactions
-    if not wanted:
-        return {}
-    if not model.predicts_values or not events.has_value:
-        raise ConfigError(
-            f"{wanted[0].name} needs a model that predicts ratings and a log that has them; "
-            f"{type(model.estimator).__name__} on this log does not: leave it out"
-        )
-    items = model.items.ids.rows(questions.users.items.ids.ids)
-    error = np.empty(len(events))
-    for start in range(0, len(events), BLOCK_EVENTS):
-        some = np.arange(start, min(start + BLOCK_EVENTS, len(events)), dtype=np.int64)
-        part = events.take(some)
-        asked = replace(questions.queries.take(part.user), time=part.time, context=part.context)
-        predicted = pair_scores(model, asked, items[part.item])
-        error[some] = np.abs(predicted.astype(np.float64) - part.value)
-    n = len(questions.queries)
-    return {
-        metric.name: np.bincount(
-            events.user, error**2 if metric.base == "rmse" else error, n
-        ).astype(np.float64)
-        for metric in wanted
-    }
