@@ -83,7 +83,7 @@ def main() -> int:
             f"stage. The limit is {LIMIT:g} GiB: {'kept' if highest < LIMIT else 'NOT KEPT'}. Blocks of 4,096 and of 1,000 users give",
             "the same values and intervals, bit by bit." if same else "DIFFERENT values.",
         ],
-        ["stage", "peak, GiB", "seconds"],
+        ["stage", "peak, GiB"],
         rows,
     )
     return int(not same or highest >= LIMIT)
