@@ -23,15 +23,23 @@ HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 
 
-def interpreter() -> str | None:
-    """Return the peers' interpreter: TWOFOLD_PEERS, or that of ``make peers``; None without one."""
-    path = os.environ.get("TWOFOLD_PEERS") or str(PEERS)
+def interpreter(environment: str = "") -> str | None:
+    """Return the peers' interpreter: TWOFOLD_PEERS, or that of ``make peers``; None without one.
+
+    `environment` names another one: ``rectools`` is ``.venv-peers-rectools``, or TWOFOLD_PEERS_RECTOOLS.
+    """
+    suffix = f"-{environment}" if environment else ""
+    variable = f"TWOFOLD_PEERS{suffix}".replace("-", "_").upper()
+    own = PEERS.parents[1].with_name(PEERS.parents[1].name + suffix) / "bin" / "python"
+    path = os.environ.get(variable) or str(own)
     return path if Path(path).exists() else None
 
 
-def ask(script: str, arrays: dict[str, np.ndarray], **settings: Any) -> dict[str, Any] | str:
+def ask(
+    script: str, arrays: dict[str, np.ndarray], *, environment: str = "", **settings: Any
+) -> dict[str, Any] | str:
     """Run ``benchmarks/peers/SCRIPT.py``; return what it wrote, or a sentence where it failed."""
-    python = interpreter()
+    python = interpreter(environment)
     if python is None:
         return "no peers installed (make peers)"
     with tempfile.TemporaryDirectory() as name:

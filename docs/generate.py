@@ -13,13 +13,50 @@ from twofold.metrics import DEFINITIONS
 HERE = Path(__file__).parent
 METRICS_HEAD = """# Metrics
 
-The whole catalogue is ranked, nothing is sampled. Means are over users with at least one target; `report.n_users` counts them. `@k` is the list length.
+The whole catalogue is ranked, nothing is sampled. `@k` is the list length.
 
 | name | definition, with its denominator |
 |---|---|
 """
 METRICS_FOOT = """
-Intervals are bootstrap intervals over users; comparisons are paired t tests over the same users with Holm's correction. Generated from the declarations by `make docs`.
+Generated from the declarations by `make docs`.
+
+## Whom a mean is over
+
+List metrics and `auc` are means over users with at least one target; `report.n_users` counts them. A target that training never saw counts as missed
+(`unknown_items="count"`), or is dropped with users who have no other. Coverage, novelty, popularity bias, Gini and diversity are over all users of the part
+who get a list. `rmse` and `mae` are means over ratings, not over users. `report.per_user` and `report.weights` hold every user's share.
+
+## At the edges
+
+* **Relevance is binary.** An event of the held-out part makes its item relevant; `relevant_from=4` asks for ratings of 4 and more. Grades are not
+  read: the gain of a grade (its value, or 2^grade - 1) is a choice that changes the order of models, and logs of one person's ratings seldom agree on a scale.
+  Rating errors are what `rmse` and `mae` are for.
+* A list that is shorter than k is taken as it is: what is missing is no hit, and `precision` still divides by k. k may pass the catalogue.
+* A target that occurs twice counts once. An item that a list names twice counts at its first place.
+* Ties in score go to the item whose id comes first in sorted order (the lower row), for every model; `auc` counts a tie as half. Scores within the rounding
+  error of float32 are decided by the product in a fixed order, so that no value depends on blocks or threads.
+* Where repeats are allowed (`split.repeats`) what was seen is not hidden, and the number of training events of an item may pass the number of users: its
+  novelty is then negative.
+* Someone who has used the whole catalogue has an empty list: list metrics are 0, metrics beyond accuracy are not defined for them.
+
+## Intervals and tests
+
+Intervals are percentile bootstrap intervals of 1,000 resamples of users, the same resamples for every metric; from 20,000 users on, their normal limit by the
+delta method. Comparisons are Student's paired t tests over the same users with Holm's correction over the models of a leaderboard; a corrected p of 0.05 or more
+reads "no difference shown". Coverage and Gini are properties of all lists together and have no interval. The tests simulate how often intervals cover.
+
+## Which other libraries differ, and why
+
+The list metrics are held to scikit-learn, ranx and trec_eval (pytrec_eval) in the tests, to 1e-9, where the definitions agree: precision, recall, hit, NDCG, MRR, AUC, log-loss.
+
+| library | metric | what it does |
+|---|---|---|
+| ranx, trec_eval, RecTools | MAP@k | divides by all relevant items of the user, ours by min(k, relevant); equal for users with no more than k |
+| RecTools | NDCG@k | by default divides by the ideal of k hits, not of min(k, relevant) |
+| implicit 0.7 | `precision_at_k` | divides the hits of all users by the sum of min(k, relevant): nearer to `recall_capped` here than to a precision |
+| Mult-VAE's published code | Recall@k | divides by min(k, relevant): `recall_capped` here; NGCF and LightGCN divide by all relevant items: `recall` here |
+| SASRec, BERT4Rec, NCF papers | HR, NDCG | rank one target among 100 sampled items; not comparable with full ranking |
 """
 
 

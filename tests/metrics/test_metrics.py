@@ -3,10 +3,12 @@
 from itertools import combinations, pairwise
 from math import log2
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from twofold import metrics
 from twofold.errors import ConfigError, DataError
@@ -175,8 +177,9 @@ def test_what_makes_no_sense_is_refused():
         metrics.roc_auc(np.ones(3), np.ones(3))
     with pytest.raises(DataError, match="labels must be 0 or 1; got 2"):
         metrics.log_loss(np.full(2, 0.5), np.array([2, 1]))
-    with pytest.raises(DataError, match="as many"):
-        metrics.rmse(np.ones(2), np.ones(3))
+    for function in (metrics.rmse, metrics.mae, metrics.roc_auc, metrics.log_loss):
+        with pytest.raises(DataError, match="as many"):
+            function(np.ones(2), np.ones(3))
 
 
 def test_longer_cuts_never_lower_recall():
@@ -186,3 +189,142 @@ def test_longer_cuts_never_lower_recall():
     found = metrics.ranking(lists, *ragged(relevant), [f"recall@{k}" for k in (1, 5, 20, 50)])
     for low, high in pairwise(found.values()):
         assert np.all(low <= high + 1e-12)
+
+
+ALL = ["precision", "recall", "recall_capped", "hit", "map", "ndcg", "mrr"]
+
+
+def one_list(items, relevant, k=5):
+    found = metrics.ranking(
+        np.array([items], np.int32),
+        np.array([0, len(relevant)]),
+        np.array(relevant, np.int32),
+        [f"{name}@{k}" for name in ALL],
+    )
+    return {name: float(found[f"{name}@{k}"][0]) for name in ALL}
+
+
+def test_what_is_missing_at_the_end_of_a_list_is_no_hit():
+    short, padded = one_list([4, 7], [4]), one_list([4, 7, -1, -1, -1], [4])
+    assert short == padded
+    assert short["precision"] == 0.2
+    assert one_list([], [4]) == dict.fromkeys(ALL, 0.0)
+    assert one_list([-1, -1], [4]) == dict.fromkeys(ALL, 0.0)
+
+
+def test_cut_offs_far_past_the_list():
+    found = one_list([2, 0, 1], [0, 1, 2], k=10_000)
+    assert found["recall"] == found["ndcg"] == found["map"] == found["mrr"] == 1.0
+    assert found["precision"] == 3 / 10_000
+
+
+def test_an_item_counts_once():
+    """Neither an item that is listed twice nor a target that is given twice raises a value."""
+    assert one_list([4, 4, 4, 1], [4, 1]) == one_list([4, 9, 8, 1], [4, 1])
+    assert one_list([4, 9, 8, 1], [1, 4, 4, 1]) == one_list([4, 9, 8, 1], [1, 4])
+
+
+def test_nobody_and_nothing_relevant():
+    lists = np.zeros((0, 3), np.int32)
+    assert (
+        metrics.ranking(lists, np.zeros(1, int), np.zeros(0, int), ["ndcg@3"])["ndcg@3"].size == 0
+    )
+    assert metrics.ranking(lists, np.zeros(1, int), np.zeros(0, int), []) == {}
+    none = metrics.ranking(np.array([[1]], np.int32), np.array([0, 0]), np.zeros(0, int), ["hit@1"])
+    assert np.isnan(none["hit@1"]).all()
+
+
+def test_an_item_past_the_catalogue_is_a_miss():
+    assert one_list([3, 1], [1, 999_999])["recall"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("lists", "indptr", "items", "message"),
+    [
+        (np.zeros(3, np.int32), [0, 1], [1], "integers of shape"),
+        (np.zeros((1, 3)), [0, 1], [1], "got float64"),
+        (
+            np.zeros((2, 3), np.int32),
+            [0, 1],
+            [1],
+            "3 entries, one more than there are users; got 2",
+        ),
+        (np.zeros((1, 3), np.int32), [0, 2], [1], "must rise from 0 to 1"),
+        (np.zeros((2, 3), np.int32), [0, 2, 1], [1], "must rise"),
+        (np.zeros((1, 3), np.int32), [0, 1], [-1], "must be >= 0; got -1"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(lists, indptr, items, message):
+    with pytest.raises(DataError, match=message):
+        metrics.ranking(lists, np.array(indptr), np.array(items), ["hit@1"])
+
+
+def test_a_metric_of_lists_is_asked_for():
+    with pytest.raises(ConfigError, match=r"'rmse' is not a metric of lists; allowed: precision"):
+        metrics.ranking(np.zeros((1, 1), np.int32), np.array([0, 0]), np.zeros(0, int), ["rmse"])
+
+
+def test_values_do_not_depend_on_the_number_of_threads():
+    rng = np.random.default_rng(0)
+    lists = np.array([rng.permutation(50)[:20] for _ in range(300)], np.int32)
+    relevant = [np.flatnonzero(rng.random(50) < 0.2) for _ in range(300)]
+    names = [f"{name}@10" for name in ALL]
+    several = metrics.ranking(lists, *ragged(relevant), names)
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        alone = metrics.ranking(lists, *ragged(relevant), names)
+    finally:
+        numba.set_num_threads(before)
+    for name in names:
+        np.testing.assert_array_equal(several[name], alone[name])
+
+
+@given(seed=st.integers(0, 999))
+def test_auc_does_not_depend_on_rounding(seed):
+    """Whatever lies within the error of float32, the products in float64 decide."""
+    rng = np.random.default_rng(seed)
+    users = rng.normal(size=(4, 8)).astype(np.float32)
+    items = rng.normal(size=(30, 8)).astype(np.float32)
+    items[10:20] = items[:10]
+    exact = users.astype(np.float64) @ items.T.astype(np.float64)
+    noise = rng.uniform(-1, 1, exact.shape) * 2e-7 * np.abs(exact).max()
+    relevant = [np.sort(rng.choice(30, 5, replace=False)) for _ in range(4)]
+    hidden = np.zeros(5, int), np.zeros(0, int)
+    found = [
+        metrics.auc(scores.astype(np.float32), *ragged(relevant), *hidden, factors=(users, items))
+        for scores in (exact, exact + noise)
+    ]
+    np.testing.assert_array_equal(*found)
+    pure = metrics.auc(exact.astype(np.float32), *ragged(relevant), *hidden)
+    np.testing.assert_allclose(found[0], pure, atol=1e-3)
+    rough = metrics.auc(
+        np.zeros((4, 30), np.float32), *ragged(relevant), *hidden, factors=(users, items),
+        exact=np.ones(4, bool),
+    )  # fmt: skip
+    assert (rough == 0.5).all()
+
+
+def test_what_has_no_list_has_no_coverage():
+    assert metrics.coverage(np.zeros(0, int)) == 0.0
+    assert metrics.gini(np.zeros(4, int)) == 0.0
+
+
+def test_diversity_reads_sparse_vectors():
+    dense = np.eye(4, dtype=np.float32)
+    lists = np.array([[0, 1, 2], [3, -1, -1]], np.int32)
+    for vectors in (dense, csr_array(dense)):
+        found = metrics.diversity(lists, vectors)
+        assert found[0] == pytest.approx(1.0)
+        assert np.isnan(found[1])
+    same = np.ones((3, 2), np.float32)
+    assert metrics.diversity(np.array([[0, 1, 2]], np.int32), same)[0] == pytest.approx(0.0)
+
+
+def test_a_metric_knows_its_definition_and_direction():
+    for name in metrics.DEFINITIONS:
+        metric = metrics.parse(name if name in ("auc", "rmse", "mae") else f"{name}@7")
+        assert metric.definition
+        assert metric.name.startswith(name)
+    assert not metrics.parse("rmse").higher_is_better
+    assert metrics.parse("ndcg@5").higher_is_better

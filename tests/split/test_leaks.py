@@ -58,18 +58,23 @@ def test_training_later_than_the_cut():
     assert (split.train.frame()[list(leak.rows)]["time"] >= cut).all()
 
 
-@pytest.mark.parametrize(
-    ("label", "statistic"),
-    [
-        ("number of events", pl.len()),
-        ("mean value", pl.col("value").mean()),
-        ("last time", pl.col("time").max()),
-    ],
-)
-def test_a_feature_computed_with_the_test_rows(label, statistic):
+def counted(frame, what):
+    whole = {
+        "number of events": pl.len(),
+        "sum of values": pl.col("value").sum(),
+        "mean value": pl.col("value").mean(),
+        "last time": pl.col("time").max(),
+    }[what]
+    return frame.group_by("item").agg(whole.cast(pl.Float64).alias("score"))
+
+
+STATISTICS = ["number of events", "sum of values", "mean value", "last time"]
+
+
+@pytest.mark.parametrize("label", STATISTICS)
+def test_a_feature_computed_with_the_test_rows(label):
     early, late = halves()
-    whole = pl.concat([early, late]).group_by("item").agg(statistic.alias("score"))
-    honest = early.group_by("item").agg(statistic.alias("score"))
+    whole, honest = counted(pl.concat([early, late]), label), counted(early, label)
     leaking = tw.split.from_parts(build(early, items=whole), build(late, items=whole))
     sound = tw.split.from_parts(build(early, items=honest), build(late))
     (leak,) = find_leaks(leaking)
@@ -77,6 +82,65 @@ def test_a_feature_computed_with_the_test_rows(label, statistic):
     assert f"item feature 'score' is the {label}" in leak.message
     assert len(leak.rows) >= 3
     assert find_leaks(sound) == []
+
+
+@pytest.mark.parametrize("label", STATISTICS)
+def test_a_feature_computed_from_the_test_rows_alone(label):
+    early, late = halves()
+    (leak,) = find_leaks(tw.split.from_parts(build(early, items=counted(late, label)), build(late)))
+    assert (
+        f"item feature 'score' is the {label} over test events" in leak.message
+        or label == "last time"
+    )
+
+
+@pytest.mark.parametrize("label", ["number of events", "mean value"])
+def test_a_feature_computed_from_the_whole_log_where_there_is_validation(label):
+    data = planted_log()
+    everything = build(data.frame(), items=counted(data.frame(), label))
+    for split in (
+        tw.split.temporal(everything, test=0.2, validation=0.2),
+        tw.split.user_disjoint(everything, test=0.2, validation=0.2, rng=0),
+    ):
+        (leak,) = find_leaks(split)
+        assert f"item feature 'score' is the {label} over the whole log" in leak.message
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        pl.col("score").log(),
+        pl.col("score") / pl.col("score").sum(),
+        (pl.col("score") - pl.col("score").mean()) / pl.col("score").std(),
+        pl.col("score").rank("ordinal", descending=True).cast(pl.Float64),
+    ],
+)
+@pytest.mark.parametrize("label", ["number of events", "mean value"])
+def test_disguises_are_seen_through(label, disguise):
+    early, late = halves()
+    whole = counted(pl.concat([early, late]), label).with_columns(disguise.alias("score"))
+    (leak,) = find_leaks(tw.split.from_parts(build(early, items=whole), build(late)))
+    assert "rises or falls with the" in leak.message
+    honest = counted(early, label).with_columns(disguise.alias("score"))
+    assert find_leaks(tw.split.from_parts(build(early, items=honest), build(late))) == []
+
+
+def test_parts_of_a_vector_are_numbers_too():
+    early, late = halves()
+    whole = counted(pl.concat([early, late]), "mean value")
+    noise = np.random.default_rng(0).random(len(whole))
+    vectors = {"item": whole["item"], "both": [[a, b] for a, b in zip(noise, whole["score"])]}
+    train = build(early, items=vectors, item_features={"both": "vector"})
+    (leak,) = find_leaks(tw.split.from_parts(train, build(late)))
+    assert "item feature 'both[1]' is the mean value" in leak.message
+
+
+def test_when_somebody_joined_is_known_beforehand():
+    """The time of the first event is no leak, even where the first event is held out."""
+    data = planted_log()
+    joined = data.frame().group_by("user").agg(pl.col("time").min().alias("joined"))
+    whole = build(data.frame(), users=joined, user_features={"joined": "time"})
+    assert find_leaks(tw.split.random(whole, test=0.3, rng=0)) == []
 
 
 def test_a_random_feature_raises_no_alarm():
@@ -132,3 +196,41 @@ def test_several_leaks_are_told_at_once():
     both = pl.concat([early, late.head(3)])
     split = replace(tw.split.from_parts(build(both), build(late)), cut=cut)
     assert kinds(split) == ["pair", "time"]
+
+
+def test_what_lies_between_may_not_be_later_than_the_test_cut():
+    early, late = halves()
+    cut = int(late["time"].min())
+    parts = tw.split.from_parts(build(early), build(late.head(50)), build(late.tail(3)))
+    (leak,) = find_leaks(replace(parts, cut=cut))
+    assert leak.kind == "time"
+    assert "3 validation events are not earlier than the test cut" in leak.message
+    told = tw.split.user_disjoint(planted_log(), test=0.2, validation=0, rng=0)
+    cut = int(told.train.interactions.time.max()) + 1
+    late_history = int((told.test_history.interactions.time >= cut).sum())
+    leaks = find_leaks(replace(told, cut=cut - 10**6))
+    assert "test history events are not earlier" in leaks[-1].message
+    assert late_history >= 0
+
+
+def test_validation_and_test_may_not_share_pairs():
+    early, late = halves()
+    both = pl.concat([late.tail(20), late.head(4)])
+    split = tw.split.from_parts(build(early), build(late.head(50)), build(both))
+    (leak,) = find_leaks(split)
+    assert leak.kind == "pair"
+    assert "4 test events repeat a validation pair" in leak.message
+
+
+def test_where_repeats_are_allowed_only_the_same_moment_leaks():
+    early, late = halves()
+    again = early.head(5).with_columns(pl.col("time") + 10**8)
+    sound = tw.split.from_parts(build(early), build(pl.concat([late, again])), repeats="keep")
+    assert find_leaks(sound) == []
+    same = pl.concat([late, again, early.tail(2)])
+    (leak,) = find_leaks(tw.split.from_parts(build(early), build(same), repeats="keep"))
+    assert len(leak.rows) == 2
+    untimed = early.drop("time")
+    log = tw.Dataset.from_frames(untimed, user="user", item="item", value="value")
+    (leak,) = find_leaks(tw.split.from_parts(log, log, repeats="keep"))
+    assert len(leak.rows) == len(early)

@@ -1,5 +1,8 @@
 """What every split promises: nothing lost, nothing twice, and no leak."""
 
+from collections import Counter
+from itertools import chain
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 
 import twofold as tw
 from twofold.errors import ConfigError, DataError
+from twofold.split.by_time import instant
+from twofold.split.pairs import Pairs, repeated, same_pairs
 from twofold.testing import planted_log
 
 WAYS = {
@@ -48,11 +53,17 @@ def random_log(seed, n=120, repeats=False):
     return tw.Dataset.from_frames(frame, user="user", item="item", value="value", time="time")
 
 
+def left_out(split):
+    """Return how many events the notes count as left out."""
+    return sum(int(n.split()[0].replace(",", "")) for n in split.notes if "left out" in n)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 @given(seed=st.integers(0, 500))
 @settings(deadline=None, max_examples=15)
-def test_every_event_is_in_exactly_one_part_and_nothing_leaks(way, seed):
-    data = random_log(seed)
+def test_every_event_is_in_one_part_or_counted_as_left_out_and_nothing_leaks(way, repeats, seed):
+    data = random_log(seed, repeats=repeats)
     split = WAYS[way](data, seed)
     parts = (
         split.train,
@@ -61,12 +72,152 @@ def test_every_event_is_in_exactly_one_part_and_nothing_leaks(way, seed):
         split.test_history,
         split.validation_history,
     )
-    if way == "user_disjoint":
-        assert set(events(*parts)) <= set(events(data))
-        assert len(events(*parts)) == len(set(events(*parts)))
-    else:
-        assert events(*parts) == events(data)
+    whole = Counter(events(data))
+    kept = Counter(events(*parts))
+    assert kept <= whole
+    assert sum((whole - kept).values()) == left_out(split)
+    assert left_out(split) == 0 or repeats or way == "user_disjoint"
     assert tw.split.find_leaks(split) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_features_of_the_whole_log_and_of_chance_raise_no_alarm(way):
+    """A log with numbers beside its users and items, none of them computed from events."""
+    rng = np.random.default_rng(1)
+    for seed in range(6):
+        data = random_log(seed)
+        users = {"user": np.arange(15), "age": rng.integers(1, 5, 15), "flag": np.ones(15)}
+        items = {"item": np.arange(12), "discs": rng.integers(1, 3, 12), "year": rng.random(12)}
+        data = tw.Dataset.from_frames(
+            data.frame(), user="user", item="item", value="value", time="time", users=users,
+            items=items, user_features={"age": "number", "flag": "number"},
+            item_features={"discs": "number", "year": "number"},
+        )  # fmt: skip
+        assert tw.split.find_leaks(WAYS[way](data, seed)) == []
+
+
+@given(seed=st.integers(0, 300), share=st.floats(0.05, 0.9))
+@settings(deadline=None, max_examples=40)
+def test_the_cut_in_time_is_the_nearest_that_the_times_allow(seed, share):
+    """Against every possible cut."""
+    time = np.random.default_rng(seed).integers(0, 12, 40).astype(np.int64)
+    found = instant(time, share)
+    wanted = share * len(time)
+    errors = {int(cut): abs((time >= cut).sum() - wanted) for cut in np.unique(time)[1:]}
+    assert errors[found] == min(errors.values())
+
+
+@given(seed=st.integers(0, 300))
+@settings(deadline=None, max_examples=25)
+def test_folds_share_the_pairs_out(seed):
+    data = random_log(seed, repeats=True)
+    folds = tw.split.k_fold(data, folds=4, rng=seed)
+    assert sorted(chain.from_iterable(events(one.test) for one in folds)) == events(data)
+    sizes = [len(one.test.frame().unique(["user", "item"])) for one in folds]
+    assert max(sizes) - min(sizes) <= 1
+    for one in folds:
+        assert sorted(events(one.train) + events(one.test)) == events(data)
+
+
+@given(seed=st.integers(0, 300), n=st.integers(1, 4))
+@settings(deadline=None, max_examples=25)
+def test_the_last_events_are_the_latest(seed, n):
+    data = random_log(seed)
+    for split in (tw.split.leave_last(data, n=n), tw.split.last_fraction(data, test=0.3)):
+        latest = split.train.frame().group_by("user").agg(pl.col("time").max().alias("latest"))
+        held = split.test.frame().join(latest, on="user")
+        assert (held["time"] >= held["latest"]).all()
+        if split.kind.startswith("leave_last"):
+            assert set(split.test.frame().group_by("user").len()["len"]) <= {n}
+
+
+@given(seed=st.integers(0, 300), n=st.integers(1, 4))
+@settings(deadline=None, max_examples=25)
+def test_fixed_train_keeps_so_many_items(seed, n):
+    data = random_log(seed, repeats=True)
+    split = tw.split.fixed_train(data, n=n, rng=seed)
+    items = split.train.frame().group_by("user").agg(pl.col("item").n_unique())["item"]
+    mine = data.frame().group_by("user").agg(pl.col("item").n_unique())["item"]
+    assert sorted(items) == sorted(min(n, size) for size in mine)
+
+
+def test_strangers_are_strangers():
+    data = planted_log()
+    users = tw.split.cold_users(data, test=0.2, rng=0)
+    assert not set(users.train.users.ids.ids) & set(users.test.users.ids.ids)
+    assert users.test.n_users == 8
+    items = tw.split.cold_items(data, test=0.25, rng=0)
+    assert not set(items.train.items.ids.ids) & set(items.test.items.ids.ids)
+    assert items.test.n_items == 6
+
+
+def test_people_with_a_single_item_have_no_target_and_are_counted():
+    log = {"u": [*range(10), *range(10, 20), *range(10, 20)], "i": [0] * 10 + [0] * 10 + [1] * 10}
+    data = tw.Dataset.from_frames(log, user="u", item="i")
+    split = tw.split.user_disjoint(data, test=0.5, validation=0, rng=0)
+    alone = [u for u in range(10) if u not in split.train.users.ids.ids.to_list()]
+    assert split.notes == (
+        f"{len(alone):,} events of held-out users with a single item were left out",
+    )
+    assert set(split.test.frame().group_by("user").len()["len"]) == {1}
+
+
+def test_a_part_that_was_asked_for_and_is_empty_is_mentioned():
+    log = {"u": [1, 2, 3], "i": [1, 2, 3], "t": [1, 2, 3]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    split = tw.split.temporal(data, test=0.34, validation=0.01)
+    assert split.validation is None
+    assert split.notes == ("the validation part is empty; use a larger share or more data",)
+    assert "the validation part is empty" in str(split)
+
+
+@given(seed=st.integers(0, 500))
+@settings(deadline=None, max_examples=40)
+def test_pairs_are_numbered_as_numpy_does(seed):
+    data = random_log(seed, repeats=True)
+    events = data.interactions
+    keys = events.user.astype(np.int64) * data.n_items + events.item
+    unique, inverse = np.unique(keys, return_inverse=True)
+    pairs = Pairs.of(events)
+    np.testing.assert_array_equal(pairs.of_event, inverse)
+    np.testing.assert_array_equal(pairs.user, unique // data.n_items)
+    np.testing.assert_array_equal(pairs.size, np.bincount(pairs.user)[pairs.user])
+    key = np.random.default_rng(seed).integers(0, 4, len(pairs)).astype(float)
+    order = np.lexsort((key, pairs.user))
+    expected = np.empty(len(pairs), int)
+    expected[order] = np.arange(len(pairs)) - pairs.indptr[pairs.user[order]]
+    np.testing.assert_array_equal(pairs.rank(key), expected)
+    part = np.random.default_rng(seed).integers(0, 3, len(events)).astype(np.uint8)
+    again = [any(part[at] > p for p in part[inverse == inverse[at]]) for at in range(len(events))]
+    np.testing.assert_array_equal(repeated(events, part), again)
+
+
+@given(seed=st.integers(0, 500))
+@settings(deadline=None, max_examples=40)
+def test_pairs_are_found_in_another_log(seed):
+    one, other = random_log(seed, 40, repeats=True), random_log(seed + 1, 60, repeats=True)
+    pairs, moments = (
+        set(other.frame().select(*columns).rows())
+        for columns in (["user", "item"], ["user", "item", "time"])
+    )
+    mine = one.frame()
+    assert same_pairs(one, other).tolist() == [
+        row in pairs for row in mine.select("user", "item").rows()
+    ]
+    assert same_pairs(one, other, same_time=True).tolist() == [
+        row in moments for row in mine.select("user", "item", "time").rows()
+    ]
+
+
+def test_a_log_that_tests_a_model_loses_what_training_has():
+    train = tw.Dataset.from_frames({"u": [1, 2], "i": ["a", "b"]}, user="u", item="i")
+    log = tw.Dataset.from_frames({"u": [1, 1, 9], "i": ["a", "b", "a"]}, user="u", item="i")
+    split = tw.split.held_out(train, log)
+    assert split.test.frame().rows() == [(1, "b"), (9, "a")]
+    assert split.notes == ("1 events of pairs that training has were left out",)
+    assert tw.split.held_out(train, split.test).notes == ()
+    with pytest.raises(DataError, match="all 2 events of these data were in training"):
+        tw.split.held_out(train, train)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -157,6 +308,15 @@ def test_user_disjoint_tells_a_share_of_the_history():
     [
         (lambda d: tw.split.random(d, test=0), "test must be a share"),
         (lambda d: tw.split.random(d, test=1.5), "got 1.5"),
+        (lambda d: tw.split.random(d, test="0.1"), "test must be a share, 0 < test < 1; got '0.1'"),
+        (lambda d: tw.split.random(d, test=True), "got True"),
+        (lambda d: tw.split.random(d, test=float("nan")), "got nan"),
+        (lambda d: tw.split.random(d, validation=-0.1), "0 <= validation < 1; got -0.1"),
+        (lambda d: tw.split.temporal(d, test=0.6, validation=0.4), "must be below 1"),
+        (lambda d: tw.split.cold_users(d, test=0.6, validation=0.4), "must be below 1"),
+        (lambda d: tw.split.user_disjoint(d, history=1.0), "history must be a share"),
+        (lambda d: tw.split.fixed_train(d, n=2.5), "n must be an integer >= 1; got 2.5"),
+        (lambda d: tw.split.last_fraction(d, test=0), "test must be a share"),
         (lambda d: tw.split.random(d, test=0.6, validation=0.5), r"below 1; got 0.6 \+ 0.5"),
         (lambda d: tw.split.k_fold(d, folds=1), "folds must be an integer >= 2"),
         (lambda d: tw.split.leave_last(d, n=0), "n must be an integer >= 1; got 0"),
@@ -172,6 +332,20 @@ def test_impossible_data_are_refused_in_one_sentence():
     one = tw.Dataset.from_frames({"u": [1], "i": [1]}, user="u", item="i")
     with pytest.raises(DataError, match=r"part of random.* is empty"):
         tw.split.random(one)
+    for way in (
+        tw.split.leave_last,
+        tw.split.last_fraction,
+        tw.split.cold_users,
+        tw.split.cold_items,
+    ):
+        with pytest.raises(DataError, match=r"the (test|training) part of .* is empty \(1 events"):
+            way(one)
+    with pytest.raises(DataError, match="5 folds need as many pairs; the log has 1"):
+        tw.split.k_fold(one)
+    with pytest.raises(DataError, match="test part of fixed_train"):
+        tw.split.fixed_train(one, n=1)
+    with pytest.raises(DataError, match="is empty"):
+        tw.split.user_disjoint(one)
     with pytest.raises(DataError, match="needs times and the log has none"):
         tw.split.temporal(one)
     flat = tw.Dataset.from_frames(

@@ -134,7 +134,7 @@ class Leaderboard:
                 for name, one in self.results.items()
             },
         }
-        return json.dumps(body, indent=1)
+        return json.dumps(body, indent=1, allow_nan=False)
 
     def to_html(self, path: str | Path) -> Path:
         """Write one self-contained page: the table, intervals, accuracy against training time and coverage.
@@ -153,13 +153,16 @@ class Leaderboard:
             )
             for name, one in self.results.items()
         }
-        definitions = {name: parse(name).definition for name in self.metrics}
+        definitions = {
+            name: page.Definition(parse(name).definition, parse(name).higher_is_better)
+            for name in self.metrics
+        }
         report = self.results[self.best].report
         slices = {
             name: [(one.label, one.n_users, one.values) for one in result.report.slices]
             for name, result in self.results.items()
         }
-        return write_page(path, page.leaderboard(report.headline(), rows, definitions, slices))
+        return write_page(path, page.leaderboard(report.occasion(), rows, definitions, slices))
 
 
 def _cell(report: Report, metric: str) -> str:

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages with inline SVG: no script, no request, light and dark."""
+"""Self-contained HTML pages: tables and pictures, light and dark, for a desk and a phone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,38 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
+from twofold.evaluation import pictures
+
 STYLE = """
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#667;--line:#ccd;--mark:#1f6feb;--back:#fff;--soft:#f4f6fa}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e8ec;--dim:#9aa3b2;--line:#3a4150;--mark:#6cb0ff;--back:#14171c;--soft:#1d2230}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:72rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
-th{background:var(--soft)}small,.dim{color:var(--dim)}
-small{display:block;white-space:nowrap}figure{display:inline-block;margin:1rem .7rem 0 0;vertical-align:top}figcaption{color:var(--dim);font-size:.9rem}
-svg{background:var(--soft);border-radius:6px}text{fill:var(--ink);font:12px system-ui,sans-serif}
-.axis{stroke:var(--line)}.mark{fill:var(--mark);stroke:var(--mark)}.whisker{stroke:var(--mark);stroke-width:2}
-.scroll{overflow-x:auto}
-"""
-WIDTH, ROW, LEFT = 520, 26, 150
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6472;--line:#dfe3ea;--back:#fff;--soft:#f5f7fa;--band:#1f6feb1f;
+--c0:#1f6feb;--c1:#c2410c;--c2:#15803d;--c3:#9333ea;--c4:#b45309;--c5:#0e7490;--c6:#be185d;--c7:#4b5563}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e8ec;--dim:#9aa3b2;--line:#2c3340;--back:#12151a;--soft:#191e27;--band:#6cb0ff26;
+--c0:#6cb0ff;--c1:#fb923c;--c2:#4ade80;--c3:#c084fc;--c4:#facc15;--c5:#22d3ee;--c6:#f472b6;--c7:#cbd5e1}}
+*{box-sizing:border-box}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:76rem;margin:0 auto;padding:1.5rem 1rem 3rem}
+h1{font-size:1.6rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem}p{margin:.3rem 0 1rem;max-width:62rem}
+.lead{font-size:1.1rem}.dim,small{color:var(--dim)}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.4rem .7rem;border-bottom:1px solid var(--line);vertical-align:top}
+th{color:var(--dim);font-weight:600;font-size:.9rem;white-space:nowrap}tbody tr:hover{background:var(--soft)}
+td small{display:block;white-space:nowrap;font-size:.78rem}td.best{font-weight:700}td.best small{font-weight:400}
+td.words{min-width:11rem}code{font-size:.85rem;overflow-wrap:anywhere}
+.bar{display:block;height:4px;border-radius:2px;margin-top:.25rem;background:var(--c0);opacity:.75;min-width:1px}
+.key{display:inline-block;width:.7rem;height:.7rem;border-radius:50%;margin-right:.45rem}
+.legend{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:.3rem 0}
+.grid-of{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
+figure{margin:0;padding:.8rem;background:var(--soft);border-radius:10px;max-width:42rem}
+figcaption{font-weight:600;margin-bottom:.3rem}svg{display:block;width:100%;height:auto}
+svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg text.dim,svg text.axis-name{fill:var(--dim);font-size:11px}
+svg text.figure{font-variant-numeric:tabular-nums}svg text.label{paint-order:stroke;stroke:var(--soft);stroke-width:3px}
+.grid{stroke:var(--line)}.band{fill:var(--band)}.front{fill:none;stroke:var(--dim);stroke-dasharray:4 4}
+.whisker{stroke:var(--c);stroke-width:3;stroke-linecap:round;opacity:.55}.dot{fill:var(--c);stroke:var(--soft);stroke-width:1.5}
+.dot:hover{stroke:var(--ink);stroke-width:2.5}.key{background:var(--c)}
+details{margin:.8rem 0}summary{cursor:pointer;color:var(--dim)}
+@media print{details>*{display:block}}
+""" + "".join(f".c{at}{{--c:var(--c{at})}}" for at in range(pictures.COLOURS))
+FRACTION = 4
+"""Digits behind the point."""
 
 
 class Row(NamedTuple):
@@ -37,12 +55,19 @@ class Entry(NamedTuple):
     """A model of a leaderboard."""
 
     seconds: float
-    metrics: Mapping[str, tuple[float, float, float]]
+    metrics: Mapping[str, pictures.Point]
     verdicts: Mapping[str, str]
     hyperparameters: str
 
 
 Slices = Sequence[tuple[str, int, Mapping[str, float]]]
+
+
+class Definition(NamedTuple):
+    """What a metric is, and which way is better."""
+
+    text: str
+    higher_is_better: bool
 
 
 def document(title: str, body: str) -> str:
@@ -55,183 +80,220 @@ def document(title: str, body: str) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table; cells are HTML already, heads are text."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Return a table; cells are whole ``td`` or ``th`` elements, heads and caption are text."""
     top = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>'
-
-
-def span(value: float, low: float, high: float) -> str:
-    """Return a number with its interval."""
-    if math.isnan(low):
-        return f"{value:.4f}"
-    return f"{value:.4f} <small>[{low:.4f}, {high:.4f}]</small>"
-
-
-def intervals(title: str, points: Mapping[str, tuple[float, float, float]]) -> str:
-    """Return a picture of values with their intervals, one line a model."""
-    ends = [one for point in points.values() for one in point if math.isfinite(one)]
-    place = scale(min(ends), max(ends), LEFT + 10, WIDTH - 20)
-    parts: list[str] = []
-    for at, (name, (value, low, high)) in enumerate(points.items()):
-        y = ROW * (at + 0.75)
-        parts.append(
-            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>'
-        )
-        if math.isfinite(low):
-            parts.append(
-                f'<line class="whisker" x1="{place(low):.1f}" x2="{place(high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            )
-        label = f"{name}: {value:.4f}" + (f" [{low:.4f}, {high:.4f}]" if math.isfinite(low) else "")
-        parts.append(
-            f'<circle class="mark" cx="{place(value):.1f}" cy="{y:.1f}" r="4"><title>{escape(label)}</title></circle>'
-        )
-    height = ROW * (len(points) + 1)
-    parts.extend(
-        f'<text x="{place(one):.1f}" y="{height - 4}" text-anchor="middle">{one:.3f}</text>'
-        for one in (min(ends), max(ends))
-    )
-    return figure(title, WIDTH, height, "".join(parts))
-
-
-def scatter(
-    title: str, points: Mapping[str, tuple[float, float]], x_label: str, y_label: str, *, log: bool
-) -> str:
-    """Return a picture of one number against another, a point a model."""
-    height = 300
-    turn = {name: (math.log10(max(x, 1e-3)) if log else x, y) for name, (x, y) in points.items()}
-    xs, ys = [x for x, _ in turn.values()], [y for _, y in turn.values()]
-    across, up = scale(min(xs), max(xs), 70, WIDTH - 110), scale(min(ys), max(ys), height - 50, 25)
-    parts = [
-        f'<line class="axis" x1="60" x2="{WIDTH - 10}" y1="{height - 35}" y2="{height - 35}"/>',
-        f'<line class="axis" x1="60" x2="60" y1="10" y2="{height - 35}"/>',
-        f'<text x="{WIDTH / 2}" y="{height - 4}" text-anchor="middle">{escape(x_label)}</text>',
-        f'<text x="14" y="{height / 2}" text-anchor="middle" transform="rotate(-90 14 {height / 2})">{escape(y_label)}</text>',
-    ]
-    for x in sorted({min(xs), max(xs)}):
-        shown = 10**x if log else x
-        parts.append(
-            f'<text x="{across(x):.1f}" y="{height - 20}" text-anchor="middle">{shown:.2g}</text>'
-        )
-    parts.extend(
-        f'<text x="56" y="{up(y) + 4:.1f}" text-anchor="end">{y:.3f}</text>'
-        for y in sorted({min(ys), max(ys)})
-    )
-    for name, (x, y) in turn.items():
-        label = f"{name}: {y_label} {points[name][1]:.4f}, {x_label} {points[name][0]:.3g}"
-        parts.append(
-            f'<circle class="mark" cx="{across(x):.1f}" cy="{up(y):.1f}" r="5"><title>{escape(label)}</title></circle>'
-            f'<text x="{across(x) + 9:.1f}" y="{up(y) + 4:.1f}">{escape(name)}</text>'
-        )
-    return figure(title, WIDTH, height, "".join(parts))
-
-
-class scale(NamedTuple):
-    """A linear map of low ... high onto start ... stop."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-
-    def __call__(self, value: float) -> float:
-        """Return the place of a value; the middle where the range is empty."""
-        if self.high <= self.low:
-            return (self.start + self.stop) / 2
-        return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
-
-
-def figure(title: str, width: float, height: float, inside: str) -> str:
-    """Return an SVG with its caption."""
+    lines = "".join("<tr>" + "".join(row) + "</tr>" for row in rows)
     return (
-        f'<figure><svg role="img" aria-label="{escape(title)}" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}">{inside}</svg><figcaption>{escape(title)}</figcaption></figure>'
+        f'<div class="scroll"><table aria-label="{escape(caption)}"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
     )
 
 
-def slice_table(slices: Slices) -> str:
+def cell(inside: str, kind: str = "") -> str:
+    """Return a table cell around HTML."""
+    return f'<td class="{kind}">{inside}</td>' if kind else f"<td>{inside}</td>"
+
+
+def span(point: pictures.Point) -> str:
+    """Return a number with its interval."""
+    value, low, high = point
+    if math.isnan(low):
+        return f"{value:.{FRACTION}f}"
+    return f"{value:.{FRACTION}f} <small>[{low:.{FRACTION}f}, {high:.{FRACTION}f}]</small>"
+
+
+def bar(value: float, largest: float) -> str:
+    """Return a bar whose length is a share of the largest value."""
+    share = max(0.0, min(1.0, value / largest)) if largest > 0 else 0.0
+    return f'<span class="bar" style="width:{100 * share:.0f}%"></span>'
+
+
+def key(name: str, colour: int) -> str:
+    """Return a model's name with its colour."""
+    return f'<span class="key c{colour % pictures.COLOURS}"></span>{escape(name)}'
+
+
+def details(title: str, inside: str) -> str:
+    """Return a part that opens when it is asked for."""
+    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
+
+
+def slice_table(slices: Slices, caption: str) -> str:
     """Return a table of slices."""
     names = list(dict.fromkeys(name for _, _, values in slices for name in values))
     rows = [
         [
-            escape(label),
-            f"{n:,}",
-            *(f"{values[name]:.4f}" if name in values else "" for name in names),
+            cell(escape(label), "words"),
+            cell(f"{n:,}"),
+            *(cell(f"{values[name]:.{FRACTION}f}" if name in values else "") for name in names),
         ]
         for label, n, values in slices
     ]
-    return table(["slice", "users", *names], rows)
+    return table(["slice", "users", *names], rows, caption)
 
 
 def report(headline: str, rows: Sequence[Row], slices: Slices) -> str:
     """Return the page of one model."""
     lines = [
         [
-            escape(one.name),
-            span(one.value, one.low, one.high),
-            f'<span class="dim">{escape(one.definition)}</span>',
+            cell(f"<strong>{escape(one.name)}</strong>"),
+            cell(span((one.value, one.low, one.high))),
+            cell(f'<span class="dim">{escape(one.definition)}</span>', "words"),
         ]
         for one in rows
     ]
-    body = f"<h1>Evaluation</h1><p>{escape(headline)}</p>{table(['metric', 'value', 'definition'], lines)}"
+    body = f"<h1>Evaluation</h1><p>{escape(headline)}</p>"
+    body += table(["metric", "value", "definition"], lines, "Metrics")
     if slices:
-        body += f"<h2>Slices</h2>{slice_table(slices)}"
+        body += "<h2>Slices</h2>"
+        first = next(iter(slices[0][2]), "")
+        shown = {f"{label} ({n:,})": {first: values[first]} for label, n, values in slices if first in values}  # fmt: skip
+        body += pictures.slices(first, shown, {first: 0})
+        body += slice_table(slices, "Slices")
     return document("Evaluation", body)
 
 
 def leaderboard(
     headline: str,
     rows: Mapping[str, Entry],
-    definitions: Mapping[str, str],
+    definitions: Mapping[str, Definition],
     slices: Mapping[str, Slices],
 ) -> str:
-    """Return the page of several models: table, pictures, definitions, slices."""
+    """Return the page of several models: table, pictures, slices, definitions, settings."""
     metrics = list(definitions)
     first = metrics[0]
+    colours = {name: at for at, name in enumerate(rows)}
+    parts = [
+        "<h1>Leaderboard</h1>",
+        f'<p class="lead">{escape(conclusion(rows, first))}</p>',
+        f'<p class="dim">{escape(headline)}</p>',
+        main_table(rows, definitions, colours),
+        '<p class="dim">Brackets are bootstrap intervals over users; the last column is the paired t test '
+        f"on the same users by {escape(first)}, Holm-corrected.</p>",
+        '<h2>Intervals</h2><p class="dim">The shaded band is the interval of the model in the first line.</p>',
+        '<div class="grid-of">',
+        *(
+            pictures.intervals(
+                f"{metric} ({'more' if definitions[metric].higher_is_better else 'less'} is better)",
+                {name: one.metrics[metric] for name, one in rows.items()},
+                colours,
+            )
+            for metric in metrics
+        ),
+        '</div><h2>Trade-offs</h2><p class="dim">The dashed line joins the models that none surpasses in both.</p>',
+        '<div class="grid-of">',
+        trade_off(rows, first, colours, definitions[first], None),
+        *(
+            trade_off(rows, first, colours, definitions[first], metric)
+            for metric in metrics
+            if metric.startswith("coverage@")
+        ),
+        "</div>",
+        slice_part(rows, first, slices, colours),
+        details(
+            "Definitions of the metrics",
+            table(
+                ["metric", "definition"],
+                [[cell(escape(a)), cell(escape(b.text))] for a, b in definitions.items()],
+                "Definitions",
+            ),
+        ),
+        details(
+            "Hyperparameters",
+            table(
+                ["model", "hyperparameters"],
+                [
+                    [cell(escape(name)), cell(f"<code>{escape(one.hyperparameters)}</code>")]
+                    for name, one in rows.items()
+                ],
+                "Hyperparameters",
+            ),
+        ),
+    ]
+    return document("Leaderboard", "".join(parts))
+
+
+def conclusion(rows: Mapping[str, Entry], metric: str) -> str:
+    """Say which model is best, and from which no difference is shown."""
+    best = next(iter(rows))
+    alike = [name for name, one in rows.items() if one.verdicts[metric] == "no difference shown"]
+    said = f"Best by {metric}: {pictures.spoken(best, rows[best].metrics[metric])}."
+    if alike:
+        return f"{said} No difference shown from {', '.join(alike)}."
+    return f"{said} Every other model is behind it." if len(rows) > 1 else said
+
+
+def main_table(
+    rows: Mapping[str, Entry], definitions: Mapping[str, Definition], colours: Mapping[str, int]
+) -> str:
+    """Return the table of all models and metrics, the best value of each metric in bold."""
+    best: dict[str, float] = {}
+    for metric, one in definitions.items():
+        values = [row.metrics[metric][0] for row in rows.values()]
+        best[metric] = max(values) if one.higher_is_better else min(values)
     lines = [
         [
-            f"<strong>{escape(name)}</strong>",
-            *(span(*one.metrics[metric]) for metric in metrics),
-            f"{one.seconds:.1f}",
-            escape(one.verdicts[first]),
+            f'<th scope="row">{key(name, colours[name])}</th>',
+            *(
+                cell(
+                    span(one.metrics[metric])
+                    + bar(
+                        one.metrics[metric][0], max(row.metrics[metric][0] for row in rows.values())
+                    ),
+                    "best" if one.metrics[metric][0] == best[metric] else "",
+                )
+                for metric in definitions
+            ),
+            cell(f"{one.seconds:.1f}"),
+            cell(escape(one.verdicts[next(iter(definitions))])),
         ]
         for name, one in rows.items()
     ]
-    best = next(iter(rows))
-    parts = [
-        f"<h1>Leaderboard</h1><p>{escape(headline.partition(' on ')[2])}</p>",
-        table(["model", *metrics, "training s", f"against {best}"], lines),
-        "<p class='dim'>Brackets: bootstrap over users. Last column: paired t test on the same users, "
-        "Holm-corrected, by the first metric.</p><h2>Intervals</h2>",
-        *(
-            intervals(metric, {name: one.metrics[metric] for name, one in rows.items()})
-            for metric in metrics
-        ),
-        "<h2>Trade-offs</h2>",
-        scatter(
-            f"{first} against training time",
-            {name: (one.seconds, one.metrics[first][0]) for name, one in rows.items()},
-            "training seconds (log)",
-            first,
-            log=True,
-        ),
-    ]
-    cover = next((one for one in metrics if one.startswith("coverage@")), None)
-    if cover is not None:
-        points = {
-            name: (one.metrics[cover][0], one.metrics[first][0]) for name, one in rows.items()
-        }
-        parts.append(scatter(f"{first} against coverage", points, cover, first, log=False))
-    parts.append("<h2>Definitions</h2>")
-    parts.append(
-        table(["metric", "definition"], [[escape(a), escape(b)] for a, b in definitions.items()])
+    head = ["model", *definitions, "training, s", f"against {next(iter(rows))}"]
+    return table(head, lines, "Models by metric")
+
+
+def trade_off(
+    rows: Mapping[str, Entry],
+    metric: str,
+    colours: Mapping[str, int],
+    definition: Definition,
+    against: str | None,
+) -> str:
+    """Return a metric against another one, or against the training time where there is none."""
+    points = {
+        name: (one.seconds if against is None else one.metrics[against][0], one.metrics[metric])
+        for name, one in rows.items()
+    }
+    what = against or "training seconds"
+    return pictures.scatter(
+        f"{metric} against {what}",
+        points,
+        (what, metric),
+        colours,
+        log=against is None,
+        less_is_more=not definition.higher_is_better,
     )
-    parts.append("<h2>Slices</h2>")
+
+
+def slice_part(
+    rows: Mapping[str, Entry], metric: str, slices: Mapping[str, Slices], colours: Mapping[str, int]
+) -> str:
+    """Return the picture and the tables of the slices; nothing where there are none."""
+    shown: dict[str, dict[str, float]] = {}
     for name, some in slices.items():
-        parts.append(f"<h3>{escape(name)}</h3>{slice_table(some)}")
-    settings = [
-        [escape(name), f"<code>{escape(one.hyperparameters)}</code>"] for name, one in rows.items()
-    ]
-    parts.append("<h2>Settings</h2>" + table(["model", "hyperparameters"], settings))
-    return document("Leaderboard", "".join(parts))
+        for label, _, values in some:
+            if metric in values:
+                shown.setdefault(label, {})[name] = values[metric]
+    if not shown:
+        return ""
+    legend = "".join(f"<span>{key(name, colours[name])}</span>" for name in rows)
+    tables = "".join(
+        f"<h3>{escape(name)}</h3>{slice_table(some, f'Slices of {name}')}"
+        for name, some in slices.items()
+    )
+    return (
+        f'<h2>Slices</h2><div class="legend">{legend}</div>'
+        f"{pictures.slices(metric, shown, colours)}{details('All metrics of all slices', tables)}"
+    )

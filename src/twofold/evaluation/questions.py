@@ -14,6 +14,7 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, did_you_mean
 from twofold.models._base import FittedModel
 from twofold.split import Split
+from twofold.split.pairs import Pairs
 from twofold.typing import F64, I32, I64
 
 Part = Literal["test", "validation"]
@@ -128,19 +129,19 @@ def targets_of(
     new = np.flatnonzero(rows == UNKNOWN)
     rows = rows.copy()
     rows[new] = len(model.items) + np.arange(len(new), dtype=np.int32)
-    item, user = rows[events.item].astype(np.int64), events.user.astype(np.int64)
+    item = rows[events.item]
     keep = np.ones(len(events), np.bool_)
     if relevant_from is not None:
         keep &= events.value >= relevant_from
     if unknown_items == "drop":
         keep &= item < len(model.items)
-    width = len(model.items) + len(new)
-    pairs = np.unique(user[keep] * width + item[keep])
-    user, item = np.divmod(pairs, max(width, 1))
-    counts = np.bincount(user, minlength=data.n_users)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    n_unknown = int((item >= len(model.items)).sum())
-    return Targets(indptr, item.astype(np.int32)), n_unknown
+    item = item[keep]
+    counts = np.bincount(events.user[keep], minlength=data.n_users)
+    pairs = Pairs.of_ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item)
+    distinct = np.empty(len(pairs), np.int32)
+    distinct[pairs.of_event] = item
+    n_unknown = int((distinct >= len(model.items)).sum())
+    return Targets(pairs.indptr, distinct), n_unknown
 
 
 def training_activity(model: FittedModel, questions: Questions) -> F64:

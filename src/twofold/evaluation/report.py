@@ -108,15 +108,18 @@ class Report:
     def headline(self) -> str:
         """Say what was measured on whom."""
         made = ", ".join(f"{name} {count:,}" for name, count in self.sources.items() if count)
+        return f"{self.model} on {self.occasion()}; answers: {made}"
+
+    def occasion(self) -> str:
+        """Say on whom it was measured, whatever the model."""
         unknown = (
             f", {self.n_unknown_targets:,} of them never seen in training"
             if self.n_unknown_targets
             else ""
         )
         return (
-            f"{self.model} on the {self.part} part of {self.split}: {self.n_users:,} users, "
-            f"{self.n_targets:,} targets{unknown}; answers: {made}; "
-            f"{self.confidence:.0%} intervals over users"
+            f"the {self.part} part of {self.split}: {self.n_users:,} users, "
+            f"{self.n_targets:,} targets{unknown}; {self.confidence:.0%} intervals over users"
         )
 
     def as_dict(self) -> dict[str, object]:
@@ -142,7 +145,11 @@ class Report:
                 for name, value in self.values.items()
             },
             "slices": [
-                {"slice": one.label, "users": one.n_users, "metrics": dict(one.values)}
+                {
+                    "slice": one.label,
+                    "users": one.n_users,
+                    "metrics": {name: _number(value) for name, value in one.values.items()},
+                }
                 for one in self.slices
             ],
             "seconds": self.seconds,
@@ -151,7 +158,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return everything but the single users as JSON."""
-        return json.dumps(self.as_dict(), indent=1)
+        return json.dumps(self.as_dict(), indent=1, allow_nan=False)
 
     def to_html(self, path: str | Path) -> Path:
         """Write one self-contained page.
@@ -203,7 +210,8 @@ def write_page(path: str | Path, text: str) -> Path:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        if draft.is_file():
+            draft.unlink()
         raise DataError(f"cannot write {path}: {error.strerror}; choose another place") from error
     return path
 

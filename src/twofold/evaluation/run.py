@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError
-from twofold.evaluation.questions import Questions, Targets, UnknownItems, ask, training_activity
-from twofold.evaluation.report import Report, Slice
+from twofold.evaluation.questions import Questions, Targets, UnknownItems, ask
+from twofold.evaluation.ratings import rating_errors
+from twofold.evaluation.report import Report
+from twofold.evaluation.slices import in_head, item_slices, sliced
 from twofold.evaluation.uncertainty import bootstrap
 from twofold.metrics import auc, coverage, diversity, gini, novelty, parse, popularity_bias, ranking
 from twofold.metrics.names import Metric
 from twofold.models._base import FittedModel
 from twofold.progress import track
-from twofold.random import generator
-from twofold.rank import BLOCK_BYTES, SOURCES, rank, remembered, score_block
-from twofold.recommend import pair_scores
+from twofold.random import generator, kernel_seed
+from twofold.rank import BLOCK_BYTES, FALLBACK, SOURCES, rank, remembered, score_block
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
-from twofold.typing import F64, I32, Bool, Rng
+from twofold.typing import F64, I32, Rng
 
 DEFAULT = ("ndcg@10", "recall@10", "map@10", "mrr@10", "hit@10", "coverage@10", "novelty@10")
 """Metrics where none are named."""
@@ -31,8 +33,6 @@ DEFAULT_RATING = ("rmse", "mae")
 """Added for models that predict ratings, on logs that have them."""
 BLOCK_USERS = 4096
 """Users ranked at a time."""
-HEAD = 0.2
-"""Share of the catalogue, by training events, that is called the head."""
 
 
 def evaluate(
@@ -117,6 +117,8 @@ class Tally:
     per_user: dict[str, F64] = field(default_factory=dict[str, F64])
     slices: dict[str, dict[str, F64]] = field(default_factory=dict[str, dict[str, F64]])
     source: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    n_ratings: F64 = field(default_factory=lambda: np.zeros(0))
+    """Held-out ratings of each user, (n,)."""
 
     def put(self, where: dict[str, F64], name: str, rows: slice, values: F64) -> None:
         """Store a block's values under a name."""
@@ -143,36 +145,8 @@ def measure(
     hide = not split.repeats if exclude_seen is None else exclude_seen
     tally = rank_all(model, questions, metrics, exclude_seen=hide)
     has_target = np.diff(questions.targets.indptr) > 0
-    random = generator(rng)
-    values: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    weights: dict[str, F64] = {}
-    errors = rating_errors(model, questions, metrics)
-    for metric in metrics:
-        name = metric.name
-        if metric.base in ("coverage", "gini"):
-            function = coverage if metric.base == "coverage" else gini
-            values[name] = function(tally.listed[metric.k or 0])
-            intervals[name] = (float("nan"), float("nan"))
-            continue
-        if metric.family == "rating":
-            total, weight = errors[name]
-        else:
-            total = tally.per_user[name]
-            weight = np.isfinite(total).astype(np.float64)
-            total = np.where(np.isfinite(total), total, 0.0)
-        if not weight.sum():
-            raise ConfigError(
-                f"nobody in the {part} part has anything to measure {name} on; "
-                "lower relevant_from, or use unknown_items='count'"
-            )
-        of = np.flatnonzero(weight > 0)
-        value = total.sum() / weight.sum()
-        low, high = bootstrap(total[of], weight[of], confidence=confidence, rng=random)
-        if metric.base == "rmse":
-            value, low, high = np.sqrt(value), np.sqrt(max(low, 0.0)), np.sqrt(max(high, 0.0))
-        values[name], intervals[name] = float(value), (float(low), float(high))
-        tally.per_user[name], weights[name] = total, weight
+    tally.per_user |= rating_errors(model, questions, metrics)
+    values, intervals, weights = summed(tally, metrics, part, confidence, rng)
     return Report(
         model=type(model.estimator).__name__,
         split=split.kind,
@@ -188,7 +162,7 @@ def measure(
         n_targets=len(questions.targets.item),
         n_unknown_targets=questions.n_unknown,
         sources={name: int((tally.source == code).sum()) for code, name in enumerate(SOURCES)},
-        slices=sliced(model, questions, tally),
+        slices=sliced(model, questions, tally.per_user, tally.slices),
         settings={
             "exclude_seen": hide,
             "unknown_items": unknown_items,
@@ -197,6 +171,62 @@ def measure(
         seconds=time.perf_counter() - began,
         notes=split.notes,
     )
+
+
+def summed(
+    tally: Tally, metrics: tuple[Metric, ...], part: str, confidence: float, rng: Rng
+) -> tuple[dict[str, float], dict[str, tuple[float, float]], dict[str, F64]]:
+    """Return the value, the interval and the users' weights of every metric.
+
+    Users for whom a metric is not defined (NaN) get the weight 0 and the value 0. All intervals come
+    from the same resamples, so that none depends on which metrics were asked for.
+
+    Raises
+    ------
+    ConfigError
+        If a metric is defined for nobody, or `confidence` is not in (0, 1).
+    """
+    seed = kernel_seed(generator(rng))
+    values: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    weights: dict[str, F64] = {}
+    alike: list[tuple[F64, list[Metric]]] = []
+    for metric in metrics:
+        name = metric.name
+        if metric.base in ("coverage", "gini"):
+            function = coverage if metric.base == "coverage" else gini
+            values[name] = function(tally.listed[metric.k or 0])
+            intervals[name] = (float("nan"), float("nan"))
+            continue
+        total = tally.per_user[name]
+        weight = np.isfinite(total).astype(np.float64)
+        if metric.family == "rating":
+            weight *= tally.n_ratings
+        if not weight.any():
+            raise ConfigError(
+                f"nobody in the {part} part has anything to measure {name} on; "
+                "lower relevant_from, or use unknown_items='count'"
+            )
+        np.nan_to_num(total, copy=False)
+        for known, group in alike:
+            if np.array_equal(known, weight):
+                weight = known
+                group.append(metric)
+                break
+        else:
+            alike.append((weight, [metric]))
+        weights[name] = weight
+        values[name] = _root_of(metric, float(total.sum() / weight.sum()))
+    for weight, group in alike:
+        totals = np.stack([tally.per_user[metric.name] for metric in group])
+        found = bootstrap(totals, weight, confidence=confidence, rng=generator(seed))
+        for metric, (low, high) in zip(group, found.tolist(), strict=True):
+            intervals[metric.name] = _root_of(metric, low), _root_of(metric, high)
+    return values, {metric.name: intervals[metric.name] for metric in metrics}, weights
+
+
+def _root_of(metric: Metric, value: float) -> float:
+    return math.sqrt(max(value, 0.0)) if metric.base == "rmse" else value
 
 
 def rank_all(
@@ -211,6 +241,7 @@ def rank_all(
     n_items = len(model.items)
     tally = Tally(len(questions.queries), {cut: np.zeros(n_items, np.int64) for cut in cuts})
     tally.source = np.zeros(tally.n, np.uint8)
+    tally.n_ratings = np.diff(questions.users.interactions.indptr).astype(np.float64)
     head = in_head(model)
     starts = range(0, tally.n, BLOCK_USERS)
     for start in track(starts, f"ranking with {type(model.estimator).__name__}"):
@@ -245,25 +276,6 @@ def hidden_of(
     return seen.joined(questions.hidden.take(np.arange(rows.start, rows.stop)))
 
 
-def in_head(model: FittedModel) -> Bool:
-    """Say for each catalogue item whether it is in the head; shape (n_items,)."""
-    order = np.argsort(-model.memory.popularity, kind="stable")
-    head = np.zeros(len(order), np.bool_)
-    head[order[: max(1, int(HEAD * len(order)))]] = True
-    return head
-
-
-def item_slices(targets: Targets, head: Bool, n_items: int) -> dict[str, Targets]:
-    """Return the targets among popular items, among the rest, and among those never seen."""
-    known = targets.item < n_items
-    popular = head[np.minimum(targets.item, n_items - 1)] & known
-    return {
-        "head items": targets.where(popular),
-        "tail items": targets.where(known & ~popular),
-        "items never seen": targets.where(~known),
-    }
-
-
 def beyond(
     model: FittedModel, metrics: tuple[Metric, ...], lists: I32, tally: Tally, rows: slice
 ) -> None:
@@ -293,63 +305,16 @@ def auc_block(model: FittedModel, block: Queries, targets: Targets, hidden: Hist
     for start in range(0, len(block), step):
         rows = np.arange(start, min(start + step, len(block)))
         vectors, source = model.encode(block.take(rows))
-        scores = np.ascontiguousarray(score_block(model, vectors, source))
+        scores = score_block(model, vectors, source)
         some, seen = targets.take(start, int(rows[-1]) + 1), hidden.take(rows)
-        out[rows] = auc(scores, some.indptr, some.item, seen.indptr, seen.item)
-    return out
-
-
-def rating_errors(
-    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...]
-) -> dict[str, tuple[F64, F64]]:
-    """Return each user's summed error and number of ratings, for rmse (squared) and mae."""
-    wanted = [metric for metric in metrics if metric.family == "rating"]
-    events = questions.users.interactions
-    if not wanted:
-        return {}
-    if not model.predicts_values or not events.has_value:
-        raise ConfigError(
-            f"{wanted[0].name} needs a model that predicts ratings and a log that has them; "
-            f"{type(model.estimator).__name__} on this log does not: leave it out"
+        items = model.item_vectors
+        factors = (
+            (vectors, items)
+            if isinstance(vectors, np.ndarray) and isinstance(items, np.ndarray)
+            else None
         )
-    items = model.items.ids.rows(questions.users.items.ids.ids)[events.item]
-    asked = replace(questions.queries.take(events.user), time=events.time, context=events.context)
-    predicted = pair_scores(model, asked, items)
-    error = np.abs(predicted.astype(np.float64) - events.value)
-    count = np.bincount(events.user, minlength=len(questions.queries)).astype(np.float64)
-    made: dict[str, tuple[F64, F64]] = {}
-    for metric in wanted:
-        one = error**2 if metric.base == "rmse" else error
-        total = np.bincount(events.user, one, len(questions.queries)).astype(np.float64)
-        made[metric.name] = total, count
-    return made
-
-
-def sliced(model: FittedModel, questions: Questions, tally: Tally) -> tuple[Slice, ...]:
-    """Return the list metrics of groups of users, by what the model knows of them, and of items."""
-    activity = training_activity(model, questions)
-    known = activity > 0
-    middle = float(np.median(activity[known])) if known.any() else 0.0
-    groups = {
-        "users without history": ~known,
-        f"users with 1 ... {middle:g} events": known & (activity <= middle),
-        f"users with more than {middle:g} events": activity > middle,
-    }
-    shown = {name: one for name, one in tally.per_user.items() if parse(name).family == "list"}
-    found = [
-        _slice(label, {name: one[mask] for name, one in shown.items()})
-        for label, mask in groups.items()
-    ]
-    found += [_slice(label, by_name) for label, by_name in tally.slices.items()]
-    return tuple(one for one in found if one.n_users)
-
-
-def _slice(label: str, by_name: dict[str, F64]) -> Slice:
-    values: dict[str, float] = {}
-    n = 0
-    for name, one in by_name.items():
-        finite = one[np.isfinite(one)]
-        n = len(finite)
-        if n:
-            values[name] = float(finite.mean())
-    return Slice(label, n, values)
+        out[rows] = auc(
+            scores, some.indptr, some.item, seen.indptr, seen.item,
+            factors=factors, exact=source == FALLBACK,
+        )  # fmt: skip
+    return out

@@ -5,39 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtr
 
 from twofold.errors import ConfigError
+from twofold.kernels.resample import resampled_sums
+from twofold.random import kernel_seed
 from twofold.typing import F64
 
 RESAMPLES = 1000
 """Bootstrap resamples."""
 MANY = 20_000
 """From so many users on, the bootstrap's normal limit is used in its place."""
-CHUNK = 50
-"""Resamples drawn at a time."""
 
 
 def bootstrap(
-    total: F64, weight: F64, *, confidence: float = 0.95, rng: np.random.Generator
-) -> tuple[float, float]:
+    totals: F64, weight: F64, *, confidence: float = 0.95, rng: np.random.Generator
+) -> F64:
     """Return the interval of sum(total) / sum(weight) when users are drawn again with replacement.
 
     Parameters
     ----------
-    total, weight : shape (n,)
-        What each user adds to the numerator and to the denominator: a metric's value and 1, or the
-        sum of squared errors and the number of ratings.
+    totals : shape (c, n)
+        What each user adds to the numerator of each of c metrics: its value, or the sum of squared
+        errors.
+    weight : shape (n,)
+        What each user adds to the denominator: 1, or the number of ratings; users with 0 are passed
+        over.
     confidence
         0 < confidence < 1.
     rng
-        Generator.
+        Generator; all metrics are measured on the same resamples.
 
     Returns
     -------
-    low, high
-        The percentile interval (Efron & Tibshirani 1993, section 13.3) of ``RESAMPLES`` resamples;
-        from ``MANY`` users on, its normal limit by the delta method. NaN for fewer than two users.
+    ndarray, shape (c, 2)
+        The ends of the percentile interval (Efron & Tibshirani 1993, section 13.3) of ``RESAMPLES``
+        resamples; from ``MANY`` users on, of its normal limit by the delta method. NaN for fewer than
+        two users.
 
     Raises
     ------
@@ -46,27 +50,32 @@ def bootstrap(
 
     Example
     -------
-    >>> low, high = bootstrap(np.arange(100.0), np.ones(100), rng=np.random.default_rng(0))
-    >>> low < 49.5 < high
+    >>> values = np.arange(100.0)[None]
+    >>> low, high = bootstrap(values, np.ones(100), rng=np.random.default_rng(0))[0]
+    >>> bool(low < 49.5 < high)
     True
     """
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence must be between 0 and 1; got {confidence!r}")
-    n = len(total)
+    used = np.flatnonzero(weight > 0)
+    n = len(used)
     if n < 2:
-        return float("nan"), float("nan")
+        return np.full((len(totals), 2), np.nan)
     tail = (1 - confidence) / 2
     if n >= MANY:
-        ratio = total.sum() / weight.sum()
-        spread = np.sqrt(n / (n - 1) * ((total - ratio * weight) ** 2).sum()) / weight.sum()
-        reach = norm.ppf(1 - tail) * spread
-        return float(ratio - reach), float(ratio + reach)
-    found = np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, CHUNK):
-        drawn = rng.integers(0, n, (CHUNK, n))
-        found[start : start + CHUNK] = total[drawn].sum(axis=1) / weight[drawn].sum(axis=1)
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return float(low), float(high)
+        reach = float(ndtri(1 - tail))
+        return np.array([_normal_limit(total[used], weight[used], reach) for total in totals])
+    shares = np.ascontiguousarray(np.vstack([totals[:, used], weight[None, used]]).T)
+    sums = np.empty((RESAMPLES, shares.shape[1]))
+    resampled_sums(kernel_seed(rng), shares, sums)
+    return np.quantile(sums[:, :-1] / sums[:, -1:], [tail, 1 - tail], axis=0).T
+
+
+def _normal_limit(total: F64, weight: F64, reach: float) -> tuple[float, float]:
+    n = len(total)
+    ratio = total.sum() / weight.sum()
+    spread = np.sqrt(n / (n - 1) * ((total - ratio * weight) ** 2).sum()) / weight.sum()
+    return float(ratio - reach * spread), float(ratio + reach * spread)
 
 
 def paired_test(one: F64, other: F64) -> float:
@@ -82,7 +91,7 @@ def paired_test(one: F64, other: F64) -> float:
     if spread == 0:
         return 0.0
     statistic = difference.mean() / (spread / np.sqrt(n))
-    return float(2 * t.sf(abs(statistic), n - 1))
+    return float(2 * stdtr(n - 1, -abs(statistic)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

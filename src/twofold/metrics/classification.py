@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from twofold.errors import DataError
 from twofold.typing import F32, F64
@@ -32,8 +31,10 @@ def roc_auc(score: F32 | F64, label: F32 | F64) -> float:
     zeros = len(y) - ones
     if not ones or not zeros:
         raise DataError("roc_auc needs labels of both kinds, 0 and 1; got one kind only")
-    above = rankdata(score)[y == 1].sum() - ones * (ones + 1) / 2
-    return float(above / (ones * zeros))
+    ordered = np.sort(score[y == 0])
+    below = np.searchsorted(ordered, score[y == 1], side="left").sum()
+    not_above = np.searchsorted(ordered, score[y == 1], side="right").sum()
+    return float(0.5 * (below + not_above) / (ones * zeros))
 
 
 def _labels(score: F32 | F64, label: F32 | F64) -> F64:

@@ -9,7 +9,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.typing import I64
+from twofold.split.pairs import repeated, same_pairs
 
 Repeats = Literal["drop", "keep"]
 REPEATS: tuple[Repeats, ...] = ("drop", "keep")
@@ -59,7 +59,8 @@ def fraction(name: str, value: float, *, zero: bool = False) -> float:
     ConfigError
         If it is not in (0, 1), or [0, 1) where `zero` is allowed.
     """
-    if isinstance(value, bool) or not (0 < value < 1 or (zero and value == 0)):
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not (0 < value < 1 or (zero and value == 0)):
         low = "0 <=" if zero else "0 <"
         raise ConfigError(f"{name} must be a share, {low} {name} < 1; got {value!r}")
     return float(value)
@@ -91,12 +92,6 @@ def repeats_allowed(repeats: str) -> bool:
     return repeats == "keep"
 
 
-def pairs_of(data: Dataset) -> I64:
-    """Return a number for the (user, item) pair of every event; shape (n,)."""
-    events = data.interactions
-    return events.user.astype(np.int64) * data.n_items + events.item
-
-
 def make(
     data: Dataset,
     part: np.ndarray,
@@ -105,26 +100,25 @@ def make(
     cut: int | None = None,
     validation_cut: int | None = None,
     repeats: bool = False,
+    wants_validation: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Split:
     """Return the split in which event e goes to the part with the code ``part[e]``.
 
     Unless `repeats`, a later part loses the events of pairs that an earlier part has; the notes say
-    how many.
+    how many, and where `wants_validation` also whether the validation part came out empty.
 
     Raises
     ------
     DataError
         If the training or the test part is empty.
     """
-    part = part.copy()
-    notes: list[str] = []
+    part = part.astype(np.uint8)
+    said = list(notes)
     if not repeats:
-        pairs = pairs_of(data)
-        before = [np.unique(pairs[part == code]) for code in (TRAIN, VALIDATION)]
-        again = (part == VALIDATION) & np.isin(pairs, before[0])
-        again |= (part == TEST) & (np.isin(pairs, before[0]) | np.isin(pairs, before[1]))
+        again = repeated(data.interactions, part) & (part < NOWHERE)
         if again.any():
-            notes.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
+            said.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
         part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
         if not (part == code).any():
@@ -136,6 +130,8 @@ def make(
         data.part(np.flatnonzero(part == code).astype(np.int64))
         for code in (TRAIN, VALIDATION, TEST)
     )
+    if wants_validation and not len(validation):
+        said.append("the validation part is empty; use a larger share or more data")
     return Split(
         train=train,
         test=test,
@@ -144,7 +140,7 @@ def make(
         cut=cut,
         validation_cut=validation_cut,
         repeats=repeats,
-        notes=tuple(notes),
+        notes=tuple(said),
     )
 
 
@@ -170,13 +166,7 @@ def held_out(train: Dataset, data: Dataset) -> Split:
     DataError
         If nothing is left to test.
     """
-    users, items = (
-        train.users.ids.rows(data.users.ids.ids),
-        train.items.ids.rows(data.items.ids.ids),
-    )
-    user, item = users[data.interactions.user], items[data.interactions.item]
-    pairs = user.astype(np.int64) * train.n_items + item
-    again = (user >= 0) & (item >= 0) & np.isin(pairs, pairs_of(train))
+    again = same_pairs(data, train)
     if again.all():
         raise DataError(
             f"all {len(data):,} events of these data were in training, so nothing is left to test; "

@@ -15,9 +15,9 @@ from twofold.split._split import (
     at_least_one,
     fraction,
     make,
-    pairs_of,
 )
-from twofold.typing import I64, Rng
+from twofold.split.pairs import Pairs
+from twofold.typing import F64, I64, Rng
 
 
 def random(
@@ -61,35 +61,31 @@ def random(
     if test + validation >= 1:
         raise ConfigError(f"test + validation must be below 1; got {test:g} + {validation:g}")
     random_ = generator(rng)
-    pair, of_event = np.unique(pairs_of(data), return_inverse=True)
-    key = random_.random(len(pair))
+    pairs = Pairs.of(data.interactions)
+    key = random_.random(len(pairs))
+    code = np.full(len(pairs), TRAIN)
     if per_user:
-        rank, size = rank_within((pair // max(data.n_items, 1)).astype(np.int64), key)
+        rank, size = pairs.rank(key), pairs.size
         in_test = floor_or_one(size, test, 1)
-        in_validation = floor_or_one(size, validation, 2)
+        code[rank < in_test + floor_or_one(size, validation, 2)] = VALIDATION
+        code[rank < in_test] = TEST
     else:
-        rank, size = np.argsort(np.argsort(key)), np.full(len(pair), len(pair))
-        in_test, in_validation = np.rint(test * size), np.rint(validation * size)
-    code = np.where(rank < in_test + in_validation, VALIDATION, TRAIN)
-    code[rank < in_test] = TEST
+        in_test, in_validation = round(test * len(pairs)), round(validation * len(pairs))
+        code[key < smallest(key, in_test + in_validation)] = VALIDATION
+        code[key < smallest(key, in_test)] = TEST
     kind = f"random(test={test:g}, validation={validation:g}, per_user={per_user})"
-    return make(data, code[of_event], kind)
+    return make(data, code[pairs.of_event], kind, wants_validation=validation > 0)
+
+
+def smallest(key: F64, n: int) -> float:
+    """Return the number below which the `n` smallest keys lie."""
+    return float(np.partition(key, n)[n]) if n < len(key) else np.inf
 
 
 def floor_or_one(size: I64, share: float, spare: int) -> I64:
     """Return floor(share * size), or 1 where that is 0, the share is not, and size > spare."""
     count = np.floor(share * size + 1e-9).astype(np.int64)
     return np.where((count == 0) & (share > 0) & (size > spare), 1, count)
-
-
-def rank_within(group: I64, key: np.ndarray) -> tuple[I64, I64]:
-    """Return the rank of each key inside its group (ascending from 0), and the size of its group."""
-    order = np.lexsort((key, group))
-    sizes = np.bincount(group) if len(group) else np.zeros(0, np.int64)
-    starts = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    rank = np.empty(len(group), np.int64)
-    rank[order] = np.arange(len(group)) - starts[group[order]]
-    return rank, sizes[group]
 
 
 def k_fold(data: Dataset, *, folds: int = 5, validation: float = 0.0, rng: Rng = 0) -> list[Split]:
@@ -117,16 +113,17 @@ def k_fold(data: Dataset, *, folds: int = 5, validation: float = 0.0, rng: Rng =
         raise ConfigError(f"folds must be an integer >= 2; got {folds}")
     fraction("validation", validation, zero=True)
     random_ = generator(rng)
-    pair, of_event = np.unique(pairs_of(data), return_inverse=True)
-    if len(pair) < folds:
-        raise DataError(f"{folds} folds need as many pairs; the log has {len(pair):,}")
-    fold = random_.permutation(len(pair)) % folds
-    held_out = random_.random(len(pair)) < validation
+    pairs = Pairs.of(data.interactions)
+    if len(pairs) < folds:
+        raise DataError(f"{folds} folds need as many pairs; the log has {len(pairs):,}")
+    fold = random_.permutation(len(pairs)) % folds
+    held_out = random_.random(len(pairs)) < validation
     made: list[Split] = []
     for one in range(folds):
         code = np.where(held_out, VALIDATION, TRAIN)
         code[fold == one] = TEST
-        made.append(make(data, code[of_event], f"k_fold(folds={folds}), fold {one + 1}"))
+        kind = f"k_fold(folds={folds}), fold {one + 1}"
+        made.append(make(data, code[pairs.of_event], kind, wants_validation=validation > 0))
     return made
 
 
@@ -138,9 +135,9 @@ def fixed_train(data: Dataset, *, n: int, validation: float = 0.0, rng: Rng = 0)
     at_least_one("n", n)
     fraction("validation", validation, zero=True)
     random_ = generator(rng)
-    pair, of_event = np.unique(pairs_of(data), return_inverse=True)
-    users = (pair // max(data.n_items, 1)).astype(np.int64)
-    rank, _ = rank_within(users, random_.random(len(pair)))
-    code = np.where(random_.random(len(pair)) < validation, VALIDATION, TEST)
+    pairs = Pairs.of(data.interactions)
+    rank = pairs.rank(random_.random(len(pairs)))
+    code = np.where(random_.random(len(pairs)) < validation, VALIDATION, TEST)
     code[rank < n] = TRAIN
-    return make(data, code[of_event], f"fixed_train(n={n})")
+    kind = f"fixed_train(n={n})"
+    return make(data, code[pairs.of_event], kind, wants_validation=validation > 0)

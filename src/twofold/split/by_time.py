@@ -61,7 +61,10 @@ def temporal(
     if validation_cut is not None:
         part[(time >= validation_cut) & (time < cut)] = VALIDATION
     kind = f"temporal(test={test:g}, validation={validation:g})"
-    return make(data, part, kind, cut=cut, validation_cut=validation_cut, repeats=keep)
+    return make(
+        data, part, kind, cut=cut, validation_cut=validation_cut, repeats=keep,
+        wants_validation=validation > 0,
+    )  # fmt: skip
 
 
 def times_of(data: Dataset, what: str) -> I64:
@@ -81,15 +84,26 @@ def times_of(data: Dataset, what: str) -> I64:
 
 
 def instant(time: I64, share: float) -> int:
-    """Return the time from which the last `share` of the events happen, after the first instant."""
-    ordered = np.sort(time)
-    cut = ordered[min(int(np.rint((1 - share) * len(ordered))), len(ordered) - 1)]
-    if cut > ordered[0]:
-        return int(cut)
-    later = ordered[ordered > ordered[0]]
-    if not len(later):
+    """Return the time from which as nearly the last `share` of the events happen as the times allow.
+
+    It is later than the first time, so that something is left before it.
+
+    Raises
+    ------
+    DataError
+        If all events have one time.
+    """
+    first = time.min()
+    wanted = share * len(time)
+    place = min(int(np.rint(len(time) - wanted)), len(time) - 1)
+    at = np.partition(time, place)[place]
+    later = time[time > at]
+    choices = [int(at)] if at > first else []
+    if len(later):
+        choices.append(int(later.min()))
+    if not choices:
         raise DataError("all events have one time, which cannot be cut; use split.random")
-    return int(later[0])
+    return min(choices, key=lambda one: abs(int((time >= one).sum()) - wanted))
 
 
 def last_fraction(
@@ -108,7 +122,9 @@ def last_fraction(
     part = np.where(left < in_both, VALIDATION, TRAIN)
     part[left < in_test] = TEST
     kind = f"last_fraction(test={test:g}, validation={validation:g})"
-    return make(data, part, kind, repeats=repeats_allowed(repeats))
+    return make(
+        data, part, kind, repeats=repeats_allowed(repeats), wants_validation=bool(validation)
+    )
 
 
 def leave_last(
@@ -126,7 +142,9 @@ def leave_last(
     part = np.where(enough & (left < held), VALIDATION, TRAIN)
     part[enough & (left < n)] = TEST
     kind = f"leave_last(n={n}, validation={validation})"
-    return make(data, part, kind, repeats=repeats_allowed(repeats))
+    return make(
+        data, part, kind, repeats=repeats_allowed(repeats), wants_validation=bool(validation)
+    )
 
 
 def events_left(data: Dataset) -> tuple[I64, I64]:

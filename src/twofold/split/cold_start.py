@@ -10,7 +10,7 @@ from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
 from twofold.random import generator
 from twofold.split._split import NOWHERE, TEST, TRAIN, VALIDATION, Split, fraction, make
-from twofold.split.at_random import rank_within
+from twofold.split.pairs import Pairs
 from twofold.typing import Rng
 
 
@@ -40,7 +40,8 @@ def _by_group(
     fraction("test", test)
     fraction("validation", validation, zero=True)
     code = drawn(n, test, validation, generator(rng))
-    return make(data, code[group], f"{name}(test={test:g}, validation={validation:g})")
+    kind = f"{name}(test={test:g}, validation={validation:g})"
+    return make(data, code[group], kind, wants_validation=validation > 0)
 
 
 def drawn(n: int, test: float, validation: float, rng: np.random.Generator) -> np.ndarray:
@@ -88,16 +89,17 @@ def user_disjoint(
     random_ = generator(rng)
     code = drawn(data.n_users, test, validation, random_)
     events = data.interactions
-    pair, of_event = np.unique(
-        events.user.astype(np.int64) * data.n_items + events.item, return_inverse=True
-    )
-    users = (pair // max(data.n_items, 1)).astype(np.int64)
-    rank, size = rank_within(users, random_.random(len(pair)))
-    told = (rank < np.minimum(np.floor(history * size + 1e-9), size - 1))[of_event]
+    pairs = Pairs.of(events)
+    rank, size = pairs.rank(random_.random(len(pairs))), pairs.size
+    told = (rank < np.minimum(np.floor(history * size + 1e-9), size - 1))[pairs.of_event]
     part = code[events.user]
     kind = f"user_disjoint(test={test:g}, validation={validation:g}, history={history:g})"
-    alone = (size < 2)[of_event] & (part != TRAIN)
-    targets = make(data, np.where((told & (part != TRAIN)) | alone, NOWHERE, part), kind)
+    alone = (size < 2)[pairs.of_event] & (part != TRAIN)
+    notes = (f"{int(alone.sum()):,} events of held-out users with a single item were left out",)
+    targets = make(
+        data, np.where((told & (part != TRAIN)) | alone, NOWHERE, part), kind,
+        wants_validation=validation > 0, notes=notes if alone.any() else (),
+    )  # fmt: skip
 
     def history_of(wanted: int) -> Dataset | None:
         chosen = np.flatnonzero(told & (part == wanted) & ~alone)

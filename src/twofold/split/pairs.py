@@ -1,0 +1,102 @@
+"""The (user, item) pairs of a log: numbered, and looked up in other logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories, Interactions
+from twofold.kernels import pairs as kernels
+from twofold.typing import F64, I32, I64, U8, Bool
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The distinct pairs of a log, by user and then item."""
+
+    indptr: I64
+    """Where each user's pairs start, (n_users + 1,)."""
+    of_event: I64
+    """The pair of every event, (n,)."""
+
+    def __len__(self) -> int:
+        return int(self.indptr[-1])
+
+    @property
+    def size(self) -> I64:
+        """How many pairs the user of each pair has; (n_pairs,)."""
+        lengths = np.diff(self.indptr)
+        return np.repeat(lengths, lengths)
+
+    @property
+    def user(self) -> I64:
+        """The user of each pair; (n_pairs,)."""
+        lengths = np.diff(self.indptr)
+        return np.repeat(np.arange(len(lengths)), lengths)
+
+    def rank(self, key: F64) -> I64:
+        """Return the rank of each pair among its user's by `key` (n_pairs,), from 0."""
+        rank = np.empty(len(self), np.int64)
+        kernels.rank_within_runs(self.indptr, key, rank)
+        return rank
+
+    @classmethod
+    def of(cls, events: Interactions) -> Pairs:
+        """Number the pairs of a log."""
+        return cls.of_ragged(events.indptr, events.item)
+
+    @classmethod
+    def of_ragged(cls, indptr: I64, item: I32) -> Pairs:
+        """Number the distinct items of each user of a ragged array."""
+        number = np.empty(len(item), np.int64)
+        count = np.empty(len(indptr) - 1, np.int64)
+        kernels.number_within(indptr, item, number, count)
+        starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        number += np.repeat(starts[:-1], np.diff(indptr))
+        return cls(starts, number)
+
+
+def repeated(events: Interactions, part: U8) -> Bool:
+    """Say for each event whether an earlier part, of smaller code, has its pair; shape (n,)."""
+    found = np.empty(len(events), np.bool_)
+    kernels.mark_repeated(events.indptr, events.item, events.n_items, part, found)
+    return found
+
+
+def translations(source: Dataset, target: Dataset) -> tuple[I32, I32]:
+    """Return the rows in `target` of the users and of the items of `source`."""
+    return target.users.ids.rows(source.users.ids.ids), target.items.ids.rows(source.items.ids.ids)
+
+
+def same_pairs(part: Dataset, other: Dataset, *, same_time: bool = False) -> Bool:
+    """Say for each event of `part` whether `other` has its pair, or its pair at its time; shape (n,).
+
+    Where one of them has no times, pairs are compared without them.
+    """
+    users, items = translations(part, other)
+    found = remembered_pairs(
+        part.interactions, users, items, other.n_items, Histories.of(other.interactions)
+    )
+    mine, theirs = part.interactions, other.interactions
+    if same_time and mine.time is not None and theirs.time is not None:
+        kernels.mark_same_time(
+            mine.indptr, mine.item, mine.time, users, items, theirs.indptr, theirs.item, theirs.time,
+            found,
+        )  # fmt: skip
+    return found
+
+
+def remembered_pairs(
+    events: Interactions, users: I32, items: I32, n_items: int, history: Histories
+) -> Bool:
+    """Say for each event whether a history of the user has the item; shape (n,).
+
+    `users` (n_users,) and `items` hold the rows in the histories, -1 = unknown; `n_items` counts theirs.
+    """
+    found = np.empty(len(events), np.bool_)
+    kernels.mark_shared(
+        events.indptr, events.item, users, items, n_items, history.indptr, history.item, found
+    )
+    return found

@@ -1,0 +1,211 @@
+"""A log so small that every number of its evaluation is worked out on paper."""
+
+from dataclasses import replace
+from math import log2
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+from twofold.errors import ConfigError, LeakError
+
+# Popularity in training: a 4, b 3, c 2, d 1.
+TRAIN = {
+    "u": [1, 1, 1, 2, 2, 3, 3, 4, 4, 5],
+    "i": ["a", "b", "c", "a", "b", "a", "d", "b", "c", "a"],
+}
+# What popularity lists with seen items left out: 1: d; 2: c d; 3: b c; 4: a d; 5: b c d; 9: a b c d.
+TEST = {"u": [1, 2, 3, 3, 5, 9, 9], "i": ["d", "d", "b", "zzz", "c", "a", "d"]}
+
+
+def dataset(log, **more):
+    return tw.Dataset.from_frames(pl.DataFrame(log), user="u", item="i", **more)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return tw.split.from_parts(dataset(TRAIN), dataset(TEST))
+
+
+@pytest.fixture(scope="module")
+def popular(split):
+    return tw.models.Popularity().fit(split.train)
+
+
+def test_every_value_is_the_one_on_paper(split, popular):
+    report = tw.evaluate(
+        popular,
+        split,
+        [
+            "precision@2", "recall@2", "recall_capped@1", "hit@1", "map@2", "ndcg@2", "mrr@2", "auc",
+            "coverage@1", "coverage@2", "gini@1", "novelty@1", "popularity_bias@1", "diversity@2",
+        ],
+    )  # fmt: skip
+    second = 1 / log2(3)
+    ideal = 1 + second
+    expected = {
+        # users        1        2        3          5          9
+        "precision@2": (0.5 + 0.5 + 0.5 + 0.5 + 0.5) / 5,
+        "recall@2": (1.0 + 1.0 + 0.5 + 1.0 + 0.5) / 5,
+        "recall_capped@1": (1.0 + 0.0 + 1.0 + 0.0 + 1.0) / 5,
+        "hit@1": (1.0 + 0.0 + 1.0 + 0.0 + 1.0) / 5,
+        "map@2": (1.0 + 0.5 + 0.5 + 0.5 + 0.5) / 5,
+        "ndcg@2": (1.0 + second + 1 / ideal + second + 1 / ideal) / 5,
+        "mrr@2": (1.0 + 0.5 + 1.0 + 0.5 + 1.0) / 5,
+        # user 1 has no other candidate; 2: d < c; 3: b > c, zzz behind; 5: b > c > d; 9: a above, d below
+        "auc": (0.0 + 0.5 + 0.5 + 0.5) / 4,
+        "coverage@1": 4 / 4,
+        "coverage@2": 4 / 4,
+        # first places: d, c, b, b, a
+        "gini@1": 2 * (1 * 1 + 2 * 1 + 3 * 1 + 4 * 2) / (4 * 5) - 5 / 4,
+        "novelty@1": -(log2(2 / 6) + log2(3 / 6) + 2 * log2(4 / 6) + log2(5 / 6)) / 5,
+        "popularity_bias@1": (0 + 1 / 3 + 2 / 3 + 2 / 3 + 1) / 5,
+    }
+    assert {name: report[name] for name in expected} == pytest.approx(expected)
+    assert report.n_users == 5
+    assert report.n_targets == 7
+    assert report.n_unknown_targets == 1
+    assert report.sources["fallback:popularity"] == 1
+
+
+def test_slices_are_the_users_and_items_they_say(split, popular):
+    report = tw.evaluate(popular, split, ["recall@2"])
+    found = {one.label: (one.n_users, one.values["recall@2"]) for one in report.slices}
+    assert found == {
+        "users without history": (1, 0.5),
+        "users with 1 ... 2 events": (3, pytest.approx(2.5 / 3)),
+        "users with more than 2 events": (1, 1.0),
+        "head items": (1, 1.0),
+        "tail items": (5, pytest.approx((1 + 1 + 1 + 1 + 0) / 5)),
+        "items never seen": (1, 0.0),
+    }
+
+
+def test_unknown_targets_are_counted_or_dropped(split, popular):
+    counted = tw.evaluate(popular, split, ["recall@2"])
+    dropped = tw.evaluate(popular, split, ["recall@2"], unknown_items="drop")
+    assert counted["recall@2"] == pytest.approx(0.8)
+    assert dropped["recall@2"] == pytest.approx((1 + 1 + 1 + 1 + 0.5) / 5)
+    assert dropped.n_targets == 6
+
+
+def test_without_hiding_what_was_seen_the_lists_are_all_alike(split, popular):
+    report = tw.evaluate(popular, split, ["recall@2", "coverage@2"], exclude_seen=False)
+    assert report["coverage@2"] == 0.5
+    assert report["recall@2"] == pytest.approx((0 + 0 + 0.5 + 0 + 0.5) / 5)
+
+
+def test_a_target_twice_is_a_target_once(split, popular):
+    twice = replace(split, test=dataset({key: one + one for key, one in TEST.items()}))
+    names = ["recall@2", "ndcg@2", "auc"]
+    one, two = (tw.evaluate(popular, of, names) for of in (split, twice))
+    assert dict(one.values) == dict(two.values)
+
+
+def test_cuts_past_the_catalogue(split, popular):
+    report = tw.evaluate(popular, split, ["recall@100", "precision@100", "coverage@100"])
+    assert report["recall@100"] == pytest.approx((1 + 1 + 0.5 + 1 + 1) / 5)
+    assert report["precision@100"] == pytest.approx((1 + 1 + 1 + 1 + 2) / 500)
+    assert report["coverage@100"] == 1.0
+
+
+def test_people_who_have_used_everything():
+    """Nothing is left to list: the target is a miss, and beyond accuracy there is nothing to say."""
+    train = dataset({"u": [1, 1, 2], "i": ["a", "b", "a"]})
+    test = dataset({"u": [1, 2], "i": ["new", "b"]})
+    split = tw.split.from_parts(train, test)
+    report = tw.evaluate(tw.models.Popularity().fit(train), split, ["recall@1", "novelty@1"])
+    assert report["recall@1"] == 0.5
+    assert report.weights["novelty@1"].tolist() == [0, 1]
+
+
+def test_ties_go_to_the_item_whose_id_comes_first():
+    train = dataset({"u": [1, 2, 3], "i": ["c", "b", "a"]})
+    test = dataset({"u": [4, 5], "i": ["a", "b"]})
+    split = tw.split.from_parts(train, test)
+    report = tw.evaluate(tw.models.Popularity().fit(train), split, ["hit@1", "hit@2", "auc"])
+    assert dict(report.values) == {"hit@1": 0.5, "hit@2": 1.0, "auc": 0.5}
+
+
+def test_repeats_are_looked_for_where_the_split_keeps_them():
+    log = {"u": [1, 1, 1, 2, 2], "i": ["a", "b", "a", "b", "b"], "t": [1, 2, 9, 1, 9]}
+    data = dataset(log, time="t")
+    split = tw.split.temporal(data, test=0.4, validation=0, repeats="keep")
+    report = tw.evaluate(tw.models.Popularity().fit(split.train), split, ["hit@1", "recall@2"])
+    assert dict(report.values) == {"hit@1": 0.5, "recall@2": 1.0}
+    assert not report.settings["exclude_seen"]
+
+
+def test_ratings_count_once_each():
+    """rmse and mae are means over ratings, not over users."""
+    train = dataset({"u": [1, 2], "i": ["a", "b"], "r": [3.0, 3.0]}, value="r")
+    test = dataset({"u": [1, 1, 2], "i": ["b", "c", "a"], "r": [3.0, 5.0, 0.0]}, value="r")
+    split = tw.split.from_parts(train, test)
+    model = tw.models.BiasedMF(factors=1, epochs=1).fit(train, rng=0)
+    report = tw.evaluate(model, split, ["rmse", "mae"])
+    predicted = model.predict({"user": [1, 1, 2], "item": ["b", "c", "a"]})["score"].to_numpy()
+    error = predicted.astype(np.float64) - [3.0, 5.0, 0.0]
+    assert report["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-6)
+    assert report["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-6)
+    assert report.weights["rmse"].tolist() == [2, 1]
+    with pytest.raises(ConfigError, match="rmse needs a model that predicts ratings"):
+        tw.evaluate(tw.models.Popularity().fit(train), split, ["rmse"])
+
+
+def test_only_good_ratings_are_relevant_where_asked():
+    train = dataset({"u": [1, 2], "i": ["a", "b"], "r": [3.0, 3.0]}, value="r")
+    test = dataset({"u": [1, 2], "i": ["b", "a"], "r": [5.0, 1.0]}, value="r")
+    split = tw.split.from_parts(train, test)
+    model = tw.models.Popularity().fit(train)
+    report = tw.evaluate(model, split, ["hit@1"], relevant_from=4)
+    assert (report.n_users, report.n_without_target) == (1, 1)
+    assert report.per_user["hit@1"].to_list() == [1.0, None]
+    with pytest.raises(ConfigError, match="nobody in the test part has anything to measure hit@1"):
+        tw.evaluate(model, split, ["hit@1"], relevant_from=9)
+
+
+def test_what_happened_between_training_and_test_is_hidden():
+    log = {"u": [1, 1, 1, 2, 2, 3], "i": ["a", "b", "c", "b", "c", "c"], "t": [1, 5, 9, 1, 2, 1]}
+    split = tw.split.temporal(dataset(log, time="t"), test=1 / 6, validation=1 / 6)
+    assert split.validation.frame()["item"].to_list() == ["b"]
+    report = tw.evaluate(tw.models.Popularity().fit(split.train), split, ["hit@1"])
+    assert report["hit@1"] == 1.0
+    assert (
+        tw.evaluate(tw.models.Popularity().fit(split.train), split, ["hit@1"], part="validation")[
+            "hit@1"
+        ]
+        == 0.0
+    )
+
+
+def test_a_split_made_by_hand_that_leaks_is_not_measured(split, popular):
+    leaking = tw.Split(train=split.train, test=dataset({"u": [1, 2], "i": ["d", "a"]}))
+    with pytest.raises(LeakError, match="1 test events repeat a training pair: row 1") as caught:
+        tw.evaluate(popular, leaking, ["hit@1"])
+    assert caught.value.rows == (1,)
+    with pytest.raises(LeakError, match="repeat a training pair"):
+        tw.compare({"popular": tw.models.Popularity()}, leaking, ["hit@1"])
+
+
+def test_a_model_that_saw_the_test_part_is_not_measured(split):
+    both = pl.concat([pl.DataFrame(TRAIN), pl.DataFrame(TEST)])
+    cheat = tw.models.Popularity().fit(dataset(both.to_dict()))
+    with pytest.raises(LeakError, match="the model was trained on 7 of the 7 test events"):
+        tw.evaluate(cheat, split, ["hit@1"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"metrics": "ndcg@5"}, r"must be a list of names; got 'ndcg@5'"),
+        ({"metrics": []}, "metrics is empty"),
+        ({"metrics": ["hit@1"], "part": "tset"}, "did you mean 'test'"),
+        ({"metrics": ["hit@1"], "part": "validation"}, "has no validation part"),
+        ({"metrics": ["hit@1"], "unknown_items": "skip"}, "unknown_items got 'skip'"),
+        ({"metrics": ["hit@1"], "confidence": 95}, "confidence must be between 0 and 1; got 95"),
+    ],
+)
+def test_wrong_settings_are_refused(split, popular, more, message):
+    with pytest.raises(ConfigError, match=message):
+        tw.evaluate(popular, split, **more)
