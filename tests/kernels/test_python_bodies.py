@@ -70,7 +70,9 @@ def lists(rng):
     indptr, relevant, _ = ragged(rng, 6, 9)
     made = np.array([rng.permutation(9)[:4] for _ in range(6)], np.int32)
     codes, cuts = np.arange(7), np.array([1, 2, 3, 4, 4, 3, 2])
-    return made, indptr, relevant, codes, cuts, 1 / np.log2(np.arange(4) + 2), np.zeros((7, 6))
+    discount = 1 / np.log2(np.arange(4) + 2)
+    ideal = np.concatenate([[0], np.cumsum(discount)])
+    return made, indptr, relevant, codes, cuts, discount, ideal, np.zeros((7, 6))
 
 
 KERNELS = {
