@@ -21,13 +21,24 @@ ROUNDING = 4e-7
 """By how much a bound on sums of d products is raised, times d: three roundings of float32."""
 
 
-@kernel()
+@kernel(fastmath=False)
 def _product(one: F32, other: F32) -> float:
-    """Return the inner product, in the order of summation that it was compiled with."""
-    total = np.float32(0.0)
-    for f in range(len(one)):
-        total += one[f] * other[f]
-    return float(total)
+    """Return the inner product: four sums over every fourth place, added at the end.
+
+    The order is written out, because one that the compiler may choose differs from one compilation to the
+    next, and so between a model that was trained here and the same one loaded elsewhere.
+    """
+    d = len(one)
+    a = b = c = e = np.float32(0.0)
+    whole = d // 4 * 4
+    for f in range(0, whole, 4):
+        a += one[f] * other[f]
+        b += one[f + 1] * other[f + 1]
+        c += one[f + 2] * other[f + 2]
+        e += one[f + 3] * other[f + 3]
+    for f in range(whole, d):
+        a += one[f] * other[f]
+    return float((a + b) + (c + e))
 
 
 @kernel(fastmath=False)
@@ -251,7 +262,7 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             filled = _insert(items[row], best[row], filled, item, total)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, fastmath=False)
 def products_with(vectors: F32, row: int, products: F32, squares: F32) -> None:
     """Fill `products` (n,) with the products of all rows of `vectors` (n, d) with one, `squares` with themselves.
 
