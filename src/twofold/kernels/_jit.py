@@ -14,6 +14,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ORDERED = {"contract", "arcp", "nsz", "nnan", "ninf"}
+"""What the compiler may do to floats: fuse a product into a sum, divide by multiplying, expect no NaN.
+
+It may not reorder sums ("reassoc"). The order that it picks differs between the compilation in memory
+and the one that is cached, and with the addresses of short arrays, so that equal inputs would give
+unequal last bits. Where the order costs speed it is written out, in `twofold.kernels._dot`.
+"""
+
 
 def kernel(*, parallel: bool = False, fastmath: bool = True) -> Callable[[F], F]:
     """Compile a function with numba: no Python objects, no GIL, cached on disk.
@@ -23,14 +31,14 @@ def kernel(*, parallel: bool = False, fastmath: bool = True) -> Callable[[F], F]
     parallel
         Allow ``numba.prange``. A parallel kernel gives the same bytes for every thread count.
     fastmath
-        Allow reordered float sums. Not for kernels that test for NaN or infinity.
+        Allow what `ORDERED` says. Not for kernels that test for NaN or infinity.
     """
 
     def compile_(function: F) -> F:
         options: dict[str, Any] = {
             "nogil": True,
             "parallel": parallel,
-            "fastmath": fastmath,
+            "fastmath": ORDERED if fastmath else False,
             "error_model": "numpy",
         }
         try:

@@ -34,8 +34,8 @@ SCORE_COLUMNS = 2 * SCORE_LANES
 """Items of one call of `multiply_tile`."""
 LINE = 16
 """Floats in one line of the cache."""
-FAST = ("fast",)
-"""Sums may be reordered and fused."""
+FUSED = ("contract",)
+"""A product and the sum that it goes to may be rounded once; sums keep their order."""
 
 
 def _fetch_add(typing_context: Any, counter: Any) -> Any:  # noqa: ARG001
@@ -121,8 +121,8 @@ def _multiply_tile(
                 one = _spread(builder, value, vector)
                 for half in range(halves):
                     place = sums[row * halves + half]
-                    product = builder.fmul(one, items[half], flags=FAST)
-                    builder.store(builder.fadd(builder.load(place), product, flags=FAST), place)
+                    product = builder.fmul(one, items[half], flags=FUSED)
+                    builder.store(builder.fadd(builder.load(place), product, flags=FUSED), place)
         for row in range(SCORE_ROWS):
             for half in range(halves):
                 index = ir.Constant(width.type, row * SCORE_COLUMNS + half * SCORE_LANES)
@@ -174,17 +174,17 @@ def _add_gram_tile(
                 )
                 for half in range(halves):
                     place = sums[row * halves + half]
-                    product = builder.fmul(one, right[half], flags=FAST)
-                    builder.store(builder.fadd(builder.load(place), product, flags=FAST), place)
+                    product = builder.fmul(one, right[half], flags=FUSED)
+                    builder.store(builder.fadd(builder.load(place), product, flags=FUSED), place)
         factor = _spread(builder, scale, vector)
         for row in range(TILE_ROWS):
             start = builder.add(builder.mul(plus(top, row), out_width), left)
             for half in range(halves):
                 place = _vector_at(builder, target.data, plus(start, LANES * half), vector)
                 sums_now = builder.load(sums[row * halves + half])
-                product = builder.fmul(factor, sums_now, flags=FAST)
+                product = builder.fmul(factor, sums_now, flags=FUSED)
                 old = builder.load(place, align=4)
-                builder.store(builder.fadd(old, product, flags=FAST), place, align=4)
+                builder.store(builder.fadd(old, product, flags=FUSED), place, align=4)
         return context.get_dummy_value()
 
     return signature, emit

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot, dot_four
 from twofold.kernels._jit import kernel
 from twofold.kernels._vector import TILE_COLUMNS, fetch_add, prefetch
 from twofold.kernels.gram import CHUNK_FLOATS, add_gram, factorize, substitute
@@ -98,12 +99,7 @@ def add_residuals(buffer: F32, first: int, last: int, x: F32, targets: F32, tota
     """``targets -= buffer @ x; total += buffer.T @ targets`` over rows first ... last - 1, by fours."""
     d = len(x)
     for k in range(first, last, UNROLL):
-        a = b = c = e = np.float32(0.0)
-        for f in range(d):
-            a += buffer[k, f] * x[f]
-            b += buffer[k + 1, f] * x[f]
-            c += buffer[k + 2, f] * x[f]
-            e += buffer[k + 3, f] * x[f]
+        a, b, c, e = dot_four(buffer, k, x)
         a, b = targets[k] - a, targets[k + 1] - b
         c, e = targets[k + 2] - c, targets[k + 3] - e
         targets[k], targets[k + 1], targets[k + 2], targets[k + 3] = a, b, c, e
@@ -118,12 +114,7 @@ def add_curvature(buffer: F32, count: int, p: F32, total: F32) -> None:
     """``total += buffer.T @ (buffer @ p)`` over `count` rows, in one pass; count is a multiple of 4."""
     d = len(p)
     for k in range(0, count, UNROLL):
-        a = b = c = e = np.float32(0.0)
-        for f in range(d):
-            a += buffer[k, f] * p[f]
-            b += buffer[k + 1, f] * p[f]
-            c += buffer[k + 2, f] * p[f]
-            e += buffer[k + 3, f] * p[f]
+        a, b, c, e = dot_four(buffer, k, p)
         for f in range(d):
             total[f] += (a * buffer[k, f] + b * buffer[k + 1, f]) + (
                 c * buffer[k + 2, f] + e * buffer[k + 3, f]
@@ -199,19 +190,16 @@ def solve_by_gradients(
     """
     d = len(x)
     p, q = work[0], work[1]
-    energy = np.float32(0.0)
     for f in range(d):
         p[f] = residual[f] / preconditioner[f]
-        energy += residual[f] * p[f]
+    energy = dot(residual, p)
     for step in range(steps):
         if not energy > 0.0:
             return
         for f in range(d):
             q[f] = diagonal[f] * p[f]
         add_curvature(buffer, count, p, q)
-        bend = np.float32(0.0)
-        for f in range(d):
-            bend += p[f] * q[f]
+        bend = dot(p, q)
         if not bend > SMALLEST_BEND:
             return
         length = energy / bend
@@ -219,14 +207,14 @@ def solve_by_gradients(
             x[f] += length * p[f]
         if step + 1 == steps:
             return
-        new = np.float32(0.0)
         for f in range(d):
             residual[f] -= length * q[f]
-            new += residual[f] * residual[f] / preconditioner[f]
+            q[f] = residual[f] / preconditioner[f]
+        new = dot(residual, q)
         turn = new / energy
         energy = new
         for f in range(d):
-            p[f] = residual[f] / preconditioner[f] + turn * p[f]
+            p[f] = q[f] + turn * p[f]
 
 
 @kernel()
@@ -264,10 +252,7 @@ def solve_by_blocks(
         for f in range(width):
             x[first + f] += step[f]
         for k in range(count):
-            total = np.float32(0.0)
-            for f in range(size):
-                total += part[k, f] * step[f]
-            targets[k] -= total
+            targets[k] -= dot(part[k], step)
 
 
 @kernel(parallel=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot_difference
 from twofold.kernels._jit import kernel
 from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.typing import F32, F64, I32, I64
@@ -111,9 +112,7 @@ def step(
     `regs` (4,): user, observed item, unobserved item, bias.
     """
     d = len(w)
-    margin = bias[i] - bias[j]
-    for f in range(d):
-        margin += w[f] * (positive[f] - negative[f])
+    margin = bias[i] - bias[j] + dot_difference(w, positive, negative)
     pull = np.float32(rate) / (np.float32(1.0) + np.exp(margin))
     keep_user = np.float32(1.0 - rate * regs[0])
     keep_positive = np.float32(1.0 - rate * regs[1])
@@ -224,9 +223,7 @@ def bpr_fold_in(
                     i = item[at]
                     place = np.uint64((at - first) * epochs + epoch + 1)
                     j = draw(mix(place * GOLDEN), members, cumulative, seen, 0)
-                    margin = bias[i] - bias[j]
-                    for f in range(d):
-                        margin += w[f] * (h[i, f] - h[j, f])
+                    margin = bias[i] - bias[j] + dot_difference(w, h[i], h[j])
                     pull = np.float32(rate) / (np.float32(1.0) + np.exp(margin))
                     for f in range(d):
                         w[f] = keep * w[f] + pull * (h[i, f] - h[j, f])

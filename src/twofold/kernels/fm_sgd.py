@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, I32, I64
 
@@ -38,18 +39,15 @@ def fm_sgd_epoch(
     for n in range(len(rows)):
         q[:] = 0.0
         y = w0[0]
-        own = both = np.float32(0.0)
+        own = np.float32(0.0)
         for row in rows[n]:
             for at in range(indptr[row], indptr[row + 1]):
                 i, value = feature[at], x[at]
                 y += w[i] * value
+                own += value * value * dot(v[i], v[i])
                 for f in range(k):
-                    part = v[i, f] * value
-                    q[f] += part
-                    own += part * part
-        for f in range(k):
-            both += q[f] * q[f]
-        y += np.float32(0.5) * (both - own)
+                    q[f] += v[i, f] * value
+        y += np.float32(0.5) * (dot(q, q) - own)
         if logistic:
             margin = target[n] * y
             total += max(-margin, np.float32(0.0)) + np.log1p(np.exp(-abs(margin)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
@@ -53,9 +54,7 @@ def cholesky(a: F64) -> None:
     d = len(a)
     for column in range(d):
         for row in range(column, d):
-            total = a[row, column]
-            for k in range(column):
-                total -= a[row, k] * a[column, k]
+            total = a[row, column] - dot(a[row, :column], a[column, :column])
             if row == column:
                 a[row, row] = np.sqrt(total)
             else:
@@ -66,10 +65,7 @@ def cholesky(a: F64) -> None:
 def solve_lower(a: F64, x: F64) -> None:
     """Overwrite `x` (d,) with L^-1 x, where L is the lower triangle of `a`."""
     for row in range(len(a)):
-        total = x[row]
-        for k in range(row):
-            total -= a[row, k] * x[k]
-        x[row] = total / a[row, row]
+        x[row] = (x[row] - dot(a[row, :row], x[:row])) / a[row, row]
 
 
 @kernel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.kernels._vector import TILE_COLUMNS, TILE_ROWS, add_gram_tile
 from twofold.typing import F32
@@ -69,7 +70,4 @@ def substitute(u: F32, b: F32) -> None:
         for f in range(k + 1, d):
             b[f] -= factor * u[k, f]
     for k in range(d - 1, -1, -1):
-        total = np.float32(0.0)
-        for f in range(k + 1, d):
-            total += u[k, f] * b[f]
-        b[k] = (b[k] - total) / u[k, k]
+        b[k] = (b[k] - dot(u[k, k + 1 :], b[k + 1 :])) / u[k, k]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
@@ -102,9 +103,7 @@ def user_gradients(
         total = 0.0
         for at in range(start[run], start[run + 1]):
             j = item[at]
-            product = np.float32(0.0)
-            for f in range(d):
-                product += u[i, f] * v[j, f]
+            product = dot(u[i], v[j])
             if height > 0:
                 squashed = 1.0 / (1.0 + np.exp(-np.float64(product)))
                 error = value[at] - height * squashed

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
@@ -153,10 +154,7 @@ def sgd_block(
     for at in range(len(user)):
         u, i = user[at], item[at]
         error = value[at] - user_bias[u] - item_bias[i]
-        dot = np.float32(0.0)
-        for f in range(d):
-            dot += p[u, f] * q[i, f]
-        error -= dot
+        error -= dot(p[u], q[i])
         total += error * error
         pull = step * error
         if biases:

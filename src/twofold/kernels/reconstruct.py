@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
@@ -22,12 +23,9 @@ def reconstruction_slopes(
         line = z[row]
         one = bias.dtype.type(1.0)
         factor = bias.dtype.type(scale)
-        squares = bias.dtype.type(0.0)
         for k in range(size):
-            s = one / (one + np.exp(-(line[k] + bias[k])))
-            squares += s * s
-            line[k] = s
-        loss = np.float64(squares)
+            line[k] = one / (one + np.exp(-(line[k] + bias[k])))
+        loss = np.float64(dot(line, line))
         for at in range(indptr[row], indptr[row + 1]):
             x = values[at]
             loss += np.float64(x * x - (x + x) * line[words[at]])

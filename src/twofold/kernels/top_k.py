@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.kernels._vector import SCORE_COLUMNS, SCORE_ROWS, multiply_tile
 from twofold.typing import F32, I32, I64, Bool
@@ -19,26 +20,6 @@ GROUP_FLOATS = 1 << 16
 """Item vectors that pass all queries of a chunk before the next ones come: 256 KB stay in the cache."""
 ROUNDING = 4e-7
 """By how much a bound on sums of d products is raised, times d: three roundings of float32."""
-
-
-@kernel(fastmath=False)
-def _product(one: F32, other: F32) -> float:
-    """Return the inner product: four sums over every fourth place, added at the end.
-
-    The order is written out, because one that the compiler may choose differs from one compilation to the
-    next, and so between a model that was trained here and the same one loaded elsewhere.
-    """
-    d = len(one)
-    a = b = c = e = np.float32(0.0)
-    whole = d // 4 * 4
-    for f in range(0, whole, 4):
-        a += one[f] * other[f]
-        b += one[f + 1] * other[f + 1]
-        c += one[f + 2] * other[f + 2]
-        e += one[f + 3] * other[f + 3]
-    for f in range(whole, d):
-        a += one[f] * other[f]
-    return float((a + b) + (c + e))
 
 
 @kernel(fastmath=False)
@@ -258,16 +239,16 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             item = found[place]
             if item < 0:
                 break
-            total = _product(vectors[row], item_vectors[item])
+            total = float(dot(vectors[row], item_vectors[item]))
             filled = _insert(items[row], best[row], filled, item, total)
 
 
-@kernel(parallel=True, fastmath=False)
+@kernel(parallel=True)
 def products_with(vectors: F32, row: int, products: F32, squares: F32) -> None:
     """Fill `products` (n,) with the products of all rows of `vectors` (n, d) with one, `squares` with themselves.
 
     The sums run in one order, wherever in memory the vectors stand.
     """
     for at in prange(len(vectors)):
-        products[at] = _product(vectors[at], vectors[row])
-        squares[at] = _product(vectors[at], vectors[at])
+        products[at] = dot(vectors[at], vectors[row])
+        squares[at] = dot(vectors[at], vectors[at])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
@@ -64,9 +65,7 @@ def variational_step(
                     new[k] = 0.0
                 for at in range(indptr[d], indptr[d + 1]):
                     word = words[at]
-                    mix = TINY
-                    for k in range(topics):
-                        mix += e[k] * weights[word, k]
+                    mix = TINY + dot(e, weights[word])
                     share = counts[at] / mix
                     for k in range(topics):
                         new[k] += share * weights[word, k]
@@ -87,9 +86,7 @@ def variational_step(
                 e[k] = np.exp(digamma(gamma[d, k]) - base)
             for at in range(indptr[d], indptr[d + 1]):
                 word = words[at]
-                mix = TINY
-                for k in range(topics):
-                    mix += e[k] * weights[word, k]
+                mix = TINY + dot(e, weights[word])
                 share = counts[at] / mix
                 for k in range(topics):
                     sums[part, word, k] += share * e[k] * weights[word, k]
@@ -149,9 +146,7 @@ def improve_proportions(
         old = theta[d]
         for at in range(indptr[d], indptr[d + 1]):
             word = words[at]
-            mix = TINY
-            for k in range(topics):
-                mix += old[k] * beta[word, k]
+            mix = TINY + dot(old, beta[word])
             share = counts[at] / mix
             for k in range(topics):
                 expected[k] += share * old[k] * beta[word, k]

@@ -11,18 +11,20 @@ from pathlib import Path
 import polars as pl
 
 from twofold import loading
-from twofold.testing.logs import Estimator, fitted
+from twofold.testing.logs import Estimator, digests, fitted
 
 SCRIPT = """
 import importlib, runpy, sys
 import polars as pl
 import twofold.loading
+from twofold.testing.logs import digests, fitted
 
 def home(module):
     return runpy.run_path(module) if module.endswith(".py") else vars(importlib.import_module(module))
 
 extra = [home(module)[name] for module, _, name in (one.rpartition(":") for one in sys.argv[3:])]
 model = twofold.loading.load(sys.argv[1], extra=extra)
+print(*(f"{name} {digest}" for name, digest in digests(fitted(model.estimator))), sep="\\n")
 pl.concat([
     model.recommend(users=[100, 101, "x"], k=4)[["item", "score"]],
     model.recommend(histories=[["i0", "i3"]], k=4)[["item", "score"]],
@@ -34,7 +36,7 @@ pl.concat([
 
 
 def check_saved_model_scores_alike(estimator: Estimator) -> None:
-    """A model saved here and loaded here and in another process gives the same lists and scores."""
+    """A model saved here and loaded in another process answers alike; fitted there, it is the same."""
     model = fitted(estimator)
     classes = [type(estimator), type(model)]
     for one in classes:
@@ -61,9 +63,21 @@ def check_saved_model_scores_alike(estimator: Estimator) -> None:
                 model.similar_items("i5", k=4),
             )
         )
-        assert pl.read_parquet(out).equals(here), (
-            "loaded in another process, it answers differently"
-        )
+        there = pl.read_parquet(out)
+    assert there.equals(here), (
+        f"loaded in another process, it answers differently: {_first(here, there)}"
+    )
+    mine = [f"{name} {digest}" for name, digest in digests(model)]
+    differ = sorted({one.split()[0] for one in {*mine} ^ {*ran.stdout.splitlines()}})
+    assert not differ, f"with the same seed, another process learns different {', '.join(differ)}"
+
+
+def _first(here: pl.DataFrame, there: pl.DataFrame) -> str:
+    """Say where two tables of answers differ first."""
+    if len(here) != len(there):
+        return f"{len(here)} answers here and {len(there)} there"
+    row = next(row for row, both in enumerate(zip(here.rows(), there.rows())) if both[0] != both[1])
+    return f"answer {row} is {here.row(row)} here and {there.row(row)} there"
 
 
 def _home(cls: type) -> str:
