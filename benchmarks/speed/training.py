@@ -114,7 +114,18 @@ JOBS = (
         (64, 128),
         lambda d, n: tw.models.IALS(factors=d, epochs=n, reg=0.01, unobserved_weight=0.3),
         ("irspack IALS",),
+        sizes=(MILLION,),
         settings={"weight": 0.3, "reg": 0.01},
+    ),
+    Job(
+        "implicit ALS (Rendle 2022)",
+        "ndcg@10",
+        8,
+        (64, 128),
+        lambda d, n: tw.models.IALS(factors=d, epochs=n, reg=0.003, unobserved_weight=0.3),
+        ("irspack IALS",),
+        sizes=(20 * MILLION,),
+        settings={"weight": 0.3, "reg": 0.003},
     ),
     Job(
         "FM, SGD",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from twofold import persistence
 from twofold.data.columns import Bag, Category, Number, Text, Time, Vector
-from twofold.data.dataset import Dataset, Entities, Links
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities, Links
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import IncompatibleFileError

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Kind
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.errors import ConfigError
 from twofold.index.exact import top_k
 from twofold.kernels.top_k import products_with

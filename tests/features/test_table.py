@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twofold import persistence
 from twofold.data.columns import NO_TIME, Number, Time, Vector
 from twofold.data.convert import column_from_values
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError
 from twofold.features.numbers import distribution

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import twofold as tw
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import hyperparameters
 

@@ -22,7 +22,7 @@ from twofold.data import catalogue
 from twofold.data.synthetic import small_log
 from twofold.models.baselines.ease import free_memory
 
-CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich", "threadpoolctl")
+CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich")
 OPTIONAL = {
     "frames": ("pandas", "pyarrow"),
     "sql": ("sqlalchemy", "psycopg"),

@@ -15,7 +15,8 @@ import polars as pl
 
 from twofold.data.columns import NO_TIME, Column, Kind
 from twofold.data.convert import column_from_values, guess_kind, numbers
-from twofold.data.dataset import NO_LINKS, Dataset, Entities, Features, Links
+from twofold.data.dataset import Dataset, Features
+from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
 from twofold.data.times import parse_times

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -15,15 +15,14 @@ from twofold import persistence
 from twofold.data.columns import (
     Bag,
     Category,
-    Column,
     Kind,
     Number,
     Text,
     Time,
     Vector,
-    kind_of,
     within,
 )
+from twofold.data.entities import NO_LINKS, Entities, Links, renumbering
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
@@ -36,42 +35,6 @@ Features: TypeAlias = Mapping[str, Kind] | Sequence[str] | None
 """Columns to read: names with kinds, names alone (kinds are guessed), or nothing said."""
 Part = Literal["interactions", "users", "items", "links"]
 PARTS: tuple[Part, ...] = ("interactions", "users", "items", "links")
-
-
-@dataclass(frozen=True, eq=False)
-class Entities:
-    """Users or items: their ids in row order and their typed feature columns."""
-
-    ids: Vocabulary
-    features: Mapping[str, Column] = field(default_factory=dict[str, Column])
-
-    def verify(self) -> None:
-        """Refuse a feature column of another length."""
-        for name, column in self.features.items():
-            if len(column) != len(self.ids):
-                raise DataError(f"the feature {name!r} has {len(column)} rows for {len(self)} ids")
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: I32 | I64) -> Entities:
-        """Return the entities at `rows`, in that order."""
-        features = {name: column.take(rows) for name, column in self.features.items()}
-        return Entities(self.ids.take(rows), features)
-
-
-@dataclass(frozen=True, eq=False)
-class Links:
-    """Directed user-user pairs as user rows; an undirected friendship is stored in both directions."""
-
-    source: I32
-    target: I32
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-
-NO_LINKS = Links(np.zeros(0, np.int32), np.zeros(0, np.int32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,34 +245,10 @@ class Dataset:
 
     def describe(self) -> pl.DataFrame:
         """Return what the log is like, a row a fact: counts, density, time span, values, columns."""
-        events = self.interactions
-        pairs = np.unique(events.user.astype(np.int64) * max(self.n_items, 1) + events.item)
-        facts: dict[str, str] = {
-            "events": f"{len(self):,}",
-            "users": f"{self.n_users:,}",
-            "items": f"{self.n_items:,}",
-            "distinct pairs": f"{len(pairs):,}",
-            "density": f"{len(pairs) / max(self.n_users * self.n_items, 1):.4%}",
-        }
-        for name, counts in (("user", np.diff(events.indptr)), ("item", events.item_counts)):
-            if len(counts):
-                low, middle, high = np.percentile(counts, [0, 50, 100])
-                facts[f"events a {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}"
-        if events.has_value and len(self):
-            facts["values"] = f"{events.value.min():g} to {events.value.max():g}"
-        if events.time is not None and len(self):
-            ends = pl.Series([events.time.min(), events.time.max()]).cast(pl.Int64)
-            facts["time"] = " to ".join(str(one) for one in pl.from_epoch(ends).to_list())
-        for name, columns in (
-            ("context", events.context),
-            ("user features", self.users.features),
-            ("item features", self.items.features),
-        ):
-            if columns:
-                facts[name] = ", ".join(f"{key} ({kind_of(one)})" for key, one in columns.items())
-        if len(self.links):
-            facts["links"] = f"{len(self.links):,}"
-        return pl.DataFrame({"what": list(facts), "found": list(facts.values())})
+        # describe builds on this module, so it is imported when it is needed.
+        from twofold.data.describe import describe
+
+        return describe(self)
 
     def __str__(self) -> str:
         """Say how large it is."""
@@ -405,10 +344,3 @@ class Dataset:
 
 def _ids_at(entities: Entities, rows: I32) -> pl.Series:
     return entities.ids.ids.gather(pl.Series(rows, dtype=pl.UInt32))
-
-
-def renumbering(kept: I64, n: int) -> I32:
-    """Return a map from n old rows to new ones, ``UNKNOWN`` for those not in `kept` (ascending)."""
-    new = np.full(n, UNKNOWN, np.int32)
-    new[kept] = np.arange(len(kept), dtype=np.int32)
-    return new

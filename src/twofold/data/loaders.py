@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from twofold.data.columns import Text
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Interactions
 from twofold.data.movielens import ml_1m, ml_100k, ml_csv
 from twofold.data.readers import read_frame, read_text

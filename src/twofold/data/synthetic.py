@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from twofold.data.columns import Bag
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Interactions
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError

@@ -27,7 +27,7 @@ import polars as pl
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, Time, Vector, kind_of
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
 from twofold.features.design import READABLE, check_wanted

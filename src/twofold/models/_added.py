@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, vstack
 
 from twofold.data.columns import Kind
 from twofold.data.convert import column_from_values
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids

@@ -20,7 +20,8 @@ from scipy.sparse import csr_array, vstack
 
 from twofold import explain, persistence, recommend, similar
 from twofold.data.columns import Kind, within
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError

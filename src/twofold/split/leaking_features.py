@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from twofold.data.columns import NO_TIME, Column, Number, Time, Vector
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Interactions
 from twofold.data.vocabulary import UNKNOWN
 from twofold.split._leak import NAMED, Leak

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import LeakError

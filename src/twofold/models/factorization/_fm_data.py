@@ -266,3 +266,20 @@ class Targets:
     def expected(self, chances: F64) -> F32:
         """Return the expected value under class probabilities (n, classes); shape (n,)."""
         return (chances @ self.levels.astype(np.float64)).astype(np.float32)
+
+
+def beside_zeros(histories: Histories, n_items: int, ratio: int) -> Histories:
+    """Return histories of ones and, an item, `ratio` unobserved ones spread evenly over the catalogue."""
+    rows: list[I32] = []
+    for one in range(len(histories)):
+        own = histories.item[histories.indptr[one] : histories.indptr[one + 1]]
+        free = np.setdiff1d(np.arange(n_items, dtype=np.int32), own)
+        wanted = min(ratio * len(own), len(free))
+        rows.append(free[np.linspace(0, len(free), wanted, endpoint=False).astype(np.int64)])
+    zeros = Histories(
+        np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64),
+        np.concatenate([*rows, np.zeros(0, np.int32)]).astype(np.int32),
+        np.zeros(sum(len(one) for one in rows), np.float32),
+    )
+    ones = Histories(histories.indptr, histories.item, np.ones_like(histories.value))
+    return ones.joined(zeros)

@@ -6,14 +6,12 @@ All three read a `Problem`: events as rows of relation blocks (`twofold.kernels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csc_array, csr_array
 
 from twofold.features.design import width_of
-from twofold.hyperparameters import hyperparameters
 from twofold.kernels.fm_blocks import gather_sums, scatter, sweep_factor, sweep_linear
 from twofold.kernels.fm_sgd import fm_sgd_epoch
 from twofold.models.factorization import _probit as probit
@@ -21,50 +19,6 @@ from twofold.typing import F32, F64, I32, I64
 
 SHAPE = 1.0
 """alpha_0 = beta_0 = alpha_lambda = beta_lambda = gamma_0: the weak priors of libFM."""
-
-
-@hyperparameters
-class MCMC:
-    """Gibbs sampling: no learning rate, no penalties; predictions average the kept samples."""
-
-    method: Literal["mcmc"] = "mcmc"
-    """The tag in files."""
-    burn_in: NonNegativeInt = 40
-    """Sweeps that are thrown away."""
-    samples: PositiveInt = 80
-    """Sweeps that are kept; a vector holds samples * (factors + 2) numbers."""
-    thin: PositiveInt = 2
-    """Sweeps from one kept sample to the next."""
-
-
-@hyperparameters
-class ALS:
-    """Alternating least squares: coordinate descent, each parameter solved exactly."""
-
-    method: Literal["als"] = "als"
-    """The tag in files."""
-    epochs: PositiveInt = 30
-    """Passes over the parameters."""
-    reg_w: NonNegativeFloat = 1.0
-    """Penalty on the weights, against the summed squared error."""
-    reg_v: PositiveFloat = 20.0
-    """Penalty on the factors, against the summed squared error."""
-
-
-@hyperparameters
-class SGD:
-    """Stochastic gradient descent, event by event."""
-
-    method: Literal["sgd"] = "sgd"
-    """The tag in files."""
-    epochs: PositiveInt = 50
-    """Passes over the events."""
-    learning_rate: PositiveFloat = 0.01
-    """Step eta."""
-    reg_w: NonNegativeFloat = 0.02
-    """Penalty on the weights, counted once for every event."""
-    reg_v: NonNegativeFloat = 0.12
-    """Penalty on the factors, counted once for every event."""
 
 
 class Block(NamedTuple):

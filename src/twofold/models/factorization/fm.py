@@ -12,10 +12,8 @@ weights and interactions, and q, s' likewise of the item.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -27,21 +25,19 @@ from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, NotConvergedError
+from twofold.errors import ConfigError
 from twofold.features.design import implicit
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.gaussian_rows import conditional_rows
 from twofold.models._base import FittedModel, Memory
 from twofold.models.factorization import _fm_learners as learners
 from twofold.models.factorization import _probit as probit
-from twofold.models.factorization._fm_data import Layout, Targets, with_negatives
-from twofold.models.factorization._fm_learners import ALS, MCMC, SGD
-from twofold.progress import track
+from twofold.models.factorization._fm_data import Layout, Targets, beside_zeros, with_negatives
+from twofold.models.factorization._fm_run import ALS, MCMC, SGD, run
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, F64, I32, Rng
 
-log = logging.getLogger(__name__)
 LATENT_STEPS = 10
 """Rounds of least squares by which somebody new is placed where values are classes."""
 LEAST_PRECISION = 1e-6
@@ -154,37 +150,6 @@ class FM:
         )
 
 
-def run(
-    model: FM, problem: learners.Problem, y: F64, classes: int, rng: np.random.Generator
-) -> list[learners.Sample]:
-    """Return the samples that predictions average, one for ALS and SGD; `y` (n,) are the encoded values."""
-    match model.learner:
-        case MCMC(burn_in=burn_in, samples=samples, thin=thin):
-            steps, first = burn_in + samples * thin, burn_in + thin - 1
-            chain = learners.gibbs(problem, y, model.factors, model.init_scale, classes, rng)
-        case ALS(epochs=steps, reg_w=reg_w, reg_v=reg_v):
-            first, thin = steps - 1, 1
-            chain = learners.alternate(
-                problem, y, model.factors, model.init_scale, (reg_w, reg_v), classes, rng
-            )
-        case SGD(epochs=steps, learning_rate=rate, reg_w=reg_w, reg_v=reg_v):
-            first, thin = steps - 1, 1
-            chain = learners.descend(
-                problem, y, model.factors, model.init_scale, rate, (reg_w, reg_v), classes, rng
-            )
-    kept: list[learners.Sample] = []
-    for step, sample in enumerate(track(islice(chain, steps), "FM", total=steps)):
-        if not (np.isfinite(sample.v).all() and np.isfinite(sample.w).all()):
-            raise NotConvergedError(
-                f"FM left the finite numbers in pass {step + 1}; "
-                "lower `learning_rate` or raise `reg_w` and `reg_v`"
-            )
-        log.debug("FM pass %d/%d", step + 1, steps)
-        if step >= first and (step - first) % thin == 0:
-            kept.append(sample)
-    return kept
-
-
 def parts(x: csr_array, w: F64 | F32, v: F64 | F32) -> tuple[F32, F32]:
     """Return sum v_i x_i, shape (n, k), and the weights and interactions of x alone, shape (n,).
 
@@ -289,7 +254,8 @@ class FittedFM(FittedModel):
         n, k = len(histories), self.loadings.shape[1]
         indptr, item, value = histories.indptr, histories.item, histories.value
         if not self.targets.has_value:
-            indptr, item, value = self._with_zeros(histories)
+            joined = beside_zeros(histories, len(self.item_factors), self.estimator.negatives)
+            indptr, item, value = joined.indptr, joined.item, joined.value
         y = self.targets.encode(value)
         who = np.repeat(np.arange(n), np.diff(indptr))
         side, x = self.layout.user_side, self._strangers(histories)
@@ -344,24 +310,6 @@ class FittedFM(FittedModel):
         seen = implicit(histories, len(self.item_factors))
         first = width - len(self.item_factors)
         return csr_array((seen.data, seen.indices + first, seen.indptr), shape=shape)
-
-    def _with_zeros(self, histories: Histories) -> tuple[np.ndarray, I32, F32]:
-        """Return ragged rows of history and unobserved items, spread evenly over the catalogue."""
-        m, ratio = len(self.item_factors), self.estimator.negatives
-        rows: list[np.ndarray] = []
-        for one in range(len(histories)):
-            own = histories.item[histories.indptr[one] : histories.indptr[one + 1]]
-            free = np.setdiff1d(np.arange(m, dtype=np.int32), own)
-            wanted = min(ratio * len(own), len(free))
-            rows.append(free[np.linspace(0, len(free), wanted, endpoint=False).astype(np.int64)])
-        zeros = Histories(
-            np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64),
-            np.concatenate([*rows, np.zeros(0, np.int32)]).astype(np.int32),
-            np.zeros(sum(len(one) for one in rows), np.float32),
-        )
-        both = Histories(histories.indptr, histories.item, np.ones_like(histories.value))
-        joined = both.joined(zeros)
-        return joined.indptr, joined.item, joined.value
 
     def pair_values(self, vectors: F32, items: F32) -> F32:
         """Return the value of each pair of rows, sample by sample where the task has classes."""

@@ -7,7 +7,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Column, Text, kind_of
-from twofold.data.dataset import Entities
+from twofold.data.entities import Entities
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean
 

@@ -25,7 +25,8 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.data.dataset import Dataset, Entities
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.hyperparameters import Search, hyperparameters

@@ -1,0 +1,41 @@
+"""The facts of a log that people look at first."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from twofold.data.columns import kind_of
+from twofold.data.dataset import Dataset
+
+
+def describe(data: Dataset) -> pl.DataFrame:
+    """Return what the log is like, a row a fact: counts, density, time span, values, columns."""
+    events = data.interactions
+    pairs = np.unique(events.user.astype(np.int64) * max(data.n_items, 1) + events.item)
+    facts: dict[str, str] = {
+        "events": f"{len(data):,}",
+        "users": f"{data.n_users:,}",
+        "items": f"{data.n_items:,}",
+        "distinct pairs": f"{len(pairs):,}",
+        "density": f"{len(pairs) / max(data.n_users * data.n_items, 1):.4%}",
+    }
+    for name, counts in (("user", np.diff(events.indptr)), ("item", events.item_counts)):
+        if len(counts):
+            low, middle, high = np.percentile(counts, [0, 50, 100])
+            facts[f"events a {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}"
+    if events.has_value and len(data):
+        facts["values"] = f"{events.value.min():g} to {events.value.max():g}"
+    if events.time is not None and len(data):
+        ends = pl.Series([events.time.min(), events.time.max()]).cast(pl.Int64)
+        facts["time"] = " to ".join(str(one) for one in pl.from_epoch(ends).to_list())
+    for name, columns in (
+        ("context", events.context),
+        ("user features", data.users.features),
+        ("item features", data.items.features),
+    ):
+        if columns:
+            facts[name] = ", ".join(f"{key} ({kind_of(one)})" for key, one in columns.items())
+    if len(data.links):
+        facts["links"] = f"{len(data.links):,}"
+    return pl.DataFrame({"what": list(facts), "found": list(facts.values())})
