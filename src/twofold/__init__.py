@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twofold import metrics as metrics
     from twofold import models as models
     from twofold import split as split
+    from twofold import testing as testing
     from twofold.data.dataset import Dataset as Dataset
     from twofold.data.interactions import Histories as Histories
     from twofold.evaluation import Report as Report
@@ -45,6 +46,7 @@ HOMES = {
     "metrics": "twofold.metrics",
     "models": "twofold.models",
     "split": "twofold.split",
+    "testing": "twofold.testing",
 }
 """Where each public name lives."""
 
@@ -63,5 +65,6 @@ __all__ = [
     "metrics",
     "models",
     "split",
+    "testing",
 ]
 __getattr__ = exporter(__name__, HOMES)
