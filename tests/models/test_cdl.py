@@ -118,3 +118,25 @@ def test_a_new_item_goes_to_those_who_like_its_words():
     lists = model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)
     assert lists["item"].to_list() == ["n1", "n2"]
     assert set(lists["source"]) == {"content"}
+
+
+def test_pretraining_teaches_each_layer_to_restore_its_input():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.eye(4, 12), 30, axis=0)
+    bag = csr_array(np.hstack([groups, rng.random((120, 12)) < 0.1]).astype(np.float32))
+
+    def errors(passes):
+        model = tw.models.CDL(
+            factors=4, hidden=(6,), pretraining=passes, learning_rate=0.02, batch_size=16
+        )
+        net = Network.draw((24, 6, 4), linear_code=True, rng=np.random.default_rng(1))
+        cdl.pretrain(model, net, bag, np.random.default_rng(2))
+        below = expit(bag.toarray() @ net.weights[0] + net.biases[0])
+        words = expit(below @ net.weights[3] + net.biases[3])
+        code = below @ net.weights[1] + net.biases[1]
+        again = expit(code @ net.weights[2] + net.biases[2])
+        return ((words - bag.toarray()) ** 2).sum(), ((again - below) ** 2).sum() / below.size
+
+    before, after = errors(0), errors(60)
+    assert after[0] < before[0] / 4
+    assert after[1] < before[1]

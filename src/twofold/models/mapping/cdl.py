@@ -86,7 +86,7 @@ class CDL:
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of an item's words that is masked out of the encoder's input."""
     pretraining: NonNegativeInt = 0
-    """Passes of the autoencoder alone, before it meets the factors."""
+    """Passes by which each layer learns to restore its own input, from the words upwards, before it meets the factors."""
     epochs: PositiveInt = 20
     """Rounds: one pass of the network over the items, then the factors of items and of users."""
     batch_size: PositiveInt = 256
@@ -203,25 +203,49 @@ def alternate(
     trainer = Trainer(net, model.learning_rate, model.weight_reg / n_items)
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
     inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
-    nowhere = np.zeros((n_items, model.factors), np.float32)
-    for _ in track(range(model.pretraining), "CDL, autoencoder"):
-        one_pass(model, trainer, bag, nowhere, 0.0, rng)
-    away = rng.normal(0, model.item_reg**-0.5, nowhere.shape).astype(np.float32)
+    pretrain(model, net, bag, rng)
+    away = rng.normal(0, model.item_reg**-0.5, (n_items, model.factors)).astype(np.float32)
     v: F32 = np.asarray(encode(net, bag) + away * inside[:, None], np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
     v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
     for epoch in track(range(1, model.epochs + 1), "CDL"):
-        loss = one_pass(model, trainer, bag, v, model.item_reg, rng)
+        loss = one_pass(model, trainer, bag, v, (model.reconstruction, model.item_reg), rng)
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
         log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
     return net, _confidence.solve_users(by_user, v, inside, weights), v
 
 
+def pretrain(model: CDL, net: Network, bag: csr_array, rng: np.random.Generator) -> None:
+    """Train layer l and the layer that mirrors it to restore what layer l - 1 makes, l = 1 ... L/2 (Vincent et al. 2010)."""
+    below, n_items = bag, len(bag.indptr) - 1
+    for layer in range(net.middle if model.pretraining else 0):
+        code = net.linear_code and layer + 1 == net.middle
+        pair = Network(
+            (net.weights[layer], net.weights[-1 - layer]),
+            (net.biases[layer], net.biases[-1 - layer]),
+            linear_code=code,
+        )
+        trainer = Trainer(pair, model.learning_rate, model.weight_reg / n_items)
+        nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)
+        for _ in track(range(model.pretraining), f"CDL, layer {layer + 1}"):
+            one_pass(model, trainer, below, nowhere, (1.0, 0.0), rng)
+        below = csr_array(encode(pair, below))
+
+
 def one_pass(
-    model: CDL, trainer: Trainer, bag: csr_array, v: F32, tie: float, rng: np.random.Generator
+    model: CDL,
+    trainer: Trainer,
+    bag: csr_array,
+    v: F32,
+    weights: tuple[float, float],
+    rng: np.random.Generator,
 ) -> float:
-    """Take the network once over the items; return the mean loss before each step, without lambda_w."""
+    """Take the network once over the items; return the mean loss before each step, without lambda_w.
+
+    `weights` are those of the reconstruction and of the distance to v (n_items, K).
+    """
+    restore, tie = weights
     order = rng.permutation(len(v))
     total = 0.0
     for first in range(0, len(v), model.batch_size):
@@ -230,7 +254,7 @@ def one_pass(
         noisy = masked(clean, model.noise, rng)
         share = 1 / len(rows)
         by_weight, by_bias, value = slopes(
-            trainer.net, noisy, clean, v[rows], model.reconstruction * share, tie * share
+            trainer.net, noisy, clean, v[rows], restore * share, tie * share
         )
         trainer.step(by_weight, by_bias)
         total += value * len(rows)
