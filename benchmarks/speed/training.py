@@ -94,6 +94,7 @@ JOBS = (
         (64,),
         lambda d, n: tw.models.BPR(factors=d, epochs=n, learning_rate=0.05),
         ("cornac BPR", "implicit BPR"),
+        sizes=(MILLION,),  # cornac alone needs an hour for 20 million events
         settings={"rate": 0.05, "reg": 0.01},
     ),
     Job(

@@ -31,6 +31,7 @@ from twofold.data.entities import Entities
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
 from twofold.features.design import READABLE, check_wanted
+from twofold.features.lookups import Ids, known_or_last, lookup
 from twofold.features.numbers import (
     cells,
     centre_and_scale,
@@ -40,7 +41,7 @@ from twofold.features.numbers import (
     standardised,
 )
 from twofold.hyperparameters import hyperparameters
-from twofold.typing import F32, F64, I32, I64
+from twofold.typing import F32, F64
 
 KINDS: tuple[Kind, ...] = (*READABLE, "place")
 """Kinds that become features here; text and sounds have encoders of their own."""
@@ -48,28 +49,6 @@ HOURS, WEEKDAYS = 24, 7
 DAY = 86_400
 POWERS = 3
 """Numbers made of a quantile: x~, x~^2, sqrt(x~)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ids:
-    """One categorical field of n rows: row i has ``ids[offsets[i]:offsets[i + 1]]``.
-
-    For an embedding table of `n_rows` rows, summed with `weights`
-    (torch: ``EmbeddingBag(mode="sum", include_last_offset=True)``).
-    """
-
-    name: str
-    ids: I64  # (nnz,)
-    offsets: I64  # (n + 1,)
-    weights: F32  # (nnz,), summing to 1 in every row that has ids
-    n_rows: int
-    unknown: int
-    """The id of all levels that training did not have: the last row of the table."""
-
-    @property
-    def n_unknown(self) -> int:
-        """How many entries are of levels that training did not have."""
-        return int((self.ids == self.unknown).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,22 +298,6 @@ class TableCode:
                 ]
             case _:
                 return []
-
-
-def known_or_last(rows: I32, last: int) -> I64:
-    """Return rows with -1 (not known) replaced by `last`."""
-    return np.where(rows < 0, last, rows).astype(np.int64)
-
-
-def lookup(name: str, ids: I64, offsets: I64, unknown: int, counts: F32 | None = None) -> Ids:
-    """Return a field of `ids` (nnz,), those that are -1 left out; `counts` weigh them, in each row to sum 1."""
-    kept = ids >= 0 if counts is None else (ids >= 0) & (counts > 0)
-    ends = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])[offsets]
-    weights = np.ones(int(kept.sum())) if counts is None else counts[kept].astype(np.float64)
-    row = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-    total = np.bincount(row, weights, minlength=len(ends) - 1)
-    shares = (weights / total[row]).astype(np.float32)
-    return Ids(name, ids[kept].astype(np.int64), ends, shares, unknown + 1, unknown)
 
 
 def numbers_of(code: FieldCode, column: Column, now: int | None) -> tuple[F32, dict[str, int]]:

@@ -6,8 +6,7 @@ For one row with events i in S, weights w_i, pulls c_i (both per event) and fact
 
 The basis is the one in which the Gram matrix of all rows is diagonal, so that the dense part of the
 system is the vector ``base``, and a diagonal preconditioner is a good one. A row's factors are gathered
-once, scaled by sqrt(w_i), into a buffer that stays in cache. Rows do not depend on each other, hence
-not on the number of threads. All arrays are float32 and C-contiguous; d is a multiple of 16.
+once, scaled by sqrt(w_i), into a buffer that stays in cache. All arrays are float32 and C-contiguous.
 """
 
 from __future__ import annotations
