@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twofold.models.mapping.cdl import CDL as CDL
     from twofold.models.mapping.ctr import CTR as CTR
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
+    from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -33,6 +34,7 @@ HOMES = {
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
+    "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
 """Where each model lives."""
 
@@ -49,5 +51,6 @@ __all__ = [
     "ItemKNN",
     "Popularity",
     "YouTubeCandidates",
+    "YouTubeRanker",
 ]
 __getattr__ = exporter(__name__, HOMES)

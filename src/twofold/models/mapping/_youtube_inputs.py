@@ -11,15 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Column, Text, kind_of
+from twofold.data.columns import Column, Kind, Text, kind_of
+from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories, Interactions
+from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
-from twofold.typing import F32, I32, I64
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL
+from twofold.typing import F32, I32, I64, U8
 
 
 class Block(NamedTuple):
@@ -213,16 +216,105 @@ def last_items(histories: Histories, watches: int, width: int) -> csr_array:
     )
 
 
-def dense_layers(x: F32, weights: Mapping[str, F32], prefix: str, *, last_relu: bool) -> F32:
+def dense_layers(
+    x: F32, weights: Mapping[str, F32], prefix: str, *, last_relu: bool, skip: int = 0
+) -> F32:
     """Return the output of layers ``prefix.0``, ``prefix.1`` ... on x (n, d), ReLU between them.
 
     Products go through sparse rows, whose sums have one order for any number of rows, so that a row's answer
     does not depend on the others.
     """
     n_layers = sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in weights)
-    for at in range(n_layers):
+    for at in range(skip, n_layers):
         x = np.asarray(csr_array(x) @ weights[f"{prefix}.{at}.weight"], np.float32)
         x = x + weights[f"{prefix}.{at}.bias"]
         if last_relu or at + 1 < n_layers:
             x = np.maximum(x, 0)
     return x
+
+
+def searches_of(name: str | None, train: Dataset) -> Text:
+    """Return the column with the searches.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name, or it is no text.
+    """
+    columns = {**train.users.features, **train.interactions.context}
+    column = columns.get(name or "")
+    if column is None:
+        raise ConfigError(f"searches names {name!r}; {did_you_mean(name, columns)}")
+    if not isinstance(column, Text) or column.is_path:
+        raise ConfigError(f"searches names {name!r}, which is no text column; declare it as text")
+    return column
+
+
+def example_age(time: I64 | None, events: I64) -> F32:
+    """Return newest time - time of the events, as a share of the whole span, in [0, 1]; 0 without times."""
+    if time is None:
+        return np.zeros(len(events), np.float32)
+    newest = time.max()
+    return ((newest - time[events]) / max(newest - time.min(), 1)).astype(np.float32)
+
+
+def powers(age: F32) -> F32:
+    """Return x, x^2 and sqrt(x), shape (n, 3)."""
+    return np.column_stack([age, age**2, np.sqrt(age)]).astype(np.float32)
+
+
+def taken(columns: Mapping[str, Column], rows: I64 | I32) -> dict[str, Column]:
+    """Return columns at `rows`."""
+    return {name: column.take(rows) for name, column in columns.items()}
+
+
+def with_missing(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns whose row -1 is missing."""
+    return {name: column.with_missing_row() for name, column in columns.items()}
+
+
+def rows_of(matrix: csr_array, rows: I32) -> csr_array:
+    """Return rows of a sparse matrix; row -1 is empty."""
+    shape = (1, matrix.shape[1] if matrix.shape else 0)
+    empty = csr_array(shape, dtype=np.float32)
+    return csr_array(csr_array(vstack([matrix, empty], format="csr"))[rows])
+
+
+def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
+    """Return how each query is answered: as a known user, by its history, by what is `said`, or not at all."""
+    source = np.full(len(queries), CONTENT if said else FALLBACK, np.uint8)
+    source[queries.history.lengths > 0] = FOLD_IN
+    seen = (queries.user >= 0) & ~queries.has_history
+    seen &= history.take(queries.user).lengths > 0
+    source[seen] = MODEL
+    return source
+
+
+def check_said(
+    queries: Queries,
+    user_code: TableCode,
+    declared: Mapping[str, Column],
+    read: Mapping[str, Kind],
+    met: Sequence[str],
+) -> bool:
+    """Return whether a feature or context column is given that is read.
+
+    `declared` are the features of the training users, `read` and `met` the context columns that are read and that
+    were there.
+
+    Raises
+    ------
+    ConfigError
+        If a column was not there in training.
+    """
+    people = [one.name for one in user_code.codes]
+    for what, given, known in (
+        ("context column", queries.context, {*read, *met}),
+        ("user feature", queries.features, {*people, *declared}),
+    ):
+        for name in given:
+            if name not in known:
+                raise ConfigError(f"no {what} {name!r}; {did_you_mean(name, sorted(known))}")
+    return any(name in people for name in queries.features) or any(
+        name in read for name in queries.context
+    )

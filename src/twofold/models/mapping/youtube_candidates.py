@@ -22,21 +22,21 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
-from twofold.data.columns import Column, Kind, Text
+from twofold.data.columns import Kind, Text
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, did_you_mean, need
+from twofold.errors import ConfigError, need
 from twofold.features.table import TableCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
-from twofold.rank import CONTENT, FALLBACK, Encoded
+from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, I32, I64, Rng
 
 HELD_OUT = 5000
@@ -172,7 +172,7 @@ class FittedYouTubeCandidates(FittedModel):
         inputs.check_names(model.features, people, context)
         tokens, searched = Vocabulary.of([]), csr_array((train.n_users, 0), dtype=np.float32)
         if model.searches is not None:
-            said = searches_of(model.searches, train)
+            said = inputs.searches_of(model.searches, train)
             tokens = inputs.learn_tokens(said, model.search_vocabulary)
             found = inputs.read_tokens(said, tokens)
             ends = found.indptr
@@ -199,16 +199,22 @@ class FittedYouTubeCandidates(FittedModel):
         n, who = len(made.event), events.user[made.event]
         fields = [inputs.mean_of_two(made.before, made.after, events.item, train.n_items)]
         if model.searches in events.context:
-            found = inputs.read_tokens(searches_of(model.searches, train), self.tokens)
+            found = inputs.read_tokens(inputs.searches_of(model.searches, train), self.tokens)
             stop = found.indptr[made.before[1]]
             start = np.maximum(found.indptr[events.indptr[who]], stop - model.search_tokens)
             fields.append(inputs.mean_rows(start, stop, found.ids, len(self.tokens)))
         elif model.searches is not None:
             fields.append(csr_array(self.searched[who]))
-        people = inputs.encode_columns(self.user_code, taken(train.users.features, who), n)
-        there = inputs.encode_columns(self.context_code, taken(events.context, made.event), n)
-        age = example_age(events.time, made.event) if model.example_age else np.zeros(n, np.float32)
-        block = inputs.joined(Block(tuple(fields), powers(age)), people, there)
+        people = inputs.encode_columns(self.user_code, inputs.taken(train.users.features, who), n)
+        there = inputs.encode_columns(
+            self.context_code, inputs.taken(events.context, made.event), n
+        )
+        age = (
+            inputs.example_age(events.time, made.event)
+            if model.example_age
+            else np.zeros(n, np.float32)
+        )
+        block = inputs.joined(Block(tuple(fields), inputs.powers(age)), people, there)
         return block, events.item[made.event].astype(np.int64)
 
     def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
@@ -273,36 +279,18 @@ class FittedYouTubeCandidates(FittedModel):
         DataError
             If a column is of another kind than in training.
         """
-        read = self.check(queries)
-        if not (queries.context or queries.features or queries.text):
-            return super().encode(queries)
-        plain = replace(queries, context={}, features={}, text=None)
-        source = super().encode(plain).source
-        if read:
-            source = np.where(source == FALLBACK, np.uint8(CONTENT), source)
-        vectors = self.forward(self.inputs(queries))
-        vectors[source == FALLBACK] = 0
-        return Encoded(vectors, source)
-
-    def check(self, queries: Queries) -> bool:
-        """Refuse what cannot be read; return whether anything is said beside user and history."""
-        for name in queries.context:
-            if name not in self.context_kinds and name not in self.context_names:
-                raise ConfigError(
-                    f"no context column {name!r}; {did_you_mean(name, self.context_kinds)}"
-                )
-        people = [one.name for one in self.user_code.codes]
-        for name in queries.features:
-            if name not in people and name not in self.users.features:
-                raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, people)}")
         if queries.text is not None and self.estimator.searches is None:
             raise ConfigError(
                 "text is given, but the model was trained without searches; set searches= to a text column"
             )
-        said = [*queries.context, *queries.features]
-        return queries.text is not None or any(
-            name in people or name in self.context_kinds for name in said
+        said = inputs.check_said(
+            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
         )
+        said = said or queries.text is not None
+        source = inputs.sources(self.memory.history, queries, said=said)
+        vectors = self.forward(self.inputs(queries))
+        vectors[source == FALLBACK] = 0
+        return Encoded(vectors, source)
 
     def inputs(self, queries: Queries) -> Block:
         """Return what the tower reads of n queries; the age of the example is 0."""
@@ -317,13 +305,15 @@ class FittedYouTubeCandidates(FittedModel):
             said = queries.text
             if said is None and isinstance(found := queries.context.get(model.searches), Text):
                 said = found
-            fields.append(self.words(said) if said is not None else rows_of(self.searched, user))
+            fields.append(
+                self.words(said) if said is not None else inputs.rows_of(self.searched, user)
+            )
         people = {
             name: column.take(user)
-            for name, column in with_missing(self.users.features).items()
+            for name, column in inputs.with_missing(self.users.features).items()
             if name not in queries.features
         }
-        block = Block(tuple(fields), powers(np.zeros(n, np.float32)))
+        block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
         return inputs.joined(
             block,
             inputs.encode_columns(self.user_code, {**people, **queries.features}, n),
@@ -348,50 +338,3 @@ class FittedYouTubeCandidates(FittedModel):
             x, self.weights, "layers.layers", last_relu=self.estimator.depth > 0
         )
         return np.column_stack([u, np.ones(len(u), np.float32)]) if self.estimator.item_bias else u
-
-
-def searches_of(name: str, train: Dataset) -> Text:
-    """Return the column with the searches.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of this name, or it is no text.
-    """
-    columns = {**train.users.features, **train.interactions.context}
-    column = columns.get(name)
-    if column is None:
-        raise ConfigError(f"searches names {name!r}; {did_you_mean(name, columns)}")
-    if not isinstance(column, Text) or column.is_path:
-        raise ConfigError(f"searches names {name!r}, which is no text column; declare it as text")
-    return column
-
-
-def example_age(time: I64 | None, events: I64) -> F32:
-    """Return newest time - time of the events, as a share of the whole span, in [0, 1]; 0 without times."""
-    if time is None:
-        return np.zeros(len(events), np.float32)
-    newest = time.max()
-    return ((newest - time[events]) / max(newest - time.min(), 1)).astype(np.float32)
-
-
-def powers(age: F32) -> F32:
-    """Return x, x^2 and sqrt(x), shape (n, 3)."""
-    return np.column_stack([age, age**2, np.sqrt(age)]).astype(np.float32)
-
-
-def taken(columns: Mapping[str, Column], rows: I64 | I32) -> dict[str, Column]:
-    """Return columns at `rows`."""
-    return {name: column.take(rows) for name, column in columns.items()}
-
-
-def with_missing(columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Return columns whose row -1 is missing."""
-    return {name: column.with_missing_row() for name, column in columns.items()}
-
-
-def rows_of(matrix: csr_array, rows: I32) -> csr_array:
-    """Return rows of a sparse matrix; row -1 is empty."""
-    shape = (1, matrix.shape[1] if matrix.shape else 0)
-    empty = csr_array(shape, dtype=np.float32)
-    return csr_array(vstack([matrix, empty], format="csr")[rows])
