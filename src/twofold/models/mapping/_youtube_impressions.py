@@ -15,7 +15,7 @@ from twofold.typing import F32, F64, I32, I64, Bool
 
 
 class Pairs(NamedTuple):
-    """P questions: what will person `who` do with `item`, given the events of theirs before position `stop`?"""
+    """P questions: what person `who` will do with `item`, given their events before position `stop`."""
 
     who: I64  # (P,) rows of the histories
     stop: I64  # (P,) positions in the flat histories

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from twofold.models.mapping._youtube_impressions import first_odds
 from twofold.models.mapping._youtube_inputs import Block
-from twofold.models.mapping._youtube_towers import ragged
+from twofold.models.mapping._youtube_towers import kept, ragged
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
 from twofold.nn.losses import weighted_logistic
@@ -40,18 +40,24 @@ class Ranking(nn.Module):
         self.layers = MLP(sizes, activation="relu", rng=rng)
 
     def forward(  # B rows -> (B,)
-        self, sides: Sequence[tuple[Sequence[Ragged], Tensor]], pair: Tensor
+        self,
+        sides: Sequence[tuple[Sequence[Ragged], Tensor]],
+        pair: Tensor,
+        said: Sequence[Tensor | float],
     ) -> Tensor:
-        """Return the logit of every row; the first bag of each side is of items, the others of the tables in order."""
+        """Return the logit of every row; the first bag of each side is of items, the others of the tables in order.
+
+        The columns of a side are withheld where its `said` (B, 1) is 0.
+        """
         parts: list[Tensor] = []
         at = 0
-        for bags, dense in sides:
+        for (bags, dense), keep in zip(sides, said, strict=True):
             parts.append(self.items.pool(bags[0], "sum"))
             for bag in bags[1:]:
                 table = self.tables[at]
-                parts.append(table.pool(bag, "sum"))  # pyright: ignore[reportCallIssue]
+                parts.append(keep * table.pool(bag, "sum"))  # pyright: ignore[reportCallIssue]
                 at += 1
-            parts.append(dense)
+            parts.append(keep * dense)
         return self.layers(torch.cat([*parts, pair], dim=1))[:, 0]
 
 
@@ -64,20 +70,11 @@ def fit_ranking(
     width: int,
     rng: np.random.Generator,
 ) -> Mapping[str, F32]:
-    """Train on impressions and return the weights.
+    """Train on P impressions and return the weights.
 
-    Parameters
-    ----------
-    sides
-        What is read of the items and of the people, and which row of it each impression has (P,).
-    pair
-        Numbers of the impression, shape (P, width of the pair features).
-    value
-        Watch times, 0 = no click; shape (P,).
-    tables
-        (rows, size) of the embedding tables, that of the items first.
-    width
-        Numbers that the first layer reads.
+    `sides` hold what is read of the items and of the people, and which row of it each impression has (P,); `pair`
+    (P, width of the pair features) the numbers of the impression, `value` (P,) its watch time, 0 without a click;
+    `tables` the (rows, size) of the embedding tables, that of the items first. The first layer reads `width` numbers.
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     net = Ranking(tables[0], tables[1:], [width, *model.hidden, 1], draw)
@@ -96,12 +93,12 @@ def fit_ranking(
     numbers, clicks, watched = (torch.from_numpy(one) for one in (pair, clicked, weight))
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        del random
+        said = (1.0, kept(model.unsaid, rows, random))
         read = [
             ([bag.take(row[rows]) for bag in bags], dense[row[rows].long()])
             for bags, dense, row in held
         ]
-        return weighted_logistic(net(read, numbers[rows]), clicks[rows], watched[rows])
+        return weighted_logistic(net(read, numbers[rows], said), clicks[rows], watched[rows])
 
     train(
         net,

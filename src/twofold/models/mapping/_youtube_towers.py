@@ -10,6 +10,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
@@ -32,9 +33,11 @@ class Tower(nn.Module):
     tables
         (rows, size) of each input table.
     n_dense
-        Width of the numbers.
+        Width of the numbers, of which the first three are of the age.
     sizes
         Widths of the layers.
+    n_own
+        How many of the first tables are of watches and searches.
     linear
         Whether there is one layer without ReLU (depth 0).
     """
@@ -46,11 +49,13 @@ class Tower(nn.Module):
         sizes: Sequence[int],
         n_items: int,
         *,
+        n_own: int,
         linear: bool,
         dropout: float,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
+        self.n_own = n_own
         self.tables = nn.ModuleList(Embeddings(n, d, rng=rng) for n, d in tables)
         width = sum(d for _, d in tables) + n_dense
         self.layers = MLP(
@@ -63,10 +68,20 @@ class Tower(nn.Module):
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
         self.bias = nn.Parameter(torch.zeros(n_items))
 
-    def forward(self, bags: Sequence[Ragged], dense: Tensor) -> Tensor:  # B rows -> (B, d)
-        """Return u of every row."""
+    def forward(
+        self, bags: Sequence[Ragged], dense: Tensor, said: Tensor | None = None
+    ) -> Tensor:  # B rows -> (B, d)
+        """Return u of every row; where `said` (B, 1) is 0, the columns of user and circumstances are withheld."""
         pooled = [table.pool(bag, "sum") for table, bag in zip(self.tables, bags, strict=True)]  # pyright: ignore[reportCallIssue]
-        return self.layers(torch.cat([*pooled, dense], dim=1))
+        mine = [*pooled[: self.n_own], dense[:, :AGE]]
+        columns = torch.cat([*pooled[self.n_own :], dense[:, AGE:]], dim=1)
+        return self.layers(torch.cat([*mine, columns if said is None else columns * said], dim=1))
+
+
+def kept(share: float, rows: Tensor, rng: torch.Generator) -> Tensor:
+    """Return 0 for a random `share` of rows and 1 for the others, shape (B, 1)."""
+    drawn = torch.rand(len(rows), 1, generator=rng, device=rows.device)
+    return (drawn >= share).float()
 
 
 def ragged(rows: csr_array) -> Ragged:
@@ -90,7 +105,7 @@ def fit_tower(
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     tower = Tower(
-        tables, inputs.dense.shape[1], model.sizes, n_items,
+        tables, inputs.dense.shape[1], model.sizes, n_items, n_own=1 if model.searches is None else 2,
         linear=model.depth == 0, dropout=model.dropout, rng=draw,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
@@ -100,7 +115,8 @@ def fit_tower(
     sampler = PopularitySampler.of(counts, exponent=model.negatives_exponent)
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        u = tower([one.take(rows) for one in bags], dense[rows])  # (B, d)
+        said = kept(model.unsaid, rows, random)
+        u = tower([one.take(rows) for one in bags], dense[rows], said)  # (B, d)
         label = target[rows]
         if n_items <= model.negatives:
             return full_softmax(u @ tower.items.weight.T + tower.bias, label)

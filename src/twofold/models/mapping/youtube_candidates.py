@@ -11,7 +11,7 @@ at serving.
 
 Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
 the embeddings of categories grow with log2 of their number, an item bias can be had, and the softmax is exact where
-the catalogue is no larger than the number of negatives. Events of one moment do not precede each other.
+the catalogue is no larger than the number of negatives. Columns are withheld from a share of the examples. Events of one moment do not precede each other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, need
-from twofold.features.table import TableCode
+from twofold.features.table import POWERS, TableCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
@@ -88,6 +88,8 @@ class YouTubeCandidates:
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training."""
+    unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of examples whose columns of user and circumstances are withheld, for people known by history alone."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
@@ -333,7 +335,9 @@ class FittedYouTubeCandidates(FittedModel):
             np.asarray(rows @ self.weights[f"tables.{at}.weight"], np.float32)
             for at, rows in enumerate(block.fields)
         ]
-        x = np.hstack([*pooled, block.dense])
+        own = 1 if self.estimator.searches is None else 2
+        age, numbers = np.split(block.dense, [POWERS], axis=1)
+        x = np.hstack([*pooled[:own], age, *pooled[own:], numbers])
         u = inputs.dense_layers(
             x, self.weights, "layers.layers", last_relu=self.estimator.depth > 0
         )

@@ -7,7 +7,8 @@ that were clicked count with their watch time T_i, the others with 1, so that th
 
 for N impressions with k clicks: about the expected watch time where the click probability P is small.
 
-Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel).
+Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel),
+and columns are withheld from a share of the impressions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array, diags_array
 
 from twofold.data.columns import Category, Kind
@@ -79,6 +80,8 @@ class YouTubeRanker:
     """Whether clicks count with their watch time; otherwise the odds of a click are learned."""
     negatives: PositiveInt = 4
     """Unobserved items drawn for each watch of a log without impressions that were passed by."""
+    unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of impressions whose columns of user and circumstances are withheld, for people known by history alone."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
