@@ -1,6 +1,7 @@
 """YouTubeCandidates: the tower written out by hand, what an example may see, and what it learns."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def by_hand(model, row, device):
     said = []
     for text in data.interactions.context["said"].values.filter(pl.Series(mine)):
         single = text.split()
-        said += single + [f"{a} {b}" for a, b in zip(single, single[1:], strict=False)]
+        said += single + [f"{a} {b}" for a, b in pairwise(single)]
     tokens = model.tokens.rows(said[-settings.search_tokens :])
     country = model.user_code.codes[0].levels.ids.to_list().index(["fr", "de"][row % 2])
     ages = np.arange(6)
@@ -307,7 +308,7 @@ def test_a_wrong_column_is_refused(settings, said):
 
 def test_a_wrong_question_is_refused():
     model = fitted(searches=None)
-    with pytest.raises(ConfigError, match="does not read|without searches"):
+    with pytest.raises(ConfigError, match="without searches"):
         model.recommend(text=["red"], k=1)
     with pytest.raises(ConfigError, match="no context column 'divice'"):
         model.recommend(users=[0], context={"divice": ["tv"]})
@@ -331,9 +332,9 @@ def test_it_stands_above_popularity_on_films():
         pytest.skip("TWOFOLD_DATA has no movietweetings-100k")
     data = tw.datasets.load("movietweetings-100k").filter(min_user_events=5, min_item_events=10)
     split = tw.split.temporal(data, test=0.1, validation=0.1)
-    model = tw.models.YouTubeCandidates(factors=32, epochs=4).fit(split.train, rng=0)
+    model = tw.models.YouTubeCandidates(factors=32, epochs=2).fit(split.train, rng=0)
     found, popular = (
-        tw.evaluate(one, split, metrics=["recall@20"]).values["recall@20"]
+        tw.evaluate(one, split, metrics=["ndcg@10"]).values["ndcg@10"]
         for one in (model, tw.models.Popularity().fit(split.train))
     )
     assert found > 1.2 * popular

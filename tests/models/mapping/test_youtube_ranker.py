@@ -186,7 +186,7 @@ def watch_log(n, seed=0):
     rng = np.random.default_rng(seed)
     n_users, n_items = 200, 40
     user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
-    logit = -3.2 + 0.9 * np.where(user % 2 == item % 2, 1, -1) + 0.4 * (item % 5 - 2)
+    logit = -1.2 + 0.9 * np.where(user % 2 == item % 2, 1, -1) + 0.4 * (item % 5 - 2)
     p = 1 / (1 + np.exp(-logit))
     mean = 20.0 * (1 + item % 4)
     seconds = np.where(rng.random(n) < p, mean * rng.uniform(0.5, 1.5, n), 0)
@@ -209,8 +209,15 @@ def by_decile(predicted, truth):
 @pytest.fixture(scope="module")
 def watched():
     """A ranker with weights and one without, on a log whose truth is known."""
-    data, user, item, p, mean = watch_log(60_000)
-    settings = {"hidden": (16,), "epochs": 4, "batch_size": 512, "unsaid": 0.0}
+    data, user, item, p, mean = watch_log(120_000)
+    settings = {
+        "hidden": (16,),
+        "epochs": 4,
+        "batch_size": 1024,
+        "unsaid": 0.0,
+        "watches": 3,
+        "learning_rate": 0.005,
+    }
     models = [
         tw.models.YouTubeRanker(**settings, weighted=one).fit(data, rng=0) for one in (True, False)
     ]
@@ -227,9 +234,7 @@ def watched():
 def test_the_odds_are_the_expected_watch_time_in_every_decile(watched):
     (weighted, _), p, mean = watched
     ratio = by_decile(weighted, p * mean / (1 - p))
-    assert (
-        np.abs(ratio - 1).max() < 0.05 + 0.05
-    )  # the log has some 250 clicks a decile: its own noise is 5 %
+    assert np.abs(ratio - 1).max() < 0.05
 
 
 def test_weights_rank_by_watch_time_and_none_by_clicks(watched):
@@ -241,7 +246,7 @@ def test_weights_rank_by_watch_time_and_none_by_clicks(watched):
         return truth[top].mean()
 
     assert gained(weighted) > gained(unweighted)
-    np.testing.assert_allclose(by_decile(unweighted, p / (1 - p)), 1, atol=0.15)
+    np.testing.assert_allclose(by_decile(unweighted, p / (1 - p)), 1, atol=0.05)
 
 
 def test_the_best_constant_is_where_training_begins():

@@ -92,11 +92,11 @@ class YouTubeCandidates:
     """Share of examples whose columns of user and circumstances are withheld, for people known by history alone."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
-    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 5e-3
     """Step size of Adam."""
-    batch_size: PositiveInt = 256
+    batch_size: PositiveInt = 512
     """Examples a step."""
-    epochs: Annotated[PositiveInt, Search(5, 50)] = 15
+    epochs: Annotated[PositiveInt, Search(2, 20)] = 5
     """Passes over the examples, at most."""
     patience: PositiveInt = 2
     """With validation: stop after so many passes without a better one."""
