@@ -65,7 +65,7 @@ def candidates(name: str) -> None:
 
 def simulated(n: int, rng: np.random.Generator) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
     """Return n impressions whose click probability and mean watch time are known, and both of these."""
-    n_users, n_items = 400, 100
+    n_users, n_items = 40_000, 100
     user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
     logit = -3.4 + 0.8 * np.where(user % 4 == item % 4, 1.5, -0.5) + 0.3 * (item % 5 - 2)
     p, mean = 1 / (1 + np.exp(-logit)), 30.0 * (1 + item % 7)

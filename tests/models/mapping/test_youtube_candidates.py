@@ -269,6 +269,20 @@ def test_an_unknown_category_is_a_zero_vector():
     assert set(known["source"]) == {"content"}
 
 
+def test_a_stranger_among_people_with_words_and_tags_is_answered():
+    data = tw.Dataset.from_frames(
+        {"u": [0, 0, 1, 1], "i": [0, 1, 1, 2]},
+        user="u", item="i",
+        users={"u": [0, 1], "about": ["one", "two"], "likes": [["x"], ["x", "y"]]},
+        user_features={"about": "text", "likes": "tags"},
+    )  # fmt: skip
+    for estimator in (tw.models.YouTubeCandidates(epochs=1), tw.models.YouTubeRanker(epochs=1)):
+        model = estimator.fit(data, rng=0)
+        lists = model.recommend(users=["new", 0], histories=[[1], [0]], k=1)
+        assert len(lists) == 2
+        assert np.isfinite(lists["score"].to_numpy()).all()
+
+
 def test_a_bias_is_one_more_coordinate():
     model = fitted(item_bias=True)
     assert model.item_vectors.shape == (9, 5)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Column, Number
-from twofold.data.interactions import Histories
+from twofold.data.columns import Category, Column, Number
+from twofold.data.interactions import Histories, Interactions
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.models.factorization._fm_data import with_negatives
 from twofold.models.mapping._youtube_inputs import mean_rows
 from twofold.typing import F32, F64, I32, I64, Bool
 
@@ -96,3 +100,87 @@ def first_odds(value: F32, weight: F32) -> float:
     clicked = value > 0
     total = float(weight[clicked].sum(dtype=np.float64))
     return float(np.log(max(total, 1e-6) / max(np.count_nonzero(~clicked), 1)))
+
+
+def impressions_of(
+    events: Interactions, negatives: int, rng: np.random.Generator
+) -> tuple[I32, I32, F32, I64]:
+    """Return user, item, watch time (0 = no click) and circumstances (a position in the log) of each impression.
+
+    A log without a zero gets `negatives` unobserved items for each event, in the circumstances of that event.
+
+    Raises
+    ------
+    DataError
+        If there is no impression without a click, and none can be drawn.
+    """
+    user, item, value = events.user, events.item, events.value
+    source: I64 = np.arange(len(events), dtype=np.int64)
+    if not (value == 0).any():
+        user, item, seen, source = with_negatives(events, negatives, rng)
+        value = np.where(seen > 0, value[source], 0).astype(np.float32)
+    if (value > 0).all():
+        raise DataError(
+            "every impression was clicked, and everybody has touched every item: there is nothing to be "
+            "ranked below; give impressions without a click (watch time 0)"
+        )
+    return user, item, value, source
+
+
+def check_watch_times(events: Interactions) -> None:
+    """Refuse watch times that are negative or not finite, and a log without a click.
+
+    Raises
+    ------
+    DataError
+        Saying which.
+    """
+    bad = events.value[~(np.isfinite(events.value) & (events.value >= 0))]
+    if len(bad):
+        raise DataError(
+            f"YouTubeRanker reads values as watch times, which are finite and >= 0 (0 = no click); found {bad[0]:g}"
+        )
+    if not (events.value > 0).any():
+        raise DataError("no impression was clicked: every watch time is 0; check the value column")
+
+
+def moments(events: Interactions, source: I64) -> F64:
+    """Return the time of each of the events `source`, NaN in a log without times."""
+    if events.time is None:
+        return np.full(len(source), np.nan)
+    return events.time[source].astype(np.float64)
+
+
+def check_channel(name: str | None, items: Mapping[str, Column]) -> None:
+    """Refuse a channel that is no category of the items.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name.
+    """
+    if name is not None and not isinstance(items.get(name), Category):
+        named = [one for one, column in items.items() if isinstance(column, Category)]
+        raise ConfigError(
+            f"channel names {name!r}, which is no category feature of the items; {did_you_mean(name, named)}"
+        )
+
+
+def check_candidates(items: I32, n: int, n_items: int) -> I32:
+    """Return candidates (n, c) as int32.
+
+    Raises
+    ------
+    DataError
+        If the shape is another, or a row is past the catalogue.
+    """
+    items = np.asarray(items, np.int32)
+    if items.ndim != 2 or len(items) != n:
+        raise DataError(
+            f"items must have one row of candidates a query, shape ({n}, c); got {items.shape}"
+        )
+    if items.size and (items.max() >= n_items or items.min() < UNKNOWN):
+        raise DataError(
+            f"items must be rows 0 ... {n_items - 1}, or -1 for none; found {items.min()} ... {items.max()}"
+        )
+    return items

@@ -268,9 +268,10 @@ def taken(columns: Mapping[str, Column], rows: I64 | I32) -> dict[str, Column]:
     return {name: column.take(rows) for name, column in columns.items()}
 
 
-def with_missing(columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Return columns whose row -1 is missing."""
-    return {name: column.with_missing_row() for name, column in columns.items()}
+def features_at(code: TableCode, columns: Mapping[str, Column], rows: I32) -> dict[str, Column]:
+    """Return the columns that are read at `rows`; those of row -1 are missing."""
+    read = {one.name: columns[one.name].with_missing_row() for one in code.codes}
+    return {name: one.take(np.where(rows < 0, len(one) - 1, rows)) for name, one in read.items()}
 
 
 def rows_of(matrix: csr_array, rows: I32) -> csr_array:
@@ -318,3 +319,21 @@ def check_said(
     return any(name in people for name in queries.features) or any(
         name in read for name in queries.context
     )
+
+
+def first_layer(
+    weights: Mapping[str, F32], block: Block, table: int, start: int
+) -> tuple[F32, int]:
+    """Return the part of the first layer that reads `block`, (n, width), and the row of W where it ends.
+
+    Its first field is of items, the others of the tables from `table` on; its rows of W begin at `start`.
+    """
+    w = weights["layers.layers.0.weight"]
+    total = np.zeros((len(block.dense), w.shape[1]), np.float32)
+    for at, rows in enumerate(block.fields):
+        e = weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
+        x = csr_array(np.asarray(rows @ e, np.float32))
+        total = total + np.asarray(x @ w[start : start + e.shape[1]], np.float32)
+        start += e.shape[1]
+    stop = start + block.dense.shape[1]
+    return total + np.asarray(csr_array(block.dense) @ w[start:stop], np.float32), stop

@@ -310,11 +310,7 @@ class FittedYouTubeCandidates(FittedModel):
             fields.append(
                 self.words(said) if said is not None else inputs.rows_of(self.searched, user)
             )
-        people = {
-            name: column.take(user)
-            for name, column in inputs.with_missing(self.users.features).items()
-            if name not in queries.features
-        }
+        people = inputs.features_at(self.user_code, self.users.features, user)
         block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
         return inputs.joined(
             block,

@@ -22,16 +22,15 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array, diags_array
 
-from twofold.data.columns import Category, Kind
+from twofold.data.columns import NO_TIME, Category, Column, Kind
 from twofold.data.dataset import Dataset
-from twofold.data.interactions import Histories, Interactions
+from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError, did_you_mean, need
+from twofold.errors import need
 from twofold.features.table import TableCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
-from twofold.models.factorization._fm_data import with_negatives
 from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_impressions import Pairs
@@ -39,7 +38,7 @@ from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded
 from twofold.recommend import TIME
-from twofold.typing import F32, F64, I32, I64, Rng
+from twofold.typing import F32, I32, I64, Rng
 
 BLOCK_PAIRS = 65_536
 """Pairs that are scored at once."""
@@ -120,46 +119,25 @@ class YouTubeRanker:
         random = generator(rng)
         memory = Memory.of(train)
         events = train.interactions
-        check_watch_times(events)
+        impressions.check_watch_times(events)
         clicks = np.bincount(events.item[events.value > 0], minlength=train.n_items)
         memory = replace(memory, popularity=clicks.astype(np.float32))
         need("torch", "deep")
         # torch is imported only where something is trained.
         from twofold.models.mapping import _youtube_ranking as ranking
 
-        source = np.arange(len(events))
-        user, item, value = events.user, events.item, events.value
-        if not (value == 0).any():
-            user, item, values, source = with_negatives(events, self.negatives, random)
-            value = np.where(values > 0, value[source], 0).astype(np.float32)
-        if (value > 0).all():
-            raise DataError(
-                "every impression was clicked, and everybody has touched every item: there is nothing to be "
-                "ranked below; give impressions without a click (watch time 0)"
-            )
+        user, item, value, source = impressions.impressions_of(events, self.negatives, random)
         unread = FittedYouTubeRanker.learn(self, memory, train)
-        moment = (
-            np.full(len(item), np.nan)
-            if events.time is None
-            else events.time[source].astype(np.float64)
-        )
+        moment = impressions.moments(events, source)
         pairs = Pairs(user.astype(np.int64), inputs.first_at_once(events)[source], item, moment)
         columns = unread.pair_columns(memory.history, pairs)
         unread = replace(unread, pair_code=inputs.learn_columns(columns, None, 1))
         pair = inputs.encode_columns(unread.pair_code, columns, len(item)).dense
         things = unread.item_block
-        watched = impressions.last_watched(
-            memory.history, pairs.who, pairs.stop, self.watches, train.n_items
+        known, there = (
+            inputs.taken(*one) for one in ((train.users.features, user), (events.context, source))
         )
-        people = unread.query_block(
-            watched,
-            inputs.encode_columns(
-                unread.user_code, inputs.taken(train.users.features, user), len(user)
-            ),
-            inputs.encode_columns(
-                unread.context_code, inputs.taken(events.context, source), len(user)
-            ),
-        )
+        people = unread.query_block(memory.history, pairs.who, pairs.stop, known, there)
         tables = [(train.n_items, inputs.dimension(train.n_items, self.dimensions_per_bit))]
         for block in (things, people):
             rows = [one.shape[1] for one in block.fields[1:] if one.shape]
@@ -195,12 +173,7 @@ class FittedYouTubeRanker(FittedModel):
         people, things = train.users.features, train.items.features
         events = train.interactions
         inputs.check_names(model.features, people, things, events.context)
-        if model.channel is not None and not isinstance(things.get(model.channel), Category):
-            named = [name for name, one in things.items() if isinstance(one, Category)]
-            raise ConfigError(
-                f"channel names {model.channel!r}, which is no category feature of the items; "
-                f"{did_you_mean(model.channel, named)}"
-            )
+        impressions.check_channel(model.channel, things)
         user, item, context = (
             inputs.learn_columns(columns, model.features, model.min_count)
             for columns in (people, things, events.context)
@@ -228,19 +201,29 @@ class FittedYouTubeRanker(FittedModel):
         columns = inputs.encode_columns(self.item_code, self.items.features, n)
         return inputs.joined(Block((own,), np.zeros((n, 0), np.float32)), columns)
 
-    def query_block(self, watched: csr_array, people: Block, context: Block) -> Block:
-        """Return what is read of n people, watches (n, n_items) first; items of too few impressions are zero."""
-        known = self.shown >= self.estimator.min_count
-        if not known.all():
-            watched = csr_array(
-                (watched.data * known[watched.indices], watched.indices, watched.indptr),
-                shape=watched.shape,
-            )
+    def query_block(
+        self,
+        histories: Histories,
+        who: I64,
+        stop: I64,
+        people: Mapping[str, Column],
+        context: Mapping[str, Column],
+    ) -> Block:
+        """Return what is read of n people and circumstances, clicks before `stop` (n,) of histories `who` (n,) first.
+
+        Items of too few impressions are zero.
+        """
+        watched = impressions.last_watched(
+            histories, who, stop, self.estimator.watches, len(self.items)
+        )
+        watched.data *= (self.shown >= self.estimator.min_count)[watched.indices]
         return inputs.joined(
-            Block((watched,), np.zeros((len(watched.indptr) - 1, 0), np.float32)), people, context
+            Block((watched,), np.zeros((len(who), 0), np.float32)),
+            inputs.encode_columns(self.user_code, people, len(who)),
+            inputs.encode_columns(self.context_code, context, len(who)),
         )
 
-    def pair_columns(self, histories: Histories, pairs: Pairs) -> dict[str, impressions.Column]:
+    def pair_columns(self, histories: Histories, pairs: Pairs) -> dict[str, Column]:
         """Return the continuous features of pairs; see `_youtube_impressions.pair_columns`."""
         channel, n_channels = np.zeros(0, np.int32), 0
         if self.estimator.channel is not None:
@@ -273,16 +256,7 @@ class FittedYouTubeRanker(FittedModel):
         ConfigError
             If a context column or feature was not there in training.
         """
-        items = np.asarray(items, np.int32)
-        if items.ndim != 2 or len(items) != len(queries):
-            raise DataError(
-                f"items must have one row of candidates a query, shape ({len(queries)}, c); got {items.shape}"
-            )
-        if items.size and (items.max() >= len(self.items) or items.min() < UNKNOWN):
-            raise DataError(
-                f"items must be rows 0 ... {len(self.items) - 1}, or -1 for none; "
-                f"found {items.min()} ... {items.max()}"
-            )
+        items = impressions.check_candidates(items, len(queries), len(self.items))
         self.check(queries)
         out = np.full(items.shape, -np.inf, np.float32)
         step = max(1, BLOCK_PAIRS // max(items.shape[1], 1))
@@ -297,26 +271,26 @@ class FittedYouTubeRanker(FittedModel):
 
     def logits(self, queries: Queries, who: I64, item: I32) -> F32:
         """Return W x + b of P pairs of a query row and an item; all queries have a history of their own, or none."""
-        n, width = len(queries), len(self.items)
+        n = len(queries)
         history = self.memory.history.take(queries.user)
         if queries.has_history.any():
             value = np.where(np.isnan(queries.history.value), 1, queries.history.value)
             history = replace(queries.history, value=value.astype(np.float32))
         asked = np.full(n, self.newest if self.newest >= 0 else np.nan, np.float64)
-        now: F64 = asked if queries.time is None else queries.time.astype(np.float64)
-        everybody, stop = np.arange(n), history.indptr[1:]
-        people = {
-            name: column.take(queries.user)
-            for name, column in inputs.with_missing(self.users.features).items()
-        }
-        query = self.query_block(
-            impressions.last_watched(history, everybody, stop, self.estimator.watches, width),
-            inputs.encode_columns(self.user_code, {**people, **queries.features}, n),
-            inputs.encode_columns(self.context_code, queries.context, n),
+        now = (
+            asked
+            if queries.time is None
+            else np.where(queries.time == NO_TIME, asked, queries.time)
         )
+        everybody, stop = np.arange(n), history.indptr[1:]
+        people = inputs.features_at(self.user_code, self.users.features, queries.user)
+        people = {**people, **queries.features}
+        query = self.query_block(history, everybody, stop, people, queries.context)
         pairs = Pairs(who.astype(np.int64), stop[who], item, now[who])
         pair = inputs.encode_columns(self.pair_code, self.pair_columns(history, pairs), len(item))
-        left, used = self.first_layer(query, len(self.item_block.fields) - 1, self.item_width)
+        left, used = inputs.first_layer(
+            self.weights, query, len(self.item_block.fields) - 1, self.item_width
+        )
         first = self.weights["layers.layers.0.weight"][used:]
         x = left[who] + self.item_part[item]
         x = x + np.asarray(csr_array(pair.dense) @ first, np.float32)
@@ -327,24 +301,9 @@ class FittedYouTubeRanker(FittedModel):
             )
         return x[:, 0]
 
-    def first_layer(self, block: Block, table: int, start: int) -> tuple[F32, int]:
-        """Return the part of the first layer that reads `block`, (n, width), and the row of W where it ends.
-
-        Its first field is of items, the others of the tables from `table` on; its rows of W begin at `start`.
-        """
-        w = self.weights["layers.layers.0.weight"]
-        total = np.zeros((len(block.dense), w.shape[1]), np.float32)
-        for at, rows in enumerate(block.fields):
-            e = self.weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
-            x = csr_array(np.asarray(rows @ e, np.float32))
-            total = total + np.asarray(x @ w[start : start + e.shape[1]], np.float32)
-            start += e.shape[1]
-        stop = start + block.dense.shape[1]
-        return total + np.asarray(csr_array(block.dense) @ w[start:stop], np.float32), stop
-
     @cached_property
     def _items_through(self) -> tuple[F32, int]:
-        return self.first_layer(self.item_block, 0, 0)
+        return inputs.first_layer(self.weights, self.item_block, 0, 0)
 
     @property
     def item_part(self) -> F32:
@@ -407,20 +366,3 @@ class FittedYouTubeRanker(FittedModel):
         vectors = self.everything(queries)
         vectors[source == FALLBACK] = 0
         return Encoded(vectors, source)
-
-
-def check_watch_times(events: Interactions) -> None:
-    """Refuse watch times that are negative or not finite, and a log without a click.
-
-    Raises
-    ------
-    DataError
-        Saying which.
-    """
-    bad = events.value[~(np.isfinite(events.value) & (events.value >= 0))]
-    if len(bad):
-        raise DataError(
-            f"YouTubeRanker reads values as watch times, which are finite and >= 0 (0 = no click); found {bad[0]:g}"
-        )
-    if not (events.value > 0).any():
-        raise DataError("no impression was clicked: every watch time is 0; check the value column")
