@@ -159,7 +159,7 @@ def test_training_and_serving_are_the_same_network():
     load_into(net, model.weights)
     history = model.memory.history
     block = model.query_block(history, np.arange(6), history.indptr[1:], model.users.features, {})
-    left, _ = inputs.first_layer(model.weights, block, 1, model.item_width)
+    left, _ = inputs.first_layer(model.weights, block, 1, model.items_through[1])
     sides = []
     for side in (model.item_block, block):
         rows = (
@@ -170,7 +170,7 @@ def test_training_and_serving_are_the_same_network():
         sides.append(([ragged(one) for one in rows.fields], torch.from_numpy(rows.dense)))
     pair = np.zeros((6, model.pair_code.width), np.float32)
     found = net(sides, torch.from_numpy(pair), (1.0, 1.0)).numpy()
-    x = left + model.item_part[4] + model.weights["layers.layers.0.bias"]
+    x = left + model.items_through[0][4] + model.weights["layers.layers.0.bias"]
     ours = inputs.dense_layers(
         np.maximum(x, 0), model.weights, "layers.layers", last_relu=False, skip=1
     )
@@ -259,7 +259,7 @@ def test_an_item_of_too_few_impressions_is_a_zero_vector():
     assert model.item_block.fields[0][[rare]].nnz == 0
     assert not model.similarity_vectors[rare].any()
     own = model.weights["layers.layers.0.bias"] * 0
-    np.testing.assert_array_equal(model.item_part[rare], own)
+    np.testing.assert_array_equal(model.items_through[0][rare], own)
 
 
 def test_an_unknown_level_and_an_unsaid_one_are_alike():

@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, diags_array, eye_array
 
 from twofold.data.columns import NO_TIME, Category, Column, Kind
 from twofold.data.dataset import Dataset
@@ -38,7 +38,7 @@ from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded
 from twofold.recommend import TIME
-from twofold.typing import F32, I32, I64, Rng
+from twofold.typing import F32, F64, I32, I64, Rng
 
 BLOCK_PAIRS = 65_536
 """Pairs that are scored at once."""
@@ -232,8 +232,6 @@ class FittedYouTubeRanker(FittedModel):
                 channel, n_channels = column.codes, len(column.levels)
         return impressions.pair_columns(histories, pairs, len(self.items), channel, n_channels)
 
-    # ---- serving ------------------------------------------------------------------------------
-
     def score(self, queries: Queries, items: I32) -> F32:
         """Return the expected watch time e^(Wx + b) of candidates.
 
@@ -276,23 +274,20 @@ class FittedYouTubeRanker(FittedModel):
         if queries.has_history.any():
             value = np.where(np.isnan(queries.history.value), 1, queries.history.value)
             history = replace(queries.history, value=value.astype(np.float32))
-        asked = np.full(n, self.newest if self.newest >= 0 else np.nan, np.float64)
-        now = (
-            asked
-            if queries.time is None
-            else np.where(queries.time == NO_TIME, asked, queries.time)
-        )
+        now: F64 = np.full(n, self.newest if self.newest >= 0 else np.nan, np.float64)
+        if queries.time is not None:
+            now = np.where(queries.time == NO_TIME, now, queries.time)
         everybody, stop = np.arange(n), history.indptr[1:]
         people = inputs.features_at(self.user_code, self.users.features, queries.user)
         people = {**people, **queries.features}
         query = self.query_block(history, everybody, stop, people, queries.context)
         pairs = Pairs(who.astype(np.int64), stop[who], item, now[who])
         pair = inputs.encode_columns(self.pair_code, self.pair_columns(history, pairs), len(item))
-        left, used = inputs.first_layer(
-            self.weights, query, len(self.item_block.fields) - 1, self.item_width
-        )
+        mine, width = self.items_through
+        table = len(self.item_block.fields) - 1
+        left, used = inputs.first_layer(self.weights, query, table, width)
         first = self.weights["layers.layers.0.weight"][used:]
-        x = left[who] + self.item_part[item]
+        x = left[who] + mine[item]
         x = x + np.asarray(csr_array(pair.dense) @ first, np.float32)
         x = x + self.weights["layers.layers.0.bias"]
         if self.estimator.hidden:
@@ -302,26 +297,15 @@ class FittedYouTubeRanker(FittedModel):
         return x[:, 0]
 
     @cached_property
-    def _items_through(self) -> tuple[F32, int]:
+    def items_through(self) -> tuple[F32, int]:
+        """The part of the first layer that reads each item, (n_items, width), and how many numbers that are."""
         return inputs.first_layer(self.weights, self.item_block, 0, 0)
-
-    @property
-    def item_part(self) -> F32:
-        """The part of the first layer that reads the item, shape (n_items, width)."""
-        return self._items_through[0]
-
-    @property
-    def item_width(self) -> int:
-        """Numbers that the first layer reads of an item."""
-        return self._items_through[1]
 
     def check(self, queries: Queries) -> bool:
         """Refuse what cannot be read; return whether anything is said of the people beside user and history."""
         return inputs.check_said(
             queries, self.user_code, self.users.features, self.context_kinds, self.context_names
         )
-
-    # ---- the whole catalogue ------------------------------------------------------------------
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -332,9 +316,7 @@ class FittedYouTubeRanker(FittedModel):
     @property
     def item_vectors(self) -> csr_array:
         """The identity: a query's vector holds its scores; shape (n_items, n_items)."""
-        n = len(self.items)
-        at = np.arange(n + 1)
-        return csr_array((np.ones(n, np.float32), at[:-1], at), shape=(n, n))
+        return csr_array(eye_array(len(self.items), format="csr"), dtype=np.float32)
 
     @property
     def similarity_vectors(self) -> F32:
