@@ -340,15 +340,20 @@ def test_a_depth_past_four_is_refused():
         tw.models.YouTubeCandidates(depth=5)
 
 
-def test_it_stands_above_popularity_on_films():
+def test_it_stands_above_popularity_and_ease_on_films():
     folder = Path(os.environ.get("TWOFOLD_DATA", "")) / "movietweetings-100k"
     if not os.environ.get("TWOFOLD_DATA") or not folder.is_dir():
         pytest.skip("TWOFOLD_DATA has no movietweetings-100k")
     data = tw.datasets.load("movietweetings-100k").filter(min_user_events=5, min_item_events=10)
     split = tw.split.temporal(data, test=0.1, validation=0.1)
-    model = tw.models.YouTubeCandidates(factors=32, epochs=2).fit(split.train, rng=0)
-    found, popular = (
+    model = tw.models.YouTubeCandidates(epochs=4).fit(split.train, rng=0)
+    found, popular, ease = (
         tw.evaluate(one, split, metrics=["ndcg@10"]).values["ndcg@10"]
-        for one in (model, tw.models.Popularity().fit(split.train))
+        for one in (
+            model,
+            tw.models.Popularity().fit(split.train),
+            tw.models.EASE().fit(split.train),
+        )
     )
-    assert found > 1.2 * popular
+    assert found > popular
+    assert found > 1.1 * ease
