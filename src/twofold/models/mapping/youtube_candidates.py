@@ -51,8 +51,8 @@ class YouTubeCandidates:
 
     Example
     -------
-    >>> import twofold as tw
-    >>> model = tw.models.YouTubeCandidates(factors=8, epochs=20).fit(tw.testing.planted_log(), rng=0)
+    >>> from twofold.testing import planted_log
+    >>> model = YouTubeCandidates(factors=8, epochs=20).fit(planted_log(), rng=0)
     >>> odd = model.recommend(histories=[["i1", "i5", "i9"]], k=3)["item"].to_list()
     >>> all(int(one[1:]) % 2 for one in odd)
     True

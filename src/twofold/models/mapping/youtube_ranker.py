@@ -56,8 +56,8 @@ class YouTubeRanker:
 
     Example
     -------
-    >>> import twofold as tw
-    >>> ranker = tw.models.YouTubeRanker(epochs=8).fit(tw.testing.planted_log(), rng=0)
+    >>> from twofold.testing import planted_log
+    >>> ranker = YouTubeRanker(epochs=8).fit(planted_log(), rng=0)
     >>> first = ranker.recommend(histories=[["i1", "i5", "i9"]], k=1)["item"][0]
     >>> int(first[1:]) % 2
     1
