@@ -20,6 +20,8 @@ SMALL = {
     "ItemKNN": {},
     "PMF": {"factors": 4},
     "Popularity": {},
+    "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
+    "YouTubeRanker": {"epochs": 8, "learning_rate": 0.01},
 }
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from twofold.models.factorization.pmf import PMF as PMF
     from twofold.models.mapping.cdl import CDL as CDL
     from twofold.models.mapping.ctr import CTR as CTR
+    from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
+    from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -31,6 +33,8 @@ HOMES = {
     "ItemKNN": "twofold.models.baselines.item_knn",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
+    "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
+    "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
 """Where each model lives."""
 
@@ -46,5 +50,7 @@ __all__ = [
     "BiasedMF",
     "ItemKNN",
     "Popularity",
+    "YouTubeCandidates",
+    "YouTubeRanker",
 ]
 __getattr__ = exporter(__name__, HOMES)

@@ -1,0 +1,167 @@
+"""YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
+
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker] [--save]``
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import twofold as tw
+from twofold.data.queries import Queries
+from twofold.models import EASE, IALS, Popularity, YouTubeCandidates, YouTubeRanker
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import beside
+
+SEED = 0
+LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
+METRICS = ["ndcg@10", "recall@20"]
+IMPRESSIONS = 400_000
+CONTENDERS: dict[str, Any] = {
+    "Popularity": Popularity(),
+    "EASE": EASE(),
+    "IALS": IALS(factors=32, epochs=8),
+    **{f"depth {depth}": YouTubeCandidates(depth=depth) for depth in range(5)},
+    "depth 1, no age": YouTubeCandidates(example_age=False),
+    "depth 1, random labels": YouTubeCandidates(labels="random"),
+    "depth 1, no columns": YouTubeCandidates(features=()),
+}
+
+
+def split_of(name: str) -> tw.Split:
+    """Return a log cut by time, its rare people and items left out."""
+    data = tw.datasets.load(name).filter(min_user_events=5, min_item_events=10)
+    return tw.split.temporal(data, test=0.1, validation=0.1)
+
+
+def candidates(name: str) -> None:
+    """Print the table of one log."""
+    split = split_of(name)
+    rows = []
+    for label, estimator in CONTENDERS.items():
+        began = time.perf_counter()
+        held = split.validation if isinstance(estimator, YouTubeCandidates) else None
+        model = estimator.fit(split.train, validation=held, rng=SEED)
+        took = time.perf_counter() - began
+        found = tw.evaluate(model, split, metrics=METRICS).values
+        rows.append([label, *(f"{found[one]:.4f}" for one in METRICS), f"{took:.0f}"])
+        sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
+    beside.table(
+        f"Candidates by time, {name}",
+        [
+            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}."
+        ],
+        ["model", *METRICS, "seconds"],
+        rows,
+        suffix=f"_{name}",
+    )
+
+
+def simulated(n: int, rng: np.random.Generator) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
+    """Return n impressions whose click probability and mean watch time are known, and both of these."""
+    n_users, n_items = 40_000, 100
+    user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
+    logit = -3.4 + 0.8 * np.where(user % 4 == item % 4, 1.5, -0.5) + 0.3 * (item % 5 - 2)
+    p, mean = 1 / (1 + np.exp(-logit)), 30.0 * (1 + item % 7)
+    seconds = np.where(rng.random(n) < p, mean * rng.uniform(0.5, 1.5, n), 0)
+    data = tw.Dataset.from_frames(
+        {"u": user, "i": item, "s": seconds, "t": np.arange(n)}, user="u", item="i", value="s", time="t",
+        users={"u": range(n_users), "taste": [str(one % 4) for one in range(n_users)]},
+        user_features={"taste": "category"},
+        items={"i": range(n_items), "kind": [str(one % 4) for one in range(n_items)]},
+        item_features={"kind": "category"},
+    )  # fmt: skip
+    return data, p, mean
+
+
+def watch_time() -> None:
+    """Print predicted against true expected watch time by decile, and what the first tenth is worth."""
+    rng = np.random.default_rng(SEED)
+    data, _, _ = simulated(IMPRESSIONS, rng)
+    fresh, p, mean = simulated(50_000, rng)
+    events = fresh.interactions
+    order = np.lexsort((events.time,)) if events.time is not None else np.arange(len(events))
+    user = data.users.ids.rows(fresh.users.ids.ids)[events.user[order]]
+    item = data.items.ids.rows(fresh.items.ids.ids)[events.item[order]]
+    rows = []
+    for label, more in {
+        "weighted": {}, "unweighted": {"weighted": False}, "weighted, linear": {"hidden": ()},
+    }.items():  # fmt: skip
+        estimator = YouTubeRanker(batch_size=2048, learning_rate=0.01, epochs=6, unsaid=0.0, **more)
+        scores = estimator.fit(data, rng=SEED).score(Queries.known(user), item[:, None])[:, 0]
+        best = np.argsort(-scores, kind="stable")
+        parts = np.array_split(best[::-1], 10)
+        truth = p * mean / (1 - p) if label != "unweighted" else p / (1 - p)
+        ratio = [scores[one].mean() / truth[one].mean() for one in parts]
+        gain = (p * mean)[best[:5000]].mean()
+        rows.append([label, *(f"{one:.3f}" for one in ratio), f"{gain:.2f}"])
+        sys.stderr.write(" ".join(rows[-1]) + "\n")
+    beside.table(
+        "Expected watch time of a simulated log",
+        [
+            f"{IMPRESSIONS:,} impressions in training, 50,000 new ones scored; a column a decile of the score, the lowest "
+            "first: predicted odds over true odds (1 is right); then the true seconds an impression of the best tenth.",
+        ],
+        ["model", *(str(one) for one in range(1, 11)), "seconds"],
+        rows,
+        suffix="_watch_time",
+    )
+
+
+def spend() -> None:
+    """Print how much of a shop's later spending the ranker finds, with its weights and without."""
+    split = split_of("online-retail")
+    rows = []
+    for label, weighted in (("weighted", True), ("unweighted", False)):
+        model = YouTubeRanker(weighted=weighted).fit(split.train, rng=SEED)
+        found = worth(model, split.test)
+        rows.append([label, f"{found:.4f}"])
+        sys.stderr.write(" ".join(rows[-1]) + "\n")
+    beside.table(
+        "Spending in a shop",
+        [
+            "online-retail by time, value of an event as watch time: share of a user's later value in the best 20."
+        ],
+        ["model", "value@20"],
+        rows,
+        suffix="_spend",
+    )
+
+
+def worth(model: tw.FittedModel, test: tw.Dataset) -> float:
+    """Return the mean over known users of the share of their later value that 20 items hold."""
+    events = test.interactions
+    known = model.users.ids.rows(test.users.ids.ids)
+    items = model.items.ids.rows(test.items.ids.ids)
+    shares = []
+    for row in np.flatnonzero(known >= 0):
+        mine = np.flatnonzero((events.user == row) & (items[events.item] >= 0))
+        if not len(mine):
+            continue
+        scores = model.lookup(known[row : row + 1])[0]
+        best = np.argsort(-scores, kind="stable")[:20]
+        value = events.value[mine].astype(np.float64)
+        shares.append(value[np.isin(items[events.item[mine]], best)].sum() / value.sum())
+    return float(np.mean(shares))
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    only = beside.option("--only", "")
+    asked = [one for one in sys.argv[1:] if one in LOGS] or list(LOGS)
+    if only in ("", "candidates"):
+        for name in asked:
+            candidates(name)
+    if only in ("", "ranker"):
+        watch_time()
+        spend()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""What both networks of Covington et al. (2016) read: columns as rows of embedding tables, words, positions.
+
+Everything is a block ``csr @ table`` or a dense column, in NumPy and in torch alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy.sparse import csr_array, vstack
+
+from twofold.data.columns import Column, Kind, Text, kind_of
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories, Interactions
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
+from twofold.errors import ConfigError, did_you_mean
+from twofold.features.table import KINDS, Table, TableCode
+from twofold.features.words import words_of
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL
+from twofold.typing import F32, I32, I64, U8
+
+
+class Block(NamedTuple):
+    """Columns of n rows: for each embedding table the weights of its rows, and numbers."""
+
+    fields: tuple[csr_array, ...]  # (n, rows of the table), rows sum to 1 or are empty
+    dense: F32  # (n, width)
+
+
+def dimension(rows: int, per_bit: float) -> int:
+    """Return the size of the vectors of a table of `rows` rows: proportional to log2 (section 4.1).
+
+    Example
+    -------
+    >>> dimension(2, 1.0), dimension(1000, 1.0), dimension(1000, 2.0)
+    (2, 10, 20)
+    """
+    return max(1, int(np.ceil(per_bit * np.log2(rows + 1))))
+
+
+def learn_columns(
+    columns: Mapping[str, Column], wanted: Sequence[str] | None, min_count: int
+) -> TableCode:
+    """Return how those of `columns` that are wanted (None = all) and can be read are encoded."""
+    names = [
+        name
+        for name, column in columns.items()
+        if kind_of(column) in KINDS and (wanted is None or name in wanted)
+    ]
+    return Table(min_count=min_count).fit(columns, names)
+
+
+def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> None:
+    """Refuse a named column that does not exist or cannot be read.
+
+    Raises
+    ------
+    ConfigError
+        With the nearest name, or the kinds that can be read.
+    """
+    known = {name: kind_of(column) for side in sides for name, column in side.items()}
+    for name in wanted or ():
+        if name not in known:
+            raise ConfigError(f"features names {name!r}; {did_you_mean(name, known)}")
+        if known[name] not in KINDS:
+            raise ConfigError(
+                f"features names {name!r}, which is a {known[name]} column; read are {', '.join(KINDS)}"
+            )
+
+
+def table_rows(code: TableCode) -> list[int]:
+    """Return the number of rows of each embedding table; a level that training did not have has none."""
+    return [rows - 1 for rows in code.tables.values()]
+
+
+def encode_columns(code: TableCode, columns: Mapping[str, Column], n: int) -> Block:
+    """Return the block of n rows; what is not in `columns`, and every unknown level, is zero."""
+    fields: list[csr_array] = []
+    dense: list[F32] = [np.zeros((n, 0), np.float32)]
+    for one in code.codes:
+        if one.name not in columns:
+            fields += [csr_array((n, rows - 1), dtype=np.float32) for rows in one.tables.values()]
+            dense.append(np.zeros((n, one.width), np.float32))
+            continue
+        read = replace(code, codes=(one,)).encode({one.name: columns[one.name]})
+        for ids in read.fields:
+            made = csr_array((ids.weights, ids.ids, ids.offsets), shape=(n, ids.n_rows))
+            fields.append(csr_array(made[:, : ids.n_rows - 1]))
+        dense.append(read.dense)
+    return Block(tuple(fields), np.hstack(dense).astype(np.float32))
+
+
+def joined(*blocks: Block) -> Block:
+    """Return blocks of the same rows side by side."""
+    fields = tuple(one for block in blocks for one in block.fields)
+    return Block(fields, np.hstack([block.dense for block in blocks]))
+
+
+def mean_rows(starts: I64, stops: I64, ids: I32, width: int) -> csr_array:
+    """Return rows (n, width) that average ids[start:stop]; an empty stretch is an empty row."""
+    lengths = stops - starts
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    at = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+    share = (1.0 / np.maximum(lengths, 1)).astype(np.float32)
+    return csr_array((np.repeat(share, lengths), ids[at], indptr), shape=(len(starts), width))
+
+
+def mean_of_two(before: tuple[I64, I64], after: tuple[I64, I64], ids: I32, width: int) -> csr_array:
+    """Return rows (n, width) that average the ids of two stretches together."""
+    if (after[0] == after[1]).all():
+        return mean_rows(*before, ids, width)
+    weight = [(stop - start).astype(np.float32) for start, stop in (before, after)]
+    total = np.maximum(weight[0] + weight[1], 1)
+    parts = [mean_rows(*one, ids, width) for one in (before, after)]
+    for part, own in zip(parts, weight, strict=True):
+        part.data *= np.repeat(own / total, np.diff(part.indptr))
+    return csr_array(parts[0] + parts[1])
+
+
+class Tokens(NamedTuple):
+    """The words and pairs of neighbouring words of n texts, ragged: text i has ``ids[indptr[i]:indptr[i + 1]]``."""
+
+    indptr: I64  # (n + 1,)
+    ids: I32  # (nnz,)
+
+
+def spoken(text: Text) -> tuple[I64, pl.Series]:
+    """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, those of a text together."""
+    words = words_of(text)
+    row = np.repeat(np.arange(len(words)), np.diff(words.indptr))
+    single = words.distinct.ids.cast(pl.String).gather(pl.Series(words.ids, dtype=pl.UInt32))
+    inside = np.flatnonzero(row[1:] == row[:-1])
+    first, second = (single.gather(pl.Series(inside + k, dtype=pl.UInt32)) for k in (0, 1))
+    pairs = first + pl.Series([" "]) + second if len(inside) else single.head(0)
+    owner = np.concatenate([row, row[inside]])
+    order = np.argsort(owner, kind="stable")
+    found = pl.concat([single, pairs]).gather(pl.Series(order, dtype=pl.UInt32))
+    counts = np.bincount(owner, minlength=len(words))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
+
+
+def learn_tokens(text: Text, most: int) -> Vocabulary:
+    """Return the `most` most frequent tokens."""
+    _, found = spoken(text)
+    levels, codes = factorize(found)
+    counts = np.bincount(codes, minlength=len(levels))
+    return levels.take(np.sort(np.argsort(-counts, kind="stable")[:most]))
+
+
+def read_tokens(text: Text, known: Vocabulary) -> Tokens:
+    """Return the known tokens of every text; others are passed over."""
+    indptr, found = spoken(text)
+    rows = known.rows(found) if len(found) else np.zeros(0, np.int32)
+    kept = rows != UNKNOWN
+    ends = np.concatenate([[0], np.cumsum(kept)])[indptr]
+    return Tokens(ends.astype(np.int64), rows[kept].astype(np.int32))
+
+
+def first_at_once(events: Interactions) -> I64:
+    """Return for every event the position of the first of its user with the same time; shape (n,).
+
+    Events of one moment do not precede each other. Without times the order of the log counts, and the
+    position is the event's own.
+    """
+    at = np.arange(len(events), dtype=np.int64)
+    if events.time is None:
+        return at
+    new = np.ones(len(events), np.bool_)
+    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    return np.maximum.accumulate(np.where(new, at, 0))
+
+
+class Examples(NamedTuple):
+    """n training examples: a label, and the stretches of the log that it is predicted from."""
+
+    event: I64  # (n,) position of the label
+    before: tuple[I64, I64]  # start and stop of the stretch before the label
+    after: tuple[I64, I64]  # the same after it; empty unless labels are random
+
+
+def examples_of(
+    events: Interactions, labels: str, watches: int, most: int, rng: np.random.Generator
+) -> Examples:
+    """Return at most `most` examples a user, drawn without replacement, in the order of the log.
+
+    ``future``: the last `watches` events before the label's moment, and nothing else (Fig. 5b of the paper).
+    ``random``: the `watches` events around the label, without it (Fig. 5a).
+    """
+    chosen = capped(events, most, rng)
+    starts, stops = events.indptr[events.user[chosen]], events.indptr[events.user[chosen] + 1]
+    if labels == "future":
+        stop = first_at_once(events)[chosen]
+        return Examples(chosen, (np.maximum(starts, stop - watches), stop), (stop, stop))
+    first = np.maximum(starts, np.minimum(chosen - watches // 2, stops - watches - 1))
+    last = np.minimum(stops, first + watches + 1)
+    return Examples(chosen, (first, chosen), (chosen + 1, last))
+
+
+def capped(events: Interactions, most: int, rng: np.random.Generator) -> I64:
+    """Return the positions of at most `most` random events of each user, ascending."""
+    order = np.lexsort((rng.random(len(events)), events.user))
+    place = np.arange(len(events)) - events.indptr[events.user]  # users are in order either way
+    return np.sort(order[place < most]).astype(np.int64)
+
+
+def last_items(histories: Histories, watches: int, width: int) -> csr_array:
+    """Return rows (n, width) that average the last `watches` items of each history."""
+    stops = histories.indptr[1:]
+    return mean_rows(
+        np.maximum(histories.indptr[:-1], stops - watches), stops, histories.item, width
+    )
+
+
+def dense_layers(
+    x: F32, weights: Mapping[str, F32], prefix: str, *, last_relu: bool, skip: int = 0
+) -> F32:
+    """Return the output of layers ``prefix.0``, ``prefix.1`` ... on x (n, d), ReLU between them.
+
+    Products go through sparse rows, whose sums have one order for any number of rows, so that a row's answer
+    does not depend on the others.
+    """
+    n_layers = sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in weights)
+    for at in range(skip, n_layers):
+        x = np.asarray(csr_array(x) @ weights[f"{prefix}.{at}.weight"], np.float32)
+        x = x + weights[f"{prefix}.{at}.bias"]
+        if last_relu or at + 1 < n_layers:
+            x = np.maximum(x, 0)
+    return x
+
+
+def searches_of(name: str | None, train: Dataset) -> Text:
+    """Return the column with the searches.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name, or it is no text.
+    """
+    columns = {**train.users.features, **train.interactions.context}
+    column = columns.get(name or "")
+    if column is None:
+        raise ConfigError(f"searches names {name!r}; {did_you_mean(name, columns)}")
+    if not isinstance(column, Text) or column.is_path:
+        raise ConfigError(f"searches names {name!r}, which is no text column; declare it as text")
+    return column
+
+
+def example_age(time: I64 | None, events: I64) -> F32:
+    """Return newest time - time of the events, as a share of the whole span, in [0, 1]; 0 without times."""
+    if time is None:
+        return np.zeros(len(events), np.float32)
+    newest = time.max()
+    return ((newest - time[events]) / max(newest - time.min(), 1)).astype(np.float32)
+
+
+def powers(age: F32) -> F32:
+    """Return x, x^2 and sqrt(x), shape (n, 3)."""
+    return np.column_stack([age, age**2, np.sqrt(age)]).astype(np.float32)
+
+
+def taken(columns: Mapping[str, Column], rows: I64 | I32) -> dict[str, Column]:
+    """Return columns at `rows`."""
+    return {name: column.take(rows) for name, column in columns.items()}
+
+
+def features_at(code: TableCode, columns: Mapping[str, Column], rows: I32) -> dict[str, Column]:
+    """Return the columns that are read at `rows`; those of row -1 are missing."""
+    read = {one.name: columns[one.name].with_missing_row() for one in code.codes}
+    return {name: one.take(np.where(rows < 0, len(one) - 1, rows)) for name, one in read.items()}
+
+
+def rows_of(matrix: csr_array, rows: I32) -> csr_array:
+    """Return rows of a sparse matrix; row -1 is empty."""
+    shape = (1, matrix.shape[1] if matrix.shape else 0)
+    empty = csr_array(shape, dtype=np.float32)
+    return csr_array(csr_array(vstack([matrix, empty], format="csr"))[rows])
+
+
+def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
+    """Return how each query is answered: as a known user, by its history, by what is `said`, or not at all."""
+    source = np.full(len(queries), CONTENT if said else FALLBACK, np.uint8)
+    source[queries.history.lengths > 0] = FOLD_IN
+    seen = (queries.user >= 0) & ~queries.has_history
+    seen &= history.take(queries.user).lengths > 0
+    source[seen] = MODEL
+    return source
+
+
+def check_said(
+    queries: Queries,
+    user_code: TableCode,
+    declared: Mapping[str, Column],
+    read: Mapping[str, Kind],
+    met: Sequence[str],
+) -> bool:
+    """Return whether a feature or context column is given that is read.
+
+    `declared` are the features of the training users, `read` and `met` the context columns that are read and that
+    were there.
+
+    Raises
+    ------
+    ConfigError
+        If a column was not there in training.
+    """
+    people = [one.name for one in user_code.codes]
+    for what, given, known in (
+        ("context column", queries.context, {*read, *met}),
+        ("user feature", queries.features, {*people, *declared}),
+    ):
+        for name in given:
+            if name not in known:
+                raise ConfigError(f"no {what} {name!r}; {did_you_mean(name, sorted(known))}")
+    return any(name in people for name in queries.features) or any(
+        name in read for name in queries.context
+    )
+
+
+def first_layer(
+    weights: Mapping[str, F32], block: Block, table: int, start: int
+) -> tuple[F32, int]:
+    """Return the part of the first layer that reads `block`, (n, width), and the row of W where it ends.
+
+    Its first field is of items, the others of the tables from `table` on; its rows of W begin at `start`.
+    """
+    w = weights["layers.layers.0.weight"]
+    total = np.zeros((len(block.dense), w.shape[1]), np.float32)
+    for at, rows in enumerate(block.fields):
+        e = weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
+        x = csr_array(np.asarray(rows @ e, np.float32))
+        total = total + np.asarray(x @ w[start : start + e.shape[1]], np.float32)
+        start += e.shape[1]
+    stop = start + block.dense.shape[1]
+    return total + np.asarray(csr_array(block.dense) @ w[start:stop], np.float32), stop

@@ -1,0 +1,114 @@
+"""The network of `YouTubeRanker` in training (torch); `youtube_ranker` scores with the same weights in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from twofold.models.mapping._youtube_impressions import first_odds
+from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_towers import kept, ragged
+from twofold.nn.encoders import MLP, Embeddings
+from twofold.nn.loop import train
+from twofold.nn.losses import weighted_logistic
+from twofold.nn.optimisers import Adam
+from twofold.nn.ragged import Ragged
+from twofold.nn.weights import arrays_of
+from twofold.typing import F32, I32
+
+if TYPE_CHECKING:
+    from twofold.models.mapping.youtube_ranker import YouTubeRanker
+
+
+class Ranking(nn.Module):
+    """W x + b, with x through ReLU layers first; the item of the impression and the watched ones share a table."""
+
+    def __init__(
+        self,
+        items: tuple[int, int],
+        tables: Sequence[tuple[int, int]],
+        sizes: Sequence[int],
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.items = Embeddings(*items, rng=rng)
+        self.tables = nn.ModuleList(Embeddings(n, d, rng=rng) for n, d in tables)
+        self.layers = MLP(sizes, activation="relu", rng=rng)
+
+    def forward(  # B rows -> (B,)
+        self,
+        sides: Sequence[tuple[Sequence[Ragged], Tensor]],
+        pair: Tensor,
+        said: Sequence[Tensor | float],
+    ) -> Tensor:
+        """Return the logit of every row; the first bag of each side is of items, the others of the tables in order.
+
+        The columns of a side are withheld where its `said` (B, 1) is 0.
+        """
+        parts: list[Tensor] = []
+        at = 0
+        for (bags, dense), keep in zip(sides, said, strict=True):
+            parts.append(self.items.pool(bags[0], "sum"))
+            for bag in bags[1:]:
+                table = self.tables[at]
+                parts.append(keep * table.pool(bag, "sum"))  # pyright: ignore[reportCallIssue]
+                at += 1
+            parts.append(keep * dense)
+        return self.layers(torch.cat([*parts, pair], dim=1))[:, 0]
+
+
+def fit_ranking(
+    model: YouTubeRanker,
+    sides: Sequence[tuple[Block, I32]],
+    pair: F32,
+    value: F32,
+    tables: Sequence[tuple[int, int]],
+    width: int,
+    rng: np.random.Generator,
+) -> Mapping[str, F32]:
+    """Train on P impressions and return the weights.
+
+    `sides` hold what is read of the items and of the people, and which row of it each impression has (P,); `pair`
+    (P, width of the pair features) the numbers of the impression, `value` (P,) its watch time, 0 without a click;
+    `tables` the (rows, size) of the embedding tables, that of the items first. The first layer reads `width` numbers.
+    """
+    draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    net = Ranking(tables[0], tables[1:], [width, *model.hidden, 1], draw)
+    clicked, weight = value > 0, value if model.weighted else np.ones_like(value)
+    with torch.no_grad():
+        last = net.layers.layers[-1]
+        last.bias.fill_(first_odds(value, weight))  # pyright: ignore[reportCallIssue]
+    held = [
+        (
+            [ragged(one) for one in block.fields],
+            torch.from_numpy(block.dense),
+            torch.from_numpy(row),
+        )
+        for block, row in sides
+    ]
+    numbers, clicks, watched = (torch.from_numpy(one) for one in (pair, clicked, weight))
+
+    def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
+        said = (1.0, kept(model.unsaid, rows, random))
+        read = [
+            ([bag.take(row[rows]) for bag in bags], dense[row[rows].long()])
+            for bags, dense, row in held
+        ]
+        return weighted_logistic(net(read, numbers[rows], said), clicks[rows], watched[rows])
+
+    train(
+        net,
+        len(value),
+        loss_of,
+        optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        rng=rng,
+        device="cpu",
+        label="YouTubeRanker",
+    )
+    return arrays_of(net)

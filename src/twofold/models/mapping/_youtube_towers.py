@@ -1,0 +1,164 @@
+"""The network of `YouTubeCandidates` in training (torch); `youtube_candidates.forward` is the same in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+
+from twofold.features.table import POWERS as AGE
+from twofold.models.mapping._youtube_inputs import Block
+from twofold.nn.encoders import MLP, Embeddings
+from twofold.nn.loop import infer, train
+from twofold.nn.losses import full_softmax, sampled_softmax
+from twofold.nn.optimisers import Adam
+from twofold.nn.ragged import Ragged
+from twofold.nn.samplers import PopularitySampler
+from twofold.nn.weights import arrays_of
+from twofold.typing import F32, I64
+
+if TYPE_CHECKING:
+    from twofold.models.mapping.youtube_candidates import YouTubeCandidates
+
+
+class Tower(nn.Module):
+    """u(U, C): averaged embeddings and numbers, side by side, through ReLU layers; and the items of the softmax.
+
+    Parameters
+    ----------
+    tables
+        (rows, size) of each input table.
+    n_dense
+        Width of the numbers, of which the first three are of the age.
+    sizes
+        Widths of the layers.
+    n_own
+        How many of the first tables are of watches and searches.
+    linear
+        Whether there is one layer without ReLU (depth 0).
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[tuple[int, int]],
+        n_dense: int,
+        sizes: Sequence[int],
+        n_items: int,
+        *,
+        n_own: int,
+        linear: bool,
+        dropout: float,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.n_own = n_own
+        self.tables = nn.ModuleList(Embeddings(n, d, rng=rng) for n, d in tables)
+        width = sum(d for _, d in tables) + n_dense
+        self.layers = MLP(
+            [width, *sizes],
+            activation="relu",
+            output="identity" if linear else "relu",
+            dropout=dropout,
+            rng=rng,
+        )
+        self.items = Embeddings(n_items, sizes[-1], rng=rng)
+        self.bias = nn.Parameter(torch.zeros(n_items))
+
+    def forward(
+        self, bags: Sequence[Ragged], dense: Tensor, said: Tensor | None = None
+    ) -> Tensor:  # B rows -> (B, d)
+        """Return u of every row; where `said` (B, 1) is 0, the columns of user and circumstances are withheld."""
+        pooled = [table.pool(bag, "sum") for table, bag in zip(self.tables, bags, strict=True)]  # pyright: ignore[reportCallIssue]
+        mine = [*pooled[: self.n_own], dense[:, :AGE]]
+        columns = torch.cat([*pooled[self.n_own :], dense[:, AGE:]], dim=1)
+        return self.layers(torch.cat([*mine, columns if said is None else columns * said], dim=1))
+
+
+def kept(share: float, rows: Tensor, rng: torch.Generator) -> Tensor:
+    """Return 0 for a random `share` of rows and 1 for the others, shape (B, 1)."""
+    drawn = torch.rand(len(rows), 1, generator=rng, device=rows.device)
+    return (drawn >= share).float()
+
+
+def ragged(rows: csr_array) -> Ragged:
+    """Return weighted sparse rows as torch wants them."""
+    return Ragged.of(rows.indptr, rows.indices, rows.data.astype(np.float32))
+
+
+def fit_tower(
+    model: YouTubeCandidates,
+    inputs: Block,
+    labels: I64,
+    tables: Sequence[tuple[int, int]],
+    n_items: int,
+    held_out: tuple[Block, I64] | None,
+    rng: np.random.Generator,
+) -> Mapping[str, F32]:
+    """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
+
+    The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
+    With `held_out` examples training stops when their mean ln P no longer rises.
+    """
+    draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    tower = Tower(
+        tables, inputs.dense.shape[1], model.sizes, n_items, n_own=1 if model.searches is None else 2,
+        linear=model.depth == 0, dropout=model.dropout, rng=draw,
+    )  # fmt: skip
+    tower.bias.requires_grad_(model.item_bias)
+    bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
+    target = torch.from_numpy(labels)
+    counts = np.bincount(labels, minlength=n_items) + 1.0  # so that every item can be drawn
+    sampler = PopularitySampler.of(counts, exponent=model.negatives_exponent)
+
+    def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
+        said = kept(model.unsaid, rows, random)
+        u = tower([one.take(rows) for one in bags], dense[rows], said)  # (B, d)
+        label = target[rows]
+        if n_items <= model.negatives:
+            return full_softmax(u @ tower.items.weight.T + tower.bias, label)
+        drawn = sampler.draw((model.negatives,), random)
+        own = (u * tower.items.weight[label]).sum(1) + tower.bias[label]
+        others = u @ tower.items.weight[drawn.ids].T + tower.bias[drawn.ids]
+        hits = label[:, None] == drawn.ids
+        return sampled_softmax(own, others, sampler.log_q(label), drawn.log_q, hits)
+
+    validate = None if held_out is None else likelihood(tower, *held_out)
+    train(
+        tower,
+        len(labels),
+        loss_of,
+        optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        rng=rng,
+        validate=validate,
+        patience=None if validate is None else model.patience,
+        device="cpu",
+        label="YouTubeCandidates",
+    )
+    return arrays_of(tower)
+
+
+def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+    """Return what measures the mean ln P(label) over held-out examples, under the softmax over all items."""
+    bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
+
+    def measure() -> float:
+        u = infer(
+            tower,
+            lambda rows: tower([one.take(rows) for one in bags], dense[rows]),
+            len(labels),
+            device="cpu",
+        )
+        total = 0.0
+        for first in range(0, len(labels), 256):
+            part = slice(first, first + 256)
+            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias
+            total += float(full_softmax(scores, torch.from_numpy(labels[part]))) * len(u[part])
+        return -total / len(labels)
+
+    return measure

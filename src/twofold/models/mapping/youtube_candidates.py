@@ -1,0 +1,340 @@
+"""Candidate generation as at YouTube: a deep softmax over items, served as a nearest-neighbour search.
+
+Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations", RecSys, section 3.
+With u = u(U, C) the output of a tower of ReLU layers and v_i a vector of each item,
+
+    P(w_t = i | U, C) = exp(v_i . u) / sum_j exp(v_j . u).
+
+The tower reads, side by side: the mean of the embeddings of the last watches, the mean of those of search tokens,
+embedded categories and normalised numbers of the user and of the circumstances, and the *age of the example*, zero
+at serving.
+
+Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
+the embeddings of categories grow with log2 of their number, an item bias can be had, and the softmax is exact where
+the catalogue is no larger than the number of negatives. Columns are withheld from a share of the examples. Events of one moment do not precede each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
+
+from twofold.data.columns import Kind, Text
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.errors import ConfigError, need
+from twofold.features.table import POWERS, TableCode
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping._youtube_inputs import Block
+from twofold.random import generator
+from twofold.rank import FALLBACK, Encoded
+from twofold.typing import F32, I32, I64, Rng
+
+HELD_OUT = 5000
+"""Most held-out events that validation looks at."""
+
+
+@hyperparameters
+class YouTubeCandidates:
+    """Predict the next item from averaged watches, searches and features by a deep softmax.
+
+    Values are not read: every event is a watch. Without times the order of the log counts, and there is no age.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> model = YouTubeCandidates(factors=8, epochs=20).fit(planted_log(), rng=0)
+    >>> odd = model.recommend(histories=[["i1", "i5", "i9"]], k=3)["item"].to_list()
+    >>> all(int(one[1:]) % 2 for one in odd)
+    True
+    """
+
+    factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 64
+    """d: size of the embeddings and of u; the paper has 256."""
+    depth: Annotated[int, Field(ge=0, le=4), Search(0, 4)] = 1
+    """Layers of the tower: 0 is a linear map to d, 1 is d, 2 is 2d-d, 3 is 4d-2d-d, 4 is 8d-4d-2d-d, with ReLU."""
+    watches: PositiveInt = 50
+    """How many of the last watches are averaged."""
+    searches: str | None = None
+    """Context column or user feature of kind text with what people searched for; None = no searches."""
+    search_tokens: PositiveInt = 50
+    """How many of the last search tokens (words and pairs of words) are averaged."""
+    search_vocabulary: PositiveInt = 100_000
+    """Search tokens that are kept, the most frequent ones."""
+    features: tuple[str, ...] | None = None
+    """User features and context columns to read; None reads all that can be read, () none."""
+    min_count: PositiveInt = 1
+    """Training rows that must hold a level of a category for it to have a vector; others are zero."""
+    example_age: bool = True
+    """Whether the age of the example is read: newest time of training less its own, 0 at serving."""
+    examples_per_user: PositiveInt = 100
+    """Training examples a user: so many random events, or all where there are fewer."""
+    labels: Literal["future", "random"] = "future"
+    """What an example sees: what came before its label, or what lies around it."""
+    negatives: PositiveInt = 4000
+    """Sampled items a batch, with ln Q taken off; all items where the catalogue is no larger."""
+    negatives_exponent: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Items are sampled in proportion to (1 + their number of examples) to this power."""
+    item_bias: bool = False
+    """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
+    """Share of units of the hidden layers that is zeroed in training."""
+    unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of examples whose columns of user and circumstances are withheld, for people known by history alone."""
+    reg: NonNegativeFloat = 0.0
+    """L2 penalty on all weights."""
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 5e-3
+    """Step size of Adam."""
+    batch_size: PositiveInt = 512
+    """Examples a step."""
+    epochs: Annotated[PositiveInt, Search(2, 20)] = 5
+    """Passes over the examples, at most."""
+    patience: PositiveInt = 2
+    """With validation: stop after so many passes without a better one."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Widths of the layers of the tower, the last of them d."""
+        return [self.factors * 2**at for at in reversed(range(max(self.depth, 1)))]
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedYouTubeCandidates:
+        """Train the network.
+
+        Parameters
+        ----------
+        train
+            The log; every event is a watch, whatever its value.
+        validation
+            Later events of the same people: the pass with the highest mean ln P of their first one is kept.
+        rng
+            Seed or generator; the same seed gives the same model.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, or a column cannot be read.
+        ConfigError
+            If a named column does not exist, or is of another kind.
+        MissingDependencyError
+            If torch is not installed.
+        NotConvergedError
+            If training leaves the finite numbers.
+        """
+        random = generator(rng)
+        memory = Memory.of(train)
+        need("torch", "deep")
+        # torch is imported only where something is trained.
+        from twofold.models.mapping import _youtube_towers as towers
+
+        unread = FittedYouTubeCandidates.learn(self, memory, train)
+        block, labels = unread.examples(train, random)
+        held_out = None if validation is None else unread.held_out(validation)
+        sizes = [self.factors] * (1 if self.searches is None else 2)
+        rows = [one.shape[1] for one in block.fields if one.shape]
+        sizes += [inputs.dimension(one, 1.0) for one in rows[len(sizes) :]]
+        tables = list(zip(rows, sizes, strict=True))
+        weights = towers.fit_tower(self, block, labels, tables, train.n_items, held_out, random)
+        model = replace(unread, weights=weights)
+        check_finite("item_vectors", model.item_vectors, "lower learning_rate")
+        return model
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedYouTubeCandidates(FittedModel):
+    """The tower, and the items of the softmax; u . v_i is ln P up to a constant of the question."""
+
+    reads_features: ClassVar[bool] = True
+    reads_text: ClassVar[bool] = True
+
+    user_code: TableCode
+    context_code: TableCode
+    context_names: tuple[str, ...]
+    """Context columns of the training log, read or not."""
+    tokens: Vocabulary
+    searched: csr_array  # (n_users, n_tokens), mean of the last tokens of each user
+    weights: Mapping[str, F32]
+
+    @classmethod
+    def learn(
+        cls, model: YouTubeCandidates, memory: Memory, train: Dataset
+    ) -> FittedYouTubeCandidates:
+        """Return the model as it is before training: with codes of the columns and no weights."""
+        people, context = train.users.features, train.interactions.context
+        inputs.check_names(model.features, people, context)
+        tokens, searched = Vocabulary.of([]), csr_array((train.n_users, 0), dtype=np.float32)
+        if model.searches is not None:
+            said = inputs.searches_of(model.searches, train)
+            tokens = inputs.learn_tokens(said, model.search_vocabulary)
+            found = inputs.read_tokens(said, tokens)
+            ends = found.indptr
+            if model.searches in context:
+                ends = ends[train.interactions.indptr]
+            starts = np.maximum(ends[:-1], ends[1:] - model.search_tokens)
+            searched = inputs.mean_rows(starts, ends[1:], found.ids, len(tokens))
+        return cls(
+            estimator=model,
+            memory=memory,
+            user_code=inputs.learn_columns(people, model.features, model.min_count),
+            context_code=inputs.learn_columns(context, model.features, model.min_count),
+            context_names=tuple(context),
+            tokens=tokens,
+            searched=searched,
+            weights={},
+        )
+
+    def examples(self, train: Dataset, rng: np.random.Generator) -> tuple[Block, I64]:
+        """Return inputs and labels of the training examples, n rows each."""
+        model: YouTubeCandidates = self.estimator
+        events = train.interactions
+        made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
+        n, who = len(made.event), events.user[made.event]
+        fields = [inputs.mean_of_two(made.before, made.after, events.item, train.n_items)]
+        if model.searches in events.context:
+            found = inputs.read_tokens(inputs.searches_of(model.searches, train), self.tokens)
+            stop = found.indptr[made.before[1]]
+            start = np.maximum(found.indptr[events.indptr[who]], stop - model.search_tokens)
+            fields.append(inputs.mean_rows(start, stop, found.ids, len(self.tokens)))
+        elif model.searches is not None:
+            fields.append(csr_array(self.searched[who]))
+        people = inputs.encode_columns(self.user_code, inputs.taken(train.users.features, who), n)
+        there = inputs.encode_columns(
+            self.context_code, inputs.taken(events.context, made.event), n
+        )
+        age = (
+            inputs.example_age(events.time, made.event)
+            if model.example_age
+            else np.zeros(n, np.float32)
+        )
+        block = inputs.joined(Block(tuple(fields), inputs.powers(age)), people, there)
+        return block, events.item[made.event].astype(np.int64)
+
+    def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
+        """Return inputs and labels of the first held-out event of every known user, known items only."""
+        events = validation.interactions
+        user = self.users.ids.rows(validation.users.ids.ids)[events.user]
+        item = self.items.ids.rows(validation.items.ids.ids)[events.item]
+        first = np.ones(len(user), np.bool_)
+        known = np.flatnonzero((user != UNKNOWN) & (item != UNKNOWN))
+        first = known[np.unique(user[known], return_index=True)[1]][:HELD_OUT]
+        if not len(first):
+            return None
+        asked = Queries.known(user[first].astype(np.int32))
+        context = {
+            name: column.take(first)
+            for name, column in events.context.items()
+            if name in self.context_kinds and name != self.estimator.searches
+        }
+        return self.inputs(replace(asked, context=context)), item[first].astype(np.int64)
+
+    # ---- serving ------------------------------------------------------------------------------
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read."""
+        kinds: dict[str, Kind] = {one.name: one.kind for one in self.context_code.codes}
+        if self.estimator.searches in self.context_names:
+            kinds[self.estimator.searches] = "text"
+        return kinds
+
+    @property
+    def item_vectors(self) -> F32:
+        """v_i, and the bias as one more coordinate if there is one; shape (n_items, d or d + 1)."""
+        v = self.weights["items.weight"]
+        return np.column_stack([v, self.weights["bias"]]) if self.estimator.item_bias else v
+
+    @property
+    def similarity_vectors(self) -> F32:
+        """v_i alone, shape (n_items, d)."""
+        return self.weights["items.weight"]
+
+    def lookup(self, users: I32) -> F32:
+        """Return u of known users from what is remembered of them, shape (n, d or d + 1)."""
+        return self.forward(self.inputs(Queries.known(users)))
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Return u of people known by a history alone, shape (n, d or d + 1)."""
+        return self.forward(self.inputs(Queries.of_histories(histories)))
+
+    def encode_features(self, queries: Queries) -> F32:
+        """Return u of people known by features, words or circumstances, shape (n, d or d + 1)."""
+        return self.forward(self.inputs(queries))
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map each query to u, with its features, words and circumstances.
+
+        Raises
+        ------
+        ConfigError
+            If a context column or feature was not there in training, or words are given to a model that was
+            trained without searches.
+        DataError
+            If a column is of another kind than in training.
+        """
+        if queries.text is not None and self.estimator.searches is None:
+            raise ConfigError(
+                "text is given, but the model was trained without searches; set searches= to a text column"
+            )
+        said = inputs.check_said(
+            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
+        )
+        said = said or queries.text is not None
+        source = inputs.sources(self.memory.history, queries, said=said)
+        vectors = self.forward(self.inputs(queries))
+        vectors[source == FALLBACK] = 0
+        return Encoded(vectors, source)
+
+    def inputs(self, queries: Queries) -> Block:
+        """Return what the tower reads of n queries; the age of the example is 0."""
+        model: YouTubeCandidates = self.estimator
+        n, user = len(queries), queries.user
+        known = np.where(queries.has_history, UNKNOWN, user).astype(np.int32)
+        history = self.memory.history.take(known)
+        if queries.has_history.any():
+            history = history.joined(queries.history)
+        fields = [inputs.last_items(history, model.watches, len(self.items))]
+        if model.searches is not None:
+            said = queries.text
+            if said is None and isinstance(found := queries.context.get(model.searches), Text):
+                said = found
+            fields.append(
+                self.words(said) if said is not None else inputs.rows_of(self.searched, user)
+            )
+        people = inputs.features_at(self.user_code, self.users.features, user)
+        block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
+        return inputs.joined(
+            block,
+            inputs.encode_columns(self.user_code, {**people, **queries.features}, n),
+            inputs.encode_columns(self.context_code, queries.context, n),
+        )
+
+    def words(self, text: Text) -> csr_array:
+        """Return the mean of the last search tokens of n texts, shape (n, n_tokens)."""
+        found = inputs.read_tokens(text, self.tokens)
+        stop = found.indptr[1:]
+        start = np.maximum(found.indptr[:-1], stop - self.estimator.search_tokens)
+        return inputs.mean_rows(start, stop, found.ids, len(self.tokens))
+
+    def forward(self, block: Block) -> F32:
+        """Return u of n rows, with a 1 for the bias if there is one; shape (n, d or d + 1)."""
+        pooled = [
+            np.asarray(rows @ self.weights[f"tables.{at}.weight"], np.float32)
+            for at, rows in enumerate(block.fields)
+        ]
+        own = 1 if self.estimator.searches is None else 2
+        age, numbers = np.split(block.dense, [POWERS], axis=1)
+        x = np.hstack([*pooled[:own], age, *pooled[own:], numbers])
+        u = inputs.dense_layers(
+            x, self.weights, "layers.layers", last_relu=self.estimator.depth > 0
+        )
+        return np.column_stack([u, np.ones(len(u), np.float32)]) if self.estimator.item_bias else u

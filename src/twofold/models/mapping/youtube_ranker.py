@@ -1,0 +1,350 @@
+"""Ranking by expected watch time: weighted logistic regression over impressions, under a small network.
+
+Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations", RecSys, section 4. Impressions
+that were clicked count with their watch time T_i, the others with 1, so that the odds that are learned are
+
+    e^(Wx + b) ~ sum of T_i / (N - k) = E[T] / (1 - P) ~ E[T] (1 + P)
+
+for N impressions with k clicks: about the expected watch time where the click probability P is small.
+
+Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel),
+and columns are withheld from a share of the impressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array, diags_array, eye_array
+
+from twofold.data.columns import NO_TIME, Category, Column, Kind
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import need
+from twofold.features.table import TableCode
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.mapping import _youtube_impressions as impressions
+from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping._youtube_impressions import Pairs
+from twofold.models.mapping._youtube_inputs import Block
+from twofold.random import generator
+from twofold.rank import FALLBACK, Encoded
+from twofold.recommend import TIME
+from twofold.typing import F32, F64, I32, I64, Rng
+
+BLOCK_PAIRS = 65_536
+"""Pairs that are scored at once."""
+LARGEST = 80.0
+"""The largest logit: e^80 is a float32."""
+
+
+@hyperparameters
+class YouTubeRanker:
+    """Rank candidates by their expected watch time.
+
+    The value of an event is the watch time of an impression, in any unit; 0 is an impression without a click. A log
+    without zeros has no impressions that were passed by: `negatives` items a watch, drawn uniformly from those that the
+    user never touched, then stand for them, and scores are relative to that number.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> ranker = YouTubeRanker(epochs=8).fit(planted_log(), rng=0)
+    >>> first = ranker.recommend(histories=[["i1", "i5", "i9"]], k=1)["item"][0]
+    >>> int(first[1:]) % 2
+    1
+    """
+
+    hidden: tuple[PositiveInt, ...] = (64, 32)
+    """Widths of the ReLU layers; () is weighted logistic regression, the paper has 1024-512-256."""
+    dimensions_per_bit: Annotated[PositiveFloat, Search(0.5, 4, log=True)] = 2.0
+    """Size of the item embeddings: this times log2 of their number."""
+    watches: PositiveInt = 20
+    """How many of the last watches are averaged."""
+    channel: str | None = None
+    """Category feature of the items whose watches are counted and dated (uploader, genre, department)."""
+    features: tuple[str, ...] | None = None
+    """User features, item features and context columns to read; None reads all that can be read, () none."""
+    min_count: PositiveInt = 1
+    """Training rows that must hold an item or a level for it to have a vector; others are zero."""
+    weighted: bool = True
+    """Whether clicks count with their watch time; otherwise the odds of a click are learned."""
+    negatives: PositiveInt = 4
+    """Unobserved items drawn for each watch of a log without impressions that were passed by."""
+    unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of impressions whose columns of user and circumstances are withheld, for people known by history alone."""
+    reg: NonNegativeFloat = 0.0
+    """L2 penalty on all weights."""
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
+    """Step size of Adam."""
+    batch_size: PositiveInt = 256
+    """Impressions a step."""
+    epochs: Annotated[PositiveInt, Search(2, 30)] = 5
+    """Passes over the impressions."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedYouTubeRanker:
+        """Train the network.
+
+        Parameters
+        ----------
+        train
+            Impressions with their watch times; an impression sees what came before its moment alone.
+        validation
+            Not used.
+        rng
+            Seed or generator; the same seed gives the same model.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, a watch time is negative, nothing was clicked, or everybody touched everything.
+        ConfigError
+            If a named column does not exist, or `channel` is no category.
+        MissingDependencyError
+            If torch is not installed.
+        NotConvergedError
+            If training leaves the finite numbers.
+        """
+        del validation
+        random = generator(rng)
+        memory = Memory.of(train)
+        events = train.interactions
+        impressions.check_watch_times(events)
+        clicks = np.bincount(events.item[events.value > 0], minlength=train.n_items)
+        memory = replace(memory, popularity=clicks.astype(np.float32))
+        need("torch", "deep")
+        # torch is imported only where something is trained.
+        from twofold.models.mapping import _youtube_ranking as ranking
+
+        user, item, value, source = impressions.impressions_of(events, self.negatives, random)
+        unread = FittedYouTubeRanker.learn(self, memory, train)
+        moment = impressions.moments(events, source)
+        pairs = Pairs(user.astype(np.int64), inputs.first_at_once(events)[source], item, moment)
+        columns = unread.pair_columns(memory.history, pairs)
+        unread = replace(unread, pair_code=inputs.learn_columns(columns, None, 1))
+        pair = inputs.encode_columns(unread.pair_code, columns, len(item)).dense
+        things = unread.item_block
+        known, there = (
+            inputs.taken(*one) for one in ((train.users.features, user), (events.context, source))
+        )
+        people = unread.query_block(memory.history, pairs.who, pairs.stop, known, there)
+        tables = [(train.n_items, inputs.dimension(train.n_items, self.dimensions_per_bit))]
+        for block in (things, people):
+            rows = [one.shape[1] for one in block.fields[1:] if one.shape]
+            tables += [(n, inputs.dimension(n, 1.0)) for n in rows]
+        width = 2 * tables[0][1] + sum(d for _, d in tables[1:])
+        width += things.dense.shape[1] + people.dense.shape[1] + pair.shape[1]
+        sides = [(things, item), (people, np.arange(len(item), dtype=np.int32))]
+        weights = ranking.fit_ranking(self, sides, pair, value, tables, width, random)
+        for name, array in weights.items():
+            check_finite(name, np.atleast_2d(array), "lower learning_rate")
+        return replace(unread, weights=weights)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedYouTubeRanker(FittedModel):
+    """The network. As a model of its own it scores the whole catalogue: a query's vector holds all its scores."""
+
+    reads_features: ClassVar[bool] = True
+
+    user_code: TableCode
+    item_code: TableCode
+    context_code: TableCode
+    context_names: tuple[str, ...]
+    pair_code: TableCode
+    shown: F32  # (n_items,) number of training impressions
+    newest: int
+    """Newest time of training, which a question without a time is asked at; -1 without times."""
+    weights: Mapping[str, F32]
+
+    @classmethod
+    def learn(cls, model: YouTubeRanker, memory: Memory, train: Dataset) -> FittedYouTubeRanker:
+        """Return the model as it is before training: with codes of the columns and no weights."""
+        people, things = train.users.features, train.items.features
+        events = train.interactions
+        inputs.check_names(model.features, people, things, events.context)
+        impressions.check_channel(model.channel, things)
+        user, item, context = (
+            inputs.learn_columns(columns, model.features, model.min_count)
+            for columns in (people, things, events.context)
+        )
+        return cls(
+            estimator=model,
+            memory=memory,
+            user_code=user,
+            item_code=item,
+            context_code=context,
+            context_names=tuple(events.context),
+            pair_code=inputs.learn_columns({}, None, 1),
+            shown=events.item_counts.astype(np.float32),
+            newest=-1 if events.time is None else int(events.time.max()),
+            weights={},
+        )
+
+    @cached_property
+    def item_block(self) -> Block:
+        """What is read of every item: its own id, none for an item of too few impressions, and its columns."""
+        n = len(self.items)
+        known = (self.shown >= self.estimator.min_count).astype(np.float32)
+        own = csr_array(diags_array(known, format="csr", dtype=np.float32))
+        own.eliminate_zeros()
+        columns = inputs.encode_columns(self.item_code, self.items.features, n)
+        return inputs.joined(Block((own,), np.zeros((n, 0), np.float32)), columns)
+
+    def query_block(
+        self,
+        histories: Histories,
+        who: I64,
+        stop: I64,
+        people: Mapping[str, Column],
+        context: Mapping[str, Column],
+    ) -> Block:
+        """Return what is read of n people and circumstances, clicks before `stop` (n,) of histories `who` (n,) first.
+
+        Items of too few impressions are zero.
+        """
+        watched = impressions.last_watched(
+            histories, who, stop, self.estimator.watches, len(self.items)
+        )
+        watched.data *= (self.shown >= self.estimator.min_count)[watched.indices]
+        return inputs.joined(
+            Block((watched,), np.zeros((len(who), 0), np.float32)),
+            inputs.encode_columns(self.user_code, people, len(who)),
+            inputs.encode_columns(self.context_code, context, len(who)),
+        )
+
+    def pair_columns(self, histories: Histories, pairs: Pairs) -> dict[str, Column]:
+        """Return the continuous features of pairs; see `_youtube_impressions.pair_columns`."""
+        channel, n_channels = np.zeros(0, np.int32), 0
+        if self.estimator.channel is not None:
+            column = self.items.features[self.estimator.channel]
+            if isinstance(column, Category):
+                channel, n_channels = column.codes, len(column.levels)
+        return impressions.pair_columns(histories, pairs, len(self.items), channel, n_channels)
+
+    def score(self, queries: Queries, items: I32) -> F32:
+        """Return the expected watch time e^(Wx + b) of candidates.
+
+        Parameters
+        ----------
+        queries
+            n people; those without a time are asked for at the newest time of training.
+        items : shape (n, c)
+            Rows of the catalogue; -1 = none.
+
+        Returns
+        -------
+        F32, shape (n, c)
+            > 0, in the unit of the training values; -inf where there is no item.
+
+        Raises
+        ------
+        DataError
+            If `items` has another shape, or a row past the catalogue.
+        ConfigError
+            If a context column or feature was not there in training.
+        """
+        items = impressions.check_candidates(items, len(queries), len(self.items))
+        self.check(queries)
+        out = np.full(items.shape, -np.inf, np.float32)
+        step = max(1, BLOCK_PAIRS // max(items.shape[1], 1))
+        for said in (False, True):
+            chosen = np.flatnonzero(queries.has_history == said)
+            for first in range(0, len(chosen), step):
+                rows = chosen[first : first + step]
+                row, place = np.nonzero(items[rows] != UNKNOWN)
+                logit = self.logits(queries.take(rows), row, items[rows][row, place])
+                out[rows[row], place] = np.exp(np.minimum(logit, LARGEST))
+        return out
+
+    def logits(self, queries: Queries, who: I64, item: I32) -> F32:
+        """Return W x + b of P pairs of a query row and an item; all queries have a history of their own, or none."""
+        n = len(queries)
+        history = self.memory.history.take(queries.user)
+        if queries.has_history.any():
+            value = np.where(np.isnan(queries.history.value), 1, queries.history.value)
+            history = replace(queries.history, value=value.astype(np.float32))
+        now: F64 = np.full(n, self.newest if self.newest >= 0 else np.nan, np.float64)
+        if queries.time is not None:
+            now = np.where(queries.time == NO_TIME, now, queries.time)
+        everybody, stop = np.arange(n), history.indptr[1:]
+        people = inputs.features_at(self.user_code, self.users.features, queries.user)
+        people = {**people, **queries.features}
+        query = self.query_block(history, everybody, stop, people, queries.context)
+        pairs = Pairs(who.astype(np.int64), stop[who], item, now[who])
+        pair = inputs.encode_columns(self.pair_code, self.pair_columns(history, pairs), len(item))
+        mine, width = self.items_through
+        table = len(self.item_block.fields) - 1
+        left, used = inputs.first_layer(self.weights, query, table, width)
+        first = self.weights["layers.layers.0.weight"][used:]
+        x = left[who] + mine[item]
+        x = x + np.asarray(csr_array(pair.dense) @ first, np.float32)
+        x = x + self.weights["layers.layers.0.bias"]
+        if self.estimator.hidden:
+            x = inputs.dense_layers(
+                np.maximum(x, 0), self.weights, "layers.layers", last_relu=False, skip=1
+            )
+        return x[:, 0]
+
+    @cached_property
+    def items_through(self) -> tuple[F32, int]:
+        """The part of the first layer that reads each item, (n_items, width), and how many numbers that are."""
+        return inputs.first_layer(self.weights, self.item_block, 0, 0)
+
+    def check(self, queries: Queries) -> bool:
+        """Refuse what cannot be read; return whether anything is said of the people beside user and history."""
+        return inputs.check_said(
+            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
+        )
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, and ``time`` where the log has times."""
+        kinds: dict[str, Kind] = {one.name: one.kind for one in self.context_code.codes}
+        return kinds if self.newest < 0 else {**kinds, TIME: "time"}
+
+    @property
+    def item_vectors(self) -> csr_array:
+        """The identity: a query's vector holds its scores; shape (n_items, n_items)."""
+        return csr_array(eye_array(len(self.items), format="csr"), dtype=np.float32)
+
+    @property
+    def similarity_vectors(self) -> F32:
+        """The embeddings of the items, shape (n_items, d)."""
+        known = self.shown >= self.estimator.min_count
+        return self.weights["items.weight"] * known[:, None].astype(np.float32)
+
+    @property
+    def unknown_user(self) -> F32:
+        """The scores for somebody of whom nothing is known, shape (n_items,)."""
+        return self.everything(Queries.known(np.full(1, UNKNOWN, np.int32)))[0]
+
+    def everything(self, queries: Queries) -> F32:
+        """Return the score of every item, shape (n, n_items)."""
+        every = np.arange(len(self.items), dtype=np.int32)
+        return self.score(queries, np.broadcast_to(every, (len(queries), len(every))))
+
+    def lookup(self, users: I32) -> F32:
+        """Return the scores of known users for every item, shape (n, n_items)."""
+        return self.everything(Queries.known(users))
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Return the scores of people known by a history alone, shape (n, n_items)."""
+        return self.everything(Queries.of_histories(histories))
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map each query to its scores for every item, shape (n, n_items)."""
+        source = inputs.sources(self.memory.history, queries, said=self.check(queries))
+        vectors = self.everything(queries)
+        vectors[source == FALLBACK] = 0
+        return Encoded(vectors, source)

@@ -1,0 +1,359 @@
+"""YouTubeCandidates: the tower written out by hand, what an example may see, and what it learns."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+from twofold.data.columns import Category, Text
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import Vocabulary
+from twofold.errors import ConfigError, DataError
+from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.testing import planted_log
+
+torch = pytest.importorskip("torch")
+
+
+def random_log(seed, n_events=120, n_users=6, n_items=9, moments=25):
+    """A log with a device, searches and users of a country; several events share a moment."""
+    rng = np.random.default_rng(seed)
+    words = np.array(["red", "blue car", "red car", "tree", ""])
+    return tw.Dataset.from_frames(
+        {
+            "u": rng.integers(0, n_users, n_events),
+            "i": rng.integers(0, n_items, n_events),
+            "t": 1_000_000 + 60 * rng.integers(0, moments, n_events),
+            "device": rng.choice(["tv", "phone"], n_events),
+            "said": words[rng.integers(0, 5, n_events)],
+        },
+        user="u",
+        item="i",
+        time="t",
+        context={"device": "category", "said": "text"},
+        users={
+            "u": range(n_users),
+            "country": ["fr", "de"] * (n_users // 2),
+            "age": range(n_users),
+        },
+        user_features={"country": "category", "age": "number"},
+    )
+
+
+def fitted(seed=0, **settings):
+    """A small model of a random log."""
+    kept = {"factors": 4, "epochs": 2, "searches": "said", **settings}
+    return tw.models.YouTubeCandidates(**kept).fit(random_log(seed), rng=seed)
+
+
+def by_hand(model, row, device):
+    """u of a known user in float64, from the log and the formula of section 3.2."""
+    w = {name: one.astype(np.float64) for name, one in model.weights.items()}
+    data, settings = random_log(0), model.estimator
+    mine = data.interactions.user == row
+    watched = data.interactions.item[mine][-settings.watches :]
+    said = []
+    for text in data.interactions.context["said"].values.filter(pl.Series(mine)):
+        single = text.split()
+        said += single + [f"{a} {b}" for a, b in pairwise(single)]
+    tokens = model.tokens.rows(said[-settings.search_tokens :])
+    country = model.user_code.codes[0].levels.ids.to_list().index(["fr", "de"][row % 2])
+    ages = np.arange(6)
+    x = np.interp(row, ages, ages / 6)
+    device_row = model.context_code.codes[0].levels.ids.to_list().index(device)
+    z = np.concatenate(
+        [
+            w["tables.0.weight"][watched].mean(axis=0),
+            w["tables.1.weight"][tokens].mean(axis=0),
+            np.zeros(3),  # the age of the example
+            w["tables.2.weight"][country],
+            w["tables.3.weight"][device_row],
+            [x, x**2, np.sqrt(x), 0],
+        ]
+    )
+    for at in range(max(settings.depth, 1)):
+        z = z @ w[f"layers.layers.{at}.weight"] + w[f"layers.layers.{at}.bias"]
+        z = np.maximum(z, 0) if settings.depth else z
+    return z
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_a_query_is_the_tower_written_out(depth):
+    model = fitted(depth=depth, watches=7, search_tokens=9)
+    widths = [model.weights[f"layers.layers.{at}.weight"].shape[1] for at in range(max(depth, 1))]
+    assert widths == [4 * 2**at for at in reversed(range(max(depth, 1)))]
+    device = Category(np.array([0], np.int32), Vocabulary.of(["phone"]))
+    for row in range(4):
+        asked = Queries(*vars(Queries.known(np.array([row], np.int32))).values())
+        asked = Queries(asked.user, asked.history, asked.has_history, None, {"device": device})
+        vectors, source = model.encode(asked)
+        np.testing.assert_allclose(vectors[0], by_hand(model, row, "phone"), rtol=1e-4, atol=1e-5)
+        assert source[0] == 0
+
+
+def test_numpy_serves_what_torch_trained():
+    from twofold.models.mapping._youtube_towers import Tower, ragged
+    from twofold.nn.weights import load_into
+
+    model = fitted(depth=2, item_bias=True)
+    block = model.inputs(Queries.known(np.arange(5, dtype=np.int32)))
+    tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
+    tower = Tower(
+        tables, block.dense.shape[1], model.estimator.sizes, 9,
+        n_own=2, linear=False, dropout=0.0, rng=torch.Generator(),
+    )  # fmt: skip
+    load_into(tower, model.weights)
+    u = tower([ragged(one) for one in block.fields], torch.from_numpy(block.dense))
+    scores = u @ tower.items.weight.T + tower.bias
+    ours = model.forward(block) @ model.item_vectors.T
+    np.testing.assert_allclose(ours, scores.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_validation_is_the_mean_log_probability():
+    from twofold.models.mapping._youtube_towers import Tower, likelihood
+    from twofold.nn.weights import load_into
+
+    model = fitted()
+    block, labels = model.examples(random_log(0), np.random.default_rng(0))
+    tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
+    tower = Tower(
+        tables, block.dense.shape[1], model.estimator.sizes, 9,
+        n_own=2, linear=False, dropout=0.0, rng=torch.Generator(),
+    )  # fmt: skip
+    load_into(tower, model.weights)
+    scores = (model.forward(block) @ model.item_vectors.T).astype(np.float64)
+    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    wanted = log_p[np.arange(len(labels)), labels].mean()
+    assert likelihood(tower, block, labels)() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_example_sees_only_what_came_before_its_label(seed):
+    events = random_log(seed).interactions
+    made = inputs.examples_of(events, "future", 4, 1000, np.random.default_rng(0))
+    assert len(made.event) == len(events)
+    for at, first, stop in zip(made.event, *made.before, strict=True):
+        earlier = (events.user == events.user[at]) & (events.time < events.time[at])
+        assert np.arange(first, stop).tolist() == np.flatnonzero(earlier)[-4:].tolist()
+    assert (made.after[0] == made.after[1]).all()
+
+
+def test_a_random_label_is_held_out_of_the_watches_around_it():
+    events = random_log(1).interactions
+    made = inputs.examples_of(events, "random", 4, 1000, np.random.default_rng(0))
+    later = 0
+    for at, a, b, c, d in zip(made.event, *made.before, *made.after, strict=True):
+        seen = [*range(a, b), *range(c, d)]
+        assert at not in seen
+        assert len(seen) == 4
+        assert (events.user[seen] == events.user[at]).all()
+        later += (np.array(seen) > at).sum()
+    assert later > len(events)
+
+
+def test_the_log_as_it_is_read_has_no_label_in_its_inputs():
+    """Changing an event and all later ones of a user leaves the inputs of its example as they were."""
+    data = random_log(3)
+    model = fitted(3, example_age=False)
+    before, _ = model.examples(data, np.random.default_rng(0))
+    events = data.interactions
+    at = int(events.indptr[2] + 10)
+    changed = events.item.copy()
+    changed[inputs.first_at_once(events)[at] : events.indptr[3]] = 0
+    other = tw.Dataset(
+        type(events)(
+            **{
+                **{k: v for k, v in vars(events).items() if k in events.__dataclass_fields__},
+                "item": changed,
+            }
+        ),
+        data.users,
+        data.items,
+    )
+    after, _ = model.examples(other, np.random.default_rng(0))
+    made = inputs.examples_of(events, "future", 50, 100, np.random.default_rng(0))
+    example = int(np.flatnonzero(made.event == at)[0])
+    for one, two in zip(before.fields, after.fields, strict=True):
+        assert (one[[example]] != two[[example]]).nnz == 0
+    assert (before.fields[0] != after.fields[0]).nnz > 0
+
+
+def test_no_user_has_more_examples_than_the_cap():
+    events = random_log(0).interactions
+    made = inputs.examples_of(events, "future", 50, 7, np.random.default_rng(0))
+    counts = np.bincount(events.user[made.event], minlength=6)
+    np.testing.assert_array_equal(counts, np.minimum(np.bincount(events.user), 7))
+    assert len(np.unique(made.event)) == len(made.event)
+
+
+def test_the_age_is_zero_for_the_newest_event_and_at_serving():
+    time = np.array([10, 30, 50])
+    np.testing.assert_allclose(inputs.example_age(time, np.array([0, 1, 2])), [1, 0.5, 0])
+    assert not inputs.example_age(None, np.array([0, 1])).any()
+    assert not fitted().inputs(Queries.known(np.arange(3, dtype=np.int32))).dense[:, :3].any()
+
+
+def rising_log(seed=0):
+    """Old items were watched long ago and more often, new ones are watched now."""
+    rng = np.random.default_rng(seed)
+    time = rng.integers(0, 1000, 3000)
+    new = rng.random(3000) < np.clip((time - 600) / 400, 0, 1) ** 2
+    item = np.where(new, rng.integers(20, 24, 3000), rng.integers(0, 20, 3000))
+    return tw.Dataset.from_frames(
+        {"u": rng.integers(0, 150, 3000), "i": item, "t": time}, user="u", item="i", time="t"
+    )
+
+
+def test_with_its_age_the_model_follows_what_is_new():
+    share = {}
+    for aged in (True, False):
+        settings = {"factors": 8, "epochs": 40, "example_age": aged, "learning_rate": 0.01}
+        model = tw.models.YouTubeCandidates(**settings).fit(rising_log(), rng=0)
+        scores = model.lookup(np.arange(150, dtype=np.int32)) @ model.item_vectors.T
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        new = model.items.ids.ids.to_numpy() >= 20
+        share[aged] = float((p[:, new].sum(axis=1) / p.sum(axis=1)).mean())
+    assert share[True] > 0.7  # nearly all of what is watched at the end is new
+    assert share[True] > share[False] + 0.15
+
+
+def cycle_log(n_users=80, length=12, n_items=10):
+    """Everybody watches item after item around a circle, each from a start of their own."""
+    user, step = np.divmod(np.arange(n_users * length), length)
+    return tw.Dataset.from_frames(
+        {"u": user, "i": (user + step) % n_items, "t": step}, user="u", item="i", time="t"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"depth": 0}, {"depth": 2}, {"negatives": 4}, {"negatives": 4, "negatives_exponent": 0.0}],
+)
+def test_the_next_of_a_planted_sequence_is_found(settings):
+    shared = {"factors": 16, "epochs": 30, "watches": 1, "learning_rate": 0.01}
+    model = tw.models.YouTubeCandidates(**shared, **settings).fit(cycle_log(), rng=0)
+    lists = model.recommend(histories=[[one] for one in range(10)], k=1)
+    assert lists["item"].to_list() == [(one + 1) % 10 for one in range(10)]
+
+
+def test_searches_lead_where_watches_say_nothing():
+    """What is watched is what was searched for the moment before."""
+    rng = np.random.default_rng(0)
+    things = rng.integers(0, 6, 600)
+    names = np.array(["apple", "bread", "cheese", "dates", "eggs", "figs"])
+    user = np.arange(600) // 6
+    said = np.roll(names[things], -1)  # said with the event before
+    data = tw.Dataset.from_frames(
+        {"u": user, "i": things, "t": np.arange(600), "said": said},
+        user="u", item="i", time="t", context={"said": "text"},
+    )  # fmt: skip
+    model = tw.models.YouTubeCandidates(
+        factors=16, epochs=30, searches="said", search_tokens=1, learning_rate=0.01
+    ).fit(data, rng=0)
+    lists = model.recommend(text=list(names), k=1)
+    assert lists["item"].to_list() == list(range(6))
+    assert set(lists["source"]) == {"content"}
+
+
+def test_an_unknown_category_is_a_zero_vector():
+    model = fitted()
+    ask = {"users": [0], "k": 9, "exclude_seen": False}
+    unknown = model.recommend(**ask, context={"device": ["watch"]})
+    assert unknown.equals(model.recommend(**ask))
+    assert not unknown.equals(model.recommend(**ask, context={"device": ["tv"]}))
+    known = model.recommend(features={"country": ["fr"]}, k=3)
+    assert set(known["source"]) == {"content"}
+
+
+def test_a_stranger_among_people_with_words_and_tags_is_answered():
+    data = tw.Dataset.from_frames(
+        {"u": [0, 0, 1, 1], "i": [0, 1, 1, 2]},
+        user="u", item="i",
+        users={"u": [0, 1], "about": ["one", "two"], "likes": [["x"], ["x", "y"]]},
+        user_features={"about": "text", "likes": "tags"},
+    )  # fmt: skip
+    for estimator in (tw.models.YouTubeCandidates(epochs=1), tw.models.YouTubeRanker(epochs=1)):
+        model = estimator.fit(data, rng=0)
+        lists = model.recommend(users=["new", 0], histories=[[1], [0]], k=1)
+        assert len(lists) == 2
+        assert np.isfinite(lists["score"].to_numpy()).all()
+
+
+def test_a_bias_is_one_more_coordinate():
+    model = fitted(item_bias=True)
+    assert model.item_vectors.shape == (9, 5)
+    assert (model.lookup(np.arange(3, dtype=np.int32))[:, -1] == 1).all()
+    assert model.similarity_vectors.shape == (9, 4)
+    assert model.item_vectors[:, -1].any()
+
+
+def test_validation_keeps_an_earlier_pass():
+    split = tw.split.temporal(planted_log(), test=0.1, validation=0.2)
+    estimator = tw.models.YouTubeCandidates(factors=8, epochs=40, learning_rate=0.05)
+    last, kept = (
+        estimator.fit(split.train, validation=one, rng=0) for one in (None, split.validation)
+    )
+    block, labels = kept.held_out(split.validation)
+
+    def log_p(model):
+        scores = model.forward(block) @ model.item_vectors.T
+        return (scores[np.arange(len(labels)), labels] - np.log(np.exp(scores).sum(axis=1))).mean()
+
+    assert log_p(kept) > log_p(last)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"searches": "sad"}, "did you mean 'said'"),
+        ({"searches": "device"}, "no text column"),
+        ({"features": ("contry",)}, "did you mean 'country'"),
+        ({"features": ("said",)}, "text column"),
+    ],
+)
+def test_a_wrong_column_is_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        tw.models.YouTubeCandidates(**settings).fit(random_log(0), rng=0)
+
+
+def test_a_wrong_question_is_refused():
+    model = fitted(searches=None)
+    with pytest.raises(ConfigError, match="without searches"):
+        model.recommend(text=["red"], k=1)
+    with pytest.raises(ConfigError, match="no context column 'divice'"):
+        model.recommend(users=[0], context={"divice": ["tv"]})
+    with pytest.raises(ConfigError, match="no user feature"):
+        model.recommend(users=[0], features={"contry": ["fr"]})
+    number = Queries.known(np.zeros(1, np.int32))
+    text = Text(pl.Series(["tv"]))
+    asked = Queries(number.user, number.history, number.has_history, None, {"device": text})
+    with pytest.raises(DataError, match="was a category in training"):
+        model.encode(asked)
+
+
+def test_a_depth_past_four_is_refused():
+    with pytest.raises(ConfigError, match="depth"):
+        tw.models.YouTubeCandidates(depth=5)
+
+
+def test_it_stands_above_popularity_and_ease_on_films():
+    folder = Path(os.environ.get("TWOFOLD_DATA", "")) / "movietweetings-100k"
+    if not os.environ.get("TWOFOLD_DATA") or not folder.is_dir():
+        pytest.skip("TWOFOLD_DATA has no movietweetings-100k")
+    data = tw.datasets.load("movietweetings-100k").filter(min_user_events=5, min_item_events=10)
+    split = tw.split.temporal(data, test=0.1, validation=0.1)
+    model = tw.models.YouTubeCandidates(epochs=4).fit(split.train, rng=0)
+    found, popular, ease = (
+        tw.evaluate(one, split, metrics=["ndcg@10"]).values["ndcg@10"]
+        for one in (
+            model,
+            tw.models.Popularity().fit(split.train),
+            tw.models.EASE().fit(split.train),
+        )
+    )
+    assert found > popular
+    assert found > 1.1 * ease
