@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twofold.models.factorization.pmf import PMF as PMF
     from twofold.models.mapping.cdl import CDL as CDL
     from twofold.models.mapping.ctr import CTR as CTR
+    from twofold.models.mapping.dssm import DSSM as DSSM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -25,6 +26,7 @@ HOMES = {
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "CDL": "twofold.models.mapping.cdl",
     "CTR": "twofold.models.mapping.ctr",
+    "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
@@ -39,6 +41,7 @@ __all__ = [
     "BPR",
     "CDL",
     "CTR",
+    "DSSM",
     "EASE",
     "FM",
     "IALS",
