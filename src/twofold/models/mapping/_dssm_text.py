@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
@@ -92,7 +92,7 @@ class TextCode:
     def _parts(self, distinct: Vocabulary) -> tuple[I32, csr_array]:
         """Return where each distinct word stands in the parts (-1: nowhere), and the parts."""
         if self.grams is None:
-            every = csr_array(eye_array(self.words.width, dtype=np.float32, format="csr"))
+            every = identity(self.words.width)
             return self.words.words.rows(distinct.ids), every
         parts = self.grams.of_words(distinct)[0]
         place = np.arange(len(distinct), dtype=np.int32)
@@ -112,6 +112,12 @@ class TextCode:
                 mean_length=code.mean_length,
             )
         return code.weighted(rows)
+
+
+def identity(n: int) -> csr_array:
+    """Return ones on the diagonal, shape (n, n)."""
+    ends = np.arange(n + 1, dtype=np.int64)
+    return csr_array((np.ones(n, np.float32), ends[:-1], ends), shape=(n, n))
 
 
 def first_words(indptr: I64, ids: I32, most: int | None) -> tuple[I64, I32, F32]:
@@ -172,7 +178,9 @@ def counted(texts: Texts) -> Words:
     """
     words = words_of(texts)
     if len(words.counts) and not (np.isfinite(words.counts).all() and words.counts.min() >= 0):
-        raise DataError("a bag of words holds a count that is negative or not finite; counts are >= 0")
+        raise DataError(
+            "a bag of words holds a count that is negative or not finite; counts are >= 0"
+        )
     return words
 
 

@@ -27,9 +27,7 @@ from twofold.typing import F32, I64
 class DenseTower(nn.Module):
     """Sparse counts through dense layers; the first one is a sum over words of sums over their parts."""
 
-    def __init__(
-        self, sizes: Sequence[int], activation: Activation, rng: torch.Generator
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], activation: Activation, rng: torch.Generator) -> None:
         super().__init__()
         self.activation = activation
         shape = (sizes[0], sizes[1])
@@ -46,7 +44,7 @@ class DenseTower(nn.Module):
             each,
             texts.offsets.long(),
             mode="sum",
-            per_sample_weights=texts.weights,
+            per_sample_weights=None if texts.weights is None else texts.weights.to(each.dtype),
             include_last_offset=True,
         )
 
@@ -198,7 +196,7 @@ class PairLoss:
         return cls(
             towers=towers,
             texts=Ragged.of(texts.indptr, texts.words, texts.weights),
-            parts=Ragged.of(parts.indptr, parts.indices, parts.data),
+            parts=Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32)),
             bags=Ragged.of(clicks.bag_ends, clicks.bag_texts),
             user=torch.from_numpy(clicks.user),
             item=torch.from_numpy(clicks.item),
@@ -280,7 +278,9 @@ def clicks_of(
     whose = np.repeat(np.arange(len(sizes)), sizes)
     order = np.lexsort((rng.random(len(whose)), whose))
     # A history has to hold something beside the item that is to be found.
-    learnable = (sizes[user] > 1) | (bags.indices[bags.indptr[user].clip(max=bags.nnz - 1)] >= n_items)
+    learnable = (sizes[user] > 1) | (
+        bags.indices[bags.indptr[user].clip(max=bags.nnz - 1)] >= n_items
+    )
     return Clicks(
         texts=texts,
         user=user[learnable],

@@ -22,23 +22,22 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Column, kind_of
+from twofold.data.columns import Bag, Column, Text, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, DataError, did_you_mean, need
+from twofold.errors import ConfigError, did_you_mean, need
 from twofold.features.text import Weight
-from twofold.features.words import as_series
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
+from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
@@ -46,8 +45,6 @@ from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, I32, Bool, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
-QUERY, DOCUMENT = "query", "document"
-"""The columns of `pairs_dataset`."""
 
 
 @hyperparameters
@@ -169,8 +166,8 @@ class DSSM:
         column = content_column("DSSM", self.content, train.items)
         asked = query_column(self.query, train.users)
         need("torch", "deep")
-        columns = [train.items.features[column]]
-        columns += [train.users.features[asked]] if asked else []
+        columns = [texts_of(column, train.items)]
+        columns += [texts_of(asked, train.users)] if asked else []
         code = read_code(self, columns)
         texts = code.read(columns[0])
         for one in columns[1:]:
@@ -248,17 +245,21 @@ class FittedDSSM(FittedModel):
     def encode_features(self, queries: Queries) -> F32:
         """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
         out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
-        said = [queries.features[self.asked]] if self.asked in queries.features else []
-        for column in [*said, *([queries.text] if queries.text is not None else [])]:
-            found = self._of_texts(self.query_tower, column)
-            out = np.where(found.any(axis=1)[:, None], found, out)
+        said: list[Text | Bag] = []
+        if self.asked is not None and self.asked in queries.features:
+            said.append(as_texts(self.asked, queries.features[self.asked]))
+        if queries.text is not None:
+            said.append(queries.text)
+        for texts in said:
+            found = self._of_texts(self.query_tower, texts)
+            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
         return out
 
     def encode_items(self, items: Entities) -> F32:
         """Map the texts of new items, shape (j, d)."""
-        return self._of_texts(self.item_tower, items.features[self.column])
+        return self._of_texts(self.item_tower, texts_of(self.column, items))
 
-    def _of_texts(self, tower: Mapping[str, F32], column: Column) -> F32:
+    def _of_texts(self, tower: Mapping[str, F32], column: Text | Bag) -> F32:
         texts = self.code.read(column)
         return self._through(tower, serving.represent(tower, texts), texts.known)
 
@@ -268,7 +269,7 @@ class FittedDSSM(FittedModel):
     @cached_property
     def _history_texts(self) -> tuple[F32, Bool]:
         """What the query tower makes of the items' texts (n_items, width), and which have known words."""
-        texts = self.code.read(self.memory.items.features[self.column])
+        texts = self.code.read(texts_of(self.column, self.memory.items))
         return serving.represent(self.query_tower, texts), texts.known
 
 
@@ -296,7 +297,28 @@ def query_column(query: str | None, users: Entities) -> str | None:
     return found[0] if found else None
 
 
-def read_code(model: DSSM, columns: Sequence[Column]) -> TextCode:
+def texts_of(name: str, entities: Entities) -> Text | Bag:
+    """Return the feature with the words of users or items; see `as_texts`."""
+    return as_texts(name, entities.features[name])
+
+
+def as_texts(name: str, column: Column) -> Text | Bag:
+    """Return a column that holds words.
+
+    Raises
+    ------
+    ConfigError
+        If it is of another kind.
+    """
+    if isinstance(column, Bag) or (isinstance(column, Text) and not column.is_path):
+        return column
+    raise ConfigError(
+        f"DSSM cannot read words from {name!r}, which is a {kind_of(column)}; "
+        "allowed kinds: bag, tags, text"
+    )
+
+
+def read_code(model: DSSM, columns: Sequence[Text | Bag]) -> TextCode:
     """Collect the words and n-grams of the columns of items and users."""
     convolves = isinstance(model.encoder, Convolution)
     return learn_texts(
@@ -343,45 +365,4 @@ def learned(
         epochs=model.epochs,
         batch_size=model.batch_size,
         rng=rng,
-    )
-
-
-def pairs_dataset(queries: Sequence[str], documents: Sequence[str]) -> Dataset:
-    """Return clicked pairs of a query and a document as a log: retrieval from text pairs.
-
-    Parameters
-    ----------
-    queries, documents : n strings each
-        Row i says that the document was clicked for the query. A text that occurs again is the same user
-        or item, and the text itself is its id; its words are the feature ``text`` on either side.
-
-    Raises
-    ------
-    DataError
-        If the lengths differ, or a text is missing or empty.
-
-    Example
-    -------
-    >>> data = pairs_dataset(["cheap flights", "red shoes"], ["Flights for less", "Shoes in all colours"])
-    >>> data.users.ids.ids.to_list(), list(data.items.features)
-    (['cheap flights', 'red shoes'], ['text'])
-    """
-    if len(queries) != len(documents):
-        raise DataError(
-            f"each query needs its document; got {len(queries):,} queries and {len(documents):,} documents"
-        )
-    columns = {QUERY: as_series(queries), DOCUMENT: as_series(documents)}
-    for name, texts in columns.items():
-        empty = (texts.is_null() | (texts.str.strip_chars() == "")).arg_true()
-        if len(empty):
-            raise DataError(
-                f"the {name} of pair {empty[0]:,} is empty ({len(empty):,} are); leave such pairs out"
-            )
-    log = pl.DataFrame(columns)
-    users, items = (
-        log.select(name, text=name).unique(name, maintain_order=True) for name in (QUERY, DOCUMENT)
-    )
-    text = {"text": "text"}
-    return Dataset.from_frames(
-        log, user=QUERY, item=DOCUMENT, users=users, items=items, user_features=text, item_features=text
     )
