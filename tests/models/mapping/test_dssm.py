@@ -135,7 +135,18 @@ def loss_of(estimator, data, rng=0):
     if isinstance(estimator.encoder, dssm.Convolution):
         sizes, window = (code.width, 9, estimator.factors), 3
     made = towers.draw_towers(sizes, "tanh", window, shared=False, rng=np.random.default_rng(rng))
-    return towers.PairLoss.of(made, clicks, estimator.gamma, estimator.negatives, 50), clicks, code
+    return (
+        towers.PairLoss.of(
+            made,
+            clicks,
+            gamma=estimator.gamma,
+            negatives=4,
+            shared=estimator.drawn == "batch",
+            history=50,
+        ),
+        clicks,
+        code,
+    )
 
 
 @pytest.mark.parametrize("settings", [SMALL, CONVOLUTION], ids=["dense", "convolution"])
@@ -165,6 +176,19 @@ def test_the_loss_is_equations_4_to_6(settings):
         odds = np.exp(7.0 * cosine)
         wanted -= np.log(odds[0] / odds.sum()) / 2
     assert found == pytest.approx(wanted, abs=2e-5)
+
+
+def test_negatives_of_a_batch_are_those_of_each_pair_if_they_are_the_same():
+    bags, item = Ragged.of(np.array([0, 2, 3]), np.array([1, 3, 0])), torch.tensor([2, 1])
+    hits = torch.tensor([[False, True, False], [False, False, True]])
+    others = torch.tensor([0, 1, 3])
+    found = []
+    for drawn, given in (("each", others.repeat(2, 1)), ("batch", others)):
+        loss, _, _ = loss_of(tw.models.DSSM(**SMALL, drawn=drawn), small_log())
+        found.append(float(loss.value(bags, item, given, hits).detach()))
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    model = tw.models.DSSM(**SMALL, drawn="batch", negatives=20).fit(small_log(), rng=0)
+    assert np.isfinite(model.item_factors).all()
 
 
 @pytest.mark.parametrize("settings", [SMALL, CONVOLUTION], ids=["dense", "convolution"])

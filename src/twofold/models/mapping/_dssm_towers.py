@@ -148,6 +148,7 @@ def train_towers(
     *,
     gamma: float,
     negatives: int,
+    shared: bool,
     history: int,
     optimiser: Optimiser,
     epochs: int,
@@ -155,7 +156,9 @@ def train_towers(
     rng: np.random.Generator,
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
     """Train, and return the weights of the query tower and of the document tower."""
-    loss = PairLoss.of(towers, clicks, gamma, negatives, history)
+    loss = PairLoss.of(
+        towers, clicks, gamma=gamma, negatives=negatives, shared=shared, history=history
+    )
     train(
         towers,
         len(clicks.user),
@@ -185,11 +188,20 @@ class PairLoss:
     n_items: int
     gamma: float
     negatives: int
+    shared: bool
+    """Whether the negatives are drawn once for all pairs of a batch."""
     history: int
 
     @classmethod
     def of(
-        cls, towers: Towers, clicks: Clicks, gamma: float, negatives: int, history: int
+        cls,
+        towers: Towers,
+        clicks: Clicks,
+        *,
+        gamma: float,
+        negatives: int,
+        shared: bool,
+        history: int,
     ) -> PairLoss:
         """Put the arrays where the weights are."""
         texts, parts = clicks.texts, clicks.texts.parts
@@ -205,13 +217,14 @@ class PairLoss:
             n_items=clicks.n_items,
             gamma=gamma,
             negatives=negatives,
+            shared=shared,
             history=history,
         )
 
     def of_batch(self, rows: Tensor, draw: torch.Generator) -> Tensor:
         """Return the mean of -ln P(D+ | Q) over the pairs `rows`, with negatives drawn for each."""
         user, item = self.user[rows], self.item[rows]
-        shape = (len(rows), self.negatives)
+        shape = (self.negatives,) if self.shared else (len(rows), self.negatives)
         others = self.documents[UniformSampler(len(self.documents)).draw(shape, draw).ids]
         bags = self.queries(user, item, draw)
         return self.value(bags, item, others, self.is_taken(user, others))
@@ -228,21 +241,26 @@ class PairLoss:
         return without(self.bags.cut(starts, torch.minimum(stops, starts + self.history)), item)
 
     def is_taken(self, user: Tensor, items: Tensor) -> Tensor:
-        """Return where a user has one of `items` (B, J); bool."""
+        """Return where a user has one of `items` (B, J) or (J,); bool, shape (B, J)."""
         key = user[:, None] * self.n_items + items
         at = torch.searchsorted(self.taken, key).clamp(max=len(self.taken) - 1)
         return self.taken[at] == key
 
     def value(self, bags: Ragged, item: Tensor, others: Tensor, hits: Tensor) -> Tensor:
-        """Return the mean loss of queries `bags` (B), documents `item` (B,) and `others` (B, J)."""
-        y_query = F.normalize(self.encode_bags(bags), dim=-1, eps=1e-8)
-        rows, at = torch.unique(torch.cat([item[:, None], others], dim=1), return_inverse=True)
+        """Return the mean loss of queries `bags` (B), documents `item` (B,) and `others` (B, J) or (J,).
+
+        `hits` (B, J) are left out of the sum.
+        """
+        query = F.normalize(self.encode_bags(bags), dim=-1, eps=1e-8)
+        rows, at = torch.unique(torch.cat([item, others.flatten()]), return_inverse=True)
         tower = self.towers.document
         y = tower.finish(tower.represent(self.texts.take(rows), self.parts))
-        y_document = F.normalize(y, dim=-1, eps=1e-8)[at]  # (B, 1 + J, D)
-        score = self.gamma * torch.einsum("bd,bjd->bj", y_query, y_document)
+        document = F.normalize(y, dim=-1, eps=1e-8)
+        clicked = (query * document[at[: len(item)]]).sum(1)  # (B,)
+        drawn = document[at[len(item) :]].view(*others.shape, -1)  # (B, J, D) or (J, D)
+        each = query @ drawn.T if self.shared else torch.einsum("bd,bjd->bj", query, drawn)
         same = torch.zeros(())
-        return sampled_softmax(score[:, 0], score[:, 1:], same, same, hits)
+        return sampled_softmax(self.gamma * clicked, self.gamma * each, same, same, hits)
 
     def encode_bags(self, bags: Ragged) -> Tensor:
         """Return y_Q of bags of texts, shape (B, D)."""

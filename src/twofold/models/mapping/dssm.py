@@ -127,6 +127,8 @@ class DSSM:
     """Smoothing of the softmax, to be set on held-out data."""
     negatives: PositiveInt = 4
     """J: items that are drawn beside the clicked one."""
+    drawn: Literal["each", "batch"] = "each"
+    """Whether every pair has its own J items (the papers) or all pairs of a batch the same, of which there can be many."""
     optimiser: Optimiser = Adam()
     """How steps are taken; SGD(learning_rate=...) in the papers."""
     epochs: Annotated[PositiveInt, Search(2, 40, log=True)] = 10
@@ -360,6 +362,7 @@ def learned(
         clicks_of(taken, bags, texts, rng),
         gamma=model.gamma,
         negatives=model.negatives,
+        shared=model.drawn == "batch",
         history=model.history,
         optimiser=model.optimiser,
         epochs=model.epochs,
