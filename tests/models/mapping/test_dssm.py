@@ -59,10 +59,20 @@ def literal_row(model, text):
         value = {w: one / length for w, one in value.items()}
     out = np.zeros(len(place))
     for word, weight in value.items():
-        for gram, count in grams(word).items():
-            if gram in place:
-                out[place[gram]] += weight * count
+        parts = {g: k for g, k in grams(word).items() if g in place}
+        if model.estimator.weight == "tfidf":
+            parts = {g: k * rarity(model, g) for g, k in parts.items()}
+            length = np.sqrt(sum(one**2 for one in parts.values()))
+            parts = {g: one / length for g, one in parts.items()}
+        for gram, count in parts.items():
+            out[place[gram]] += weight * count
     return out
+
+
+def rarity(model, gram):
+    titles = [one.lower().replace(",", "").split() for one in TITLES.values()]
+    held = sum(any(gram in grams(word) for word in title) for title in titles)
+    return np.log((1 + len(titles)) / (1 + held)) + 1
 
 
 def literal_dense(tower, x):

@@ -53,6 +53,8 @@ class TextCode:
     words: WordCode
     grams: NgramCode | None
     """None where words are inputs as they stand."""
+    rarity: F32
+    """By n-gram, log((1 + N) / (1 + n_g)) + 1 for the n_g of N texts with it; read where words are weighted."""
     ordered: bool
     """Whether texts stay sequences, each word with weight 1."""
     longest: int | None
@@ -63,11 +65,18 @@ class TextCode:
         """Number of inputs of a tower."""
         return self.words.width if self.grams is None else self.grams.width
 
+    @property
+    def weighs(self) -> bool:
+        """Whether words and n-grams are weighted, or counted."""
+        return self.words.settings.weight != "count" and not self.ordered
+
     def read(self, texts: Texts) -> TextRows:
         """Return texts as rows; a word that training did not see counts by the n-grams that it did see.
 
-        Without `ordered` a row is weighted and, with tfidf or bm25, of length 1. Its words are in
-        alphabetical order, so that sums over it do not depend on the other texts.
+        Without `ordered`, tfidf and bm25 weigh the words of a row and scale it to length 1; the n-grams of
+        every word are weighed by their rarity and scaled to length 1 too, so that a word counts by its
+        weight and not by its letters. The words of a row are in alphabetical order, so that sums over
+        it do not depend on the other texts.
         """
         found = counted(texts)
         place, parts = self._parts(found.distinct)
@@ -80,7 +89,7 @@ class TextCode:
         rows = csr_array((counts, ids, indptr), shape=shape, copy=True)
         rows.sum_duplicates()
         rows.eliminate_zeros()
-        if self.words.settings.weight != "count":
+        if self.weighs:
             rows = unit_rows(self._weighted(rows, found.distinct))
         return TextRows(
             rows.indptr.astype(np.int64),
@@ -95,6 +104,9 @@ class TextCode:
             every = identity(self.words.width)
             return self.words.words.rows(distinct.ids), every
         parts = self.grams.of_words(distinct)[0]
+        if self.weighs:
+            heavy = parts.data * self.rarity[parts.indices]
+            parts = unit_rows(csr_array((heavy, parts.indices, parts.indptr), shape=parts.shape))
         place = np.arange(len(distinct), dtype=np.int32)
         return np.where(np.diff(parts.indptr) > 0, place, -1).astype(np.int32), parts
 
@@ -157,15 +169,14 @@ def learn_texts(
         texts_with=held_by(left),
         mean_length=float(left.sum() / max(len(words), 1)),
     )
-    grams = None
+    grams, rarity = None, np.zeros(0, np.float32)
     if n is not None:
         per_word, every = letter_ngrams(words.distinct.ids, n)
-        held = csr_array(counts @ per_word)
-        grams = NgramCode(
-            settings=WordHashing(n=n, max_grams=most),
-            grams=every.take(select(held, 1, 1.0, most, "n-gram")),
-        )
-    return TextCode(words=code, grams=grams, ordered=ordered, longest=longest)
+        found = csr_array(counts @ per_word)
+        kept = select(found, 1, 1.0, most, "n-gram")
+        grams = NgramCode(settings=WordHashing(n=n, max_grams=most), grams=every.take(kept))
+        rarity = (np.log((1 + len(words)) / (1 + held_by(found)[kept])) + 1).astype(np.float32)
+    return TextCode(words=code, grams=grams, rarity=rarity, ordered=ordered, longest=longest)
 
 
 def counted(texts: Texts) -> Words:

@@ -84,8 +84,8 @@ class DSSM:
     -----
     Differs from the paper: a history is the mean of its items' rows (the maximum, for the convolution), at
     training a random stretch of at most `history` of them and never with the item that is to be found, whose words would
-    give it away; negatives that the user has are left out of the sum; counts are weighted by tf-idf and
-    of length 1 unless ``weight="count"``; the steps are Adam's unless `optimiser` says otherwise; the first layer has
+    give it away; negatives that the user has are left out of the sum; words and n-grams are weighted
+    and scaled to length 1 unless ``weight="count"``; the steps are Adam's unless `optimiser` says otherwise; the first layer has
     a bias; both sides can share one tower. The papers give no value of gamma.
 
     Example
@@ -116,7 +116,7 @@ class DSSM:
     vocabulary: PositiveInt = 50_000
     """Words, and letter n-grams, that are kept: those in most texts."""
     weight: Weight = "tfidf"
-    """How the words of a dense tower are weighted: count (the paper), tfidf or bm25, which are scaled to length 1."""
+    """How the words of a dense tower are weighted: count (the paper); or tfidf or bm25, with n-grams by their rarity."""
     content: str | None = None
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     query: str | None = None
