@@ -38,14 +38,14 @@ SHARED: dict[str, Any] = {
     "optimiser": {"method": "adam", "learning_rate": 3e-4},
 }
 LADDER: dict[str, dict[str, Any]] = {
-    "DSSM, linear on words": {"inputs": "words", "encoder": LINEAR},
-    "DSSM, linear on tri-grams": {"encoder": LINEAR},
-    "DSSM, deep on tri-grams": {"encoder": {"kind": "dense", "hidden": (600,)}, "factors": 300},
-    "DSSM, convolution on tri-grams": {
+    "DSSM linear on words": {"inputs": "words", "encoder": LINEAR},
+    "DSSM linear on tri-grams": {"encoder": LINEAR},
+    "DSSM deep on tri-grams": {"encoder": {"kind": "dense", "hidden": (600,)}, "factors": 300},
+    "DSSM convolution on tri-grams": {
         "encoder": {"kind": "convolution", "longest": 30},
         "factors": 128,
     },
-    "DSSM, the paper's settings": {
+    "DSSM the paper's settings": {
         "towers": "separate",
         "weight": "count",
         "drawn": "each",
