@@ -25,18 +25,19 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Bag, Column, Text, kind_of
+from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, did_you_mean, need
+from twofold.errors import need
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
+from twofold.models.mapping._dssm_columns import as_texts, query_column, texts_of
 from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
 from twofold.nn.optimisers import Adam, Optimiser
@@ -273,51 +274,6 @@ class FittedDSSM(FittedModel):
         """What the query tower makes of the items' texts (n_items, width), and which have known words."""
         texts = self.code.read(texts_of(self.column, self.memory.items))
         return serving.represent(self.query_tower, texts), texts.known
-
-
-def query_column(query: str | None, users: Entities) -> str | None:
-    """Return the name of the user feature with the words of people; None where they have none.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such feature, or none is named and several could be meant.
-    """
-    if query is not None:
-        if query not in users.features:
-            raise ConfigError(
-                f"DSSM.query got {query!r}, which is no user feature; "
-                f"{did_you_mean(query, users.features)}"
-            )
-        return query
-    found = [name for name, one in users.features.items() if kind_of(one) in {"bag", "text"}]
-    if len(found) > 1:
-        raise ConfigError(
-            f"DSSM.query got None, and the users have {len(found)} features with words: "
-            f"{', '.join(found)}; name one"
-        )
-    return found[0] if found else None
-
-
-def texts_of(name: str, entities: Entities) -> Text | Bag:
-    """Return the feature with the words of users or items; see `as_texts`."""
-    return as_texts(name, entities.features[name])
-
-
-def as_texts(name: str, column: Column) -> Text | Bag:
-    """Return a column that holds words.
-
-    Raises
-    ------
-    ConfigError
-        If it is of another kind.
-    """
-    if isinstance(column, Bag) or (isinstance(column, Text) and not column.is_path):
-        return column
-    raise ConfigError(
-        f"DSSM cannot read words from {name!r}, which is a {kind_of(column)}; "
-        "allowed kinds: bag, tags, text"
-    )
 
 
 def read_code(model: DSSM, columns: Sequence[Text | Bag]) -> TextCode:
