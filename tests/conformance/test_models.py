@@ -14,6 +14,12 @@ SMALL = {
     "BiasedMF": {"factors": 4},
     "CDL": {"factors": 4, "hidden": (8,), "epochs": 6, "content": "title"},
     "CTR": {"factors": 4, "epochs": 10, "content": "title"},
+    "DSSM": {
+        "encoder": {"kind": "dense", "hidden": (16,)},
+        "factors": 8,
+        "epochs": 30,
+        "content": "title",
+    },
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},

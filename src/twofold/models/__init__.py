@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twofold.models.factorization.pmf import PMF as PMF
     from twofold.models.mapping.cdl import CDL as CDL
     from twofold.models.mapping.ctr import CTR as CTR
+    from twofold.models.mapping.dssm import DSSM as DSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
 
@@ -27,6 +28,7 @@ HOMES = {
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "CDL": "twofold.models.mapping.cdl",
     "CTR": "twofold.models.mapping.ctr",
+    "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
@@ -43,6 +45,7 @@ __all__ = [
     "BPR",
     "CDL",
     "CTR",
+    "DSSM",
     "EASE",
     "FM",
     "IALS",

@@ -72,6 +72,14 @@ class TextConvolution(nn.Module):
 
     def forward(self, texts: Ragged, grams: Ragged) -> Tensor:  # B rows -> (B, n_out)
         """Encode `texts`, rows of word ids; `grams` holds the n-gram counts of every word id."""
+        return self.finish(self.pooled(texts, grams))
+
+    def finish(self, v: Tensor) -> Tensor:  # (B, filters) -> (B, n_out)
+        """Map the maxima to y."""
+        return torch.tanh(self.dense(v))
+
+    def pooled(self, texts: Ragged, grams: Ragged) -> Tensor:  # B rows -> (B, filters)
+        """Return v: the maximum of every filter over the words of a text."""
         words, at = torch.unique(texts.ids, return_inverse=True)  # (W,), (T,)
         parts = self.grams.pool(grams.take(words), "sum")  # (W, window * filters)
         parts = parts.view(-1, self.window, self.filters)
@@ -86,8 +94,7 @@ class TextConvolution(nn.Module):
             there = there.clamp(0, max(n_tokens - 1, 0))
             inside = inside & (row[there] == row)
             h = h + parts[at[there], slot] * inside[:, None]
-        v = segment_max(torch.tanh(h), texts.offsets)  # (B, filters)
-        return torch.tanh(self.dense(v))
+        return segment_max(torch.tanh(h), texts.offsets)
 
 
 def segment_max(x: Tensor, offsets: Tensor) -> Tensor:

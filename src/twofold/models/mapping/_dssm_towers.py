@@ -1,0 +1,311 @@
+"""The towers of DSSM in training: torch modules, and the loss of a batch of clicked pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twofold.features.design import width_of
+from twofold.models.mapping._dssm_text import TextRows
+from twofold.nn.convolutions import TextConvolution, segment_max
+from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
+from twofold.nn.loop import train
+from twofold.nn.losses import sampled_softmax
+from twofold.nn.optimisers import Optimiser
+from twofold.nn.ragged import Ragged
+from twofold.nn.samplers import UniformSampler
+from twofold.nn.weights import arrays_of
+from twofold.typing import F32, I64
+
+
+class DenseTower(nn.Module):
+    """Sparse counts through dense layers; the first one is a sum over words of sums over their parts."""
+
+    def __init__(self, sizes: Sequence[int], activation: Activation, rng: torch.Generator) -> None:
+        super().__init__()
+        self.activation = activation
+        shape = (sizes[0], sizes[1])
+        self.table = Table(first_weights(shape, *shape, activation, rng))
+        self.bias = nn.Parameter(torch.zeros(sizes[1], device=rng.device))
+        self.rest = MLP(sizes[1:], activation=activation, output=activation, rng=rng)
+
+    def represent(self, texts: Ragged, parts: Ragged) -> Tensor:  # k texts -> (k, sizes[1])
+        """Return x W of every text; linear in x, so that it can be averaged over a history."""
+        words, at = torch.unique(texts.ids, return_inverse=True)
+        each = self.table.pool(parts.take(words), "sum")  # (distinct words, sizes[1])
+        return F.embedding_bag(
+            at,
+            each,
+            texts.offsets.long(),
+            mode="sum",
+            per_sample_weights=None if texts.weights is None else texts.weights.to(each.dtype),
+            include_last_offset=True,
+        )
+
+    def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, d), B bags -> (B, d)
+        """Return the mean of the texts of every bag."""
+        return F.embedding_bag(
+            bags.ids.long(), texts, bags.offsets.long(), mode="mean", include_last_offset=True
+        )
+
+    def finish(self, x: Tensor) -> Tensor:  # (B, sizes[1]) -> (B, sizes[-1])
+        """Return y."""
+        return self.rest(ACTIVATIONS[self.activation](x + self.bias))
+
+
+class ConvolutionTower(nn.Module):
+    """Words in order through a convolution and the maximum over all places of a text, or of a history."""
+
+    def __init__(
+        self, n_in: int, n_out: int, filters: int, window: int, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.words = TextConvolution(n_in, n_out, filters=filters, window=window, rng=rng)
+
+    def represent(self, texts: Ragged, parts: Ragged) -> Tensor:  # k texts -> (k, filters)
+        """Return the maximum of every filter over the words of a text."""
+        return self.words.pooled(texts, parts)
+
+    def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, filters), B bags -> (B, filters)
+        """Return the maximum over the texts of every bag: a window does not reach across two texts."""
+        return segment_max(texts[bags.ids.long()], bags.offsets)
+
+    def finish(self, x: Tensor) -> Tensor:  # (B, filters) -> (B, n_out)
+        """Return y."""
+        return self.words.finish(x)
+
+
+Tower = DenseTower | ConvolutionTower
+
+
+class Towers(nn.Module):
+    """y_Q and y_D: two towers of one shape, or one for both."""
+
+    def __init__(self, query: Tower, document: Tower | None) -> None:
+        super().__init__()
+        self.query = query
+        self.own = document
+
+    @property
+    def document(self) -> Tower:
+        """The tower of documents."""
+        return self.query if self.own is None else self.own
+
+
+@dataclass(frozen=True, eq=False)
+class Clicks:
+    """What is learned from, in rows of texts: first those of the items, then those of the users."""
+
+    texts: TextRows
+    user: I64  # (n,)
+    item: I64  # (n,)
+    bag_ends: I64  # (n_users + 1,)
+    bag_texts: I64
+    """The texts with which user u asks are those from ``bag_ends[u]`` to ``bag_ends[u + 1]``."""
+    documents: I64
+    """Rows of the items with words: what negatives are drawn from."""
+    taken: I64
+    """user * n_items + item of every pair of the log, ascending."""
+    n_items: int
+
+
+def draw_tower(
+    sizes: Sequence[int],
+    activation: Activation,
+    window: int | None,
+    rng: torch.Generator,
+) -> Tower:
+    """Return a dense tower of these `sizes`, or with a `window` the convolution (n_in, filters, n_out)."""
+    if window is None:
+        return DenseTower(sizes, activation, rng)
+    n_in, filters, n_out = sizes
+    return ConvolutionTower(n_in, n_out, filters, window, rng)
+
+
+def draw_towers(
+    sizes: Sequence[int],
+    activation: Activation,
+    window: int | None,
+    *,
+    shared: bool,
+    rng: np.random.Generator,
+) -> Towers:
+    """Return towers with their first weights."""
+    draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    query = draw_tower(sizes, activation, window, draw)
+    return Towers(query, None if shared else draw_tower(sizes, activation, window, draw))
+
+
+def train_towers(
+    towers: Towers,
+    clicks: Clicks,
+    *,
+    gamma: float,
+    negatives: int,
+    shared: bool,
+    history: int,
+    optimiser: Optimiser,
+    epochs: int,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
+    """Train, and return the weights of the query tower and of the document tower."""
+    loss = PairLoss.of(
+        towers, clicks, gamma=gamma, negatives=negatives, shared=shared, history=history
+    )
+    train(
+        towers,
+        len(clicks.user),
+        loss.of_batch,
+        optimiser=optimiser,
+        epochs=epochs,
+        batch_size=batch_size,
+        rng=rng,
+        device="cpu",
+        label="DSSM",
+    )
+    return arrays_of(towers.query), arrays_of(towers.document)
+
+
+@dataclass(frozen=True, eq=False)
+class PairLoss:
+    """Eq. 5 to 7 of the paper for pairs of a log."""
+
+    towers: Towers
+    texts: Ragged
+    parts: Ragged
+    bags: Ragged
+    user: Tensor
+    item: Tensor
+    documents: Tensor
+    taken: Tensor
+    n_items: int
+    gamma: float
+    negatives: int
+    shared: bool
+    """Whether the negatives are drawn once for all pairs of a batch."""
+    history: int
+
+    @classmethod
+    def of(
+        cls,
+        towers: Towers,
+        clicks: Clicks,
+        *,
+        gamma: float,
+        negatives: int,
+        shared: bool,
+        history: int,
+    ) -> PairLoss:
+        """Put the arrays where the weights are."""
+        texts, parts = clicks.texts, clicks.texts.parts
+        return cls(
+            towers=towers,
+            texts=Ragged.of(texts.indptr, texts.words, texts.weights),
+            parts=Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32)),
+            bags=Ragged.of(clicks.bag_ends, clicks.bag_texts),
+            user=torch.from_numpy(clicks.user),
+            item=torch.from_numpy(clicks.item),
+            documents=torch.from_numpy(clicks.documents),
+            taken=torch.from_numpy(clicks.taken),
+            n_items=clicks.n_items,
+            gamma=gamma,
+            negatives=negatives,
+            shared=shared,
+            history=history,
+        )
+
+    def of_batch(self, rows: Tensor, draw: torch.Generator) -> Tensor:
+        """Return the mean of -ln P(D+ | Q) over the pairs `rows`, with negatives drawn for each."""
+        user, item = self.user[rows], self.item[rows]
+        shape = (self.negatives,) if self.shared else (len(rows), self.negatives)
+        others = self.documents[UniformSampler(len(self.documents)).draw(shape, draw).ids]
+        bags = self.queries(user, item, draw)
+        return self.value(bags, item, others, self.is_taken(user, others))
+
+    def queries(self, user: Tensor, item: Tensor, draw: torch.Generator) -> Ragged:
+        """Return the texts of every query, without the text of the item that is to be found.
+
+        Of a long history a random stretch of `history` texts is taken; the target may be among them.
+        """
+        starts, stops = self.bags.offsets[user], self.bags.offsets[user + 1]
+        spare = (stops - starts - self.history).clamp(min=0)
+        first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
+        starts = starts + torch.minimum(first, spare)
+        return without(self.bags.cut(starts, torch.minimum(stops, starts + self.history)), item)
+
+    def is_taken(self, user: Tensor, items: Tensor) -> Tensor:
+        """Return where a user has one of `items` (B, J) or (J,); bool, shape (B, J)."""
+        key = user[:, None] * self.n_items + items
+        at = torch.searchsorted(self.taken, key).clamp(max=len(self.taken) - 1)
+        return self.taken[at] == key
+
+    def value(self, bags: Ragged, item: Tensor, others: Tensor, hits: Tensor) -> Tensor:
+        """Return the mean loss of queries `bags` (B), documents `item` (B,) and `others` (B, J) or (J,).
+
+        `hits` (B, J) are left out of the sum.
+        """
+        query = F.normalize(self.encode_bags(bags), dim=-1, eps=1e-8)
+        rows, at = torch.unique(torch.cat([item, others.flatten()]), return_inverse=True)
+        tower = self.towers.document
+        y = tower.finish(tower.represent(self.texts.take(rows), self.parts))
+        document = F.normalize(y, dim=-1, eps=1e-8)
+        clicked = (query * document[at[: len(item)]]).sum(1)  # (B,)
+        drawn = document[at[len(item) :]].view(*others.shape, -1)  # (B, J, D) or (J, D)
+        each = query @ drawn.T if self.shared else torch.einsum("bd,bjd->bj", query, drawn)
+        same = torch.zeros(())
+        return sampled_softmax(self.gamma * clicked, self.gamma * each, same, same, hits)
+
+    def encode_bags(self, bags: Ragged) -> Tensor:
+        """Return y_Q of bags of texts, shape (B, D)."""
+        tower = self.towers.query
+        rows, at = torch.unique(bags.ids, return_inverse=True)
+        texts = tower.represent(self.texts.take(rows), self.parts)
+        return tower.finish(tower.pool(texts, Ragged(at, bags.offsets)))
+
+
+def without(bags: Ragged, item: Tensor) -> Ragged:
+    """Return the bags (B) without the id `item` (B,) of each."""
+    row = torch.repeat_interleave(torch.arange(len(item)), bags.lengths.long())
+    keep = bags.ids.long() != item[row]
+    counts = torch.bincount(row[keep], minlength=len(item))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Ragged(bags.ids[keep], offsets)
+
+
+def clicks_of(
+    taken: csr_array, bags: csr_array, texts: TextRows, rng: np.random.Generator
+) -> Clicks:
+    """Return the pairs that can be learned from: those with words on both sides.
+
+    taken (n_users, n_items) and bags (n_users, n_texts) hold ones. The texts of a bag are put in random order.
+    """
+    known = texts.known
+    n_items = width_of(taken)
+    user = np.repeat(np.arange(len(taken.indptr) - 1, dtype=np.int64), np.diff(taken.indptr))
+    item = taken.indices.astype(np.int64)
+    kept = known[item]
+    user, item = user[kept], item[kept]
+    sizes = np.diff(bags.indptr)
+    whose = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((rng.random(len(whose)), whose))
+    # A history has to hold something beside the item that is to be found.
+    learnable = (sizes[user] > 1) | (
+        bags.indices[bags.indptr[user].clip(max=bags.nnz - 1)] >= n_items
+    )
+    return Clicks(
+        texts=texts,
+        user=user[learnable],
+        item=item[learnable],
+        bag_ends=bags.indptr.astype(np.int64),
+        bag_texts=bags.indices[order].astype(np.int64),
+        documents=np.flatnonzero(known[:n_items]).astype(np.int64),
+        taken=np.sort(user * n_items + item),
+        n_items=n_items,
+    )
