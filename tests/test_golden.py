@@ -24,6 +24,9 @@ MODELS = {
     "BiasedMF": tw.models.BiasedMF(factors=2, epochs=2),
     "CDL": tw.models.CDL(content="title", factors=2, epochs=1, reconstruction=0),
     "CTR": tw.models.CTR(content="title", factors=2, topics="fixed"),
+    "DSSM": tw.models.DSSM(
+        encoder={"kind": "dense", "hidden": ()}, factors=2, epochs=2, content="title"
+    ),
     "EASE": tw.models.EASE(),
     "FM": tw.models.FM(
         factors=2, day=True, learner={"method": "mcmc", "burn_in": 1, "samples": 2, "thin": 1}
@@ -32,6 +35,8 @@ MODELS = {
     "ItemKNN": tw.models.ItemKNN(content=("tags", "title"), similarity="bm25", neighbours=3),
     "PMF": tw.models.PMF(factors=2, epochs=2),
     "Popularity": tw.models.Popularity(half_life=1.0),
+    "YouTubeCandidates": tw.models.YouTubeCandidates(factors=2, epochs=2),
+    "YouTubeRanker": tw.models.YouTubeRanker(hidden=(2,), epochs=2),
 }
 FORMATS = range(1, FORMAT + 1)
 
