@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 
 from twofold.candidates import best_of, diversify, fuse, score_candidates
 from twofold.data.columns import Kind
@@ -175,7 +175,9 @@ class Pipeline:
         return made
 
 
-NO_CANDIDATES = "Pipeline has no candidates; name at least one model, for example candidates=[IALS()]"
+NO_CANDIDATES = (
+    "Pipeline has no candidates; name at least one model, for example candidates=[IALS()]"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -270,7 +272,8 @@ class FittedPipeline(FittedModel):
         """The items as the ranker has them, shape (n_items, d); unit vectors without a ranker."""
         if self.ranker is not None:
             return self.ranker.item_vectors
-        return csr_array(eye_array(len(self.items), dtype=np.float32, format="csr"))
+        n = len(self.items)
+        return csr_array((np.ones(n, np.float32), np.arange(n), np.arange(n + 1)), shape=(n, n))
 
     def encode(self, queries: Queries) -> Encoded:
         """Map queries as the ranker does; without one, to the fused scores of their candidates."""
@@ -280,7 +283,9 @@ class FittedPipeline(FittedModel):
         union, fused, source = self.union(queries, seen, np.zeros(0, np.int32))
         row, place = np.nonzero(union != UNKNOWN)
         at = row, union[row, place]
-        return Encoded(csr_array((fused[row, place], at), shape=(len(queries), len(self.items))), source)
+        return Encoded(
+            csr_array((fused[row, place], at), shape=(len(queries), len(self.items))), source
+        )
 
     def fold_in(self, histories: Histories) -> F32 | csr_array:
         """Map histories, shape (n, d)."""

@@ -112,7 +112,9 @@ class PairOfEncoders(Protocol):
 class RanksItself(Protocol):
     """A model that makes its lists in another way than by the products of vectors."""
 
-    def rank_block(self, block: Queries, seen: Histories, banned: I32, k: int) -> tuple[I32, F32, U8]:
+    def rank_block(
+        self, block: Queries, seen: Histories, banned: I32, k: int
+    ) -> tuple[I32, F32, U8]:
         """Return the items and scores of one block, (n, k), padded with -1 and -inf, and how each list was made, (n,)."""
         ...
 
