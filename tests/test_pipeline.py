@@ -242,7 +242,7 @@ def test_bad_settings_are_one_sentence(log, make, told):
 
 def test_parts_of_other_training_sets_are_refused(log):
     other = tw.testing.planted_log(rng=1)
-    with pytest.raises(DataError, match="^EASE was fitted on another training set"):
+    with pytest.raises(DataError, match=r"^EASE was fitted on another training set"):
         tw.Pipeline.join([IALS.fit(log, rng=0), EASE.fit(other)])
     grown = tw.models.CTR(factors=4).fit(log, rng=0)
     grown = grown.with_items({"item": ["new"], "title": ["odd"], "tags": [["odd"]]})
