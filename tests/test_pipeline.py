@@ -10,7 +10,7 @@ import twofold as tw
 from twofold.candidates import best_of, diversify, fuse, score_candidates
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, IncompatibleFileError
-from twofold.hyperparameters import values
+from twofold.hyperparameters import names, values
 from twofold.rank import rank
 
 IALS, EASE, BPR = tw.models.IALS(factors=4), tw.models.EASE(), tw.models.BPR(factors=4, epochs=10)
@@ -91,7 +91,7 @@ def test_a_ranker_that_scores_candidates_is_asked_for_them_alone(log):
             return np.where(items < 0, -np.inf, -items).astype(np.float32)
 
     base = BPR.fit(log, rng=0)
-    ranker = Watched(**{name: getattr(base, name) for name in base.__dataclass_fields__})
+    ranker = Watched(**{name: getattr(base, name) for name in names(base)})
     model = tw.Pipeline.join([IALS.fit(log, rng=0)], ranker, depth=4)
     found = rank(model, Queries.known(np.arange(3, dtype=np.int32)), 4)
     assert asked[0].shape == (3, 4)
@@ -121,7 +121,7 @@ def test_somebody_unknown_to_all_gets_the_popular_items(fused, ranked):
 
 def test_predictions_are_the_scores_of_the_lists(fused, ranked, log):
     for model in (fused, ranked):
-        lists = model.recommend(users=log.users.ids.ids.head(4).to_list(), k=3)
+        lists = model.recommend(users=log.users.ids.ids.head(4).to_list(), k=3, exclude_seen=False)
         again = model.predict(lists.select("user", "item"))
         np.testing.assert_allclose(again["score"], lists["score"], rtol=1e-5)
 
@@ -222,7 +222,7 @@ def test_new_items_are_measured(log):
         (lambda log: tw.Pipeline().fit(log), "Pipeline has no candidates"),
         (lambda log: tw.Pipeline.join([]), "Pipeline has no candidates"),
         (lambda log: tw.Pipeline(candidates=IALS), "must be a list of estimators"),
-        (lambda log: tw.Pipeline(candidates=["IALS"]), "an estimator or a table"),
+        (lambda log: tw.Pipeline(candidates=["IALS"]), "neither an estimator nor a table"),
         (lambda log: tw.Pipeline(candidates=[{"model": "IAL"}]).fit(log), "did you mean 'IALS'"),
         (
             lambda log: tw.Pipeline(candidates=[{"model": "IALS", "factor": 3}]).fit(log),

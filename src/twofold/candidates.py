@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -11,6 +12,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.index.exact import top_k
+from twofold.models._added import known_part
 from twofold.models._base import FittedModel
 from twofold.rank import BLOCK_BYTES, FALLBACK, ScoresCandidates, score_block
 from twofold.typing import F32, I32, U8
@@ -156,3 +158,8 @@ def marginal(scores: np.ndarray, unit: np.ndarray, k: int, diversity: float) -> 
         left[best] = False
         nearest = np.maximum(nearest, np.einsum("cd,d->c", unit, unit[best]))
     return chosen
+
+
+def narrowed(queries: Queries, n_items: int) -> Queries:
+    """Return the questions with the part of their histories that a model of `n_items` items knows."""
+    return replace(queries, history=known_part(queries.history, n_items))

@@ -7,7 +7,6 @@ orders those few.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -16,62 +15,20 @@ import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.candidates import best_of, diversify, fuse, score_candidates
+from twofold.candidates import best_of, diversify, fuse, narrowed, score_candidates
 from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.hyperparameters import Search, hyperparameters, values
-from twofold.models import HOMES
+from twofold.errors import ConfigError, DataError
+from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._added import known_part
-from twofold.models._base import FittedModel, Memory
+from twofold.models._base import FittedModel
+from twofold.parts import estimator_of, ranker_table, same_training, tables_of
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded, rank_block, remembered
+from twofold.rank import FALLBACK, Encoded, rank_block
 from twofold.typing import F32, I32, U8, Rng
-
-
-def table_of(part: Any) -> dict[str, Any]:
-    """Return an estimator as a table, its class under ``model``; a table is returned as it is.
-
-    Raises
-    ------
-    ConfigError
-        If it is neither.
-    """
-    if isinstance(part, Mapping) and isinstance(part.get("model"), str):
-        return dict(part)
-    if hasattr(part, "fit") and not isinstance(part, type):
-        return {"model": type(part).__name__, **values(part)}
-    raise ConfigError(
-        f"a part of Pipeline must be an estimator or a table with its name under 'model'; got {part!r}: "
-        "write IALS(factors=32), or pass fitted models to Pipeline.join"
-    )
-
-
-def estimator_of(table: Mapping[str, Any]) -> Any:
-    """Return the estimator that a table describes; undoes `table_of`.
-
-    Raises
-    ------
-    ConfigError
-        If the class is none of ``twofold.models``, or a hyperparameter is wrong.
-    """
-    name, given = table["model"], {key: one for key, one in table.items() if key != "model"}
-    if name not in HOMES:
-        raise ConfigError(
-            f"Pipeline cannot fit {name!r}; {did_you_mean(name, HOMES)}; fit a model of your own first "
-            "and use Pipeline.join"
-        )
-    return getattr(importlib.import_module(HOMES[name]), name)(**given)
-
-
-def tables_of(parts: Any) -> tuple[dict[str, Any], ...]:
-    """Return the candidate models as tables."""
-    if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence):
-        raise ConfigError(f"Pipeline.candidates must be a list of estimators; got {parts!r}")
-    return tuple(table_of(one) for one in parts)
 
 
 @hyperparameters
@@ -89,11 +46,9 @@ class Pipeline:
     3
     """
 
-    candidates: Annotated[tuple[dict[str, Any], ...], BeforeValidator(tables_of)] = ()
+    candidates: Annotated[Sequence[Any], BeforeValidator(tables_of)] = ()
     """The models that name candidates; estimators, kept as tables with the class under ``model``."""
-    ranker: Annotated[
-        dict[str, Any] | None, BeforeValidator(lambda one: None if one is None else table_of(one))
-    ] = None
+    ranker: Annotated[Any, BeforeValidator(ranker_table)] = None
     """The model that orders the union; None merges the lists by reciprocal rank fusion."""
     depth: Annotated[PositiveInt, Search(50, 500, log=True)] = 200
     """Candidates of each model; no list is longer than the union."""
@@ -158,7 +113,7 @@ class Pipeline:
                     f"Pipeline.join takes fitted models; got a {type(one).__name__}: fit it first"
                 )
         estimator = cls(
-            candidates=[one.estimator for one in candidates],  # type: ignore[arg-type]
+            candidates=[one.estimator for one in candidates],
             ranker=None if ranker is None else ranker.estimator,
             depth=depth,
             smoothing=smoothing,
@@ -184,8 +139,8 @@ NO_CANDIDATES = (
 class FittedPipeline(FittedModel):
     """The fitted parts. Scores, predictions and explanations are those of the ranker.
 
-    Without a ranker a query's vector holds the fused scores of its candidates, the items of its history
-    left out as in a list, and the item vectors are unit vectors. Likeness is that of the first candidate model. A query that the ranker
+    Without a ranker a query's vector holds the fused scores of its candidates, used items among
+    them, and the item vectors are unit vectors. Likeness is that of the first candidate model. A query that the ranker
     cannot map is answered in the fused order. ``source`` is that of the candidate model that knew most.
     """
 
@@ -277,10 +232,12 @@ class FittedPipeline(FittedModel):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map queries as the ranker does; without one, to the fused scores of their candidates."""
+        if not len(queries):
+            return Encoded(self._nothing(0), np.zeros(0, np.uint8))
         if self.ranker is not None:
             return self.ranker.encode(narrowed(queries, len(self.ranker.items)))
-        seen = remembered(self, queries)
-        union, fused, source = self.union(queries, seen, np.zeros(0, np.int32))
+        nobody = Histories.empty(len(queries))
+        union, fused, source = self.union(queries, nobody, np.zeros(0, np.int32))
         row, place = np.nonzero(union != UNKNOWN)
         at = row, union[row, place]
         return Encoded(
@@ -346,25 +303,3 @@ class FittedPipeline(FittedModel):
         memory = max(grown, key=lambda one: len(one.items)).memory
         ranker = grown[n] if self.ranker is not None else None
         return replace(self, memory=memory, candidates=grown[:n], ranker=ranker)
-
-
-def same_training(one: Memory, other: Memory) -> bool:
-    """Say whether two models remember the same users, items and events; added items aside."""
-    if one is other:
-        return True
-    n = min(len(one.items), len(other.items))
-    mine, theirs = one.items.ids.ids, other.items.ids.ids
-    return (
-        mine.dtype == theirs.dtype
-        and one.users.ids.ids.equals(other.users.ids.ids)
-        and mine.head(n).equals(theirs.head(n))
-        and all(
-            np.array_equal(getattr(one.history, name), getattr(other.history, name))
-            for name in ("indptr", "item", "value", "time")
-        )
-    )
-
-
-def narrowed(queries: Queries, n_items: int) -> Queries:
-    """Return the questions with the part of their histories that a model of `n_items` items knows."""
-    return replace(queries, history=known_part(queries.history, n_items))

@@ -111,7 +111,7 @@ def test_a_model_without_content_is_named(split):
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({"unknown_items": "contents"}, "unknown_items got 'contents'; did you mean 'content'"),
+        ({"unknown_items": "contents"}, "allowed: count, drop, content; did you mean 'content'"),
         ({"unknown_items": "content", "candidates": "old"}, "candidates got 'old'"),
         ({"candidates": "new"}, "write unknown_items='content' too"),
     ],

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError
+from twofold.evaluation.areas import auc_block
 from twofold.evaluation.questions import (
     CandidateItems,
     Questions,
-    Targets,
     UnknownItems,
     ask,
     held_out,
@@ -26,13 +26,12 @@ from twofold.evaluation.ratings import rating_errors
 from twofold.evaluation.report import Report
 from twofold.evaluation.slices import in_head, item_slices, sliced
 from twofold.evaluation.uncertainty import bootstrap
-from twofold.metrics import auc, coverage, diversity, gini, novelty, parse, popularity_bias, ranking
+from twofold.metrics import coverage, diversity, gini, novelty, parse, popularity_bias, ranking
 from twofold.metrics.names import Metric
-from twofold.models._added import events_where
 from twofold.models._base import FittedModel
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
-from twofold.rank import BLOCK_BYTES, FALLBACK, SOURCES, rank, remembered, score_block
+from twofold.rank import SOURCES, rank, remembered
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
 from twofold.typing import F64, I32, Rng
@@ -338,36 +337,3 @@ def beyond(
             case _:
                 continue
         tally.put(tally.per_user, metric.name, rows, values)
-
-
-def auc_block(
-    model: FittedModel, block: Queries, targets: Targets, hidden: Histories, first: int
-) -> F64:
-    """Return the AUC of each query of a block over the items from row `first` on.
-
-    In steps whose scores fit the memory of a block.
-    """
-    out = np.empty(len(block))
-    step = max(1, BLOCK_BYTES // (4 * max(len(model.items), 1)))
-    for start in range(0, len(block), step):
-        rows = np.arange(start, min(start + step, len(block)))
-        vectors, source = model.encode(block.take(rows))
-        scores = score_block(model, vectors, source)[:, first:]
-        some, seen = targets.take(start, int(rows[-1]) + 1), shifted(hidden.take(rows), first)
-        items = model.item_vectors[first:]
-        factors = (
-            (vectors, items)
-            if isinstance(vectors, np.ndarray) and isinstance(items, np.ndarray)
-            else None
-        )
-        out[rows] = auc(
-            np.ascontiguousarray(scores), some.indptr, some.item - np.int32(first), seen.indptr, seen.item,
-            factors=factors, exact=source == FALLBACK,
-        )  # fmt: skip
-    return out
-
-
-def shifted(histories: Histories, first: int) -> Histories:
-    """Return the events of items from row `first` on, with rows counted from there."""
-    kept = events_where(histories, histories.item >= first)
-    return replace(kept, item=kept.item - np.int32(first))
