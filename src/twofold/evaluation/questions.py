@@ -15,9 +15,10 @@ from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.models._added import new_items, placed
 from twofold.models._base import FittedModel, dimensions
 from twofold.models.baselines.popularity import Popularity
+from twofold.random import generator
 from twofold.split import Split
 from twofold.split.pairs import Pairs
-from twofold.typing import F64, I32, I64
+from twofold.typing import F64, I32, I64, Rng
 
 Part = Literal["test", "validation"]
 PARTS: tuple[Part, ...] = ("test", "validation")
@@ -136,8 +137,11 @@ def policies(unknown_items: str, candidates: str) -> None:
         )
 
 
-def with_held_out_items(model: FittedModel, data: Dataset) -> FittedModel:
+def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedModel:
     """Return the model with the items of a held-out part that it does not know, placed by content.
+
+    They are added in an order drawn from `rng`, which decides their ties: ids are often given in the
+    order of arrival, and early items are the popular ones.
 
     Popularity is the baseline for every model and has no content to read: new items score 0.
 
@@ -146,11 +150,12 @@ def with_held_out_items(model: FittedModel, data: Dataset) -> FittedModel:
     DataError
         If the model does not read content.
     """
-    if model.reads_content:
-        return model.with_items(data.items)
     fresh = new_items(model, data.items)
     if not len(fresh):
         return model
+    fresh = fresh.take(generator(rng).permutation(len(fresh)))
+    if model.reads_content:
+        return model.with_items(fresh)
     if isinstance(model.estimator, Popularity):
         return placed(
             model, fresh, np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)

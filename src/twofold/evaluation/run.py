@@ -84,7 +84,7 @@ def evaluate(
     confidence
         Of the bootstrap intervals over users.
     rng
-        Seed or generator of the bootstrap.
+        Seed or generator of the bootstrap, and of the order that decides ties of new items.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def measure(
     raise_for(remembered_targets(memory.users, memory.items, memory.history, split, part))
     began = time.perf_counter()
     if unknown_items == "content":
-        model = with_held_out_items(model, held_out(split, part))
+        model = with_held_out_items(model, held_out(split, part), rng)
     first = model.n_trained if candidates == "new" else 0
     if candidates == "new" and first == len(model.items):
         raise ConfigError(
