@@ -24,8 +24,21 @@ Generated from the declarations by `make docs`.
 ## Whom a mean is over
 
 List metrics and `auc` are means over users with at least one target; `report.n_users` counts them. A target that training never saw counts as missed
-(`unknown_items="count"`), or is dropped with users who have no other. Coverage, novelty, popularity bias, Gini and diversity are over all users of the part
+(`unknown_items="count"`), or is dropped with users who have no other (`"drop"`), or its item is placed by content (`"content"`, below). Coverage, novelty, popularity bias, Gini and diversity are over all users of the part
 who get a list. `rmse` and `mae` are means over ratings, not over users. `report.per_user` and `report.weights` hold every user's share.
+
+## Items that training never saw
+
+With `unknown_items="content"` the items of the held-out part that training never saw are added to the model by their features (`with_items`) before anything is ranked; nothing is retrained, and the
+leak check has run before. A model that does not read content is refused by name; popularity stays as the baseline, with the score 0 for every new item. Ties of new items
+are decided by an order drawn from `rng`, not by ids: ids are often given in the order of arrival, and early items are the popular ones, so that on ML-100K the order of the ids alone beats many a model.
+
+| `candidates` | what is listed | what is a target | the question |
+|---|---|---|---|
+| `"all"` | the whole catalogue and the new items | every held-out item | do new items find their place among the known ones? |
+| `"new"` | the new items alone | held-out items that are new | which of the new items are for whom? (out-of-matrix prediction of Wang & Blei 2011, CTR) |
+
+Among the new ones, `coverage`, `gini` and `auc` are over the new items; `rmse` and `mae` are over all held-out ratings in both. The slice "items never seen" holds their targets.
 
 ## At the edges
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from twofold.loading import load as load
     from twofold.models._base import FittedModel as FittedModel
     from twofold.models._base import Memory as Memory
+    from twofold.pipeline import Pipeline as Pipeline
     from twofold.split import Split as Split
 
 HOMES = {
@@ -37,6 +38,7 @@ HOMES = {
     "FittedModel": "twofold.models._base",
     "Histories": "twofold.data.interactions",
     "Memory": "twofold.models._base",
+    "Pipeline": "twofold.pipeline",
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
     "compare": "twofold.evaluation",
@@ -55,6 +57,7 @@ __all__ = [
     "FittedModel",
     "Histories",
     "Memory",
+    "Pipeline",
     "Report",
     "Split",
     "__version__",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 from twofold import persistence
 from twofold.data.columns import Bag, Category, Number, Text, Time, Vector
@@ -27,6 +28,7 @@ from twofold.features.text import (
 from twofold.models import HOMES
 from twofold.models._added import WithItems
 from twofold.models._base import FittedModel, Memory
+from twofold.pipeline import FittedPipeline, Pipeline
 
 DATA_CLASSES: dict[str, type] = {
     one.__name__: one
@@ -72,7 +74,9 @@ def model_classes(estimator: str) -> dict[str, type]:
     classes: dict[str, type] = {
         **DATA_CLASSES,
         **FEATURE_CLASSES,
+        "FittedPipeline": FittedPipeline,
         "Memory": Memory,
+        "Pipeline": Pipeline,
         "WithItems": WithItems,
     }
     if estimator in HOMES:
@@ -80,6 +84,22 @@ def model_classes(estimator: str) -> dict[str, type]:
             if isinstance(one, type) and one.__module__.startswith("twofold.models."):
                 classes[one.__name__] = one
     return classes
+
+
+def estimators_in(tree: Any) -> set[str]:
+    """Return the names of the estimators that a saved model and its parts were fitted with."""
+    found, rest = set[str](), [tree]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            match cast("dict[str, Any]", one):
+                case {"estimator": str(name)}:
+                    found.add(name)
+                case inner:
+                    rest += inner.values()
+        elif isinstance(one, list):
+            rest += cast("list[Any]", one)
+    return found
 
 
 def load(path: str | Path, *, extra: Iterable[type] = ()) -> FittedModel:
@@ -97,9 +117,12 @@ def load(path: str | Path, *, extra: Iterable[type] = ()) -> FittedModel:
     IncompatibleFileError
         If the folder is damaged, foreign or from a newer format, or names an unknown class.
     """
-    match persistence.read_manifest(Path(path), "model").value:
-        case {"fields": {"estimator": {"estimator": str(estimator)}}}:
-            classes = model_classes(estimator) | {one.__name__: one for one in extra}
+    tree = persistence.read_manifest(Path(path), "model").value
+    match tree:
+        case {"fields": {"estimator": {"estimator": str()}}}:
+            classes: dict[str, type] = {one.__name__: one for one in extra}
+            for estimator in estimators_in(tree):
+                classes = model_classes(estimator) | classes
         case _:
             raise IncompatibleFileError(f"{path} holds no fitted model; fit and save one")
     model = persistence.load(Path(path), "model", classes)

@@ -162,18 +162,24 @@ def _encode(value: Any, folder: Path, arrays: dict[str, Any], name: str) -> Any:
 
 
 def _write_array(array: np.ndarray, folder: Path, arrays: dict[str, Any], name: str) -> str:
+    """Write an array and return the name of its file; equal arrays share one."""
     file = f"{len(arrays):04d}.npy"
     path = folder / file
     with path.open("wb") as stream:
         np.save(stream, np.asarray(array, order="C"), allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())
+    found = digest(path)
+    for earlier, facts in arrays.items():
+        if facts["sha256"] == found:
+            path.unlink()
+            return earlier
     arrays[file] = {
         "name": name,
         "dtype": array.dtype.str,
         "shape": list(array.shape),
         "bytes": path.stat().st_size,
-        "sha256": digest(path),
+        "sha256": found,
     }
     return file
 

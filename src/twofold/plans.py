@@ -242,8 +242,10 @@ class EvaluationPlan:
     """The held-out part."""
     exclude_seen: bool | None = None
     """Leave out what each user has used before; None = unless the split keeps repeats."""
-    unknown_items: Literal["count", "drop"] = "count"
-    """What becomes of targets that training never saw."""
+    unknown_items: Literal["count", "drop", "content"] = "count"
+    """What becomes of targets that training never saw: missed, dropped, or placed by content."""
+    candidates: Literal["all", "new"] = "all"
+    """Which items are ranked; ``new`` = those that training never saw, placed by content."""
     relevant_from: float | None = None
     """The least value of a relevant event."""
     confidence: float = Field(default=0.95, gt=0, lt=1)

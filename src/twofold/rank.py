@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -108,6 +108,26 @@ class PairOfEncoders(Protocol):
         ...
 
 
+@runtime_checkable
+class RanksItself(Protocol):
+    """A model that makes its lists in another way than by the products of vectors."""
+
+    def rank_block(
+        self, block: Queries, seen: Histories, banned: I32, k: int
+    ) -> tuple[I32, F32, U8]:
+        """Return the items and scores of one block, (n, k), padded with -1 and -inf, and how each list was made, (n,)."""
+        ...
+
+
+@runtime_checkable
+class ScoresCandidates(Protocol):
+    """A model that scores chosen items of each query better, or cheaper, than the whole catalogue."""
+
+    def score(self, queries: Queries, items: I32) -> F32:
+        """Return the scores of item rows (n, c), -1 = none; shape (n, c), -inf where there is no item."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Ranked:
     """The best items of n queries; row -1 pads lists that ran out of candidates."""
@@ -156,7 +176,9 @@ def rank(
     banned = np.zeros(0, np.int32) if allowed is None else np.flatnonzero(~allowed).astype(np.int32)
     vectors = model.item_vectors
     packed = None
-    if isinstance(vectors, np.ndarray) and n >= ENOUGH and width + SPARE <= LONGEST:
+    own = isinstance(model, RanksItself)
+    many = n >= ENOUGH and width + SPARE <= LONGEST
+    if many and isinstance(vectors, np.ndarray) and not own:
         packed = Packed.of(vectors, banned)
     step = max(1, min(n, BLOCK_BYTES // (4 * max(n_items, 1))))
     if packed is not None:
@@ -181,6 +203,8 @@ def rank_block(
     packed: Packed | None,
 ) -> tuple[I32, F32, U8]:
     """Rank one block of queries; see `rank`."""
+    if isinstance(model, RanksItself):
+        return model.rank_block(block, seen, banned, k)
     vectors, source = model.encode(block)
     item_vectors = model.item_vectors
     if not (isinstance(vectors, np.ndarray) and isinstance(item_vectors, np.ndarray)):

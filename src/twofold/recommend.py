@@ -17,6 +17,7 @@ from twofold.data.queries import Queries
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.filters import allowed_items
 from twofold.rank import (
     BLOCK_BYTES,
     CONTENT,
@@ -27,7 +28,7 @@ from twofold.rank import (
     Ranked,
     rank,
 )
-from twofold.typing import F32, I32, I64, Bool, Id, Ids
+from twofold.typing import F32, I32, I64, Id, Ids
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -42,6 +43,7 @@ def recommend(
     exclude_seen: bool = True,
     allow: Iterable[Id] | None = None,
     deny: Iterable[Id] | None = None,
+    where: Mapping[str, Any] | None = None,
     context: Mapping[str, Sequence[Any]] | None = None,
     features: Mapping[str, Sequence[Any]] | None = None,
     text: Sequence[str] | None = None,
@@ -63,6 +65,9 @@ def recommend(
         Leave out the items of the history that the answer is made from.
     allow, deny
         Item ids to choose among, or to leave out.
+    where
+        Item features and what they must be: a value or a list of values of a category, tags or a bag, a
+        pair (least, most) of a number or a time. All must hold.
     context, features
         Columns with one entry a person, for models that read them.
     text
@@ -77,13 +82,18 @@ def recommend(
     Raises
     ------
     ConfigError
-        If neither users nor histories are given, their lengths differ, or `k` is not positive.
+        If neither users nor histories are given, their lengths differ, `k` is not positive, or `where`
+        names a feature that does not exist.
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ConfigError(f"k must be an integer >= 1; got {k!r}")
     queries, who = questions(model, users, histories, context, features, text)
     ranked = rank(
-        model, queries, int(k), exclude_seen=exclude_seen, allowed=filters(model, allow, deny)
+        model,
+        queries,
+        int(k),
+        exclude_seen=exclude_seen,
+        allowed=allowed_items(model.items, allow, deny, where),
     )
     return to_frame(model.items.ids, who, ranked, model.n_trained)
 
@@ -193,21 +203,6 @@ def history_rows(items: Vocabulary, histories: Sequence[Iterable[Id]]) -> Histor
         indptr.append(len(flat))
     item = np.array(flat, np.int32)
     return Histories(np.array(indptr, np.int64), item, np.full(len(item), np.nan, np.float32))
-
-
-def filters(
-    model: PairOfEncoders, allow: Iterable[Id] | None, deny: Iterable[Id] | None
-) -> Bool | None:
-    """Turn allow and deny lists into a mask over the catalogue; unknown ids cannot be recommended anyway."""
-    if allow is None and deny is None:
-        return None
-    mask = np.full(len(model.items), allow is None)
-    for ids, value in ((allow, True), (deny, False)):
-        if isinstance(ids, str):
-            raise ConfigError(f"allow and deny must be lists of item ids; got the string {ids!r}")
-        rows = model.items.ids.rows(list(ids or ()))
-        mask[rows[rows != UNKNOWN]] = value
-    return mask
 
 
 def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked, n_trained: int) -> pl.DataFrame:

@@ -222,6 +222,7 @@ def _measured(job: Job, split: Split, estimator: Any, metric: str) -> float:
         part="validation",
         exclude_seen=plan.exclude_seen,
         unknown_items=plan.unknown_items,
+        candidates=plan.candidates,
         relevant_from=plan.relevant_from,
         confidence=plan.confidence,
         rng=job.seed,

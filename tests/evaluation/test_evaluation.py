@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import twofold as tw
 from twofold.errors import ConfigError, DataError, UnknownIdError
-from twofold.evaluation import pictures, ratings, uncertainty
+from twofold.evaluation import areas, pictures, ratings, uncertainty
 from twofold.evaluation import run as evaluation
 from twofold.evaluation.uncertainty import MANY, bootstrap, holm, paired_test
 from twofold.kernels import resample
@@ -57,7 +57,7 @@ def test_the_block_size_changes_no_bit(split, model, users, scores, monkeypatch)
     fitted = model.fit(split.train, rng=0)
     whole = tw.evaluate(fitted, split, NAMES)
     monkeypatch.setattr(evaluation, "BLOCK_USERS", users)
-    monkeypatch.setattr(evaluation, "BLOCK_BYTES", scores)
+    monkeypatch.setattr(areas, "BLOCK_BYTES", scores)
     monkeypatch.setattr("twofold.rank.BLOCK_BYTES", scores)
     same(whole, tw.evaluate(fitted, split, NAMES))
 

@@ -153,6 +153,7 @@ def run_comparison(job: Job, cut: Split, run: runs.Run | None) -> Leaderboard:
         "part": plan.part,
         "exclude_seen": plan.exclude_seen,
         "unknown_items": plan.unknown_items,
+        "candidates": plan.candidates,
         "relevant_from": plan.relevant_from,
         "confidence": plan.confidence,
         "rng": job.seed,

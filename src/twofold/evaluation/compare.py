@@ -16,7 +16,7 @@ import polars as pl
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
 from twofold.evaluation import page
-from twofold.evaluation.questions import UnknownItems
+from twofold.evaluation.questions import CandidateItems, UnknownItems, policies
 from twofold.evaluation.report import Report, write_page
 from twofold.evaluation.run import chosen_metrics, measure
 from twofold.evaluation.uncertainty import holm, paired_test
@@ -179,6 +179,7 @@ def compare(
     part: str = "test",
     exclude_seen: bool | None = None,
     unknown_items: UnknownItems = "count",
+    candidates: CandidateItems = "all",
     relevant_from: float | None = None,
     confidence: float = 0.95,
     rng: Rng = 0,
@@ -195,7 +196,7 @@ def compare(
         Estimators to be fitted on ``split.train``, or models fitted on it, by name.
     split
         The split; its leak check runs first, once.
-    metrics, part, exclude_seen, unknown_items, relevant_from, confidence
+    metrics, part, exclude_seen, unknown_items, candidates, relevant_from, confidence
         See `evaluate`. The first metric orders the table.
     rng
         Seed: every model is fitted and measured with the same one.
@@ -210,9 +211,12 @@ def compare(
         If there are no models, or a metric or setting does not exist.
     LeakError
         If training knows something about the held-out part.
+    DataError
+        If items are to be placed by content and a model other than `Popularity` does not read it.
     """
     if not models:
         raise ConfigError("compare needs at least one model; got none")
+    policies(unknown_items, candidates)
     entries = dict(models)
     ranking = not any(parse(name).family == "rating" for name in metrics or ())
     if ranking and not any(
@@ -239,6 +243,7 @@ def compare(
             part=part,
             exclude_seen=exclude_seen,
             unknown_items=unknown_items,
+            candidates=candidates,
             relevant_from=relevant_from,
             confidence=confidence,
             rng=seed,

@@ -11,16 +11,21 @@ from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, did_you_mean
-from twofold.models._base import FittedModel
+from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.models._added import new_items, placed
+from twofold.models._base import FittedModel, dimensions
+from twofold.models.baselines.popularity import Popularity
+from twofold.random import generator
 from twofold.split import Split
 from twofold.split.pairs import Pairs
-from twofold.typing import F64, I32, I64
+from twofold.typing import F64, I32, I64, Rng
 
 Part = Literal["test", "validation"]
 PARTS: tuple[Part, ...] = ("test", "validation")
-UnknownItems = Literal["count", "drop"]
-UNKNOWN_ITEMS: tuple[UnknownItems, ...] = ("count", "drop")
+UnknownItems = Literal["count", "drop", "content"]
+UNKNOWN_ITEMS: tuple[UnknownItems, ...] = ("count", "drop", "content")
+CandidateItems = Literal["all", "new"]
+CANDIDATE_ITEMS: tuple[CandidateItems, ...] = ("all", "new")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,8 @@ class Questions:
     """The held-out part: its users in the order of the queries."""
     n_unknown: int
     """Targets that the model does not know."""
+    first: int = 0
+    """The first item row that may be listed, and be a target."""
 
 
 def held_out(split: Split, part: str) -> Dataset:
@@ -84,18 +91,15 @@ def ask(
     *,
     unknown_items: UnknownItems,
     relevant_from: float | None,
+    first: int = 0,
 ) -> Questions:
-    """Translate a held-out part into the rows of `model`.
+    """Translate a held-out part into the rows of `model`, items before row `first` left out.
 
     Raises
     ------
     ConfigError
-        If the part or a policy does not exist.
+        If the part does not exist.
     """
-    if unknown_items not in UNKNOWN_ITEMS:
-        raise ConfigError(
-            f"unknown_items got {unknown_items!r}; {did_you_mean(unknown_items, UNKNOWN_ITEMS)}"
-        )
     data = held_out(split, part)
     rows = model.users.ids.rows(data.users.ids.ids)
     queries = Queries.known(rows)
@@ -106,8 +110,60 @@ def ask(
     hidden = None
     if part == "test" and split.validation is not None and split.validation_history is None:
         hidden = histories(split.validation, data, model)
-    targets, unknown = targets_of(model, data, unknown_items, relevant_from)
-    return Questions(queries, targets, hidden, data, unknown)
+    targets, unknown = targets_of(model, data, unknown_items, relevant_from, first)
+    return Questions(queries, targets, hidden, data, unknown, first)
+
+
+def policies(unknown_items: str, candidates: str) -> None:
+    """Refuse policies that do not exist or do not go together.
+
+    Raises
+    ------
+    ConfigError
+        Saying which.
+    """
+    if unknown_items not in UNKNOWN_ITEMS:
+        raise ConfigError(
+            f"unknown_items got {unknown_items!r}; {did_you_mean(unknown_items, UNKNOWN_ITEMS)}"
+        )
+    if candidates not in CANDIDATE_ITEMS:
+        raise ConfigError(
+            f"candidates got {candidates!r}; {did_you_mean(candidates, CANDIDATE_ITEMS)}"
+        )
+    if candidates == "new" and unknown_items != "content":
+        raise ConfigError(
+            "candidates='new' ranks items that training never saw, which are known by content alone; "
+            "write unknown_items='content' too"
+        )
+
+
+def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedModel:
+    """Return the model with the items of a held-out part that it does not know, placed by content.
+
+    They are added in an order drawn from `rng`, which decides their ties: ids are often given in the
+    order of arrival, and early items are the popular ones.
+
+    Popularity is the baseline for every model and has no content to read: new items score 0.
+
+    Raises
+    ------
+    DataError
+        If the model does not read content.
+    """
+    fresh = new_items(model, data.items)
+    if not len(fresh):
+        return model
+    fresh = fresh.take(generator(rng).permutation(len(fresh)))
+    if model.reads_content:
+        return model.with_items(fresh)
+    if isinstance(model.estimator, Popularity):
+        return placed(
+            model, fresh, np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)
+        )
+    raise DataError(
+        f"{type(model.estimator).__name__} does not read content and cannot be measured on the "
+        f"{len(fresh):,} items that training never saw; leave it out, or use unknown_items='count'"
+    )
 
 
 def histories(told: Dataset, data: Dataset, model: FittedModel) -> Histories:
@@ -121,7 +177,11 @@ def histories(told: Dataset, data: Dataset, model: FittedModel) -> Histories:
 
 
 def targets_of(
-    model: FittedModel, data: Dataset, unknown_items: UnknownItems, relevant_from: float | None
+    model: FittedModel,
+    data: Dataset,
+    unknown_items: UnknownItems,
+    relevant_from: float | None,
+    first: int = 0,
 ) -> tuple[Targets, int]:
     """Return the distinct items of each user of `data`, and how many the model does not know."""
     events = data.interactions
@@ -135,6 +195,7 @@ def targets_of(
         keep &= events.value >= relevant_from
     if unknown_items == "drop":
         keep &= item < len(model.items)
+    keep &= item >= first
     item = item[keep]
     counts = np.bincount(events.user[keep], minlength=data.n_users)
     pairs = Pairs.of_ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item)

@@ -12,17 +12,26 @@ import numpy as np
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError
-from twofold.evaluation.questions import Questions, Targets, UnknownItems, ask
+from twofold.evaluation.areas import auc_block
+from twofold.evaluation.questions import (
+    CandidateItems,
+    Questions,
+    UnknownItems,
+    ask,
+    held_out,
+    policies,
+    with_held_out_items,
+)
 from twofold.evaluation.ratings import rating_errors
 from twofold.evaluation.report import Report
 from twofold.evaluation.slices import in_head, item_slices, sliced
 from twofold.evaluation.uncertainty import bootstrap
-from twofold.metrics import auc, coverage, diversity, gini, novelty, parse, popularity_bias, ranking
+from twofold.metrics import coverage, diversity, gini, novelty, parse, popularity_bias, ranking
 from twofold.metrics.names import Metric
 from twofold.models._base import FittedModel
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
-from twofold.rank import BLOCK_BYTES, FALLBACK, SOURCES, rank, remembered, score_block
+from twofold.rank import SOURCES, rank, remembered
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
 from twofold.typing import F64, I32, Rng
@@ -43,6 +52,7 @@ def evaluate(
     part: str = "test",
     exclude_seen: bool | None = None,
     unknown_items: UnknownItems = "count",
+    candidates: CandidateItems = "all",
     relevant_from: float | None = None,
     confidence: float = 0.95,
     rng: Rng = 0,
@@ -62,13 +72,19 @@ def evaluate(
     exclude_seen
         Leave out what each user has used before; None = unless the split keeps repeats.
     unknown_items
-        Targets that training never saw: ``count`` them as missed, or ``drop`` them.
+        Targets that training never saw: ``count`` them as missed, ``drop`` them, or place all items of
+        the part that training never saw by their ``content`` (`FittedModel.with_items`) before ranking.
+        `Popularity` places them too, with the score 0.
+    candidates
+        ``all`` items are ranked, or with ``unknown_items="content"`` the ``new`` ones alone: items that
+        training never saw are the only ones listed and the only targets (out-of-matrix prediction of Wang &
+        Blei 2011, "Collaborative Topic Modeling for Recommending Scientific Articles", KDD, section 4).
     relevant_from
         The least value of a relevant event; None = every event is relevant.
     confidence
         Of the bootstrap intervals over users.
     rng
-        Seed or generator of the bootstrap.
+        Seed or generator of the bootstrap, and of the order that decides ties of new items.
 
     Raises
     ------
@@ -76,7 +92,10 @@ def evaluate(
         If training knows something about the held-out part.
     ConfigError
         If a metric or setting does not exist, or nothing is left to measure.
+    DataError
+        If items are to be placed by content and the model does not read it.
     """
+    policies(unknown_items, candidates)
     chosen = chosen_metrics(model, split, metrics)
     check_leaks(split)
     return measure(
@@ -86,6 +105,7 @@ def evaluate(
         part=part,
         exclude_seen=exclude_seen,
         unknown_items=unknown_items,
+        candidates=candidates,
         relevant_from=relevant_from,
         confidence=confidence,
         rng=rng,
@@ -133,6 +153,7 @@ def measure(
     part: str,
     exclude_seen: bool | None,
     unknown_items: UnknownItems,
+    candidates: CandidateItems,
     relevant_from: float | None,
     confidence: float,
     rng: Rng,
@@ -141,7 +162,17 @@ def measure(
     memory = model.memory
     raise_for(remembered_targets(memory.users, memory.items, memory.history, split, part))
     began = time.perf_counter()
-    questions = ask(model, split, part, unknown_items=unknown_items, relevant_from=relevant_from)
+    if unknown_items == "content":
+        model = with_held_out_items(model, held_out(split, part), rng)
+    first = model.n_trained if candidates == "new" else 0
+    if candidates == "new" and first == len(model.items):
+        raise ConfigError(
+            f"the {part} part has no items that training never saw; use candidates='all', or split with "
+            "tw.split.cold_items"
+        )
+    questions = ask(
+        model, split, part, unknown_items=unknown_items, relevant_from=relevant_from, first=first
+    )
     hide = not split.repeats if exclude_seen is None else exclude_seen
     tally = rank_all(model, questions, metrics, exclude_seen=hide)
     has_target = np.diff(questions.targets.indptr) > 0
@@ -167,6 +198,7 @@ def measure(
             "exclude_seen": hide,
             "unknown_items": unknown_items,
             "relevant_from": relevant_from,
+            **({"candidates": candidates} if candidates != "all" else {}),
         },
         seconds=time.perf_counter() - began,
         notes=split.notes,
@@ -239,7 +271,11 @@ def rank_all(
     )
     longest = max((metric.k or 0 for metric in metrics), default=0)
     n_items = len(model.items)
-    tally = Tally(len(questions.queries), {cut: np.zeros(n_items, np.int64) for cut in cuts})
+    first = questions.first
+    allowed = np.arange(n_items) >= first if first else None
+    tally = Tally(
+        len(questions.queries), {cut: np.zeros(n_items - first, np.int64) for cut in cuts}
+    )
     tally.source = np.zeros(tally.n, np.uint8)
     tally.n_ratings = np.diff(questions.users.interactions.indptr).astype(np.float64)
     head = in_head(model)
@@ -250,17 +286,17 @@ def rank_all(
         hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
         targets = questions.targets.take(rows.start, rows.stop)
         if longest:
-            found = rank(model, block, longest, exclude_seen=False, hidden=hidden)
+            found = rank(model, block, longest, exclude_seen=False, allowed=allowed, hidden=hidden)
             tally.source[rows] = found.source
             for name, values in ranking(found.items, targets.indptr, targets.item, names).items():
                 tally.put(tally.per_user, name, rows, values)
-            for label, some in item_slices(targets, head, n_items).items():
+            for label, some in item_slices(targets, head, model.n_trained).items():
                 made = ranking(found.items, some.indptr, some.item, names)
                 for name, values in made.items():
                     tally.put(tally.slices.setdefault(label, {}), name, rows, values)
-            beyond(model, metrics, found.items, tally, rows)
+            beyond(model, metrics, found.items, tally, rows, first)
         if any(metric.base == "auc" for metric in metrics):
-            tally.put(tally.per_user, "auc", rows, auc_block(model, block, targets, hidden))
+            tally.put(tally.per_user, "auc", rows, auc_block(model, block, targets, hidden, first))
     return tally
 
 
@@ -277,13 +313,18 @@ def hidden_of(
 
 
 def beyond(
-    model: FittedModel, metrics: tuple[Metric, ...], lists: I32, tally: Tally, rows: slice
+    model: FittedModel,
+    metrics: tuple[Metric, ...],
+    lists: I32,
+    tally: Tally,
+    rows: slice,
+    first: int,
 ) -> None:
-    """Add a block's lists to the metrics beyond accuracy."""
+    """Add a block's lists, of items from row `first` on, to the metrics beyond accuracy."""
     memory = model.memory
     for cut, listed in tally.listed.items():
         items = lists[:, :cut]
-        listed += np.bincount(items[items >= 0], minlength=len(listed))
+        listed += np.bincount(items[items >= first] - first, minlength=len(listed))
     for metric in metrics:
         cut = lists[:, : metric.k]
         match metric.base:
@@ -296,25 +337,3 @@ def beyond(
             case _:
                 continue
         tally.put(tally.per_user, metric.name, rows, values)
-
-
-def auc_block(model: FittedModel, block: Queries, targets: Targets, hidden: Histories) -> F64:
-    """Return the AUC of each query of a block, in steps whose scores fit the memory of a block."""
-    out = np.empty(len(block))
-    step = max(1, BLOCK_BYTES // (4 * max(len(model.items), 1)))
-    for start in range(0, len(block), step):
-        rows = np.arange(start, min(start + step, len(block)))
-        vectors, source = model.encode(block.take(rows))
-        scores = score_block(model, vectors, source)
-        some, seen = targets.take(start, int(rows[-1]) + 1), hidden.take(rows)
-        items = model.item_vectors
-        factors = (
-            (vectors, items)
-            if isinstance(vectors, np.ndarray) and isinstance(items, np.ndarray)
-            else None
-        )
-        out[rows] = auc(
-            scores, some.indptr, some.item, seen.indptr, seen.item,
-            factors=factors, exact=source == FALLBACK,
-        )  # fmt: skip
-    return out

@@ -19,7 +19,7 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError, did_you_mean
 from twofold.models._base import FittedModel
 from twofold.rank import Encoded
-from twofold.typing import F32, I32
+from twofold.typing import F32, I32, Bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,12 +103,19 @@ def add_items(model: FittedModel, items: Any) -> FittedModel:
             f"{type(model.estimator).__name__} knows items by what people did with them and cannot place "
             "new ones by content; fit a model that reads content, or wait for interactions"
         )
-    new = items if isinstance(items, Entities) else read_items(model, items)
-    fresh = np.flatnonzero(model.items.ids.rows(new.ids.ids) == UNKNOWN)
-    if not len(fresh):
+    new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
+    if not len(new):
         return model
-    new = new.take(fresh)
-    vectors = np.ascontiguousarray(model.encode_items(new), np.float32)
+    return placed(model, new, np.ascontiguousarray(model.encode_items(new), np.float32))
+
+
+def new_items(model: FittedModel, items: Entities) -> Entities:
+    """Return those of the items that the model does not know."""
+    return items.take(np.flatnonzero(model.items.ids.rows(items.ids.ids) == UNKNOWN))
+
+
+def placed(model: FittedModel, new: Entities, vectors: F32) -> WithItems:
+    """Return `model` with new items at vectors of shape (len(new), d); nobody has used them yet."""
     memory = model.memory
     ids = Vocabulary(
         pl.concat([memory.items.ids.ids, new.ids.ids.cast(memory.items.ids.ids.dtype)])
@@ -116,7 +123,7 @@ def add_items(model: FittedModel, items: Any) -> FittedModel:
     longer = replace(
         memory,
         items=Entities(ids, {}),
-        popularity=np.append(memory.popularity, np.zeros(len(fresh), np.float32)),
+        popularity=np.append(memory.popularity, np.zeros(len(new), np.float32)),
     )
     if isinstance(model, WithItems):
         return replace(model, memory=longer, added=np.concatenate([model.added, vectors]))
@@ -156,7 +163,11 @@ def read_items(model: FittedModel, items: Any) -> Entities:
 
 def known_part(histories: Histories, n_items: int) -> Histories:
     """Return the events whose item row is below `n_items`."""
-    keep = histories.item < n_items
+    return events_where(histories, histories.item < n_items)
+
+
+def events_where(histories: Histories, keep: Bool) -> Histories:
+    """Return the events where `keep` (nnz,) holds."""
     if keep.all():
         return histories
     counts = np.concatenate([[0], np.cumsum(keep)])

@@ -1,0 +1,111 @@
+"""Which items may be named: lists of ids, and what their features say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from twofold.data.columns import Bag, Category, Column, Number, Time, kind_of
+from twofold.data.entities import Entities
+from twofold.data.times import parse_times
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError, did_you_mean
+from twofold.typing import Bool, Id
+
+
+def allowed_items(
+    items: Entities,
+    allow: Iterable[Id] | None = None,
+    deny: Iterable[Id] | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> Bool | None:
+    """Return a mask over the catalogue, None where nothing is asked; unknown ids cannot be named anyway.
+
+    Parameters
+    ----------
+    items
+        The catalogue, n items with their features.
+    allow, deny
+        Ids to choose among, or to leave out.
+    where
+        Feature -> what it must be, all of them together; see `holds`.
+
+    Raises
+    ------
+    ConfigError
+        If a list is a bare string, a feature does not exist or cannot be asked for.
+    """
+    if allow is None and deny is None and not where:
+        return None
+    mask = np.full(len(items), allow is None)
+    for ids, value in ((allow, True), (deny, False)):
+        if isinstance(ids, str):
+            raise ConfigError(f"allow and deny must be lists of item ids; got the string {ids!r}")
+        rows = items.ids.rows(list(ids or ()))
+        mask[rows[rows != UNKNOWN]] = value
+    for name, wanted in (where or {}).items():
+        if name not in items.features:
+            raise ConfigError(
+                f"where names {name!r}, which is no item feature; {did_you_mean(name, items.features)}"
+            )
+        column = items.features[name]
+        # Items that were added later stand after those whose features are remembered.
+        mask &= np.pad(holds(name, column, wanted), (0, len(items) - len(column)))
+    return mask
+
+
+def holds(name: str, column: Column, wanted: Any) -> Bool:
+    """Say for each row of a feature whether it is what is wanted; a missing value never is.
+
+    Categories, tags and bags hold if they have the value, or one of a list of values; numbers and times
+    if they are in a pair (least, most), both ends in it, None for no bound.
+
+    Raises
+    ------
+    ConfigError
+        If the feature is of another kind, or a pair is not one.
+    """
+    if isinstance(column, Category | Bag):
+        values: list[Any] = list(wanted) if isinstance(wanted, list | tuple | set) else [wanted]  # type: ignore[arg-type]
+        codes = column.levels.rows(values)
+        hit = np.isin(column.codes, codes[codes != UNKNOWN])
+        if isinstance(column, Category):
+            return hit
+        row = np.repeat(np.arange(len(column)), np.diff(column.indptr))
+        return np.bincount(row[hit], minlength=len(column)) > 0
+    if not isinstance(column, Number | Time):
+        raise ConfigError(
+            f"where cannot ask for {name!r}, a feature of kind {kind_of(column)}; it takes categories, tags, "
+            "bags, numbers and times: pass the items as allow= instead"
+        )
+    if not isinstance(wanted, tuple | list) or len(wanted) != 2:  # type: ignore[arg-type]
+        raise ConfigError(
+            f"where asks for {name!r} with {wanted!r}; a {kind_of(column)} takes a pair (least, most), "
+            "None for no bound"
+        )
+    values_of = column.series().to_numpy()
+    inside = column.series().is_not_null().to_numpy()
+    for bound, sign in zip(wanted, (1, -1), strict=True):
+        if bound is not None:
+            inside &= sign * (values_of - edge(name, column, bound)) >= 0
+    return inside
+
+
+def edge(name: str, column: Number | Time, bound: Any) -> float:
+    """Return a bound in the unit of the column.
+
+    Raises
+    ------
+    ConfigError
+        If a bound of a number is not a number.
+    DataError
+        If a bound of a time is not a time.
+    """
+    if isinstance(column, Time):
+        return float(parse_times(pl.Series(name, [bound], strict=False), name)[0][0])
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
+        raise ConfigError(f"where asks for {name!r} with the bound {bound!r}; write a number")
+    return float(bound)

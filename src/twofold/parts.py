@@ -1,0 +1,78 @@
+"""The parts of a pipeline: estimators as plain tables, and whether fitted ones belong together."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from twofold.errors import ConfigError, did_you_mean
+from twofold.hyperparameters import values
+from twofold.models import HOMES
+from twofold.models._base import Memory
+
+
+def table_of(part: Any, field: str) -> dict[str, Any]:
+    """Return an estimator as a table, its class under ``model``; a table is returned as it is.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    if isinstance(part, Mapping) and isinstance(part.get("model"), str):
+        return dict(part)
+    if hasattr(part, "fit") and not isinstance(part, type):
+        return {"model": type(part).__name__, **values(part)}
+    raise ConfigError(
+        f"Pipeline.{field} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
+        "write IALS(factors=32), or pass fitted models to Pipeline.join"
+    )
+
+
+def estimator_of(table: Mapping[str, Any]) -> Any:
+    """Return the estimator that a table describes; undoes `table_of`.
+
+    Raises
+    ------
+    ConfigError
+        If the class is none of ``twofold.models``, or a hyperparameter is wrong.
+    """
+    name, given = table["model"], {key: one for key, one in table.items() if key != "model"}
+    if name not in HOMES:
+        raise ConfigError(
+            f"Pipeline cannot fit {name!r}; {did_you_mean(name, HOMES)}; fit a model of your own first "
+            "and use Pipeline.join"
+        )
+    return getattr(importlib.import_module(HOMES[name]), name)(**given)
+
+
+def tables_of(parts: Any) -> tuple[dict[str, Any], ...]:
+    """Return the candidate models as tables."""
+    if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence):
+        raise ConfigError(f"Pipeline.candidates must be a list of estimators; got {parts!r}")
+    return tuple(table_of(one, "candidates") for one in parts)
+
+
+def ranker_table(part: Any) -> dict[str, Any] | None:
+    """Return the ranker as a table, None where there is none."""
+    return None if part is None else table_of(part, "ranker")
+
+
+def same_training(one: Memory, other: Memory) -> bool:
+    """Say whether two models remember the same users, items and events; added items aside."""
+    if one is other:
+        return True
+    n = min(len(one.items), len(other.items))
+    mine, theirs = one.items.ids.ids, other.items.ids.ids
+    return (
+        mine.dtype == theirs.dtype
+        and one.users.ids.ids.equals(other.users.ids.ids)
+        and mine.head(n).equals(theirs.head(n))
+        and all(
+            np.array_equal(getattr(one.history, name), getattr(other.history, name))
+            for name in ("indptr", "item", "value", "time")
+        )
+    )

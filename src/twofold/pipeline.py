@@ -1,0 +1,305 @@
+"""Several models as one: candidates of each, their union, a ranker, filters and variety.
+
+The two stages of Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations",
+RecSys, section 2: models that cheaply name a few hundred items of the whole catalogue, then one that
+orders those few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
+from scipy.sparse import csr_array
+
+from twofold.candidates import best_of, diversify, fuse, narrowed, score_candidates
+from twofold.data.columns import Kind
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError, DataError
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._added import known_part
+from twofold.models._base import FittedModel
+from twofold.parts import estimator_of, ranker_table, same_training, tables_of
+from twofold.random import generator
+from twofold.rank import FALLBACK, Encoded, rank_block
+from twofold.typing import F32, I32, U8, Rng
+
+
+@hyperparameters
+class Pipeline:
+    """Name candidates with several models, order their union with one, and mix the list.
+
+    Without a ranker the lists are merged by reciprocal rank fusion (Cormack et al. 2009).
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> two = tw.Pipeline(candidates=[tw.models.IALS(factors=4), tw.models.EASE()], depth=20)
+    >>> model = two.fit(tw.testing.planted_log(), rng=0)
+    >>> model.recommend(histories=[["i1", "i5", "i9"]], k=3).height
+    3
+    """
+
+    candidates: Annotated[Sequence[Any], BeforeValidator(tables_of)] = ()
+    """The models that name candidates; estimators, kept as tables with the class under ``model``."""
+    ranker: Annotated[Any, BeforeValidator(ranker_table)] = None
+    """The model that orders the union; None merges the lists by reciprocal rank fusion."""
+    depth: Annotated[PositiveInt, Search(50, 500, log=True)] = 200
+    """Candidates of each model; no list is longer than the union."""
+    smoothing: NonNegativeFloat = 60.0
+    """What reciprocal rank fusion adds to every rank; the paper's k."""
+    diversity: Annotated[float, Field(ge=0, le=1), Search(0, 0.5)] = 0.0
+    """Weight of variety in maximal marginal relevance, the paper's 1 - lambda; 0 keeps the order."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedPipeline:
+        """Fit every part on the same training set.
+
+        Raises
+        ------
+        ConfigError
+            If there are no candidate models, or a part is not a model of ``twofold.models``.
+        DataError
+            If a part cannot be fitted to this training set.
+        """
+        tables = [*self.candidates, *([] if self.ranker is None else [self.ranker])]
+        parts = [estimator_of(one) for one in tables]
+        if not self.candidates:
+            raise ConfigError(NO_CANDIDATES)
+        seed = int(generator(rng).integers(2**31))
+        fitted = [one.fit(train, validation=validation, rng=seed) for one in parts]
+        memory = fitted[0].memory
+        fitted = [replace(one, memory=memory) for one in fitted]  # one copy in memory
+        n = len(self.candidates)
+        return FittedPipeline(
+            estimator=self,
+            memory=memory,
+            candidates=tuple(fitted[:n]),
+            ranker=fitted[n] if self.ranker is not None else None,
+        )
+
+    @classmethod
+    def join(
+        cls,
+        candidates: Sequence[FittedModel],
+        ranker: FittedModel | None = None,
+        *,
+        depth: int = 200,
+        smoothing: float = 60.0,
+        diversity: float = 0.0,
+    ) -> FittedPipeline:
+        """Make a pipeline of fitted models of one training set.
+
+        Raises
+        ------
+        ConfigError
+            If there are no candidate models, or a part is not a fitted model.
+        DataError
+            If the parts remember different training sets.
+        """
+        parts = [*candidates, *([] if ranker is None else [ranker])]
+        if not candidates:
+            raise ConfigError(NO_CANDIDATES)
+        for one in parts:
+            if not isinstance(one, FittedModel):
+                raise ConfigError(
+                    f"Pipeline.join takes fitted models; got a {type(one).__name__}: fit it first"
+                )
+        estimator = cls(
+            candidates=[one.estimator for one in candidates],
+            ranker=None if ranker is None else ranker.estimator,
+            depth=depth,
+            smoothing=smoothing,
+            diversity=diversity,
+        )
+        longest = max(parts, key=lambda one: len(one.items))
+        made = FittedPipeline(
+            estimator=estimator,
+            memory=longest.memory,
+            candidates=tuple(candidates),
+            ranker=ranker,
+        )
+        made.verify()
+        return made
+
+
+NO_CANDIDATES = (
+    "Pipeline has no candidates; name at least one model, for example candidates=[IALS()]"
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedPipeline(FittedModel):
+    """The fitted parts. Scores, predictions and explanations are those of the ranker.
+
+    Without a ranker a query's vector holds the fused scores of its candidates, used items among
+    them, and the item vectors are unit vectors. Likeness is that of the first candidate model. A query that the ranker
+    cannot map is answered in the fused order. ``source`` is that of the candidate model that knew most.
+    """
+
+    candidates: tuple[FittedModel, ...]
+    ranker: FittedModel | None
+
+    def __post_init__(self) -> None:
+        """Read of people and items what the parts read."""
+        for name in ("reads_features", "reads_text"):
+            object.__setattr__(self, name, any(getattr(one, name) for one in self.parts))
+        content = any(one.reads_content for one in self.candidates)
+        ranks = self.ranker is None or self.ranker.reads_content
+        object.__setattr__(self, "reads_content", content and ranks)
+        rates = self.ranker is not None and self.ranker.predicts_values
+        object.__setattr__(self, "predicts_values", rates)
+
+    @property
+    def parts(self) -> tuple[FittedModel, ...]:
+        """The candidate models, and the ranker if there is one."""
+        return self.candidates if self.ranker is None else (*self.candidates, self.ranker)
+
+    def verify(self) -> None:
+        """Refuse parts of different training sets.
+
+        Raises
+        ------
+        ConfigError
+            If there are no candidate models.
+        DataError
+            Naming the part that differs.
+        """
+        if not self.candidates:
+            raise ConfigError(NO_CANDIDATES)
+        for one in self.parts:
+            if not same_training(self.memory, one.memory):
+                raise DataError(
+                    f"{type(one.estimator).__name__} was fitted on another training set than the other "
+                    "parts of the pipeline; fit all of them on one"
+                )
+        if self.ranker is not None and len(self.ranker.items) < len(self.items):
+            raise DataError(
+                f"the ranker {type(self.ranker.estimator).__name__} does not know the items that were "
+                "added to the candidate models; add them to it too, or leave it out"
+            )
+
+    # ---- lists ------------------------------------------------------------------------------
+
+    def rank_block(
+        self, block: Queries, seen: Histories, banned: I32, k: int
+    ) -> tuple[I32, F32, U8]:
+        """Return the lists of one block of queries, (n, k), and how each was made, (n,)."""
+        union, fused, source = self.union(block, seen, banned)
+        scores = fused
+        if self.ranker is not None:
+            asked = narrowed(block, len(self.ranker.items))
+            scores, how = score_candidates(self.ranker, asked, union)
+            if how is not None:
+                fused_only = (how == FALLBACK) & (source != FALLBACK)
+                scores[fused_only] = fused[fused_only]
+        if not self.estimator.diversity:
+            return *best_of(union, scores, k), source
+        items, best = best_of(union, scores, union.shape[1])
+        likeness = self.similarity_vectors
+        items, best = diversify(items, best, likeness, k, self.estimator.diversity)
+        return items, best, source
+
+    def union(self, block: Queries, seen: Histories, banned: I32) -> tuple[I32, F32, U8]:
+        """Return the candidates of a block, their fused scores, (n, c), and the best source, (n,)."""
+        lists: list[I32] = []
+        source = np.full(len(block), FALLBACK, np.uint8)
+        for one in self.candidates:
+            n = len(one.items)
+            hidden, barred = known_part(seen, n), banned[banned < n]
+            asked, depth = narrowed(block, n), min(self.estimator.depth, n)
+            items, _, how = rank_block(one, asked, hidden, barred, depth, None)
+            lists.append(items)
+            source = np.minimum(source, how)
+        return *fuse(lists, self.estimator.smoothing), source
+
+    # ---- what the base asks for -------------------------------------------------------------
+
+    @property
+    def item_vectors(self) -> F32 | csr_array:
+        """The items as the ranker has them, shape (n_items, d); unit vectors without a ranker."""
+        if self.ranker is not None:
+            return self.ranker.item_vectors
+        n = len(self.items)
+        return csr_array((np.ones(n, np.float32), np.arange(n), np.arange(n + 1)), shape=(n, n))
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries as the ranker does; without one, to the fused scores of their candidates."""
+        if not len(queries):
+            return Encoded(self._nothing(0), np.zeros(0, np.uint8))
+        if self.ranker is not None:
+            return self.ranker.encode(narrowed(queries, len(self.ranker.items)))
+        nobody = Histories.empty(len(queries))
+        union, fused, source = self.union(queries, nobody, np.zeros(0, np.int32))
+        row, place = np.nonzero(union != UNKNOWN)
+        at = row, union[row, place]
+        return Encoded(
+            csr_array((fused[row, place], at), shape=(len(queries), len(self.items))), source
+        )
+
+    def fold_in(self, histories: Histories) -> F32 | csr_array:
+        """Map histories, shape (n, d)."""
+        return self.encode(Queries.of_histories(histories)).vectors
+
+    @property
+    def similarity_vectors(self) -> F32 | csr_array:
+        """Those of the first candidate model that knows all items, shape (n_items, d')."""
+        n = len(self.items)
+        return next(one for one in self.parts if len(one.items) == n).similarity_vectors
+
+    @property
+    def n_trained(self) -> int:
+        """Number of items that the parts were trained on."""
+        return self.candidates[0].n_trained
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that any part reads."""
+        return {name: kind for one in self.parts for name, kind in one.context_kinds.items()}
+
+    def values(self, scores: F32) -> F32:
+        """Turn scores of the ranker into values."""
+        return scores if self.ranker is None else self.ranker.values(scores)
+
+    def pair_values(self, vectors: F32, items: F32) -> F32:
+        """Return the value of each pair of rows as the ranker does, shape (n,)."""
+        if self.ranker is None:
+            return super().pair_values(vectors, items)
+        return self.ranker.pair_values(vectors, items)
+
+    @property
+    def unknown_user(self) -> F32:
+        """The ranker's vector of somebody unknown, shape (d,)."""
+        return super().unknown_user if self.ranker is None else self.ranker.unknown_user
+
+    @property
+    def unknown_item(self) -> F32:
+        """The ranker's vector of an unknown item, shape (d,)."""
+        return super().unknown_item if self.ranker is None else self.ranker.unknown_item
+
+    def with_items(self, items: Any) -> FittedPipeline:
+        """Return the pipeline with new items, added to every part that reads content.
+
+        Raises
+        ------
+        DataError
+            If no candidate model reads content, or the ranker does not; or a feature is missing.
+        """
+        if not self.reads_content:
+            blind = [type(one.estimator).__name__ for one in self.parts if not one.reads_content]
+            raise DataError(
+                "new items need a candidate model that reads content and a ranker that does too, or "
+                f"none; {', '.join(blind)} cannot place them"
+            )
+        grown = tuple(one.with_items(items) if one.reads_content else one for one in self.parts)
+        n = len(self.candidates)
+        memory = max(grown, key=lambda one: len(one.items)).memory
+        ranker = grown[n] if self.ranker is not None else None
+        return replace(self, memory=memory, candidates=grown[:n], ranker=ranker)

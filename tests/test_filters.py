@@ -1,0 +1,66 @@
+"""Which items a filter by feature lets through."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+from twofold.errors import ConfigError
+from twofold.filters import allowed_items
+
+ITEMS = {
+    "i": ["a", "b", "c", "d"],
+    "shop": ["x", "y", None, "x"],
+    "tags": [["red", "new"], ["red"], [], ["blue"]],
+    "price": [1.0, 2.0, 3.0, None],
+    "born": ["2020-01-01", "2021-01-01", "2022-01-01", "2023-01-01"],
+}
+
+
+@pytest.fixture(scope="module")
+def items():
+    return tw.Dataset.from_frames(
+        {"u": [1, 1, 1, 1], "i": ITEMS["i"]}, user="u", item="i", items=pl.DataFrame(ITEMS),
+        item_features={"shop": "category", "tags": "tags", "price": "number", "born": "time"},
+    ).items  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ({"shop": "x"}, "ad"),
+        ({"shop": ["x", "y"]}, "abd"),
+        ({"shop": "nowhere"}, ""),
+        ({"tags": "red"}, "ab"),
+        ({"tags": ("new", "blue")}, "ad"),
+        ({"price": (2, None)}, "bc"),
+        ({"price": (None, 2.0)}, "ab"),
+        ({"price": (None, None)}, "abc"),
+        ({"born": ("2021-01-01", "2022-06-01")}, "bc"),
+        ({"shop": "x", "tags": "red"}, "a"),
+    ],
+)
+def test_items_that_hold(items, where, kept):
+    mask = allowed_items(items, where=where)
+    assert {items.ids[int(row)] for row in np.flatnonzero(mask)} == set(kept)
+
+
+def test_filters_add_up(items):
+    mask = allowed_items(items, ["a", "b", "zzz"], ["b"], {"tags": "red"})
+    assert [items.ids[int(row)] for row in np.flatnonzero(mask)] == ["a"]
+    assert allowed_items(items) is None
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ({"prise": (1, 2)}, "did you mean 'price'"),
+        ({"price": 2}, "a pair (least, most)"),
+        ({"price": ("cheap", None)}, "write a number"),
+        ({"price": (float("nan"), None)}, "write a number"),
+    ],
+)
+def test_bad_filters_are_told(items, where, told):
+    with pytest.raises(ConfigError) as caught:
+        allowed_items(items, where=where)
+    assert told in str(caught.value)
