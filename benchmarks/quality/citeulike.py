@@ -29,7 +29,7 @@ MODELS: dict[str, Any] = {
     "IALS": tw.models.IALS(),
     "LDA": tw.models.CTR(topics="fixed", item_reg=1e6),
     "CTR": tw.models.CTR(),
-    "CDL without its decoder": tw.models.CDL(factors=100, reconstruction=0, epochs=8),
+    "CDL without its decoder": tw.models.CDL(factors=200, reconstruction=0, epochs=20),
 }
 
 

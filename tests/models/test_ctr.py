@@ -62,7 +62,7 @@ def test_the_projection_is_the_nearest_point_of_the_simplex():
 
 def test_a_step_of_theta_lowers_its_part_of_the_objective():
     bag, rng = documents(), np.random.default_rng(2)
-    beta = rng.dirichlet(np.ones(20), 3).T
+    beta = np.ascontiguousarray(rng.dirichlet(np.ones(20), 3).T)
     theta, v = rng.dirichlet(np.ones(3), 30), rng.normal(size=(30, 3))
 
     def loss():

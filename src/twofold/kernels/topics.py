@@ -137,7 +137,7 @@ def improve_proportions(
 
     The step lowers strength/2 |v_j - theta_j|^2 - sum_w n_jw log sum_k theta_jk beta_wk, through the
     bound at phi_jwk proportional to theta_jk beta_wk (Wang & Blei 2011, section 3), or changes nothing.
-    `beta` is (S, K), `v` (D, K).
+    `beta` is (S, K), `v` (D, K); both C-contiguous.
     """
     topics = theta.shape[1]
     for d in prange(len(theta)):

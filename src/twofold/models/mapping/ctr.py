@@ -174,7 +174,7 @@ def weights_of(model: CTR) -> Weights:
 
 def mixtures(topic_words: F64) -> F64:
     """Return beta (S, K): the words of every topic, columns that sum to 1."""
-    return topic_words / topic_words.sum(axis=0)
+    return np.ascontiguousarray(topic_words / topic_words.sum(axis=0))
 
 
 def alternate(
