@@ -78,8 +78,12 @@ def did_you_mean(name: object, allowed: Iterable[object]) -> str:
     -------
     >>> did_you_mean("factor", ["epochs", "factors"])
     "allowed: epochs, factors; did you mean 'factors'?"
+    >>> did_you_mean("price", [])
+    'there are none'
     """
     names = [str(one) for one in allowed]
+    if not names:
+        return "there are none"
     near = nearest(str(name), names)
     listed = ", ".join(names[:20]) + (f", ... ({len(names):,} in all)" if len(names) > 20 else "")
     return f"allowed: {listed}" + (f"; did you mean {near!r}?" if near else "")

@@ -39,6 +39,22 @@ class Encoded(NamedTuple):
     source: U8  # (n,)
 
 
+def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
+    """Return how each of n queries is answered, shape (n,).
+
+    As a known user with a history in training, by the history that is given, by features or words that are
+    `said`, or not at all; what comes first in this list holds.
+    """
+    source = np.full(len(queries), CONTENT if said else FALLBACK, np.uint8)
+    lengths = history.lengths
+    seen = (queries.user >= 0) & ~queries.has_history
+    if len(lengths):
+        seen &= lengths[np.maximum(queries.user, 0)] > 0
+    source[queries.history.lengths > 0] = FOLD_IN
+    source[seen] = MODEL
+    return source
+
+
 class Remembers(Protocol):
     """The part of a model's memory that lists need."""
 

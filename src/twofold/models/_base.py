@@ -26,7 +26,7 @@ from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded
+from twofold.rank import Encoded, sources
 from twofold.typing import F32, I32, Id, Ids
 
 
@@ -191,15 +191,10 @@ class FittedModel(ABC):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector and say how: known user, folded-in history, features, or not at all."""
-        source = np.full(len(queries), FALLBACK, np.uint8)
-        if (self.reads_features and queries.features) or (self.reads_text and queries.text):
-            source[:] = CONTENT
-        lengths = self.memory.history.lengths
-        seen = (queries.user >= 0) & ~queries.has_history
-        if len(lengths):
-            seen &= lengths[np.maximum(queries.user, 0)] > 0
-        source[queries.history.lengths > 0] = FOLD_IN
-        source[seen] = MODEL
+        said = bool(
+            (self.reads_features and queries.features) or (self.reads_text and queries.text)
+        )
+        source = sources(self.memory.history, queries, said=said)
         parts: list[tuple[np.ndarray, F32 | csr_array]] = []
         for code in np.unique(source):
             rows = np.flatnonzero(source == code)

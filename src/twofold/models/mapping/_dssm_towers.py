@@ -143,25 +143,17 @@ def draw_towers(
 
 
 def train_towers(
-    towers: Towers,
-    clicks: Clicks,
-    *,
-    gamma: float,
-    negatives: int,
-    shared: bool,
-    history: int,
+    loss: PairLoss,
     optimiser: Optimiser,
     epochs: int,
     batch_size: int,
     rng: np.random.Generator,
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
     """Train, and return the weights of the query tower and of the document tower."""
-    loss = PairLoss.of(
-        towers, clicks, gamma=gamma, negatives=negatives, shared=shared, history=history
-    )
+    towers = loss.towers
     train(
         towers,
-        len(clicks.user),
+        len(loss.user),
         loss.of_batch,
         optimiser=optimiser,
         epochs=epochs,

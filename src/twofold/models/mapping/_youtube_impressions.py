@@ -162,7 +162,8 @@ def check_channel(name: str | None, items: Mapping[str, Column]) -> None:
     if name is not None and not isinstance(items.get(name), Category):
         named = [one for one, column in items.items() if isinstance(column, Category)]
         raise ConfigError(
-            f"channel names {name!r}, which is no category feature of the items; {did_you_mean(name, named)}"
+            f"YouTubeRanker.channel got {name!r}, which is no category feature of the items; "
+            f"{did_you_mean(name, named)}"
         )
 
 

@@ -21,8 +21,7 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL
-from twofold.typing import F32, I32, I64, U8
+from twofold.typing import F32, I32, I64
 
 
 class Block(NamedTuple):
@@ -66,10 +65,12 @@ def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> N
     known = {name: kind_of(column) for side in sides for name, column in side.items()}
     for name in wanted or ():
         if name not in known:
-            raise ConfigError(f"features names {name!r}; {did_you_mean(name, known)}")
+            raise ConfigError(
+                f"features got {name!r}, which is no column of users or context; {did_you_mean(name, known)}"
+            )
         if known[name] not in KINDS:
             raise ConfigError(
-                f"features names {name!r}, which is a {known[name]} column; read are {', '.join(KINDS)}"
+                f"features got {name!r}, which is a {known[name]} column; read are {', '.join(KINDS)}"
             )
 
 
@@ -244,9 +245,14 @@ def searches_of(name: str | None, train: Dataset) -> Text:
     columns = {**train.users.features, **train.interactions.context}
     column = columns.get(name or "")
     if column is None:
-        raise ConfigError(f"searches names {name!r}; {did_you_mean(name, columns)}")
+        raise ConfigError(
+            f"YouTubeCandidates.searches got {name!r}, which is no context column or user feature; "
+            f"{did_you_mean(name, columns)}"
+        )
     if not isinstance(column, Text) or column.is_path:
-        raise ConfigError(f"searches names {name!r}, which is no text column; declare it as text")
+        raise ConfigError(
+            f"YouTubeCandidates.searches got {name!r}, which is no text column; declare it as text"
+        )
     return column
 
 
@@ -279,16 +285,6 @@ def rows_of(matrix: csr_array, rows: I32) -> csr_array:
     shape = (1, matrix.shape[1] if matrix.shape else 0)
     empty = csr_array(shape, dtype=np.float32)
     return csr_array(csr_array(vstack([matrix, empty], format="csr"))[rows])
-
-
-def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
-    """Return how each query is answered: as a known user, by its history, by what is `said`, or not at all."""
-    source = np.full(len(queries), CONTENT if said else FALLBACK, np.uint8)
-    source[queries.history.lengths > 0] = FOLD_IN
-    seen = (queries.user >= 0) & ~queries.has_history
-    seen &= history.take(queries.user).lengths > 0
-    source[seen] = MODEL
-    return source
 
 
 def check_said(

@@ -304,7 +304,7 @@ def learned(
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
     """Return the trained weights of the query tower and of the item tower."""
     # torch is an optional part of the package.
-    from twofold.models.mapping._dssm_towers import clicks_of, draw_towers, train_towers
+    from twofold.models.mapping._dssm_towers import PairLoss, clicks_of, draw_towers, train_towers
 
     match model.encoder:
         case Dense(hidden=hidden, activation=activation):
@@ -313,15 +313,12 @@ def learned(
             sizes, activation = (width, filters, model.factors), "tanh"
     shared = model.towers == "shared"
     towers = draw_towers(sizes, activation, window, shared=shared, rng=rng)
-    return train_towers(
+    loss = PairLoss.of(
         towers,
         clicks_of(taken, bags, texts, rng),
         gamma=model.gamma,
         negatives=model.negatives,
         shared=model.drawn == "batch",
         history=model.history,
-        optimiser=model.optimiser,
-        epochs=model.epochs,
-        batch_size=model.batch_size,
-        rng=rng,
     )
+    return train_towers(loss, model.optimiser, model.epochs, model.batch_size, rng)

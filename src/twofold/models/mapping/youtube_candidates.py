@@ -36,7 +36,7 @@ from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded
+from twofold.rank import FALLBACK, Encoded, sources
 from twofold.typing import F32, I32, I64, Rng
 
 HELD_OUT = 5000
@@ -289,7 +289,7 @@ class FittedYouTubeCandidates(FittedModel):
             queries, self.user_code, self.users.features, self.context_kinds, self.context_names
         )
         said = said or queries.text is not None
-        source = inputs.sources(self.memory.history, queries, said=said)
+        source = sources(self.memory.history, queries, said=said)
         vectors = self.forward(self.inputs(queries))
         vectors[source == FALLBACK] = 0
         return Encoded(vectors, source)

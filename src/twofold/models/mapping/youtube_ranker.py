@@ -36,7 +36,7 @@ from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded
+from twofold.rank import FALLBACK, Encoded, sources
 from twofold.recommend import TIME
 from twofold.typing import F32, F64, I32, I64, Rng
 
@@ -344,7 +344,7 @@ class FittedYouTubeRanker(FittedModel):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to its scores for every item, shape (n, n_items)."""
-        source = inputs.sources(self.memory.history, queries, said=self.check(queries))
+        source = sources(self.memory.history, queries, said=self.check(queries))
         vectors = self.everything(queries)
         vectors[source == FALLBACK] = 0
         return Encoded(vectors, source)
