@@ -27,6 +27,10 @@ from twofold.testing.answers import (
     check_unknown_user_with_history,
     check_unknown_user_without_history,
 )
+from twofold.testing.content import (
+    check_items_known_by_content,
+    check_people_known_by_words_or_features,
+)
 from twofold.testing.contract import (
     check_fit_returns_a_model,
     check_folding_in_matches_the_user,
@@ -62,6 +66,8 @@ CHECKS: tuple[Callable[[Estimator], None], ...] = (
     check_inputs_are_not_changed,
     check_same_seed_same_bytes,
     check_degenerate_logs,
+    check_items_known_by_content,
+    check_people_known_by_words_or_features,
     check_saved_model_scores_alike,
 )
 """Every check, in the order in which to read a failure."""

@@ -322,7 +322,7 @@ def test_a_wrong_column_is_refused(settings, said):
 
 def test_a_wrong_question_is_refused():
     model = fitted(searches=None)
-    with pytest.raises(ConfigError, match="without searches"):
+    with pytest.raises(ConfigError, match="does not read words"):
         model.recommend(text=["red"], k=1)
     with pytest.raises(ConfigError, match="no context column 'divice'"):
         model.recommend(users=[0], context={"divice": ["tv"]})

@@ -29,7 +29,7 @@ from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, need
+from twofold.errors import need
 from twofold.features.table import POWERS, TableCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
@@ -155,7 +155,6 @@ class FittedYouTubeCandidates(FittedModel):
     """The tower, and the items of the softmax; u . v_i is ln P up to a constant of the question."""
 
     reads_features: ClassVar[bool] = True
-    reads_text: ClassVar[bool] = True
 
     user_code: TableCode
     context_code: TableCode
@@ -164,6 +163,10 @@ class FittedYouTubeCandidates(FittedModel):
     tokens: Vocabulary
     searched: csr_array  # (n_users, n_tokens), mean of the last tokens of each user
     weights: Mapping[str, F32]
+
+    def __post_init__(self) -> None:
+        """Read words where the model was trained on searches."""
+        object.__setattr__(self, "reads_text", self.estimator.searches is not None)
 
     @classmethod
     def learn(
@@ -276,15 +279,10 @@ class FittedYouTubeCandidates(FittedModel):
         Raises
         ------
         ConfigError
-            If a context column or feature was not there in training, or words are given to a model that was
-            trained without searches.
+            If a context column or feature was not there in training.
         DataError
             If a column is of another kind than in training.
         """
-        if queries.text is not None and self.estimator.searches is None:
-            raise ConfigError(
-                "text is given, but the model was trained without searches; set searches= to a text column"
-            )
         said = inputs.check_said(
             queries, self.user_code, self.users.features, self.context_kinds, self.context_names
         )
