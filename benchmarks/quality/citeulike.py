@@ -26,8 +26,8 @@ MODELS: dict[str, Any] = {
     "BM25 profile": tw.models.ItemKNN(
         content=("words",), similarity="bm25", neighbours=25_974, shrinkage=0
     ),
-    "IALS, defaults": tw.models.IALS(),
-    "IALS, unobserved_weight 0.01": tw.models.IALS(unobserved_weight=0.01),
+    "IALS defaults": tw.models.IALS(),
+    "IALS weight 0.01": tw.models.IALS(unobserved_weight=0.01),
     "LDA": tw.models.CTR(topics="fixed", item_reg=1e6),
     "CTR": tw.models.CTR(),
     "CDL without its decoder": tw.models.CDL(factors=200, reconstruction=0, epochs=20),

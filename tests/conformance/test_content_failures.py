@@ -69,7 +69,9 @@ def test_a_sound_model_passes():
     check_people_known_by_words_or_features(Taste())
 
 
-@pytest.mark.parametrize(("fault", "said"), [("nan", "missing from a list"), ("forgets", "longer model")])
+@pytest.mark.parametrize(
+    ("fault", "said"), [("nan", "missing from a list"), ("forgets", "longer model")]
+)
 def test_faults_of_new_items_are_named(fault, said):
     with pytest.raises(AssertionError, match=said):
         check_items_known_by_content(Taste(fault=fault))
