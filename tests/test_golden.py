@@ -27,12 +27,18 @@ MODELS = {
     "DSSM": tw.models.DSSM(
         encoder={"kind": "dense", "hidden": ()}, factors=2, epochs=2, content="title"
     ),
+    "DeepContent": tw.models.DeepContent(
+        factorization={"model": "IALS", "factors": 2, "epochs": 2}, network={"kind": "linear"}
+    ),
     "EASE": tw.models.EASE(),
     "FM": tw.models.FM(
         factors=2, day=True, learner={"method": "mcmc", "burn_in": 1, "samples": 2, "thin": 1}
     ),
     "IALS": tw.models.IALS(factors=2, epochs=2),
     "ItemKNN": tw.models.ItemKNN(content=("tags", "title"), similarity="bm25", neighbours=3),
+    "MultiViewDSSM": tw.models.MultiViewDSSM(
+        content="title", hidden=(), factors=2, epochs=2, inputs="words"
+    ),
     "PMF": tw.models.PMF(factors=2, epochs=2),
     "Popularity": tw.models.Popularity(half_life=1.0),
     "YouTubeCandidates": tw.models.YouTubeCandidates(factors=2, epochs=2),

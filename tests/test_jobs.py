@@ -66,6 +66,10 @@ def job(**keys):
         ({"evaluation": {"part": "tests"}}, r"\[evaluation\] part got 'tests'"),
         ({"evaluation": {"exclude_seen": 1}}, "write true or false"),
         ({"evaluation": {"parts": "test"}}, "did you mean 'part'"),
+        ({"evaluation": {"unknown_items": "contents"}}, "did you mean 'content'"),
+        ({"evaluation": {"candidates": "new"}}, "write unknown_items='content' too"),
+        ({"models": {"Pipelin": {}}}, "did you mean 'Pipeline'"),
+        ({"models": {"Pipeline": {"candidates": "IALS"}}}, "must be a list of estimators"),
         ({"metrics": "ndcg@10"}, "metrics must be a list"),
         ({"metrics": []}, "metrics must be a list"),
         ({"metrics": ["ndgc@10"]}, "no metric 'ndgc@10'"),
@@ -227,13 +231,15 @@ def test_every_split_of_a_job_can_be_made():
 
 
 def test_a_job_is_a_file_or_options_and_not_both(tmp_path):
-    nothing = ([], "default", [], None, 0, {})
+    nothing = ([], "default", [], {}, 0, {})
     with pytest.raises(ConfigError, match="not both and not neither"):
         job_of(None, "", *nothing)
     with pytest.raises(ConfigError, match="not both and not neither"):
         job_of(tmp_path / "job.toml", "log.csv", *nothing)
     with pytest.raises(ConfigError, match="are the file's"):
-        job_of(tmp_path / "job.toml", "", [], "default", [], None, 3, {})
+        job_of(tmp_path / "job.toml", "", [], "default", [], {}, 3, {})
+    with pytest.raises(ConfigError, match="are the file's"):
+        job_of(tmp_path / "job.toml", "", [], "default", [], {"candidates": "new"}, 0, {})
 
 
 @pytest.mark.parametrize(
@@ -249,3 +255,20 @@ def test_a_job_is_a_file_or_options_and_not_both(tmp_path):
 )
 def test_the_nearest_name(name, names, expected):
     assert nearest(name, names) == expected
+
+
+def test_a_pipeline_is_a_model_of_a_job():
+    parts = [{"model": "IALS", "factors": 4}, {"model": "EASE"}]
+    made = job(models={"two": {"class": "Pipeline", "candidates": parts, "depth": 30}})
+    assert made.models["two"].candidates == tuple(parts)
+    again = jobs.from_dict(tomllib.loads(jobs.to_toml(made.as_dict())))
+    assert again.as_dict() == made.as_dict()
+    assert made.fixed["two"] == ("candidates", "depth")
+
+
+def test_a_deep_content_of_a_job_says_its_factorization():
+    made = job(models={"DeepContent": {"factorization": {"model": "BPR", "factors": 4}}})
+    again = jobs.from_dict(tomllib.loads(jobs.to_toml(made.as_dict())))
+    assert again.as_dict() == made.as_dict()
+    with pytest.raises(ConfigError, match="did you mean 'BPR'"):
+        job(models={"DeepContent": {"factorization": {"model": "BPRR"}}})

@@ -17,6 +17,7 @@ from twofold import models
 from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import names, values
 from twofold.metrics import parse
+from twofold.pipeline import Pipeline
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
 
 T = TypeVar("T")
@@ -88,10 +89,11 @@ def estimator(name: object, settings: Mapping[str, Any]) -> Any:
     ConfigError
         If there is no such model, or a hyperparameter is unknown or wrong.
     """
+    if name == "Pipeline":
+        return Pipeline(**settings)
     if not isinstance(name, str) or name not in models.HOMES:
-        raise ConfigError(
-            f"no model is called {name!r}; {did_you_mean(name, sorted(models.HOMES))}"
-        )
+        allowed = sorted({*models.HOMES, "Pipeline"})
+        raise ConfigError(f"no model is called {name!r}; {did_you_mean(name, allowed)}")
     return getattr(models, name)(**settings)
 
 

@@ -25,10 +25,20 @@ from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._added import known_part
 from twofold.models._base import FittedModel
-from twofold.parts import estimator_of, ranker_table, same_training, tables_of
+from twofold.models._parts import estimator_of, same_training, table_of, tables_of
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, rank_block
 from twofold.typing import F32, I32, U8, Rng
+
+
+def candidate_tables(parts: Any) -> tuple[dict[str, Any], ...]:
+    """Return the candidate models as tables."""
+    return tables_of(parts, "Pipeline.candidates")
+
+
+def ranker_table(part: Any) -> dict[str, Any] | None:
+    """Return the ranker as a table, None where there is none."""
+    return None if part is None else table_of(part, "Pipeline.ranker")
 
 
 @hyperparameters
@@ -46,7 +56,7 @@ class Pipeline:
     3
     """
 
-    candidates: Annotated[Sequence[Any], BeforeValidator(tables_of)] = ()
+    candidates: Annotated[Sequence[Any], BeforeValidator(candidate_tables)] = ()
     """The models that name candidates; estimators, kept as tables with the class under ``model``."""
     ranker: Annotated[Any, BeforeValidator(ranker_table)] = None
     """The model that orders the union; None merges the lists by reciprocal rank fusion."""
@@ -70,7 +80,7 @@ class Pipeline:
             If a part cannot be fitted to this training set.
         """
         tables = [*self.candidates, *([] if self.ranker is None else [self.ranker])]
-        parts = [estimator_of(one) for one in tables]
+        parts = [estimator_of(one, "Pipeline") for one in tables]
         if not self.candidates:
             raise ConfigError(NO_CANDIDATES)
         seed = int(generator(rng).integers(2**31))

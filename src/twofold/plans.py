@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationErro
 from twofold import datasets, split
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, did_you_mean
+from twofold.evaluation.questions import policies
 from twofold.hyperparameters import hyperparameters
 from twofold.persistence import MANIFEST
 from twofold.split import Split
@@ -250,6 +251,10 @@ class EvaluationPlan:
     """The least value of a relevant event."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Of the intervals."""
+
+    def __post_init__(self) -> None:
+        """Check that the policies go together."""
+        policies(self.unknown_items, self.candidates)
 
 
 @hyperparameters

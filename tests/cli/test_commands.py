@@ -86,6 +86,49 @@ def test_other_data_are_a_test_log_without_the_pairs_of_training(run, fitted, lo
     assert 0 < json.loads(out)["targets"] < 200
 
 
+def test_items_that_nobody_touched_are_measured_by_their_content(run, log_file, tmp_path):
+    things = tmp_path / "items.csv"
+    tw.testing.planted_log().frame("items").select("item", "title").write_csv(things)
+    new = ("--unknown-items", "content", "--candidates", "new")
+    given = ("--data", log_file, "--items", things, "--item-feature", "title=text")
+    folder = tmp_path / "cold"
+    code, out, err = run(
+        "fit",
+        "CTR",
+        *given,
+        "--out",
+        folder,
+        "--set",
+        "factors=4",
+        "--split",
+        "cold_items",
+        *new,
+        "--json",
+    )
+    assert code == 0, err
+    values = json.loads(out)["report"]["metrics"]
+    assert values
+    code, out, err = run("evaluate", folder, *new, "--metric", "ndcg@5", "--json")
+    assert code == 0, err
+    assert json.loads(out)["settings"]["candidates"] == "new"
+    code, out, err = run(
+        "compare",
+        *given,
+        "--model",
+        "CTR",
+        "--split",
+        "cold_items",
+        *new,
+        "--metric",
+        "ndcg@5",
+        "--json",
+    )
+    assert code == 0, err
+    code, _, err = run("evaluate", folder, "--candidates", "new")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "unknown_items='content'" in err
+
+
 def test_recommend_writes_what_python_answers(run, fitted, tmp_path):
     users = tmp_path / "users.csv"
     users.write_text("user\n100\n101\nnobody\n")

@@ -147,9 +147,19 @@ def test_the_leak_check_still_runs(split):
         tw.evaluate(guilty, split, ["recall@2"], unknown_items="content")
 
 
-def test_ctr_finds_items_that_nobody_has_touched():
+@pytest.mark.parametrize(
+    "model",
+    [
+        tw.models.CTR(factors=4),
+        tw.models.CDL(factors=4, content="title", hidden=(16,), epochs=40, learning_rate=0.01),
+        tw.models.DeepContent(factorization={"model": "IALS", "factors": 4}),
+        tw.models.MultiViewDSSM(content="title", hidden=(16,), factors=8, epochs=60, batch_size=64),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_models_of_content_find_items_that_nobody_has_touched(model):
     split = tw.split.cold_items(tw.testing.planted_log(), test=0.3, rng=1)
-    ctr = tw.models.CTR(factors=4).fit(split.train, rng=0)
-    board = tw.compare({"ctr": ctr}, split, ["ndcg@3"], unknown_items="content", candidates="new")
+    fitted = model.fit(split.train, rng=0)
+    board = tw.compare({"it": fitted}, split, ["ndcg@3"], unknown_items="content", candidates="new")
     values = {name: one.report["ndcg@3"] for name, one in board.results.items()}
-    assert values["ctr"] > values["popularity"] + 0.1
+    assert values["it"] > values["popularity"] + 0.1

@@ -19,7 +19,7 @@ LAYERS = [
     ["rank", "filters"],
     ["recommend", "similar", "explain"],
     ["models"],
-    ["parts", "candidates"],
+    ["candidates"],
     ["pipeline"],
     ["loading"],
     ["split", "metrics"],

@@ -10,6 +10,7 @@ import typer
 
 from twofold import jobs, runs
 from twofold.cli.options import (
+    Candidates,
     DataInstead,
     Item,
     ItemFeature,
@@ -23,6 +24,7 @@ from twofold.cli.options import (
     RelevantFrom,
     Seed,
     Time,
+    UnknownItems,
     User,
     Value,
     columns,
@@ -37,7 +39,7 @@ from twofold.evaluation.report import Report
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.models.baselines.ease import check_memory, free_memory
-from twofold.plans import DataPlan
+from twofold.plans import DataPlan, EvaluationPlan
 from twofold.split import Split, check_leaks
 
 USUAL_MODELS = ("ItemKNN", "EASE", "IALS", "BPR")
@@ -59,6 +61,8 @@ def compare(
     split: Kind = "default",
     metric: Metric = [],  # noqa: B006
     relevant_from: RelevantFrom = None,
+    unknown_items: UnknownItems = "count",
+    candidates: Candidates = "all",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder; the job may name it too.")
     ] = None,
@@ -86,7 +90,11 @@ def compare(
         list(model) or ([] if job_file else list(USUAL_MODELS)),
         split,
         metric,
-        relevant_from,
+        {
+            "relevant_from": relevant_from,
+            "unknown_items": unknown_items,
+            "candidates": candidates,
+        },
         seed,
         said,
     )
@@ -189,7 +197,7 @@ def job_of(
     model: list[str],
     split: str,
     metric: list[str],
-    relevant_from: float | None,
+    evaluation: dict[str, Any],
     seed: int,
     said: dict[str, Any],
     *,
@@ -205,9 +213,11 @@ def job_of(
     if (job_file is None) == (not data):
         raise ConfigError("give a job file, or --data; not both and not neither")
     if job_file is not None:
-        if model or metric or seed or said or relevant_from is not None or split != "default":
+        usual = jobs.values(EvaluationPlan())
+        changed = any(one != usual[key] for key, one in evaluation.items())
+        if model or metric or seed or said or changed or split != "default":
             raise ConfigError(
-                "with a job file, models, metrics, split, seed and columns are the file's; "
+                "with a job file, models, metrics, evaluation, split, seed and columns are the file's; "
                 "put them there, or leave the file out"
             )
         return jobs.read(job_file)
@@ -219,7 +229,7 @@ def job_of(
         },
         "models": {name: {} for name in model},
         "seed": seed,
-        "evaluation": {"relevant_from": relevant_from},
+        "evaluation": evaluation,
     }
     if metric:
         table["metrics"] = metric

@@ -27,7 +27,8 @@ OPTIONAL = {
     "frames": ("pandas", "pyarrow"),
     "sql": ("sqlalchemy", "psycopg"),
     "tune": ("optuna",),
-    "plots": ("matplotlib", "sklearn"),
+    "plots": ("matplotlib",),
+    "learn": ("sklearn",),
     "deep": ("torch", "safetensors"),
 }
 """Extras, with the modules that each brings."""

@@ -64,6 +64,15 @@ Metric = Annotated[
 RelevantFrom = Annotated[
     float | None, typer.Option(help="The least value of a relevant event, such as 4 stars.")
 ]
+UnknownItems = Annotated[
+    str,
+    typer.Option(
+        help="Items that training never saw: count (as missed), drop, or content (placed by what they are)."
+    ),
+]
+Candidates = Annotated[
+    str, typer.Option(help="What is ranked: all items, or the new ones alone (items by content).")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder or a saved model.", show_default=False)]
 

@@ -10,6 +10,7 @@ import typer
 
 from twofold import jobs, loading, persistence, runs
 from twofold.cli.options import (
+    Candidates,
     Data,
     Folder,
     Item,
@@ -23,6 +24,7 @@ from twofold.cli.options import (
     RelevantFrom,
     Seed,
     Time,
+    UnknownItems,
     User,
     Value,
     columns,
@@ -35,7 +37,7 @@ from twofold.evaluation import evaluate as evaluate_model
 from twofold.evaluation.report import write_page
 from twofold.jobs import Job
 from twofold.metrics import parse
-from twofold.plans import DataPlan, SplitPlan
+from twofold.plans import DataPlan, EvaluationPlan, SplitPlan
 from twofold.split import Split, check_leaks, held_out
 
 SHARE = 0.1
@@ -57,6 +59,8 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    unknown_items: UnknownItems = "count",
+    candidates: Candidates = "all",
     seed: Seed = 0,
     user: User = "",
     item: Item = "",
@@ -71,11 +75,21 @@ def fit(
 
     Example: `twofold fit IALS --data ratings.csv --out runs/ials --set factors=128`
     """
+    plan = jobs.section(
+        EvaluationPlan, {"unknown_items": unknown_items, "candidates": candidates}, "evaluation"
+    )
     cls = type(jobs.estimator(model, {}))
     estimator = jobs.estimator(model, jobs.assignments(settings, cls))
     cut_plan = share_plan(split, test)
     said = columns(user, item, value, time, query, items, item_feature)
-    job = Job(DataPlan.of(data, **said), cut_plan, {model: estimator}, {model: ()}, seed=seed)
+    job = Job(
+        DataPlan.of(data, **said),
+        cut_plan,
+        {model: estimator},
+        {model: ()},
+        evaluation=plan,
+        seed=seed,
+    )
     log = read_log(job.data)
     holds_out = test != 0
     cut = job.split.make(log, seed) if holds_out else None
@@ -93,7 +107,15 @@ def fit(
                 cut.train if cut else log, validation=cut.validation if cut else None, rng=seed
             )
             fitted.save(run.model)
-        report = None if cut is None else evaluate_model(fitted, cut, rng=seed)
+        report = None
+        if cut is not None:
+            report = evaluate_model(
+                fitted,
+                cut,
+                unknown_items=plan.unknown_items,
+                candidates=plan.candidates,
+                rng=seed,
+            )
         if report is not None:
             write_page(run.path / "metrics.json", report.to_json())
     if json:
@@ -135,6 +157,8 @@ def evaluate(
     ] = "",
     metric: Metric = [],  # noqa: B006
     relevant_from: RelevantFrom = None,
+    unknown_items: UnknownItems = "count",
+    candidates: Candidates = "all",
     html: Annotated[Path | None, typer.Option(help="Also write the report as a page.")] = None,
     seed: Seed = 0,
     user: User = "",
@@ -155,6 +179,9 @@ def evaluate(
     """
     for one in metric:
         parse(one)
+    plan = jobs.section(
+        EvaluationPlan, {"unknown_items": unknown_items, "candidates": candidates}, "evaluation"
+    )
     path = runs.model_folder(folder)
     model = loading.load(path)
     if metric:
@@ -162,12 +189,21 @@ def evaluate(
     said = columns(user, item, value, time, query, items, item_feature)
     log = read_log(_data_of(path, data, said))
     cut = _held_out(path, model.memory.log(), log)
-    if (model.items.ids.rows(log.items.ids.ids) < 0).all():
+    strange = plan.unknown_items != "content"
+    if strange and (model.items.ids.rows(log.items.ids.ids) < 0).all():
         raise DataError(
             f"none of the {log.n_items:,} items of these data is known to the model, "
             f"whose items are such as {model.items.ids[0]!r}; are these data of the same catalogue?"
         )
-    report = evaluate_model(model, cut, metric or None, relevant_from=relevant_from, rng=seed)
+    report = evaluate_model(
+        model,
+        cut,
+        metric or None,
+        relevant_from=relevant_from,
+        unknown_items=plan.unknown_items,
+        candidates=plan.candidates,
+        rng=seed,
+    )
     if html is not None:
         note(f"wrote {report.to_html(html)}")
     say(report.to_json() if json else str(report))

@@ -66,7 +66,7 @@ def tune(
     """
     said = columns(user, item, value, time, query, items, item_feature)
     metrics = [metric] if metric else []
-    job = job_of(job_file, data, list(model), split, metrics, None, seed, said, validation=True)
+    job = job_of(job_file, data, list(model), split, metrics, {}, seed, said, validation=True)
     if metric:
         job = jobs.tuning_for(job, metric)
     chosen = tuning.to_tune(job)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from twofold.data.columns import Column
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -107,11 +108,23 @@ def ask(
     if told is not None:
         history = histories(told, data, model)
         queries = replace(queries, history=history, has_history=history.lengths > 0)
+    queries = replace(queries, features=told_features(model, data, queries))
     hidden = None
     if part == "test" and split.validation is not None and split.validation_history is None:
         hidden = histories(split.validation, data, model)
     targets, unknown = targets_of(model, data, unknown_items, relevant_from, first)
     return Questions(queries, targets, hidden, data, unknown, first)
+
+
+def told_features(model: FittedModel, data: Dataset, queries: Queries) -> dict[str, Column]:
+    """Return the features of the users of `data` that the model was trained with, where somebody has no history."""
+    told = np.where(queries.has_history, queries.history.lengths, 0)
+    strangers = model.memory.history.take(queries.user).lengths + told == 0
+    if not (model.reads_features and strangers.any()):
+        return {}
+    return {
+        name: column for name, column in data.users.features.items() if name in model.users.features
+    }
 
 
 def policies(unknown_items: str, candidates: str) -> None:

@@ -191,6 +191,7 @@ class LogMel:
         on_error: Literal["refuse", "skip"] = "refuse",
         cache: str | Path | None = None,
         folder: str | Path = ".",
+        least: int = 1,
     ) -> Sounds:
         """Return the spectrograms of a sound column or of paths.
 
@@ -205,12 +206,14 @@ class LogMel:
             See `spectrogram`. Without one all spectrograms are held in memory.
         folder
             Relative paths start here.
+        least
+            Sounds that must be left, where there are rows at all.
 
         Raises
         ------
         DataError
             For the first faulty file, if `on_error` is ``refuse``; if `sounds` is a column of another
-            kind, or no sound is left.
+            kind, or fewer than `least` sounds are left.
         """
         if on_error not in ("refuse", "skip"):
             raise ConfigError(f"on_error got {on_error!r}; allowed: refuse, skip")
@@ -230,9 +233,9 @@ class LogMel:
                 continue
             spectra.append(made)
             rows.append(row)
-        if paths and not spectra:
+        if paths and len(spectra) < least:
             why = f"; the first: {skipped[0][1]}" if skipped else ""
-            raise DataError(f"none of {len(paths):,} sounds can be used{why}")
+            raise DataError(f"{len(spectra) or 'none'} of {len(paths):,} sounds can be used{why}")
         missing = sum(path is None for path in paths)
         return Sounds(tuple(spectra), np.array(rows, np.int32), len(paths), missing, tuple(skipped))
 

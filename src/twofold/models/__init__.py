@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from twofold.models.factorization.pmf import PMF as PMF
     from twofold.models.mapping.cdl import CDL as CDL
     from twofold.models.mapping.ctr import CTR as CTR
+    from twofold.models.mapping.deep_content import DeepContent as DeepContent
     from twofold.models.mapping.dssm import DSSM as DSSM
+    from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
 
@@ -28,11 +30,13 @@ HOMES = {
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "CDL": "twofold.models.mapping.cdl",
     "CTR": "twofold.models.mapping.ctr",
+    "DeepContent": "twofold.models.mapping.deep_content",
     "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
+    "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
@@ -51,7 +55,9 @@ __all__ = [
     "IALS",
     "PMF",
     "BiasedMF",
+    "DeepContent",
     "ItemKNN",
+    "MultiViewDSSM",
     "Popularity",
     "YouTubeCandidates",
     "YouTubeRanker",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -10,35 +9,28 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Kind
 from twofold.data.convert import column_from_values
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError, did_you_mean
+from twofold.models._around import Around
 from twofold.models._base import FittedModel
 from twofold.rank import Encoded
-from twofold.typing import F32, I32, Bool
+from twofold.typing import F32, Bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WithItems(FittedModel):
+class WithItems(Around):
     """A model and items that it was not trained on, placed by ``encode_items``.
 
-    Everything else is the model's own. Added items in a history are read where the model maps content
-    of histories, and passed over otherwise.
+    Added items in a history are read where the model maps content of histories, and passed over otherwise.
     """
 
     reads_content: ClassVar[bool] = True
 
-    base: FittedModel
     added: F32  # (j, d)
-
-    def __post_init__(self) -> None:
-        """Read of people what the model reads of them."""
-        for name in ("reads_features", "reads_text", "predicts_values"):
-            object.__setattr__(self, name, getattr(self.base, name))
 
     @property
     def item_vectors(self) -> F32 | csr_array:
@@ -50,20 +42,6 @@ class WithItems(FittedModel):
         """The vectors whose cosine means likeness, shape (n_items + j, d')."""
         return stacked(self.base.similarity_vectors, self.base.similarity_of(self.added))
 
-    @property
-    def n_trained(self) -> int:
-        """Number of items that the model was trained on."""
-        return self.base.n_trained
-
-    @property
-    def context_kinds(self) -> Mapping[str, Kind]:
-        """The context columns that the model reads."""
-        return self.base.context_kinds
-
-    def lookup(self, users: I32) -> F32 | csr_array:
-        """Return the vectors of known users, shape (n, d)."""
-        return self.base.lookup(users)
-
     def fold_in(self, histories: Histories) -> F32 | csr_array:
         """Map histories to vectors, shape (n, d); added items are passed over."""
         return self.base.fold_in(known_part(histories, len(self.base.items)))
@@ -72,28 +50,6 @@ class WithItems(FittedModel):
         """Map queries as the model does."""
         history = known_part(queries.history, len(self.base.items))
         return self.base.encode(replace(queries, history=history))
-
-    def encode_items(self, items: Entities) -> F32:
-        """Map content to vectors, shape (j, d)."""
-        return self.base.encode_items(items)
-
-    def values(self, scores: F32) -> F32:
-        """Turn scores into values on the caller's scale."""
-        return self.base.values(scores)
-
-    def pair_values(self, vectors: F32, items: F32) -> F32:
-        """Return the value of each pair of rows, shape (n,)."""
-        return self.base.pair_values(vectors, items)
-
-    @property
-    def unknown_user(self) -> F32:
-        """The vector of somebody of whom nothing is known, shape (d,)."""
-        return self.base.unknown_user
-
-    @property
-    def unknown_item(self) -> F32:
-        """The vector of an item of which nothing is known, shape (d,)."""
-        return self.base.unknown_item
 
 
 def add_items(model: FittedModel, items: Any) -> FittedModel:

@@ -151,7 +151,7 @@ class FittedModel(ABC):
         raise NotImplementedError(type(self).__name__)
 
     def similarity_of(self, vectors: F32) -> F32:
-        """Return the part of item vectors (j, d) whose cosine means likeness; see ``similarity_vectors``."""
+        """Return the part of item vectors (j, d) whose cosine means likeness, shape (j, d'); default: all of them."""
         return vectors
 
     @property
@@ -184,8 +184,9 @@ class FittedModel(ABC):
 
     @property
     def similarity_vectors(self) -> F32 | csr_array:
-        """The vectors whose cosine means likeness, shape (n_items, d'); default: the item vectors."""
-        return self.item_vectors
+        """The vectors whose cosine means likeness, shape (n_items, d'); default: ``similarity_of`` the item vectors."""
+        vectors = self.item_vectors
+        return self.similarity_of(vectors) if isinstance(vectors, np.ndarray) else vectors
 
     # ---- encoding, once ---------------------------------------------------------------------
 
@@ -195,6 +196,8 @@ class FittedModel(ABC):
             (self.reads_features and queries.features) or (self.reads_text and queries.text)
         )
         source = sources(self.memory.history, queries, said=said)
+        if not len(source):
+            return Encoded(self._nothing(0), source)
         parts: list[tuple[np.ndarray, F32 | csr_array]] = []
         for code in np.unique(source):
             rows = np.flatnonzero(source == code)

@@ -191,10 +191,9 @@ class FittedBiasedMF(FittedModel):
         """The items, shape (n_items, d + 2) with biases, else (n_items, d)."""
         return self.item_factors
 
-    @property
-    def similarity_vectors(self) -> F32:
-        """The factors q_i without the bias, shape (n_items, d)."""
-        return np.ascontiguousarray(self.item_factors[:, : self.estimator.factors])
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return the factors q_i alone of item vectors, shape (j, d)."""
+        return np.ascontiguousarray(vectors[:, : self.estimator.factors])
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`."""

@@ -212,10 +212,9 @@ class FittedBPMF(FittedModel):
         """The samples of the items and a 1, shape (n_items, S * D + 1)."""
         return self.item_factors
 
-    @property
-    def similarity_vectors(self) -> F32:
-        """The samples of the items, shape (n_items, S * D)."""
-        return self.item_factors[:, :-1]
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return the samples alone of item vectors (j, S * D + 1), shape (j, S * D)."""
+        return vectors[:, :-1]
 
     def lookup(self, users: I32) -> F32:
         """Return the samples of `users`."""

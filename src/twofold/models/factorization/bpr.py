@@ -209,10 +209,9 @@ class FittedBPR(FittedModel):
         """The items, shape (n_items, k + 1)."""
         return self.item_factors
 
-    @property
-    def similarity_vectors(self) -> F32:
-        """The vectors h_i without the bias, shape (n_items, k)."""
-        return np.ascontiguousarray(self.item_factors[:, :-1])
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return item vectors (j, k + 1) without the bias, shape (j, k)."""
+        return np.ascontiguousarray(vectors[:, :-1])
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`, shape (n, k + 1)."""

@@ -204,10 +204,9 @@ class FittedFM(FittedModel):
         """The items under every sample, shape (n_items, S * (k + 2))."""
         return self.item_factors
 
-    @property
-    def similarity_vectors(self) -> F32:
-        """The factors q alone, shape (n_items, S * k)."""
-        return self.by_sample(self.item_factors)[:, :, :-2].reshape(len(self.item_factors), -1)
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return the factors q alone of item vectors (j, S * (k + 2)), shape (j, S * k)."""
+        return self.by_sample(vectors)[:, :, :-2].reshape(len(vectors), -1)
 
     def by_sample(self, vectors: F32) -> F32:
         """Return vectors (n, S * (k + 2)) as (n, S, k + 2)."""

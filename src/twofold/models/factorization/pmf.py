@@ -185,10 +185,9 @@ class FittedPMF(FittedModel):
         """The items, shape (n_items, D + 1), or (n_items, D) where bounded."""
         return self.item_factors
 
-    @property
-    def similarity_vectors(self) -> F32:
-        """The factors V, shape (n_items, D)."""
-        return np.ascontiguousarray(self.item_factors[:, : self.estimator.factors])
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return the factors alone of item vectors (j, d), shape (j, D)."""
+        return np.ascontiguousarray(vectors[:, : self.estimator.factors])
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`."""

@@ -7,8 +7,8 @@ from twofold.data.entities import Entities
 from twofold.errors import ConfigError, did_you_mean
 
 
-def query_column(query: str | None, users: Entities) -> str | None:
-    """Return the name of the user feature with the words of people; None where they have none.
+def query_column(owner: str, query: str | None, users: Entities) -> str | None:
+    """Return the name of the user feature with the words of people; None where they have none. `owner` is the model.
 
     Raises
     ------
@@ -18,14 +18,14 @@ def query_column(query: str | None, users: Entities) -> str | None:
     if query is not None:
         if query not in users.features:
             raise ConfigError(
-                f"DSSM.query got {query!r}, which is no user feature; "
+                f"{owner}.query got {query!r}, which is no user feature; "
                 f"{did_you_mean(query, users.features)}"
             )
         return query
     found = [name for name, one in users.features.items() if kind_of(one) in {"bag", "text"}]
     if len(found) > 1:
         raise ConfigError(
-            f"DSSM.query got None, and the users have {len(found)} features with words: "
+            f"{owner}.query got None, and the users have {len(found)} features with words: "
             f"{', '.join(found)}; name one"
         )
     return found[0] if found else None
@@ -47,6 +47,6 @@ def as_texts(name: str, column: Column) -> Text | Bag:
     if isinstance(column, Bag) or (isinstance(column, Text) and not column.is_path):
         return column
     raise ConfigError(
-        f"DSSM cannot read words from {name!r}, which is a {kind_of(column)}; "
+        f"no words can be read from {name!r}, which is a {kind_of(column)}; "
         "allowed kinds: bag, tags, text"
     )

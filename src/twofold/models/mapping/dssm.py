@@ -167,7 +167,7 @@ class DSSM:
         del validation
         memory = Memory.of(train)
         column = content_column("DSSM", self.content, train.items)
-        asked = query_column(self.query, train.users)
+        asked = query_column("DSSM", self.query, train.users)
         need("torch", "deep")
         columns = [texts_of(column, train.items)]
         columns += [texts_of(asked, train.users)] if asked else []

@@ -1,4 +1,4 @@
-"""The parts of a pipeline: estimators as plain tables, and whether fitted ones belong together."""
+"""Models made of models: estimators as plain tables that files can hold, and whether fitted ones belong together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from twofold.models import HOMES
 from twofold.models._base import Memory
 
 
-def table_of(part: Any, field: str) -> dict[str, Any]:
+def table_of(part: Any, owner: str) -> dict[str, Any]:
     """Return an estimator as a table, its class under ``model``; a table is returned as it is.
+
+    `owner` is the hyperparameter that holds it, such as ``Pipeline.ranker``.
 
     Raises
     ------
@@ -27,12 +29,12 @@ def table_of(part: Any, field: str) -> dict[str, Any]:
     if hasattr(part, "fit") and not isinstance(part, type):
         return {"model": type(part).__name__, **values(part)}
     raise ConfigError(
-        f"Pipeline.{field} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
-        "write IALS(factors=32), or pass fitted models to Pipeline.join"
+        f"{owner} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
+        "write IALS(factors=32), or pass a model that is fitted already"
     )
 
 
-def estimator_of(table: Mapping[str, Any]) -> Any:
+def estimator_of(table: Mapping[str, Any], owner: str) -> Any:
     """Return the estimator that a table describes; undoes `table_of`.
 
     Raises
@@ -43,22 +45,23 @@ def estimator_of(table: Mapping[str, Any]) -> Any:
     name, given = table["model"], {key: one for key, one in table.items() if key != "model"}
     if name not in HOMES:
         raise ConfigError(
-            f"Pipeline cannot fit {name!r}; {did_you_mean(name, HOMES)}; fit a model of your own first "
-            "and use Pipeline.join"
+            f"{owner} cannot fit {name!r}; {did_you_mean(name, HOMES)}; a model of your own is fitted "
+            "first and passed on"
         )
     return getattr(importlib.import_module(HOMES[name]), name)(**given)
 
 
-def tables_of(parts: Any) -> tuple[dict[str, Any], ...]:
-    """Return the candidate models as tables."""
+def tables_of(parts: Any, owner: str) -> tuple[dict[str, Any], ...]:
+    """Return several estimators as tables.
+
+    Raises
+    ------
+    ConfigError
+        If it is no list of estimators.
+    """
     if isinstance(parts, str | Mapping) or not isinstance(parts, Sequence):
-        raise ConfigError(f"Pipeline.candidates must be a list of estimators; got {parts!r}")
-    return tuple(table_of(one, "candidates") for one in parts)
-
-
-def ranker_table(part: Any) -> dict[str, Any] | None:
-    """Return the ranker as a table, None where there is none."""
-    return None if part is None else table_of(part, "ranker")
+        raise ConfigError(f"{owner} must be a list of estimators; got {parts!r}")
+    return tuple(table_of(one, owner) for one in parts)
 
 
 def same_training(one: Memory, other: Memory) -> bool:

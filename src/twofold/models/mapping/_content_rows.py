@@ -1,0 +1,182 @@
+"""Columns of users or items as sparse rows of numbers, with what training saw remembered.
+
+Words (text and bags) are weighted by tf-idf and scaled to length 1 a column; categories, tags, numbers, vectors
+and times as `twofold.features.design` has them; a sound is the mean and the spread of every mel band over
+time, centred and scaled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from twofold.data.columns import Bag, Column, Kind, Text, kind_of
+from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.features.audio import LogMel
+from twofold.features.design import READABLE, ColumnCode, side_by_side
+from twofold.features.numbers import centre_and_scale, standardised
+from twofold.features.text import BagOfWords, WordCode
+from twofold.typing import F32, F64, Bool
+
+OnError: TypeAlias = Literal["refuse", "skip"]
+KINDS: tuple[Kind, ...] = (*READABLE, "text", "sound")
+"""Kinds of columns that are read."""
+
+
+def chosen(
+    owner: str,
+    names: Sequence[str],
+    columns: Mapping[str, Column],
+    kinds: Sequence[Kind] = KINDS,
+) -> tuple[str, ...]:
+    """Return the columns to read: those that are named, or all of the `kinds`.
+
+    Raises
+    ------
+    ConfigError
+        If a name is not there, or its kind is not read.
+    DataError
+        If nothing is left.
+    """
+    for name in names:
+        if name not in columns:
+            raise ConfigError(
+                f"{owner} got {name!r}, no such feature; {did_you_mean(name, columns)}"
+            )
+        if kind_of(columns[name]) not in kinds:
+            raise ConfigError(
+                f"{owner} got {name!r}, which is a {kind_of(columns[name])}; allowed kinds: {', '.join(kinds)}"
+            )
+    found = tuple(names) or tuple(name for name, one in columns.items() if kind_of(one) in kinds)
+    if not found:
+        there = ", ".join(f"{name} ({kind_of(one)})" for name, one in columns.items()) or "none"
+        raise DataError(
+            f"{owner} finds nothing to read: the features are {there}; "
+            f"declare one of the kinds {', '.join(kinds)}"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoundCode:
+    """How sounds were averaged in training."""
+
+    settings: LogMel
+    on_error: str
+    centre: F32  # (2 * bands,)
+    scale: F32  # (2 * bands,)
+
+    @classmethod
+    def of(cls, column: Text, settings: LogMel, on_error: OnError) -> SoundCode:
+        """Remember the centre and spread of the sounds of training.
+
+        Raises
+        ------
+        DataError
+            If a sound cannot be read and `on_error` is refuse, or none can.
+        """
+        centre, scale = centre_and_scale(averaged(column, settings, on_error, least=1))
+        return cls(settings=settings, on_error=on_error, centre=centre, scale=scale)
+
+    def encode(self, column: Text) -> csr_array:
+        """Return the features of sounds (n, 2 bands); a sound that is missing or left out has none."""
+        found = averaged(column, self.settings, "skip" if self.on_error == "skip" else "refuse")
+        return csr_array(standardised(found, self.centre, self.scale)[:, :-1])
+
+
+def averaged(column: Text, settings: LogMel, on_error: OnError, least: int = 0) -> F64:
+    """Return the mean and the spread over time of every band, (n, 2 bands), NaN where there is no sound."""
+    out = np.full((len(column), 2 * settings.bands), np.nan)
+    sounds = settings.spectrograms(column, on_error=on_error, least=least)
+    for row, one in zip(sounds.rows, sounds.spectrograms, strict=True):
+        out[row] = np.concatenate([one.mean(axis=0), one.std(axis=0)])
+    return out
+
+
+Code: TypeAlias = WordCode | ColumnCode | SoundCode
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ContentCode:
+    """The columns of training, side by side."""
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    codes: tuple[Code, ...]
+
+    @classmethod
+    def of(
+        cls,
+        columns: Mapping[str, Column],
+        names: Sequence[str],
+        *,
+        vocabulary: int,
+        sound: LogMel,
+        on_error: OnError,
+    ) -> ContentCode:
+        """Remember the words, levels and scales of the columns `names`."""
+
+        def code_of(name: str) -> Code:
+            match columns[name]:
+                case Text(is_path=True) as column:
+                    return SoundCode.of(column, sound, on_error)
+                case Bag(is_tags=False) | Text() as column:
+                    words = BagOfWords(max_words=vocabulary, weight="tfidf", unit_length=True)
+                    return words.fit(column)
+                case column:
+                    return ColumnCode.of(name, column)
+
+        kinds = tuple(kind_of(columns[name]) for name in names)
+        return cls(names=tuple(names), kinds=kinds, codes=tuple(map(code_of, names)))
+
+    def read(self, columns: Mapping[str, Column]) -> tuple[csr_array, Bool]:
+        """Return the rows (n, width), and which of them hold anything (n,); a column that is not given is empty.
+
+        Raises
+        ------
+        DataError
+            If a column is of another kind than in training, or none of them is given.
+        """
+        given = [name for name in self.names if name in columns]
+        if not given:
+            raise DataError(
+                f"none of the features of training is there; give at least one of {', '.join(self.names)}"
+            )
+        n = len(columns[given[0]])
+        parts: list[csr_array] = []
+        for name, kind, code in zip(self.names, self.kinds, self.codes, strict=True):
+            if name not in columns:
+                parts.append(csr_array((n, width_of_code(code)), dtype=np.float32))
+                continue
+            column = columns[name]
+            if kind_of(column) != kind:
+                raise DataError(
+                    f"feature {name!r} was a {kind} in training and is a {kind_of(column)} now; "
+                    "give it the same kind"
+                )
+            parts.append(rows_of(code, column))
+        rows = side_by_side(parts)
+        rows.eliminate_zeros()
+        return rows, np.diff(rows.indptr) > 0
+
+
+def rows_of(code: Code, column: Column) -> csr_array:
+    """Return the rows of one column, (n, width)."""
+    match code, column:
+        case WordCode(), Bag() | Text():
+            return code.encode(column).rows
+        case SoundCode(), Text():
+            return code.encode(column)
+        case ColumnCode(), _:
+            return code.encode(column)
+        case _:
+            raise DataError(f"a {kind_of(column)} column cannot be read here")
+
+
+def width_of_code(code: Code) -> int:
+    """Return the number of features of one column."""
+    return len(code.centre) if isinstance(code, SoundCode) else code.width

@@ -1,0 +1,152 @@
+"""The convolutional network on sounds: how it is declared, what it hears, and how it answers.
+
+A network sees windows of a few seconds; the vector of a sound is the mean over its consecutive windows
+(van den Oord et al. 2013, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from twofold.data.columns import Text
+from twofold.errors import ConfigError
+from twofold.features.audio import LogMel, Sounds
+from twofold.features.numbers import centre_and_scale
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models.mapping._content_goal import Goal
+from twofold.random import generator
+from twofold.typing import F32, Bool, Rng
+
+if TYPE_CHECKING:
+    import torch
+
+    from twofold.models.mapping.deep_content import DeepContent
+    from twofold.nn.convolutions import MelCNN
+
+
+@hyperparameters
+class CNN:
+    """Convolutions over time on log-mel windows, pooled over time by mean, maximum and L2 norm."""
+
+    kind: Literal["cnn"] = "cnn"
+    """The tag in files."""
+    channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (64, 64, 128)
+    """Filters of each convolution."""
+    pools: tuple[PositiveInt, ...] = (4, 2, 2)
+    """Frames over which the output of each convolution is maximised."""
+    width: PositiveInt = 4
+    """Frames that a filter sees."""
+    hidden: tuple[PositiveInt, ...] = (256,)
+    """Widths of the dense layers after the pooling."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0, 0.5)] = 0.0
+    """Share of hidden units that is dropped in training; the paper saw no gain."""
+    seconds: PositiveFloat = 3.0
+    """Length of a window."""
+
+    def __post_init__(self) -> None:
+        """Check that every convolution has a pool."""
+        if len(self.channels) != len(self.pools):
+            raise ConfigError(
+                f"CNN has {len(self.channels)} channels and {len(self.pools)} pools; give as many of both"
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoundMap:
+    """The learned network and the sounds that it was trained for."""
+
+    column: str
+    settings: LogMel
+    network: CNN
+    on_error: str
+    weights: Mapping[str, F32]
+    band_centre: F32  # (bands,)
+    band_spread: F32  # (bands,)
+    centre: F32  # (d,)
+    scale: float
+
+    def predict(self, column: Text) -> tuple[F32, Bool]:
+        """Return the vectors of sounds, (n, d), and which could be heard, (n,).
+
+        Raises
+        ------
+        DataError
+            If a sound cannot be read, unless such are skipped.
+        """
+        # torch is an optional part of the package.
+        from twofold.models.mapping._content_training import heard
+
+        d = len(self.centre)
+        out, known = np.tile(self.centre, (len(column), 1)), np.zeros(len(column), np.bool_)
+        sounds = read_sounds(column, self.settings, self.on_error, least=0)
+        if not len(sounds):
+            return out, known
+        windows = [self.settings.windows(one, self.network.seconds) for one in sounds.spectrograms]
+        net = network_of(self.network, d, self.settings.bands, blank())
+        y = heard(net, self.weights, windows, self.band_centre, self.band_spread)
+        out[sounds.rows] = self.centre + np.float32(self.scale) * y
+        known[sounds.rows] = True
+        return out.astype(np.float32), known
+
+
+def read_sounds(column: Text, settings: LogMel, on_error: str, least: int) -> Sounds:
+    """Return the spectrograms of a sound column."""
+    policy = "skip" if on_error == "skip" else "refuse"
+    return settings.spectrograms(column, on_error=policy, least=least)
+
+
+def network_of(network: CNN, d: int, bands: int, draw: torch.Generator) -> MelCNN:
+    """Return the network for `d` factors, with first weights."""
+    from twofold.nn.convolutions import MelCNN
+
+    return MelCNN(
+        d, n_bands=bands, channels=network.channels, pools=network.pools, width=network.width,
+        hidden=network.hidden, dropout=network.dropout, rng=draw,
+    )  # fmt: skip
+
+
+def blank() -> torch.Generator:
+    """Return a generator for weights that are replaced at once."""
+    import torch
+
+    return torch.Generator().manual_seed(0)
+
+
+def fit_sound_map(
+    model: DeepContent, network: CNN, name: str, column: Text, goal: Goal, rows: Rng
+) -> SoundMap:
+    """Train the network on the sounds of `column`, whose rows are those of `goal`; unread sounds take no part."""
+    from twofold.models.mapping._content_training import fit_sounds, seeded
+
+    rng = generator(rows)
+    sounds = read_sounds(column, model.sound, model.on_error, least=1)
+    sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in sounds.spectrograms])
+    centre, spread = centre_and_scale(sample.astype(np.float64))
+    net = network_of(network, goal.vectors.shape[1], model.sound.bands, seeded(rng))
+    frames = model.sound.frames_in(network.seconds)
+    weights = fit_sounds(
+        net,
+        sounds.spectrograms,
+        frames,
+        centre,
+        spread,
+        goal.take(sounds.rows.astype(np.int64)),
+        model,
+        rng,
+    )
+    return SoundMap(
+        column=name,
+        settings=model.sound,
+        network=network,
+        on_error=model.on_error,
+        weights=weights,
+        band_centre=centre,
+        band_spread=spread,
+        centre=goal.centre,
+        scale=goal.scale,
+    )

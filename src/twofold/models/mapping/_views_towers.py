@@ -1,0 +1,180 @@
+"""The towers of the multi-view network in training (torch): one for people, one for the items of every view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from twofold.models.mapping._dssm_text import TextRows
+from twofold.models.mapping._dssm_towers import DenseTower, without
+from twofold.nn.deal import within_groups
+from twofold.nn.encoders import Activation
+from twofold.nn.loop import train
+from twofold.nn.losses import sampled_softmax
+from twofold.nn.ragged import Ragged
+from twofold.nn.weights import arrays_of
+from twofold.typing import F32, I32, I64
+
+if TYPE_CHECKING:
+    from twofold.models.mapping.multi_view_dssm import MultiViewDSSM
+
+
+@dataclass(frozen=True, eq=False)
+class ViewPairs:
+    """What is learned from."""
+
+    texts: TextRows
+    """The words of the items."""
+    view: I32  # (n_items,) the view of every item, -1 = none
+    user: I64  # (n,) of every pair
+    item: I64  # (n,)
+    bags: csr_array  # (n_users, n_items) the histories, ones
+    parts: csr_array | F32  # (n_items, K) the items of histories, reduced
+    own: csr_array | F32  # (n_users, K) the people's own words, reduced
+
+
+class ViewTowers(nn.Module):
+    """y_U and y_V for every view V."""
+
+    def __init__(
+        self,
+        user_sizes: Sequence[int],
+        item_sizes: Sequence[int],
+        n_views: int,
+        activation: Activation,
+        rng: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.user = DenseTower(user_sizes, activation, rng)
+        self.views = nn.ModuleList(DenseTower(item_sizes, activation, rng) for _ in range(n_views))
+
+
+class PeopleRows:
+    """Rows of people without the item that is to be found, as inputs of the user tower."""
+
+    def __init__(self, pairs: ViewPairs, longest: int, rng: np.random.Generator) -> None:
+        """Put the histories in random order; a stretch of at most `longest` items is read at a time."""
+        bags = pairs.bags
+        whose = np.repeat(np.arange(len(bags.indptr) - 1), np.diff(bags.indptr))
+        order = np.lexsort((rng.random(len(whose)), whose))
+        self.bags = Ragged.of(bags.indptr, bags.indices[order])
+        self.longest = longest
+        self.parts, self.own = input_of(pairs.parts), input_of(pairs.own)
+
+    def through(
+        self, tower: DenseTower, user: Tensor, item: Tensor, draw: torch.Generator
+    ) -> Tensor:
+        """Return y_U of `user` (B,), whose history is read without `item` (B,); shape (B, d)."""
+        starts, stops = self.bags.offsets[user], self.bags.offsets[user + 1]
+        spare = (stops - starts - self.longest).clamp(min=0)
+        first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
+        starts = starts + torch.minimum(first, spare)
+        bags = without(self.bags.cut(starts, torch.minimum(stops, starts + self.longest)), item)
+        weight = tower.table.weight
+        if isinstance(self.parts, Ragged) and isinstance(self.own, Ragged):
+            read, at = torch.unique(bags.ids, return_inverse=True)
+            each = tower.table.pool(self.parts.take(read), "sum")
+            mean = tower.pool(each, Ragged(at, bags.offsets))
+            return tower.finish(mean + tower.table.pool(self.own.take(user), "sum"))
+        assert isinstance(self.parts, Tensor)
+        assert isinstance(self.own, Tensor)
+        x = tower.pool(self.parts, bags) + self.own[user]
+        return tower.finish(torch.sign(x) @ weight / weight.shape[0] ** 0.5)
+
+
+def input_of(rows: csr_array | F32) -> Ragged | Tensor:
+    """Return rows as torch reads them."""
+    if isinstance(rows, np.ndarray):
+        return torch.from_numpy(rows)
+    return Ragged.of(rows.indptr, rows.indices, np.asarray(rows.data, np.float32))
+
+
+class ViewLoss:
+    """Eq. 6 of the paper for the pairs of one view."""
+
+    def __init__(
+        self, model: MultiViewDSSM, towers: ViewTowers, pairs: ViewPairs, rng: np.random.Generator
+    ) -> None:
+        """Put the arrays where the weights are."""
+        self.towers, self.gamma, self.negatives = towers, model.gamma, model.negatives
+        self.people = PeopleRows(pairs, model.history, rng)
+        texts, parts = pairs.texts, pairs.texts.parts
+        self.words = Ragged.of(texts.indptr, texts.words, texts.weights)
+        self.grams = Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32))
+        self.user, self.item = torch.from_numpy(pairs.user), torch.from_numpy(pairs.item)
+        self.n_items = len(pairs.view)
+        holder = np.repeat(np.arange(len(pairs.bags.indptr) - 1), np.diff(pairs.bags.indptr))
+        self.taken = torch.from_numpy(np.sort(holder * self.n_items + pairs.bags.indices))
+        self.view_of = torch.from_numpy(pairs.view.astype(np.int64))
+        known = texts.known
+        self.members = [
+            torch.from_numpy(np.flatnonzero((pairs.view == one) & known))
+            for one in range(len(towers.views))
+        ]
+
+    def of_batch(self, rows: Tensor, draw: torch.Generator) -> Tensor:
+        """Return the mean of -ln P(item | user) over the pairs `rows` of one view, against items drawn from it."""
+        user, item = self.user[rows], self.item[rows]
+        active = int(self.view_of[item[0]])
+        members = self.members[active]
+        others = members[torch.randint(len(members), (self.negatives,), generator=draw)]
+        tower = self.towers.views[active]
+        assert isinstance(tower, DenseTower)
+        people = self.people.through(self.towers.user, user, item, draw)
+        return self.value(people, tower, item, others, self.is_taken(user, others))
+
+    def is_taken(self, user: Tensor, items: Tensor) -> Tensor:
+        """Return where a user (B,) has one of `items` (J,); bool, shape (B, J)."""
+        key = user[:, None] * self.n_items + items
+        at = torch.searchsorted(self.taken, key).clamp(max=len(self.taken) - 1)
+        return self.taken[at] == key
+
+    def value(
+        self, people: Tensor, tower: DenseTower, item: Tensor, others: Tensor, hits: Tensor
+    ) -> Tensor:
+        """Return the mean loss of y_U (B, d) with the items (B,) against `others` (J,), `hits` (B, J) left out."""
+        found, place = torch.unique(torch.cat([item, others]), return_inverse=True)
+        y = tower.finish(tower.represent(self.words.take(found), self.grams))
+        y = F.normalize(y, dim=-1, eps=1e-8)
+        asked = F.normalize(people, dim=-1, eps=1e-8)
+        near = (asked * y[place[: len(item)]]).sum(1)  # (B,)
+        far = asked @ y[place[len(item) :]].T  # (B, J)
+        same = torch.zeros(())
+        return sampled_softmax(self.gamma * near, self.gamma * far, same, same, hits)
+
+
+def train_views(
+    model: MultiViewDSSM,
+    pairs: ViewPairs,
+    n_views: int,
+    widths: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[Mapping[str, F32], tuple[Mapping[str, F32], ...]]:
+    """Return the weights of the user tower and of the tower of every view; `widths` are those of their inputs.
+
+    Algorithm 1: a batch holds pairs of one view, the active one, and moves its tower and the user's.
+    """
+    draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    rest = (*model.hidden, model.factors)
+    towers = ViewTowers((widths[0], *rest), (widths[1], *rest), n_views, model.activation, draw)
+    loss = ViewLoss(model, towers, pairs, rng)
+    train(
+        towers,
+        len(pairs.user),
+        loss.of_batch,
+        optimiser=model.optimiser,
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        rng=rng,
+        device="cpu",
+        deal=within_groups(pairs.view[pairs.item]),
+        label="MultiViewDSSM",
+    )
+    return arrays_of(towers.user), tuple(arrays_of(one) for one in towers.views)

@@ -1,0 +1,355 @@
+"""The multi-view deep neural network (MV-DNN): one view of people, one for the items of every domain.
+
+Elkahky, Song & He (2015), "A Multi-View Deep Learning Approach for Cross Domain User Modeling in Recommendation
+Systems", WWW. With y_U the vector of a person, y_V that of an item of view V, both from towers of tanh layers as
+in DSSM, and a the view of pair j,
+
+    max sum_j exp(gamma cos(y_U, y_a,j)) / sum over X' of view a of exp(gamma cos(y_U, f_a(X'))),      Eq. 6
+
+where X' are the item itself and some that are drawn from the same view. A step takes pairs of one view and moves the
+user's tower and that view's alone (Algorithm 1), so that every view teaches what people are like to all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
+
+from twofold.data.columns import Bag, Text
+from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import Vocabulary
+from twofold.errors import DataError, need
+from twofold.features.design import width_of
+from twofold.features.text import Weight
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.baselines._pairs import binary
+from twofold.models.mapping import _dssm_serving as serving
+from twofold.models.mapping._content import content_column
+from twofold.models.mapping._dssm_columns import as_texts, query_column, texts_of
+from twofold.models.mapping._dssm_text import TextCode, TextRows, learn_texts
+from twofold.models.mapping._views_items import places_of, views_of
+from twofold.models.mapping._views_people import PeopleCode, known_items, people_rows
+from twofold.models.mapping._views_reduction import LSH, KMeans, Reduced, TopK, learn_reduction
+from twofold.nn.optimisers import Adam, Optimiser
+from twofold.random import generator
+from twofold.rank import FALLBACK, Encoded
+from twofold.typing import F32, I32, Bool, Rng
+
+ADVICE = "lower the learning rate of `optimiser`"
+Known = Literal["items", "words", "features"]
+"""What people can be known by."""
+
+
+@hyperparameters
+class MultiViewDSSM:
+    """Share what is known of people across domains of items, and recommend in one they have never used.
+
+    A view is a level of a category of the items: films and books, departments of a shop. Scores compare items of one
+    view; ask for one with ``where={"department": "garden"}``.
+
+    Notes
+    -----
+    Differs from the paper: people are known by the items of their history (without the one that is to be
+    found), by the words of these, and by words of their own, where the paper has search words and visited
+    domains; all item views share one list of n-grams; features are clustered by a random projection of who has
+    them; every pair is an example of its own, not the average of all that a person liked; negatives that the
+    person has are left out of the sum. The paper gives no sizes, gamma or step.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> log = {"u": [1, 1, 2, 2, 3, 4], "i": ["a", "x", "b", "y", "a", "b"]}
+    >>> items = {"i": ["a", "b", "x", "y"], "shop": ["film", "film", "book", "book"],
+    ...          "title": ["red", "blue", "red", "blue"]}
+    >>> data = tw.Dataset.from_frames(log, user="u", item="i", items=items,
+    ...                               item_features={"shop": "category", "title": "text"})
+    >>> views = tw.models.MultiViewDSSM(factors=8, hidden=(16,), epochs=100)
+    >>> model = views.fit(data, rng=0)
+    >>> model.recommend(users=[3, 4], where={"shop": "book"}, k=1)["item"].to_list()
+    ['x', 'y']
+    """
+
+    view: str | None = None
+    """The item feature (category) that says the domain; None is the only category, or one view where there is none."""
+    content: str | None = None
+    """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
+    query: str | None = None
+    """The user feature with the words (bag, tags or text); None is the only bag or text feature, if there is one."""
+    known_by: Annotated[tuple[Known, ...], Field(min_length=1)] = ("items", "words", "features")
+    """What the user view reads: the items of a history, the words of these, the words of `query`."""
+    reduction: Annotated[TopK | KMeans | LSH, Field(discriminator="kind")] = TopK()
+    """How the features of people become fewer: TopK(share=0.001), KMeans(clusters=1000), LSH(bits=2000)."""
+    hidden: tuple[PositiveInt, ...] = (300, 300)
+    """Widths of the layers before the last."""
+    factors: Annotated[PositiveInt, Search(32, 256, log=True)] = 128
+    """Width of the last layer."""
+    activation: Literal["tanh", "identity"] = "tanh"
+    """After every layer; identity makes the maps linear."""
+    inputs: Literal["ngrams", "words"] = "ngrams"
+    """What is counted: letter n-grams of the words, or the words as they stand."""
+    ngram: Annotated[PositiveInt, Field(le=10)] = 3
+    """Letters of an n-gram, with # at both ends of a word."""
+    vocabulary: PositiveInt = 50_000
+    """Words, and letter n-grams, that are kept: those in most texts."""
+    weight: Weight = "tfidf"
+    """How words are weighted: count, tfidf or bm25."""
+    history: Annotated[int, Field(ge=2)] = 50
+    """Items of a history that are read at a time in training."""
+    gamma: Annotated[PositiveFloat, Search(3, 50, log=True)] = 10.0
+    """Smoothing of the softmax."""
+    negatives: Annotated[PositiveInt, Search(4, 500, log=True)] = 100
+    """Items of the view that are drawn beside those of a batch, for all its pairs."""
+    optimiser: Optimiser = Adam(learning_rate=3e-4)
+    """How steps are taken."""
+    epochs: Annotated[PositiveInt, Search(2, 40, log=True)] = 10
+    """Passes over the pairs."""
+    batch_size: PositiveInt = 512
+    """Pairs a step, at most; all of one view."""
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedMultiViewDSSM:
+        """Train the towers of all views in turn.
+
+        Parameters
+        ----------
+        train
+            The log, with the view and the words of every item. Values are not read; a pair that occurs more than
+            once counts once. Items without a view or a known word take no part but in histories.
+        validation
+            Not used.
+        rng
+            Seed or generator; the same seed gives the same model.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, no item has a word, or no pair is left to learn from.
+        ConfigError
+            If `view`, `content` or `query` names a feature that is not there or is of another kind.
+        NotConvergedError
+            If the towers leave the finite numbers.
+        MissingDependencyError
+            If torch is not installed.
+        """
+        del validation
+        memory = Memory.of(train)
+        random = generator(rng)
+        column = content_column("MultiViewDSSM", self.content, train.items)
+        name, levels = views_of(self.view, train.items)
+        asked = None
+        if "features" in self.known_by:
+            asked = query_column("MultiViewDSSM", self.query, train.users)
+        need("torch", "deep")
+        words = [texts_of(column, train.items)]
+        words += [texts_of(asked, train.users)] if asked else []
+        code = learn_texts(
+            words,
+            n=self.ngram if self.inputs == "ngrams" else None,
+            most=self.vocabulary,
+            weight=self.weight,
+            ordered=False,
+            longest=None,
+        )
+        people = PeopleCode(
+            asked=asked,
+            n_items=train.n_items,
+            width=code.width,
+            by_items="items" in self.known_by,
+            by_words="words" in self.known_by,
+        )
+        texts = code.read(words[0])
+        parts = people.of_items(texts)
+        own = people.of_words(code.read(words[1])) if asked else None
+        bags = binary(memory.history, train.n_items)
+        rows = people_rows(bags, parts, own)
+        reduced = learn_reduction(self.reduction, rows, random)
+        place = places_of(name, train.items, levels)
+        tower, towers = learned(
+            self, bags, texts, place, len(levels), (parts, own, reduced), random
+        )
+        tanh = self.activation == "tanh"
+        u = user_vectors(tower, reduced, rows, tanh=tanh)
+        v = item_vectors(towers, texts, place, self.factors, tanh=tanh)
+        check_finite("user_factors", u, ADVICE)
+        check_finite("item_factors", v, ADVICE)
+        return FittedMultiViewDSSM(
+            estimator=self,
+            memory=memory,
+            column=column,
+            view=name,
+            views=levels,
+            code=code,
+            people=people,
+            reduced=reduced,
+            user_tower=tower,
+            item_towers=towers,
+            user_factors=u,
+            item_factors=v,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedMultiViewDSSM(FittedModel):
+    """The towers; vectors are of length 1, so that their product is the cosine.
+
+    An item without a known word, or of a view that training did not have, is the zero vector; a person of whom
+    nothing is known that is read is answered by popularity.
+    """
+
+    reads_content: ClassVar[bool] = True
+
+    column: str
+    view: str | None
+    """The item feature with the views; None where all items are one."""
+    views: Vocabulary
+    code: TextCode
+    people: PeopleCode
+    reduced: Reduced
+    user_tower: Mapping[str, F32]
+    item_towers: tuple[Mapping[str, F32], ...]
+    user_factors: F32  # (n_users, d)
+    item_factors: F32  # (n_items, d)
+
+    def __post_init__(self) -> None:
+        """Read of people what the user tower was trained on."""
+        object.__setattr__(self, "reads_features", self.people.asked is not None)
+        object.__setattr__(
+            self, "reads_text", self.people.asked is not None or self.people.by_words
+        )
+
+    @property
+    def item_vectors(self) -> F32:
+        """The items, shape (n_items, d)."""
+        return self.item_factors
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries; people of whom nothing that is read is known fall back on popularity."""
+        found, source = super().encode(queries)
+        silent = ~np.asarray(found).any(axis=1)
+        return Encoded(found, np.where(silent, np.uint8(FALLBACK), source).astype(np.uint8))
+
+    def lookup(self, users: I32) -> F32:
+        """Return the vectors of `users`, shape (n, d)."""
+        return self.user_factors[users]
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Map histories, shape (n, d)."""
+        return self._people(histories, None)
+
+    def encode_features(self, queries: Queries) -> F32:
+        """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
+        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+        said: list[Text | Bag] = []
+        asked = self.people.asked
+        if asked is not None and asked in queries.features:
+            said.append(as_texts(asked, queries.features[asked]))
+        if queries.text is not None:
+            said.append(queries.text)
+        for texts in said:
+            rows = self.people.of_words(self.code.read(texts))
+            found = self._people(Histories.empty(len(queries)), rows)
+            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
+        return out
+
+    def encode_items(self, items: Entities) -> F32:
+        """Map new items by the tower of their view, shape (j, d)."""
+        texts = self.code.read(texts_of(self.column, items))
+        place = places_of(self.view, items, self.views)
+        d, tanh = self.estimator.factors, self.estimator.activation == "tanh"
+        return item_vectors(self.item_towers, texts, place, d, tanh=tanh)
+
+    def _people(self, histories: Histories, own: csr_array | None) -> F32:
+        bags = binary(histories, self.people.n_items)
+        rows = people_rows(bags, self._parts, own)
+        tanh = self.estimator.activation == "tanh"
+        return user_vectors(self.user_tower, self.reduced, rows, tanh=tanh)
+
+    @cached_property
+    def _parts(self) -> csr_array:
+        """The rows of the items as parts of a history."""
+        items = self.memory.items.take(np.arange(self.people.n_items))
+        return self.people.of_items(self.code.read(texts_of(self.column, items)))
+
+
+def user_vectors(tower: Mapping[str, F32], reduced: Reduced, rows: csr_array, *, tanh: bool) -> F32:
+    """Return y_U / |y_U| of the rows of people (n, W), shape (n, d); zero where nothing is known."""
+    x = reduced.of(rows)
+    weight = tower["table.weight"]
+    if isinstance(x, np.ndarray):
+        known: Bool = np.diff(rows.indptr) > 0
+        x = csr_array(np.sign(x) / np.float32(np.sqrt(len(weight))))
+    else:
+        known = np.diff(x.indptr) > 0
+    return serving.vectors(tower, np.asarray(x @ weight, np.float32), known, tanh=tanh)
+
+
+def item_vectors(
+    towers: Sequence[Mapping[str, F32]], texts: TextRows, place: I32, d: int, *, tanh: bool
+) -> F32:
+    """Return y_V / |y_V| of items by the tower of their view `place` (n,), shape (n, d); zero without one or words."""
+    out = np.zeros((len(texts), d), np.float32)
+    for at, tower in enumerate(towers):
+        mine = np.flatnonzero((place == at) & texts.known)
+        if len(mine):
+            shown = serving.represent(tower, texts)[mine]
+            out[mine] = serving.vectors(tower, shown, np.ones(len(mine), np.bool_), tanh=tanh)
+    return out
+
+
+def learned(
+    model: MultiViewDSSM,
+    bags: csr_array,
+    texts: TextRows,
+    place: I32,
+    n_views: int,
+    people: tuple[csr_array, csr_array | None, Reduced],
+    rng: np.random.Generator,
+) -> tuple[Mapping[str, F32], tuple[Mapping[str, F32], ...]]:
+    """Return the trained weights of the user tower and of the towers of the views.
+
+    `people` are the rows of the items of histories, those of people's own words, and the reduction.
+
+    Raises
+    ------
+    DataError
+        If no pair has an item with a view and a known word, and somebody of whom something else is known.
+    """
+    # torch is an optional part of the package.
+    from twofold.models.mapping._views_towers import ViewPairs, train_views
+
+    parts, own, reduced = people
+    n_users = len(bags.indptr) - 1
+    if own is None:
+        own = csr_array((n_users, width_of(parts)), dtype=np.float32)
+    user = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(bags.indptr))
+    item = bags.indices.astype(np.int64)
+    other = (np.diff(own.indptr)[user] > 0) | (
+        known_items(bags, parts)[user] > (np.diff(parts.indptr) > 0)[item]
+    )
+    kept = (place[item] >= 0) & texts.known[item] & other
+    if not kept.any():
+        raise DataError(
+            "MultiViewDSSM finds no pair to learn from: an item needs a view and a known word, and its user "
+            "another item or words"
+        )
+    pairs = ViewPairs(
+        texts=texts,
+        view=place,
+        user=user[kept],
+        item=item[kept],
+        bags=bags,
+        parts=reduced.of(parts),
+        own=reduced.of(own),
+    )
+    return train_views(model, pairs, n_views, (reduced.width, width_of(texts.parts)), rng)

@@ -1,0 +1,271 @@
+"""MultiViewDSSM: objective and training against the paper, reductions, and the model against its promises."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.sparse import csr_array
+
+import twofold as tw
+from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.models.mapping._views_people import mean_of
+from twofold.models.mapping._views_reduction import LSH, KMeans, TopK, learn_reduction
+from twofold.testing import planted_log
+
+torch = pytest.importorskip("torch", reason="the extra deep is not installed")
+from twofold.models.mapping import _views_towers as towers  # noqa: E402 - needs torch
+
+VIEWS = tw.models.MultiViewDSSM
+TASTES = {"hidden": (32,), "factors": 16, "epochs": 40, "negatives": 10, "batch_size": 64}
+SMALL = {"hidden": (12,), "factors": 6, "epochs": 3, "negatives": 4}
+
+
+def two_shops(n_users=60, rng=0, newcomers=20):
+    """Even people like even films and even books; the last `newcomers` have never bought a book."""
+    random = np.random.default_rng(rng)
+    user, item = [], []
+    for one in range(n_users):
+        for at in range(40):
+            shop, number = divmod(at, 20)
+            if shop == 1 and one >= n_users - newcomers:
+                continue
+            if random.random() < (0.5 if (one + number) % 2 == 0 else 0.03):
+                user.append(one)
+                item.append(("f", "b")[shop] + str(number))
+    names = [f"{shop}{number}" for shop in "fb" for number in range(20)]
+    kinds = ["funny", "sad"]
+    things = {
+        "item": names,
+        "shop": ["film" if one[0] == "f" else "book" for one in names],
+        "title": [f"{kinds[int(one[1:]) % 2]} {one}" for one in names],
+    }
+    return tw.Dataset.from_frames(
+        {"user": user, "item": item},
+        user="user",
+        item="item",
+        items=things,
+        item_features={"shop": "category", "title": "text"},
+    )
+
+
+def pairs_of(rng, n_users=6, n_items=8, width=10):
+    """Random pairs of two views, with the towers that read them."""
+    model = VIEWS(**SMALL)
+    bags = csr_array(rng.random((n_users, n_items)) < 0.6, dtype=np.float32)
+    user = np.repeat(np.arange(n_users), np.diff(bags.indptr)).astype(np.int64)
+    texts = towers.TextRows(
+        np.arange(n_items + 1, dtype=np.int64),
+        np.arange(n_items, dtype=np.int32),
+        np.ones(n_items, np.float32),
+        csr_array(rng.random((n_items, width)), dtype=np.float32),
+    )
+    pairs = towers.ViewPairs(
+        texts=texts,
+        view=np.repeat([0, 1], n_items // 2).astype(np.int32),
+        user=user,
+        item=bags.indices.astype(np.int64),
+        bags=bags,
+        parts=csr_array(rng.random((n_items, 5)), dtype=np.float32),
+        own=csr_array(rng.random((n_users, 5)), dtype=np.float32),
+    )
+    made = towers.ViewTowers(
+        (5, 12, 6), (width, 12, 6), 2, "tanh", torch.Generator().manual_seed(0)
+    )
+    return model, made, pairs
+
+
+def through(tower, x):
+    """tanh layers in float64."""
+    y = np.tanh(x @ tower.table.weight.detach().double().numpy() + tower.bias.detach().numpy())
+    for layer in tower.rest.layers:
+        y = np.tanh(y @ layer.weight.detach().double().numpy() + layer.bias.detach().numpy())
+    return y / np.linalg.norm(y, axis=1, keepdims=True)
+
+
+def test_the_loss_is_that_of_the_paper():
+    """Eq. 6 for one pair after another: the active view alone, the person without the item."""
+    rng = np.random.default_rng(0)
+    model, made, pairs = pairs_of(rng)
+    loss = towers.ViewLoss(model, made, pairs, rng)
+    rows = np.flatnonzero(pairs.view[pairs.item] == 1)[:4]
+    user, item = pairs.user[rows], pairs.item[rows]
+    others = np.array([4, 6, 7])
+    tower = made.views[1]
+    draw = torch.Generator().manual_seed(1)
+    at, wanted = torch.from_numpy(user), torch.from_numpy(item)
+    people = loss.people.through(made.user, at, wanted, draw)
+    hits = loss.is_taken(at, torch.from_numpy(others))
+    value = float(loss.value(people, tower, wanted, torch.from_numpy(others), hits).detach())
+    total, bags = 0.0, pairs.bags.toarray()
+    documents = through(tower, pairs.texts.parts.toarray())
+    for one, clicked in zip(user, item, strict=True):
+        rest = [k for k in np.flatnonzero(bags[one]) if k != clicked]
+        mean = pairs.parts.toarray()[rest].mean(axis=0) if rest else 0
+        y = through(made.user, (mean + pairs.own.toarray()[one])[None])[0]
+        against = [clicked, *(k for k in others if not bags[one, k])]
+        scores = np.exp(model.gamma * documents[against] @ y)
+        total -= np.log(scores[0] / scores.sum())
+    assert value == pytest.approx(total / len(rows), rel=1e-4)
+
+
+def test_a_step_moves_the_active_view_and_the_people_alone():
+    rng = np.random.default_rng(1)
+    model, made, pairs = pairs_of(rng)
+    loss = towers.ViewLoss(model, made, pairs, rng)
+    rows = torch.from_numpy(np.flatnonzero(pairs.view[pairs.item] == 0))
+    loss.of_batch(rows, torch.Generator().manual_seed(0)).backward()
+    assert all(one.grad is not None for one in made.views[0].parameters())
+    assert all(one.grad is not None for one in made.user.parameters())
+    assert all(one.grad is None for one in made.views[1].parameters())
+
+
+def test_who_never_bought_a_book_is_offered_the_right_ones():
+    log = two_shops()
+    model = VIEWS(**TASTES).fit(log, rng=0)
+    found = model.recommend(users=range(40, 60), where={"shop": "book"}, k=5)
+    assert set(found["source"]) == {"model"}
+    right = [
+        int(item[1:]) % 2 == user % 2
+        for user, item in zip(found["user"], found["item"], strict=True)
+    ]
+    assert np.mean(right) > 0.85
+
+
+@pytest.mark.parametrize("known_by", [("items",), ("words",), ("items", "words")])
+@pytest.mark.parametrize(
+    "reduction",
+    [{"kind": "top-k"}, {"kind": "k-means", "clusters": 30}, {"kind": "lsh", "bits": 300}],
+)
+def test_every_reduction_carries_the_tastes_over(reduction, known_by):
+    model = VIEWS(reduction=reduction, known_by=known_by, **TASTES).fit(two_shops(), rng=0)
+    lists = model.recommend(
+        histories=[["f0", "f2", "f8"], ["f1", "f5", "f7"]], where={"shop": "book"}, k=4
+    )
+    assert set(lists["source"]) == {"fold-in"}
+    right = [
+        int(item[1:]) % 2 == user for user, item in zip(lists["user"], lists["item"], strict=True)
+    ]
+    assert np.mean(right) > 0.7
+
+
+def test_people_are_known_by_words_of_their_own():
+    log = two_shops(newcomers=0)
+    people = {
+        "user": range(60),
+        "says": ["funny stories" if one % 2 == 0 else "so sad" for one in range(60)],
+    }
+    told = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=log.frame("items"),
+        item_features={"shop": "category", "title": "text"}, users=people, user_features={"says": "text"},
+    )  # fmt: skip
+    model = VIEWS(**TASTES, known_by=("features",)).fit(told, rng=0)
+    lists = model.recommend(features={"says": ["funny", "sad"]}, k=5)
+    assert set(lists["source"]) == {"content"}
+    right = [
+        int(item[1:]) % 2 == user for user, item in zip(lists["user"], lists["item"], strict=True)
+    ]
+    assert np.mean(right) > 0.7
+    by_text = model.recommend(text=["funny", "sad"], k=5)
+    assert by_text["item"].to_list() == lists["item"].to_list()
+    silent = model.recommend(histories=[["f0"]], k=3)
+    assert set(silent["source"]) == {"fallback:popularity"}
+
+
+def test_what_answers_is_what_was_trained():
+    log = two_shops()
+    model = VIEWS(**SMALL).fit(log, rng=0)
+    x = model.reduced.of(
+        mean_of(csr_array(np.ones((1, 2), np.float32)), model._parts[[0, 3]])
+    ).toarray()
+    hidden = np.tanh(x @ model.user_tower["table.weight"] + model.user_tower["bias"])
+    y = np.tanh(
+        hidden @ model.user_tower["rest.layers.0.weight"] + model.user_tower["rest.layers.0.bias"]
+    )
+    names = model.items.ids.ids
+    found = model.fold_in(
+        tw.Histories(np.array([0, 2]), np.array([0, 3], np.int32), np.ones(2, np.float32))
+    )
+    np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+    assert len(names) == 40
+
+
+def test_top_k_keeps_what_enough_people_have():
+    people = csr_array([[1.0, 0, 2, 0], [1, 0, 0, 0], [1, 0, 1, 3]], dtype=np.float32)
+    found = learn_reduction(TopK(share=0.6), people, np.random.default_rng(0))
+    assert found.place.tolist() == [0, -1, 1, -1]
+    assert found.of(people).toarray().tolist() == [[1, 2], [1, 0], [1, 1]]
+    few = learn_reduction(TopK(share=0, most=1), people, np.random.default_rng(0))
+    assert few.place.tolist() == [0, -1, -1, -1]
+    with pytest.raises(DataError, match="lower the share"):
+        learn_reduction(TopK(share=1), people[:2][:, 1:], np.random.default_rng(0))
+
+
+def test_k_means_puts_together_what_the_same_people_have():
+    rng = np.random.default_rng(0)
+    half = rng.random((200, 1)) < 0.5
+    people = csr_array(np.hstack([half, half, ~half, ~half, np.zeros((200, 1))]), dtype=np.float32)
+    found = learn_reduction(KMeans(clusters=2), people, rng)
+    a, b, c, d, nobody = found.place.tolist()
+    assert a == b
+    assert c == d
+    assert a != c
+    assert nobody == -1
+    assert found.of(people).toarray().sum() == people.sum()
+
+
+def test_signs_agree_as_often_as_the_angle_says():
+    rng = np.random.default_rng(0)
+    x = csr_array(rng.normal(size=(2, 3000)), dtype=np.float32)
+    y = csr_array(x.toarray()[:1] + 0.8 * x.toarray()[1:], dtype=np.float32)
+    found = learn_reduction(LSH(bits=4000, pool=200_000), x, rng)
+    signs = np.sign(np.vstack([found.of(x)[:1], found.of(y)]))
+    a, b = x.toarray()[0], y.toarray()[0]
+    angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    assert np.mean(signs[0] != signs[1]) == pytest.approx(angle / np.pi, abs=0.03)
+
+
+def test_items_of_a_view_that_training_did_not_have_are_nowhere():
+    model = VIEWS(**SMALL).fit(two_shops(), rng=0)
+    new = {
+        "item": ["n1", "n2", "n3"],
+        "shop": ["book", "garden", None],
+        "title": ["sad", "sad", "sad"],
+    }
+    vectors = model.with_items(new).item_vectors[-3:]
+    assert vectors[0].any()
+    assert not vectors[1:].any()
+
+
+def test_a_view_of_one_item_and_a_log_without_views():
+    log = two_shops()
+    things = log.frame("items").with_columns(
+        pl.when(pl.col("item") == "f0").then(pl.lit("single")).otherwise("shop").alias("shop")
+    )
+    alone = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=things,
+        item_features={"shop": "category", "title": "text"},
+    )  # fmt: skip
+    assert np.isfinite(VIEWS(**SMALL).fit(alone, rng=0).item_vectors).all()
+    plain = VIEWS(**SMALL, content="title").fit(planted_log(), rng=0)
+    assert plain.view is None
+    assert len(plain.item_towers) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"view": "shp"}, "did you mean 'shop'"),
+        ({"view": "title"}, "a view is a category"),
+        ({"content": "titel"}, "did you mean 'title'"),
+        ({"query": "says"}, "no user feature"),
+        ({"known_by": ("features",)}, "no pair to learn from|nobody|no feature is had"),
+    ],
+)
+def test_what_is_not_there_is_said(settings, said):
+    with pytest.raises((ConfigError, DataError), match=said):
+        VIEWS(**SMALL, **settings).fit(two_shops(), rng=0)
+
+
+def test_divergence_is_told():
+    steep = {"method": "sgd", "learning_rate": 1e38}
+    with pytest.raises(NotConvergedError, match="MultiViewDSSM"):
+        VIEWS(**SMALL, activation="identity", optimiser=steep).fit(two_shops(), rng=0)
