@@ -162,4 +162,4 @@ def test_models_of_content_find_items_that_nobody_has_touched(model):
     fitted = model.fit(split.train, rng=0)
     board = tw.compare({"it": fitted}, split, ["ndcg@3"], unknown_items="content", candidates="new")
     values = {name: one.report["ndcg@3"] for name, one in board.results.items()}
-    assert values["it"] > values["popularity"] + 0.1
+    assert values["it"] > values["popularity"] + 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from twofold.data.columns import Text
+from twofold.data.columns import Kind, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Interactions
@@ -44,7 +44,7 @@ def lastfm(at: Path) -> Dataset:
     """Read Last.fm of HetRec 2011: plays, artists, friends, and how often people gave an artist which tag."""
     log = read_frame(at / "user_artists.dat")
     artists = read_text((at / "artists.dat").read_bytes(), "artists.dat", ["id"])
-    features = {"name": "text"}
+    features: dict[str, Kind] = {"name": "text"}
     given = sorted(at.glob("user_taggedartists*.dat"))  # in one file, or in two
     if given and (at / "tags.dat").exists():
         tags = read_text((at / "tags.dat").read_bytes(), "tags.dat", ["tagID", "tagValue"])

@@ -170,9 +170,8 @@ def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedMo
     if model.reads_content:
         return model.with_items(fresh)
     if isinstance(model.estimator, Popularity):
-        return placed(
-            model, fresh, np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)
-        )
+        nowhere = np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)
+        return placed(model, fresh, nowhere, model.similarity_of(nowhere))
     raise DataError(
         f"{type(model.estimator).__name__} does not read content and cannot be measured on the "
         f"{len(fresh):,} items that training never saw; leave it out, or use unknown_items='count'"

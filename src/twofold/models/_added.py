@@ -30,7 +30,8 @@ class WithItems(Around):
 
     reads_content: ClassVar[bool] = True
 
-    added: F32  # (j, d)
+    added: F32 | csr_array  # (j, d)
+    likeness: F32 | csr_array  # (j, d')
 
     @property
     def item_vectors(self) -> F32 | csr_array:
@@ -40,7 +41,7 @@ class WithItems(Around):
     @property
     def similarity_vectors(self) -> F32 | csr_array:
         """The vectors whose cosine means likeness, shape (n_items + j, d')."""
-        return stacked(self.base.similarity_vectors, self.base.similarity_of(self.added))
+        return stacked(self.base.similarity_vectors, self.likeness)
 
     def fold_in(self, histories: Histories) -> F32 | csr_array:
         """Map histories to vectors, shape (n, d); added items are passed over."""
@@ -62,7 +63,10 @@ def add_items(model: FittedModel, items: Any) -> FittedModel:
     new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
     if not len(new):
         return model
-    return placed(model, new, np.ascontiguousarray(model.encode_items(new), np.float32))
+    vectors = model.encode_items(new)
+    if isinstance(vectors, np.ndarray):
+        vectors = np.ascontiguousarray(vectors, np.float32)
+    return placed(model, new, vectors, model.likeness_of(new, vectors))
 
 
 def new_items(model: FittedModel, items: Entities) -> Entities:
@@ -70,8 +74,10 @@ def new_items(model: FittedModel, items: Entities) -> Entities:
     return items.take(np.flatnonzero(model.items.ids.rows(items.ids.ids) == UNKNOWN))
 
 
-def placed(model: FittedModel, new: Entities, vectors: F32) -> WithItems:
-    """Return `model` with new items at vectors of shape (len(new), d); nobody has used them yet."""
+def placed(
+    model: FittedModel, new: Entities, vectors: F32 | csr_array, likeness: F32 | csr_array
+) -> WithItems:
+    """Return `model` with new items at vectors (len(new), d) and (len(new), d'); nobody has used them yet."""
     memory = model.memory
     ids = Vocabulary(
         pl.concat([memory.items.ids.ids, new.ids.ids.cast(memory.items.ids.ids.dtype)])
@@ -82,8 +88,11 @@ def placed(model: FittedModel, new: Entities, vectors: F32) -> WithItems:
         popularity=np.append(memory.popularity, np.zeros(len(new), np.float32)),
     )
     if isinstance(model, WithItems):
-        return replace(model, memory=longer, added=np.concatenate([model.added, vectors]))
-    return WithItems(estimator=model.estimator, memory=longer, base=model, added=vectors)
+        added, alike = stacked(model.added, vectors), stacked(model.likeness, likeness)
+        return replace(model, memory=longer, added=added, likeness=alike)
+    return WithItems(
+        estimator=model.estimator, memory=longer, base=model, added=vectors, likeness=likeness
+    )
 
 
 def read_items(model: FittedModel, items: Any) -> Entities:
@@ -133,8 +142,8 @@ def events_where(histories: Histories, keep: Bool) -> Histories:
     )
 
 
-def stacked(above: F32 | csr_array, below: F32) -> F32 | csr_array:
-    """Put two blocks of vectors one under the other; sparse if the first is."""
-    if isinstance(above, np.ndarray):
+def stacked(above: F32 | csr_array, below: F32 | csr_array) -> F32 | csr_array:
+    """Put two blocks of vectors one under the other; sparse if one is."""
+    if isinstance(above, np.ndarray) and isinstance(below, np.ndarray):
         return np.concatenate([above, below])
-    return csr_array(vstack([above, csr_array(below)], format="csr"))
+    return csr_array(vstack([csr_array(above), csr_array(below)], format="csr"))

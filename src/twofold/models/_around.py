@@ -58,9 +58,13 @@ class Around(FittedModel):
         """Map queries as the model does."""
         return self.base.encode(queries)
 
-    def encode_items(self, items: Entities) -> F32:
+    def encode_items(self, items: Entities) -> F32 | csr_array:
         """Map content to vectors, shape (j, d)."""
         return self.base.encode_items(items)
+
+    def likeness_of(self, items: Entities, vectors: F32 | csr_array) -> F32 | csr_array:
+        """Return the vectors of new items whose cosine means likeness, shape (j, d')."""
+        return self.base.likeness_of(items, vectors)
 
     def values(self, scores: F32) -> F32:
         """Turn scores into values on the caller's scale."""

@@ -146,9 +146,17 @@ class FittedModel(ABC):
         """Map people known by features or words, shape (n, d); see ``reads_features``, ``reads_text``."""
         raise NotImplementedError(type(self).__name__)
 
-    def encode_items(self, items: Entities) -> F32:
+    def encode_items(self, items: Entities) -> F32 | csr_array:
         """Map items by their content alone, shape (len(items), d); see ``reads_content``."""
         raise NotImplementedError(type(self).__name__)
+
+    def likeness_of(self, items: Entities, vectors: F32 | csr_array) -> F32 | csr_array:
+        """Return the vectors of new items whose cosine means likeness, shape (len(items), d'); see ``similarity_vectors``.
+
+        `vectors` (len(items), d) are those that `encode_items` says.
+        """
+        del items
+        return self.similarity_of(vectors) if isinstance(vectors, np.ndarray) else vectors
 
     def similarity_of(self, vectors: F32) -> F32:
         """Return the part of item vectors (j, d) whose cosine means likeness, shape (j, d'); default: all of them."""

@@ -112,7 +112,7 @@ def test_each_kind_of_content_is_compared(kind):
 
 
 def test_words_are_lower_case_and_counted():
-    found = words(pl.Series(["Sea sea, RED", None, "", "red-sea 2"]))
+    found, _ = words(pl.Series(["Sea sea, RED", None, "", "red-sea 2"]))
     assert found.toarray().sum(axis=1).tolist() == [3, 0, 0, 3]
     assert sorted(found.toarray()[0].tolist()) == [0, 1, 2]
 
@@ -136,3 +136,35 @@ def test_a_score_is_the_sum_of_similarities_to_the_history():
     assert scores["b"] == pytest.approx(1 / 2)  # one user of two each with a, none with c
     assert scores["a"] == pytest.approx(1 / 2**0.5)  # with c
     assert scores["new"] == 0
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "jaccard", "bm25"])
+def test_a_new_item_is_compared_as_if_it_had_been_there(similarity):
+    """With the weights of training: a copy of a known item has that item's own similarities."""
+    log = tw.testing.planted_log()
+    knn = ItemKNN(content=("title", "tags"), similarity=similarity, neighbours=30, shrinkage=2.0)
+    model = knn.fit(log)
+    copy = (
+        log.frame("items").filter(pl.col("item") == "i4").with_columns(pl.lit("copy").alias("item"))
+    )
+    grown = model.with_items(copy)
+    row, new = (grown.items.ids.rows([one])[0] for one in ("i4", "copy"))
+    known, found = (grown.item_vectors[[at]].toarray()[0] for at in (row, new))
+    others = np.arange(len(known)) != row
+    np.testing.assert_allclose(found[others], known[others], rtol=1e-5)
+    assert found[row] > found[others].max() * 0.999
+    assert grown.similar_items("copy", k=1)["item"].to_list() == ["i4"]
+    assert grown.recommend(users=[100], allow=["copy"], k=1)["source"].to_list() == ["content"]
+
+
+def test_a_new_item_of_unknown_words_is_like_nothing():
+    model = ItemKNN(content=("tags",)).fit(tw.testing.planted_log())
+    grown = model.with_items({"item": ["n"], "title": ["?"], "tags": [["never seen"]]})
+    assert grown.item_vectors[[-1]].nnz == 0
+
+
+def test_knn_on_interactions_refuses_new_items():
+    with pytest.raises(DataError, match="fit a model that reads content"):
+        ItemKNN().fit(tw.testing.planted_log()).with_items(
+            {"item": ["n"], "title": ["x"], "tags": [[]]}
+        )

@@ -21,17 +21,18 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from pydantic import NonNegativeFloat, PositiveInt
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array, vstack
 
 from twofold.data.columns import Bag, Category, Column, Text, kind_of
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
-from twofold.data.vocabulary import factorize
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.co_occurrence import largest
 from twofold.models._base import FittedModel, Memory
-from twofold.models.baselines._pairs import binary, product_blocks
+from twofold.models.baselines._pairs import BLOCK_BYTES, binary, product_blocks
 from twofold.typing import F32, Rng
 
 Similarity = Literal["cosine", "jaccard", "bm25"]
@@ -89,6 +90,10 @@ class FittedItemKNN(FittedModel):
 
     similarities: csr_array  # (n_items, n_items) row = item that is scored, its k neighbours
 
+    def __post_init__(self) -> None:
+        """Place new items where items are compared by content."""
+        object.__setattr__(self, "reads_content", bool(self.estimator.content))
+
     @property
     def item_vectors(self) -> csr_array:
         """The similarities of every item to its neighbours, shape (n_items, n_items)."""
@@ -103,6 +108,26 @@ class FittedItemKNN(FittedModel):
     def _profiles(self) -> csr_array:
         return csr_array(profiles(self.estimator, self.memory).T)
 
+    def encode_items(self, items: Entities) -> csr_array:
+        """Return the similarities of new items to their k nearest items of training, shape (j, n_items)."""
+        return nearest_of_new(self.estimator, self._described(items), csr_array(self._profiles.T))
+
+    def likeness_of(self, items: Entities, vectors: F32 | csr_array) -> csr_array:
+        """Return the profiles of new items in the terms of training, shape (j, n_terms)."""
+        del vectors
+        return csr_array(self._described(items).T)
+
+    def _described(self, items: Entities) -> csr_array:
+        """Return the profiles of new items as columns, (n_terms, j); terms that training did not have are left out."""
+        model: ItemKNN = self.estimator
+        known = described(model, self.memory.items)
+        rows = csr_array(vstack([
+            projected(theirs, levels, ours)
+            for (theirs, levels), (_, ours) in zip(described(model, items), known, strict=True)
+        ]))  # fmt: skip
+        base = csr_array(vstack([csr_array(counts.T) for counts, _ in known]))
+        return bm25(rows, base) if model.similarity == "bm25" else rows
+
     def fold_in(self, histories: Histories) -> csr_array:
         """Return 1 where a person has an item, shape (n, n_items)."""
         return binary(histories, len(self.items))
@@ -114,21 +139,42 @@ def profiles(model: ItemKNN, memory: Memory) -> csr_array:
     if not model.content:
         rows = binary(memory.history, n_items)
     else:
-        features = memory.items.features
-        for name in model.content:
-            if not features:
-                raise DataError(
-                    f"content={model.content!r} needs features of the items and the data have none; "
-                    "name them with item_features= or leave content empty"
-                )
-            if name not in features:
-                raise ConfigError(f"no item feature {name!r}; {did_you_mean(name, features)}")
-        rows = csr_array(hstack([terms(name, features[name]) for name in model.content]).T)
+        rows = csr_array(vstack([csr_array(one.T) for one, _ in described(model, memory.items)]))
     return bm25(rows) if model.similarity == "bm25" else rows
 
 
-def terms(name: str, column: Column) -> csr_array:
-    """Return how often each item has each level or word of a column; shape (n_items, n_terms).
+def described(model: ItemKNN, items: Entities) -> list[tuple[csr_array, Vocabulary]]:
+    """Return counts (n_items, n_terms) and the terms of every column of `content`.
+
+    Raises
+    ------
+    DataError
+        If the items have no features.
+    ConfigError
+        If a column is not there or cannot be compared.
+    """
+    for name in model.content:
+        if not items.features:
+            raise DataError(
+                f"content={model.content!r} needs features of the items and the data have none; "
+                "name them with item_features= or leave content empty"
+            )
+        if name not in items.features:
+            raise ConfigError(f"no item feature {name!r}; {did_you_mean(name, items.features)}")
+    return [terms(name, items.features[name]) for name in model.content]
+
+
+def projected(counts: csr_array, theirs: Vocabulary, ours: Vocabulary) -> csr_array:
+    """Return counts (n, len(theirs)) in the terms of `ours`, as columns: shape (len(ours), n)."""
+    place = ours.rows(theirs.ids)[counts.indices]
+    item = np.repeat(np.arange(len(counts.indptr) - 1), np.diff(counts.indptr))
+    kept = place != UNKNOWN
+    shape = (len(ours), len(counts.indptr) - 1)
+    return csr_array((counts.data[kept], (place[kept], item[kept])), shape=shape)
+
+
+def terms(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
+    """Return how often each item has each level or word of a column, shape (n_items, n_terms), and these.
 
     Raises
     ------
@@ -137,12 +183,12 @@ def terms(name: str, column: Column) -> csr_array:
     """
     match column:
         case Bag():
-            return column.matrix()
+            return column.matrix(), column.levels
         case Category():
             kept = np.flatnonzero(column.codes >= 0)
             ones = np.ones(len(kept), np.float32)
             shape = (len(column), len(column.levels))
-            return csr_array((ones, (kept, column.codes[kept])), shape=shape)
+            return csr_array((ones, (kept, column.codes[kept])), shape=shape), column.levels
         case Text() if not column.is_path:
             return words(column.values)
         case _:
@@ -152,8 +198,8 @@ def terms(name: str, column: Column) -> csr_array:
             )
 
 
-def words(texts: pl.Series) -> csr_array:
-    """Count the words of each text (n,), in lower case; shape (n, n_words)."""
+def words(texts: pl.Series) -> tuple[csr_array, Vocabulary]:
+    """Count the words of each text (n,), in lower case, shape (n, n_words); return these too."""
     found = texts.fill_null("").str.to_lowercase().str.extract_all(r"\w+")
     item = np.repeat(np.arange(len(texts)), found.list.len().to_numpy())
     flat = found.explode(empty_as_null=False)
@@ -161,20 +207,22 @@ def words(texts: pl.Series) -> csr_array:
     ones = np.ones(len(code), np.float32)
     made = csr_array((ones, (item, code)), shape=(len(texts), len(vocabulary)))
     made.sum_duplicates()
-    return made
+    return made, vocabulary
 
 
-def bm25(rows: csr_array) -> csr_array:
-    """Weight counts (n_terms, n_items), of which a column is a document, by BM25.
+def bm25(rows: csr_array, base: csr_array | None = None) -> csr_array:
+    """Weight counts (n_terms, n), of which a column is a document, by BM25 among the documents of `base` (default: these).
 
     log(1 + (N - df + 1/2) / (df + 1/2)) * tf (k1 + 1) / (tf + k1 (1 - b + b length / mean length)).
     """
-    n_terms, n_items = rows.shape or (0, 0)
-    found = np.diff(rows.indptr)  # (n_terms,) items that have the term
+    base = rows if base is None else base
+    n_terms, n_items = base.shape or (0, 0)
+    found = np.diff(base.indptr)  # (n_terms,) items that have the term
     rarity = np.log1p((n_items - found + 0.5) / (found + 0.5))
+    usual = np.asarray(base.sum(axis=0), np.float64).ravel().mean()
     length = np.asarray(rows.sum(axis=0), np.float64).ravel()
-    norm = BM25_K1 * (1 - BM25_B + BM25_B * length / max(length.mean(), 1e-12))
-    term = np.repeat(np.arange(n_terms), found)
+    norm = BM25_K1 * (1 - BM25_B + BM25_B * length / max(usual, 1e-12))
+    term = np.repeat(np.arange(n_terms), np.diff(rows.indptr))
     weight = rarity[term] * rows.data * (BM25_K1 + 1) / (rows.data + norm[rows.indices])
     return csr_array((weight.astype(np.float32), rows.indices, rows.indptr), shape=rows.shape)
 
@@ -194,6 +242,32 @@ def nearest(model: ItemKNN, rows: csr_array) -> csr_array:
     kept = columns >= 0
     indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
     return csr_array((values[kept], columns[kept], indptr), shape=(m, m))
+
+
+def nearest_of_new(model: ItemKNN, new: csr_array, known: csr_array) -> csr_array:
+    """Return the similarities of new items to their k nearest known ones, (j, m); profiles are columns."""
+    if model.similarity == "jaccard":
+        new, known = (
+            csr_array((np.ones_like(one.data), one.indices, one.indptr), shape=one.shape)
+            for one in (new, known)
+        )
+    squares = [
+        np.asarray(one.multiply(one).sum(axis=0), np.float32).ravel() for one in (new, known)
+    ]
+    m = len(squares[1])
+    k = min(model.neighbours, m)
+    turned = csr_array(new.T)
+    parts: list[csr_array] = []
+    step = max(1, BLOCK_BYTES // (4 * max(m, 1)))
+    for first in range(0, len(squares[0]), step):
+        block = (turned[first : first + step] @ known).toarray().astype(np.float32)
+        compare(model, block, squares[0][first : first + step], squares[1])
+        columns, values = np.empty((len(block), k), np.int32), np.empty((len(block), k), np.float32)
+        largest(block, k, columns, values)
+        kept = columns >= 0
+        indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int64)
+        parts.append(csr_array((values[kept], columns[kept], indptr), shape=(len(block), m)))
+    return csr_array(vstack(parts, format="csr")) if parts else csr_array((0, m), dtype=np.float32)
 
 
 def compare(model: ItemKNN, block: F32, own: F32, all_items: F32) -> None:

@@ -206,7 +206,7 @@ class FittedBiasedMF(FittedModel):
         lambda times the number of ratings.
         """
         unit = unit_of(self.memory.value_range)
-        q = self.similarity_vectors
+        q = self.similarity_of(self.item_factors)
         d = q.shape[1]
         left_over = (histories.value - self.mean) / unit
         if self.estimator.biases:

@@ -231,7 +231,7 @@ class FittedBPR(FittedModel):
             rows.indices.astype(np.int32),
             np.arange(len(self.item_factors), dtype=np.int32),
             running_weights(model, self.memory.popularity, np.array([0, len(self.item_factors)])),
-            self.similarity_vectors,
+            self.similarity_of(self.item_factors),
             np.ascontiguousarray(self.item_factors[:, -1]),
             model.epochs,
             model.learning_rate,

@@ -200,7 +200,7 @@ class FittedPMF(FittedModel):
         """
         unit = unit_of(self.memory.value_range)
         target = ((histories.value - self.mean) / unit).astype(np.float32)
-        v, reg = self.similarity_vectors, self.estimator.user_reg
+        v, reg = self.similarity_of(self.item_factors), self.estimator.user_reg
         if self.estimator.bounded:
             return newton(histories, v, target, reg)
         found = np.full((len(histories), v.shape[1] + 1), self.mean, np.float32)

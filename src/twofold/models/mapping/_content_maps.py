@@ -32,7 +32,7 @@ def fit_map(
 ) -> tuple[ContentCode | None, Map]:
     """Return how columns are read and the trained network."""
     if isinstance(model.network, CNN):
-        if len(names) > 1:
+        if len(names) != 1:
             raise ConfigError(
                 f"DeepContent.content names the sounds {', '.join(names)}; a CNN hears one: name it"
             )

@@ -109,7 +109,8 @@ def fit_trees(
     x = rows.toarray().astype(np.float32)
     target = goal.scaled.astype(np.float64)
     starts = np.concatenate([[0], np.cumsum(columns)]).astype(np.int64)
-    known = [float(np.mean(np.any(x[:, a:b] != 0, axis=1))) for a, b in pairwise(starts)]
+    edges = list(pairwise(starts.tolist()))
+    known = [float(np.mean(np.any(x[:, a:b] != 0, axis=1))) for a, b in edges]
     taken = max(1, round(network.attributes * len(columns)))
     chance = np.maximum(known, 1e-9) / np.sum(np.maximum(known, 1e-9))
     fitted: list[tuple[int, Any, I64]] = []
@@ -117,7 +118,7 @@ def fit_trees(
         rest = target[:, dimension].copy()
         for _ in range(network.trees):
             some = np.sort(rng.choice(len(columns), taken, replace=False, p=chance))
-            at = np.concatenate([np.arange(starts[one], starts[one + 1]) for one in some])
+            at = np.concatenate([np.arange(*edges[one]) for one in some])
             tree = tree_of(
                 max_leaf_nodes=network.leaves,
                 min_samples_leaf=min(network.least, max(1, len(x) // 2)),
