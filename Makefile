@@ -45,6 +45,7 @@ bench-quality: $(STAMP) ## measure accuracy beside the peers and the papers
 
 docs: $(STAMP) ## regenerate the generated parts of the documentation
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/figures.py
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .venv-peers .venv-peers-rectools .pytest_cache .ruff_cache .hypothesis build dist

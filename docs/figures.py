@@ -65,7 +65,7 @@ def draw(name: str, towers: dict[str, list[str]], joined: str) -> None:
                 arrowprops={"arrowstyle": "->"},
             )
     axes.text(width / 2, top + 0.05, joined, ha="center", va="bottom")
-    figure.savefig(FOLDER / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(FOLDER / f"{name}.svg", bbox_inches="tight", facecolor="white", metadata={"Date": None})
     plt.close(figure)
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         songs = generated_music(folder, n_users=20, n_songs=12, plays=5)
         cnn = models.DeepContent(
-            network={"kind": "cnn"}, epochs=1, sound={"sample_rate": 8000}
+            network={"kind": "cnn"}, epochs=1, sound={"sample_rate": 8000, "hop": 256}
         ).fit(songs, rng=0)
     kernels = [one for one in cnn.network.weights.values() if one.ndim == 3]
     sound = [f"log-mel window\n{kernels[0].shape[1]} bands x 3 s"]
@@ -125,6 +125,11 @@ def main() -> None:
         },
         "softmax over the catalogue",
     )  # fmt: skip
+    ranker = models.YouTubeRanker(epochs=1).fit(log, rng=0)
+    layers = {k: v for k, v in ranker.weights.items() if k.startswith("layers")}
+    boxes = chain(layers, "embeddings, x, x^2, sqrt(x)", "relu")
+    boxes[-1] = boxes[-1].replace("relu", "linear")
+    draw("youtube_ranker", {"person and item": boxes}, "logit, weighted by watch time")
 
 
 if __name__ == "__main__":

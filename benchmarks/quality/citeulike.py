@@ -30,7 +30,12 @@ MODELS: dict[str, Any] = {
     "IALS weight 0.01": tw.models.IALS(unobserved_weight=0.01),
     "LDA": tw.models.CTR(topics="fixed", item_reg=1e6),
     "CTR": tw.models.CTR(),
-    "CDL without its decoder": tw.models.CDL(factors=200, reconstruction=0, epochs=20),
+    "CDL 200 without its decoder": tw.models.CDL(
+        factors=100, noise=0.1, weight_reg=10, reconstruction=0, epochs=16
+    ),
+    "CDL one layer": tw.models.CDL(
+        factors=100, hidden=(), noise=0, weight_reg=100, reconstruction=0.1, epochs=16
+    ),
 }
 
 
@@ -126,7 +131,7 @@ def main() -> None:
         [
             f"P = {P} articles of every user in training, the rest test (seed {SEED}); all {data.n_items:,} articles "
             "are candidates, those in training masked. Recall over all test articles of a user; the weight of IALS "
-            "and the setting of CDL were picked on a validation part (--validation).",
+            "and the settings of CDL were picked on a validation part (--validation).",
             "cornac's CTR has the constants of ours and as many rounds; it knows articles of training only.",
         ],
         ["model", f"recall@{AT}", f"map@{DEEPEST}", "seconds"],

@@ -111,9 +111,9 @@ def test_users_are_exact_and_new_items_are_the_code_of_their_words(settings):
 
 
 def test_a_new_item_goes_to_those_who_like_its_words():
-    model = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02).fit(
-        planted_log(), rng=0
-    )
+    model = tw.models.CDL(
+        factors=4, hidden=(8,), content="title", learning_rate=0.02, weight_reg=0.1
+    ).fit(planted_log(), rng=0)
     new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
     lists = model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)
     assert lists["item"].to_list() == ["n1", "n2"]
@@ -127,7 +127,12 @@ def test_pretraining_teaches_each_layer_to_restore_its_input():
 
     def errors(passes):
         model = tw.models.CDL(
-            factors=4, hidden=(6,), pretraining=passes, learning_rate=0.02, batch_size=16
+            factors=4,
+            hidden=(6,),
+            pretraining=passes,
+            learning_rate=0.02,
+            batch_size=16,
+            weight_reg=0.1,
         )
         net = Network.draw((24, 6, 4), linear_code=True, rng=np.random.default_rng(1))
         cdl.pretrain(model, net, bag, np.random.default_rng(2))

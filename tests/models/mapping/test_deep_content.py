@@ -272,6 +272,14 @@ def test_a_song_that_nobody_played_is_heard(songs, tmp_path):
     assert scores.values["auc"] > 0.6
 
 
+def test_windows_that_do_not_fit_are_said(songs):
+    few = {**SOUND, "hop": 2000}
+    with pytest.raises(ConfigError, match="lower them or the hop"):
+        DEEP(factorization=IALS, network=CNN, sound=few).fit(songs, rng=0)
+    with pytest.raises(DataError, match="too short"):
+        DEEP(factorization=IALS, network={**CNN, "seconds": 2.5}, sound=SOUND).fit(songs, rng=0)
+
+
 @pytest.mark.parametrize("network", [CNN, {"kind": "linear"}])
 def test_a_sound_that_cannot_be_read_is_refused_or_left_out(songs, network, tmp_path):
     events, things = songs.frame("interactions"), songs.frame("items")

@@ -7,7 +7,7 @@ A network sees windows of a few seconds; the vector of a sound is the mean over 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -19,8 +19,7 @@ from twofold.features.audio import LogMel, Sounds
 from twofold.features.numbers import centre_and_scale
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
-from twofold.random import generator
-from twofold.typing import F32, Bool, Rng
+from twofold.typing import F32, Bool
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +82,7 @@ class SoundMap:
 
         d = len(self.centre)
         out, known = np.tile(self.centre, (len(column), 1)), np.zeros(len(column), np.bool_)
-        sounds = read_sounds(column, self.settings, self.on_error, least=0)
+        sounds = read_sounds(column, self.settings, self.network, self.on_error, least=0)
         if not len(sounds):
             return out, known
         windows = [self.settings.windows(one, self.network.seconds) for one in sounds.spectrograms]
@@ -94,8 +93,9 @@ class SoundMap:
         return out.astype(np.float32), known
 
 
-def read_sounds(column: Text, settings: LogMel, on_error: str, least: int) -> Sounds:
-    """Return the spectrograms of a sound column."""
+def read_sounds(column: Text, settings: LogMel, network: CNN, on_error: str, least: int) -> Sounds:
+    """Return the spectrograms of a sound column; a sound without a whole window is too short."""
+    settings = replace(settings, min_seconds=max(settings.min_seconds, network.seconds))
     policy = "skip" if on_error == "skip" else "refuse"
     return settings.spectrograms(column, on_error=policy, least=least)
 
@@ -118,17 +118,26 @@ def blank() -> torch.Generator:
 
 
 def fit_sound_map(
-    model: DeepContent, network: CNN, name: str, column: Text, goal: Goal, rows: Rng
+    model: DeepContent,
+    network: CNN,
+    name: str,
+    column: Text,
+    goal: Goal,
+    rng: np.random.Generator,
 ) -> SoundMap:
     """Train the network on the sounds of `column`, whose rows are those of `goal`; unread sounds take no part."""
     from twofold.models.mapping._content_training import fit_sounds, seeded
 
-    rng = generator(rows)
-    sounds = read_sounds(column, model.sound, model.on_error, least=1)
+    frames = model.sound.frames_in(network.seconds)
+    net = network_of(network, goal.vectors.shape[1], model.sound.bands, seeded(rng))
+    if frames < net.shortest:
+        raise ConfigError(
+            f"CNN hears {frames} frames in {network.seconds:g} s and needs {net.shortest} for "
+            f"width={network.width} and pools={network.pools}; lower them or the hop of `sound`, or raise seconds"
+        )
+    sounds = read_sounds(column, model.sound, network, model.on_error, least=1)
     sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in sounds.spectrograms])
     centre, spread = centre_and_scale(sample.astype(np.float64))
-    net = network_of(network, goal.vectors.shape[1], model.sound.bands, seeded(rng))
-    frames = model.sound.frames_in(network.seconds)
     weights = fit_sounds(
         net,
         sounds.spectrograms,

@@ -54,7 +54,7 @@ class CDL:
     Example
     -------
     >>> import twofold as tw
-    >>> cdl = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02)
+    >>> cdl = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02, weight_reg=0.1)
     >>> model = cdl.fit(tw.testing.planted_log(), rng=0)
     >>> new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
     >>> model.with_items(new).recommend(users=[100], allow=["n1", "n2"], k=1)["item"].to_list()
@@ -77,8 +77,8 @@ class CDL:
     """lambda_v: how strongly the factors of an item are drawn to its code, and the code to them."""
     reconstruction: Annotated[NonNegativeFloat, Search(0.01, 1000, log=True)] = 1.0
     """lambda_n: weight of the reconstruction; 0 leaves the decoder out."""
-    weight_reg: Annotated[NonNegativeFloat, Search(1e-3, 10, log=True)] = 0.1
-    """lambda_w: L2 penalty of the weights and biases."""
+    weight_reg: Annotated[NonNegativeFloat, Search(0.1, 300, log=True)] = 1.0
+    """lambda_w: L2 penalty of the weights and biases, against sums over all items: more for more items and fewer layers."""
     seen_weight: PositiveFloat = 1.0
     """a: confidence in a pair of the log."""
     unseen_weight: PositiveFloat = 0.01
