@@ -48,8 +48,8 @@ class Task(NamedTuple):
     films: pl.DataFrame  # item, domain, words
     train: pl.DataFrame  # user, item
     people: pl.DataFrame  # user, watched: the films of "other"
-    test: dict[int, list[int]]
-    new: set[int]
+    test: dict[str, list[str]]
+    new: set[str]
     """Those of the test who have nothing of the target in training."""
 
 
@@ -72,14 +72,16 @@ def task(data: tw.Dataset) -> Task:
     chosen = people[tenth : 2 * tenth] if VALIDATE else people[:tenth]
     hidden = people[:tenth] if VALIDATE else people[:0]  # the test's people stay out of sight
     new = set(chosen[: len(chosen) // 5].tolist())
-    test: dict[int, list[int]] = {}
+    test: dict[str, list[str]] = {}
     mine = log.filter(pl.col("domain") == TARGET).group_by("user").agg("item").sort("user")
     for user, items in mine.iter_rows():
         if user in set(chosen.tolist()):
             drawn = rng.permutation(np.sort(items)).tolist()
             test[user] = drawn if user in new else drawn[: (len(drawn) + 1) // 2]
     pairs = [(user, item) for user, items in test.items() for item in items]
-    held = pl.DataFrame(pairs, schema={"user": pl.Int64, "item": pl.Int64}, orient="row")
+    held = pl.DataFrame(
+        pairs, schema={one: log.schema[one] for one in ("user", "item")}, orient="row"
+    )
     train = log.filter(pl.col("domain") != "other", ~pl.col("user").is_in(hidden.tolist()))
     train = train.join(held, on=["user", "item"], how="anti").select("user", "item")
     watched = (
@@ -157,7 +159,8 @@ def main() -> None:
     began = time.perf_counter()
     ease = tw.models.EASE().fit(everything)
     rows = everything.users.ids.rows(users)
-    scores = (ease.lookup(rows) @ ease.item_vectors.T).toarray()
+    scores = ease.lookup(rows) @ ease.item_vectors.T
+    scores = scores if isinstance(scores, np.ndarray) else scores.toarray()
     scores = scores[:, everything.items.ids.rows(films)]
     found["EASE on all that is known"] = (
         measure(scores, users, films, given)[0], time.perf_counter() - began,
@@ -204,7 +207,7 @@ def main() -> None:
 def with_watched(given: Task) -> tw.Dataset:
     """Return the training log of all views, and the films of "other" as events too."""
     watched = given.people.explode("watched").select(
-        "user", pl.col("watched").cast(pl.Int64).alias("item")
+        "user", pl.col("watched").cast(given.train.schema["item"]).alias("item")
     )
     return tw.Dataset.from_frames(pl.concat([given.train, watched]), user="user", item="item")
 
