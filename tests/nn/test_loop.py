@@ -14,6 +14,7 @@ from twofold.errors import (  # noqa: E402
     IncompatibleFileError,
     NotConvergedError,
 )
+from twofold.nn import loop  # noqa: E402
 from twofold.nn.deal import by_length, shuffled, within_groups  # noqa: E402
 from twofold.nn.encoders import MLP, Embeddings  # noqa: E402
 from twofold.nn.loop import exact, infer, pick_device, train  # noqa: E402
@@ -348,3 +349,28 @@ def test_a_row_encoded_alone_is_the_row_encoded_among_others():
 def test_the_device_is_named():
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_device("auto").type in {"cpu", "cuda"}
+
+
+def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path):
+    seen = []
+    real = loop.set_rates
+
+    def watch(steppers, rate):
+        seen.append(rate)
+        real(steppers, rate)
+
+    loop.set_rates = watch
+    try:
+        whole, _ = fit(decay=True)
+    finally:
+        loop.set_rates = real
+    assert seen[0] == 0.02
+    assert seen == sorted(seen, reverse=True)
+    assert 0 < seen[-1] < 0.02 / 12
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fit(decay=True, checkpoint=folder, stop_at=9)
+    resumed, _ = fit(decay=True, checkpoint=folder)
+    assert weights_equal(whole, resumed)
+    with pytest.raises(IncompatibleFileError, match="holds another run"):
+        fit(decay=True, checkpoint=folder, epochs=8)

@@ -22,7 +22,7 @@ from twofold.hyperparameters import values
 from twofold.nn.checkpoint import read_checkpoint, write_checkpoint
 from twofold.nn.deal import Deal, shuffled
 from twofold.nn.optimisers import SGD, Adagrad, Adam
-from twofold.nn.steppers import build, clip_gradients, kept_state, restore
+from twofold.nn.steppers import build, clip_gradients, kept_state, restore, set_rates
 from twofold.nn.weights import copied, digest
 from twofold.progress import track
 from twofold.typing import F32
@@ -60,6 +60,7 @@ def train(
     about: Mapping[str, Any] | None = None,
     device: str = "auto",
     deal: Deal = shuffled,
+    decay: bool = False,
     label: str,
 ) -> History:
     """Train `module` in place; it is left in evaluation mode with the best weights.
@@ -95,6 +96,9 @@ def train(
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; place the arrays with `pick_device`.
     deal
         How an epoch is cut into batches: `shuffled`, `by_length` or `within_groups`.
+    decay
+        Let the step fall in a line from the learning rate to 0 over the `epochs`, so that the last
+        weights do not depend on the last batches.
     label
         Name of the model, for the bar, the log and messages.
 
@@ -118,6 +122,7 @@ def train(
         "batch_size": batch_size,
         "n_examples": n_examples,
         "clip": clip,
+        "falls_until": epochs if decay else None,
         "begins_with": digest(module),
         "about": dict(about or {}),
     }
@@ -155,6 +160,9 @@ def train(
                 loss.backward()
                 if clip is not None:
                     clip_gradients(module, clip)
+                if decay:
+                    gone = (epoch - 1 + (step - 1) / len(batches)) / epochs
+                    set_rates(steppers, optimiser.learning_rate * (1 - gone))
                 for stepper in steppers:
                     stepper.step()
                 total += float(loss.detach()) * len(batch)

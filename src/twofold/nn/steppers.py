@@ -57,6 +57,13 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
     return made
 
 
+def set_rates(steppers: Sequence[torch.optim.Optimizer], rate: float) -> None:
+    """Set the learning rate of all parameters."""
+    for stepper in steppers:
+        for group in stepper.param_groups:
+            group["lr"] = rate
+
+
 def clip_gradients(module: nn.Module, longest: float) -> None:
     """Shorten all gradients by one factor so that their common norm is at most `longest`."""
     found: list[Tensor] = []

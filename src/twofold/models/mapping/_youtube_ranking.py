@@ -109,6 +109,7 @@ def fit_ranking(
         batch_size=model.batch_size,
         rng=rng,
         device="cpu",
+        decay=model.decay,
         label="YouTubeRanker",
     )
     return arrays_of(net)

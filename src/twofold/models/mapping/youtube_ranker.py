@@ -85,6 +85,8 @@ class YouTubeRanker:
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
     """Step size of Adam."""
+    decay: bool = True
+    """Let the step fall in a line to 0 over the epochs: expected watch times then do not depend on the last batches."""
     batch_size: PositiveInt = 256
     """Impressions a step."""
     epochs: Annotated[PositiveInt, Search(2, 30)] = 5
@@ -117,14 +119,12 @@ class YouTubeRanker:
         """
         del validation
         random = generator(rng)
-        memory = Memory.of(train)
-        events = train.interactions
+        memory, events = Memory.of(train), train.interactions
         impressions.check_watch_times(events)
         clicks = np.bincount(events.item[events.value > 0], minlength=train.n_items)
         memory = replace(memory, popularity=clicks.astype(np.float32))
         need("torch", "deep")
-        # torch is imported only where something is trained.
-        from twofold.models.mapping import _youtube_ranking as ranking
+        from twofold.models.mapping import _youtube_ranking as ranking  # needs torch
 
         user, item, value, source = impressions.impressions_of(events, self.negatives, random)
         unread = FittedYouTubeRanker.learn(self, memory, train)
