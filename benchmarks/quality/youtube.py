@@ -1,6 +1,6 @@
 """YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
 
-``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker] [--seed 0] [--save]``
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"] [--seed 0] [--save]``
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def watch_time() -> None:
         "weighted": {}, "unweighted": {"weighted": False}, "weighted, linear": {"hidden": ()},
     }.items():  # fmt: skip
         estimator = YouTubeRanker(
-            batch_size=4096, learning_rate=0.003, epochs=8, unsaid=0.0, **more
+            batch_size=4096, learning_rate=0.003, epochs=4, unsaid=0.0, **more
         )
         scores = estimator.fit(data, rng=SEED).score(Queries.known(user), item[:, None])[:, 0]
         best = np.argsort(-scores, kind="stable")
@@ -160,8 +160,9 @@ def main() -> None:
     if only in ("", "candidates"):
         for name in asked:
             candidates(name)
-    if only in ("", "ranker"):
+    if only in ("", "ranker", "watch time"):
         watch_time()
+    if only in ("", "ranker", "spend"):
         spend()
 
 
