@@ -12,7 +12,7 @@ user's tower and that view's alone (Algorithm 1), so that every view teaches wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -33,17 +33,17 @@ from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.baselines._pairs import binary
-from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
 from twofold.models.mapping._dssm_columns import as_texts, query_column, texts_of
 from twofold.models.mapping._dssm_text import TextCode, TextRows, learn_texts
 from twofold.models.mapping._views_items import places_of, views_of
 from twofold.models.mapping._views_people import PeopleCode, known_items, people_rows
 from twofold.models.mapping._views_reduction import LSH, KMeans, Reduced, TopK, learn_reduction
+from twofold.models.mapping._views_serving import item_vectors, user_vectors
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded
-from twofold.typing import F32, I32, Bool, Rng
+from twofold.typing import F32, I32, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
 Known = Literal["items", "words", "features"]
@@ -280,31 +280,6 @@ class FittedMultiViewDSSM(FittedModel):
         """The rows of the items as parts of a history."""
         items = self.memory.items.take(np.arange(self.people.n_items))
         return self.people.of_items(self.code.read(texts_of(self.column, items)))
-
-
-def user_vectors(tower: Mapping[str, F32], reduced: Reduced, rows: csr_array, *, tanh: bool) -> F32:
-    """Return y_U / |y_U| of the rows of people (n, W), shape (n, d); zero where nothing is known."""
-    x = reduced.of(rows)
-    weight = tower["table.weight"]
-    if isinstance(x, np.ndarray):
-        known: Bool = np.diff(rows.indptr) > 0
-        x = csr_array(np.sign(x) / np.float32(np.sqrt(len(weight))))
-    else:
-        known = np.diff(x.indptr) > 0
-    return serving.vectors(tower, np.asarray(x @ weight, np.float32), known, tanh=tanh)
-
-
-def item_vectors(
-    towers: Sequence[Mapping[str, F32]], texts: TextRows, place: I32, d: int, *, tanh: bool
-) -> F32:
-    """Return y_V / |y_V| of items by the tower of their view `place` (n,), shape (n, d); zero without one or words."""
-    out = np.zeros((len(texts), d), np.float32)
-    for at, tower in enumerate(towers):
-        mine = np.flatnonzero((place == at) & texts.known)
-        if len(mine):
-            shown = serving.represent(tower, texts)[mine]
-            out[mine] = serving.vectors(tower, shown, np.ones(len(mine), np.bool_), tanh=tanh)
-    return out
 
 
 def learned(
