@@ -146,7 +146,7 @@ def accepts(field: dict[str, Any]) -> str:
         return " or ".join(accepts(one) for one in field.get("anyOf", field.get("oneOf", [])))
     if "enum" in field:
         return " or ".join(toml(one) for one in field["enum"])
-    kind = field.get("type", field.get("$ref", "?").split("/")[-1])
+    kind = field.get("type", field.get("$ref", "model as a table").split("/")[-1])
     signs = [f"{sign} {field[key]:g}" for key, sign in LIMITS.items() if key in field]
     return " ".join(["none" if kind == "null" else kind, *signs])
 
