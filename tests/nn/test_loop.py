@@ -351,7 +351,7 @@ def test_the_device_is_named():
     assert pick_device("auto").type in {"cpu", "cuda"}
 
 
-def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path):
+def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path, monkeypatch):
     seen = []
     real = loop.set_rates
 
@@ -359,11 +359,9 @@ def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path):
         seen.append(rate)
         real(steppers, rate)
 
-    loop.set_rates = watch
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "set_rates", watch)
         whole, _ = fit(decay=True)
-    finally:
-        loop.set_rates = real
     assert seen[0] == 0.02
     assert seen == sorted(seen, reverse=True)
     assert 0 < seen[-1] < 0.02 / 12

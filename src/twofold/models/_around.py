@@ -58,6 +58,10 @@ class Around(FittedModel):
         """Map queries as the model does."""
         return self.base.encode(queries)
 
+    def encode_features(self, queries: Queries) -> F32 | csr_array:
+        """Map people known by features or words, shape (n, d)."""
+        return self.base.encode_features(queries)
+
     def encode_items(self, items: Entities) -> F32 | csr_array:
         """Map content to vectors, shape (j, d)."""
         return self.base.encode_items(items)

@@ -76,7 +76,7 @@ def test_the_linear_map_solves_the_normal_equations():
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (7, 5)])
-def test_what_answers_is_what_was_trained(hidden):
+def test_what_answers_is_what_was_trained(hidden, monkeypatch):
     rng = np.random.default_rng(3)
     x, goal = rows_and_goal(rng)
     model = DEEP(epochs=3, batch_size=8)
@@ -87,11 +87,8 @@ def test_what_answers_is_what_was_trained(hidden):
         train(net, *rest)
         kept["net"] = net
 
-    training.train_towards = keep
-    try:
-        found = training.fit_dense(x, goal, hidden, 0.0, model, rng)
-    finally:
-        training.train_towards = train
+    monkeypatch.setattr(training, "train_towards", keep)
+    found = training.fit_dense(x, goal, hidden, 0.0, model, rng)
     inputs = training.Ragged.of(x.indptr, x.indices, x.data)
     with torch.no_grad():
         expected = goal.centre + goal.scale * kept["net"](inputs).numpy()
@@ -109,18 +106,16 @@ def test_training_lowers_the_loss(ratings):
     assert objective(goal, many.predict(x)) < 0.8 * objective(goal, one.predict(x))
 
 
-def test_rows_that_are_held_out_say_when_to_stop():
+def test_rows_that_are_held_out_say_when_to_stop(monkeypatch):
     """Noise cannot be learned: with patience training ends early."""
     x, goal = rows_and_goal(np.random.default_rng(5), n=200)
     epochs = {}
     train = training.train_towards
     for patience in (2, None):
         model = DEEP(epochs=80, patience=patience)
-        training.train_towards = lambda *given, at=patience: epochs.update({at: train(*given)})
-        try:
-            training.fit_dense(x, goal, (64,), 0.0, model, np.random.default_rng(0))
-        finally:
-            training.train_towards = train
+        keep = lambda *given, at=patience: epochs.update({at: train(*given)})  # noqa: E731
+        monkeypatch.setattr(training, "train_towards", keep)
+        training.fit_dense(x, goal, (64,), 0.0, model, np.random.default_rng(0))
     assert len(epochs[2].losses) < 80
     assert epochs[2].best_epoch == 1 + int(np.argmax(epochs[2].scores))
     assert len(epochs[None].losses) == 80

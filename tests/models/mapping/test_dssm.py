@@ -246,7 +246,8 @@ def test_the_text_that_is_to_be_found_is_never_in_the_query():
     taken = data.interactions.matrix()
     for longest in (50, 3, 2):
         short = towers.PairLoss(**{**vars(loss), "history": longest})
-        bags = short.queries(short.user[everything], short.item[everything], draw)
+        user, item = short.user[everything], short.item[everything]
+        bags = towers.histories_without(short.bags, user, item, short.history, draw)
         assert int(bags.lengths.min()) >= 1
         assert int(bags.lengths.max()) <= longest
         for row, (user, item) in enumerate(zip(clicks.user, clicks.item, strict=True)):
@@ -263,7 +264,8 @@ def test_what_a_user_has_is_no_negative():
     loss, clicks, _ = loss_of(tw.models.DSSM(**SMALL, content="title"), data)
     has = data.interactions.matrix().toarray() > 0
     items = torch.arange(data.n_items).repeat(data.n_users, 1)
-    found = loss.is_taken(torch.arange(data.n_users), items).numpy()
+    who = torch.arange(data.n_users)
+    found = towers.is_taken(loss.taken, loss.n_items, who, items).numpy()
     np.testing.assert_array_equal(found, has)
     assert len(clicks.taken) == has.sum()
 

@@ -66,7 +66,7 @@ class SoundCode:
     """How sounds were averaged in training."""
 
     settings: LogMel
-    on_error: str
+    on_error: OnError
     centre: F32  # (2 * bands,)
     scale: F32  # (2 * bands,)
 
@@ -84,7 +84,7 @@ class SoundCode:
 
     def encode(self, column: Text) -> csr_array:
         """Return the features of sounds (n, 2 bands); a sound that is missing or left out has none."""
-        found = averaged(column, self.settings, "skip" if self.on_error == "skip" else "refuse")
+        found = averaged(column, self.settings, self.on_error)
         return csr_array(standardised(found, self.centre, self.scale)[:, :-1])
 
 

@@ -19,6 +19,7 @@ from twofold.features.audio import LogMel, Sounds
 from twofold.features.numbers import centre_and_scale
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
+from twofold.models.mapping._content_rows import OnError
 from twofold.typing import F32, Bool
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class SoundMap:
     column: str
     settings: LogMel
     network: CNN
-    on_error: str
+    on_error: OnError
     weights: Mapping[str, F32]
     band_centre: F32  # (bands,)
     band_spread: F32  # (bands,)
@@ -93,11 +94,12 @@ class SoundMap:
         return out.astype(np.float32), known
 
 
-def read_sounds(column: Text, settings: LogMel, network: CNN, on_error: str, least: int) -> Sounds:
+def read_sounds(
+    column: Text, settings: LogMel, network: CNN, on_error: OnError, least: int
+) -> Sounds:
     """Return the spectrograms of a sound column; a sound without a whole window is too short."""
     settings = replace(settings, min_seconds=max(settings.min_seconds, network.seconds))
-    policy = "skip" if on_error == "skip" else "refuse"
-    return settings.spectrograms(column, on_error=policy, least=least)
+    return settings.spectrograms(column, on_error=on_error, least=least)
 
 
 def network_of(network: CNN, d: int, bands: int, draw: torch.Generator) -> MelCNN:

@@ -40,6 +40,13 @@ class TextRows:
         end = self.indptr[n]
         return TextRows(self.indptr[: n + 1], self.words[:end], self.weights[:end], self.parts)
 
+    def take(self, rows: I64) -> TextRows:
+        """Return the texts `rows`."""
+        lengths = np.diff(self.indptr)[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        at = np.repeat(self.indptr[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return TextRows(indptr, self.words[at], self.weights[at], self.parts)
+
     def matrix(self) -> csr_array:
         """Return the weights of the words, shape (n, n_words)."""
         shape = (len(self), len(self.parts.indptr) - 1)

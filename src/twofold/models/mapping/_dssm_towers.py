@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.features.design import width_of
+from twofold.models.mapping._dssm_batches import (
+    contrast,
+    histories_without,
+    in_random_order,
+    is_taken,
+)
 from twofold.models.mapping._dssm_text import TextRows
 from twofold.nn.convolutions import TextConvolution, segment_max
 from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
 from twofold.nn.loop import train
-from twofold.nn.losses import sampled_softmax
 from twofold.nn.optimisers import Optimiser
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import UniformSampler
@@ -218,41 +223,20 @@ class PairLoss:
         user, item = self.user[rows], self.item[rows]
         shape = (self.negatives,) if self.shared else (len(rows), self.negatives)
         others = self.documents[UniformSampler(len(self.documents)).draw(shape, draw).ids]
-        bags = self.queries(user, item, draw)
-        return self.value(bags, item, others, self.is_taken(user, others))
-
-    def queries(self, user: Tensor, item: Tensor, draw: torch.Generator) -> Ragged:
-        """Return the texts of every query, without the text of the item that is to be found.
-
-        Of a long history a random stretch of `history` texts is taken; the target may be among them.
-        """
-        starts, stops = self.bags.offsets[user], self.bags.offsets[user + 1]
-        spare = (stops - starts - self.history).clamp(min=0)
-        first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
-        starts = starts + torch.minimum(first, spare)
-        return without(self.bags.cut(starts, torch.minimum(stops, starts + self.history)), item)
-
-    def is_taken(self, user: Tensor, items: Tensor) -> Tensor:
-        """Return where a user has one of `items` (B, J) or (J,); bool, shape (B, J)."""
-        key = user[:, None] * self.n_items + items
-        at = torch.searchsorted(self.taken, key).clamp(max=len(self.taken) - 1)
-        return self.taken[at] == key
+        bags = histories_without(self.bags, user, item, self.history, draw)
+        hits = is_taken(self.taken, self.n_items, user, others)
+        return self.value(bags, item, others, hits)
 
     def value(self, bags: Ragged, item: Tensor, others: Tensor, hits: Tensor) -> Tensor:
         """Return the mean loss of queries `bags` (B), documents `item` (B,) and `others` (B, J) or (J,).
 
         `hits` (B, J) are left out of the sum.
         """
-        query = F.normalize(self.encode_bags(bags), dim=-1, eps=1e-8)
         rows, at = torch.unique(torch.cat([item, others.flatten()]), return_inverse=True)
         tower = self.towers.document
         y = tower.finish(tower.represent(self.texts.take(rows), self.parts))
-        document = F.normalize(y, dim=-1, eps=1e-8)
-        clicked = (query * document[at[: len(item)]]).sum(1)  # (B,)
-        drawn = document[at[len(item) :]].view(*others.shape, -1)  # (B, J, D) or (J, D)
-        each = query @ drawn.T if self.shared else torch.einsum("bd,bjd->bj", query, drawn)
-        same = torch.zeros(())
-        return sampled_softmax(self.gamma * clicked, self.gamma * each, same, same, hits)
+        clicked, drawn = y[at[: len(item)]], y[at[len(item) :]].view(*others.shape, -1)
+        return contrast(self.encode_bags(bags), clicked, drawn, self.gamma, hits)
 
     def encode_bags(self, bags: Ragged) -> Tensor:
         """Return y_Q of bags of texts, shape (B, D)."""
@@ -260,15 +244,6 @@ class PairLoss:
         rows, at = torch.unique(bags.ids, return_inverse=True)
         texts = tower.represent(self.texts.take(rows), self.parts)
         return tower.finish(tower.pool(texts, Ragged(at, bags.offsets)))
-
-
-def without(bags: Ragged, item: Tensor) -> Ragged:
-    """Return the bags (B) without the id `item` (B,) of each."""
-    row = torch.repeat_interleave(torch.arange(len(item)), bags.lengths.long())
-    keep = bags.ids.long() != item[row]
-    counts = torch.bincount(row[keep], minlength=len(item))
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return Ragged(bags.ids[keep], offsets)
 
 
 def clicks_of(
@@ -285,8 +260,6 @@ def clicks_of(
     kept = known[item]
     user, item = user[kept], item[kept]
     sizes = np.diff(bags.indptr)
-    whose = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((rng.random(len(whose)), whose))
     # A history has to hold something beside the item that is to be found.
     learnable = (sizes[user] > 1) | (
         bags.indices[bags.indptr[user].clip(max=bags.nnz - 1)] >= n_items
@@ -296,7 +269,7 @@ def clicks_of(
         user=user[learnable],
         item=item[learnable],
         bag_ends=bags.indptr.astype(np.int64),
-        bag_texts=bags.indices[order].astype(np.int64),
+        bag_texts=in_random_order(bags, rng),
         documents=np.flatnonzero(known[:n_items]).astype(np.int64),
         taken=np.sort(user * n_items + item),
         n_items=n_items,

@@ -11,32 +11,31 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from twofold.data.columns import Bag, Text
 from twofold.features.design import side_by_side
-from twofold.models.mapping._dssm_text import TextRows
+from twofold.models.mapping._dssm_text import TextCode
 from twofold.typing import I32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PeopleCode:
-    """What people are known by: a column for every item, then one for every word or n-gram."""
+    """What people are known by: a column for every item, then one for every word."""
 
-    asked: str | None
-    """The user feature with the words of people, if it is read."""
+    code: TextCode
+    """The words of items and of people, as they stand."""
     n_items: int
-    width: int
-    """Columns of the words."""
     by_items: bool
     by_words: bool
 
-    def of_items(self, texts: TextRows) -> csr_array:
+    def of_items(self, texts: Text | Bag) -> csr_array:
         """Return the rows of items in a history, before the reduction, (n_items, W)."""
-        words = csr_array(texts.matrix() @ texts.parts) if self.by_words else None
-        return item_rows(words, self.n_items, self.width, own=self.by_items)
+        words = self.code.read(texts).matrix() if self.by_words else None
+        return item_rows(words, self.n_items, self.code.width, own=self.by_items)
 
-    def of_words(self, texts: TextRows) -> csr_array:
+    def of_words(self, texts: Text | Bag) -> csr_array:
         """Return the rows of people's own words, before the reduction, (n, W)."""
-        words = csr_array(texts.matrix() @ texts.parts)
-        shape = (len(texts), self.n_items + self.width)
+        words = self.code.read(texts).matrix()
+        shape = (len(texts), self.n_items + self.code.width)
         return csr_array((words.data, words.indices + self.n_items, words.indptr), shape=shape)
 
 

@@ -33,6 +33,6 @@ def item_vectors(
     for at, tower in enumerate(towers):
         mine = np.flatnonzero((place == at) & texts.known)
         if len(mine):
-            shown = serving.represent(tower, texts)[mine]
-            out[mine] = serving.vectors(tower, shown, np.ones(len(mine), np.bool_), tanh=tanh)
+            shown = serving.represent(tower, texts.take(mine))
+            out[mine] = serving.vectors(tower, shown, texts.known[mine], tanh=tanh)
     return out

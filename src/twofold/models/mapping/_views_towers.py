@@ -10,14 +10,18 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from twofold.models.mapping._dssm_batches import (
+    contrast,
+    histories_without,
+    in_random_order,
+    is_taken,
+)
 from twofold.models.mapping._dssm_text import TextRows
-from twofold.models.mapping._dssm_towers import DenseTower, without
+from twofold.models.mapping._dssm_towers import DenseTower
 from twofold.nn.deal import within_groups
 from twofold.nn.encoders import Activation
 from twofold.nn.loop import train
-from twofold.nn.losses import sampled_softmax
 from twofold.nn.ragged import Ragged
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I32, I64
@@ -61,10 +65,7 @@ class PeopleRows:
 
     def __init__(self, pairs: ViewPairs, longest: int, rng: np.random.Generator) -> None:
         """Put the histories in random order; a stretch of at most `longest` items is read at a time."""
-        bags = pairs.bags
-        whose = np.repeat(np.arange(len(bags.indptr) - 1), np.diff(bags.indptr))
-        order = np.lexsort((rng.random(len(whose)), whose))
-        self.bags = Ragged.of(bags.indptr, bags.indices[order])
+        self.bags = Ragged.of(pairs.bags.indptr, in_random_order(pairs.bags, rng))
         self.longest = longest
         self.parts, self.own = input_of(pairs.parts), input_of(pairs.own)
 
@@ -72,11 +73,7 @@ class PeopleRows:
         self, tower: DenseTower, user: Tensor, item: Tensor, draw: torch.Generator
     ) -> Tensor:
         """Return y_U of `user` (B,), whose history is read without `item` (B,); shape (B, d)."""
-        starts, stops = self.bags.offsets[user], self.bags.offsets[user + 1]
-        spare = (stops - starts - self.longest).clamp(min=0)
-        first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
-        starts = starts + torch.minimum(first, spare)
-        bags = without(self.bags.cut(starts, torch.minimum(stops, starts + self.longest)), item)
+        bags = histories_without(self.bags, user, item, self.longest, draw)
         weight = tower.table.weight
         if isinstance(self.parts, Ragged) and isinstance(self.own, Ragged):
             read, at = torch.unique(bags.ids, return_inverse=True)
@@ -128,13 +125,8 @@ class ViewLoss:
         tower = self.towers.views[active]
         assert isinstance(tower, DenseTower)
         people = self.people.through(self.towers.user, user, item, draw)
-        return self.value(people, tower, item, others, self.is_taken(user, others))
-
-    def is_taken(self, user: Tensor, items: Tensor) -> Tensor:
-        """Return where a user (B,) has one of `items` (J,); bool, shape (B, J)."""
-        key = user[:, None] * self.n_items + items
-        at = torch.searchsorted(self.taken, key).clamp(max=len(self.taken) - 1)
-        return self.taken[at] == key
+        hits = is_taken(self.taken, self.n_items, user, others)
+        return self.value(people, tower, item, others, hits)
 
     def value(
         self, people: Tensor, tower: DenseTower, item: Tensor, others: Tensor, hits: Tensor
@@ -142,12 +134,7 @@ class ViewLoss:
         """Return the mean loss of y_U (B, d) with the items (B,) against `others` (J,), `hits` (B, J) left out."""
         found, place = torch.unique(torch.cat([item, others]), return_inverse=True)
         y = tower.finish(tower.represent(self.words.take(found), self.grams))
-        y = F.normalize(y, dim=-1, eps=1e-8)
-        asked = F.normalize(people, dim=-1, eps=1e-8)
-        near = (asked * y[place[: len(item)]]).sum(1)  # (B,)
-        far = asked @ y[place[len(item) :]].T  # (B, J)
-        same = torch.zeros(())
-        return sampled_softmax(self.gamma * near, self.gamma * far, same, same, hits)
+        return contrast(people, y[place[: len(item)]], y[place[len(item) :]], self.gamma, hits)
 
 
 def train_views(

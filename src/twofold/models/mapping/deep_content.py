@@ -222,7 +222,7 @@ class FittedDeepContent(Around):
     def encode_features(self, queries: Queries) -> F32 | csr_array:
         """Map the attributes of people, shape (n, d)."""
         if self.estimator.side == "items":
-            return self.base.encode_features(queries)
+            return super().encode_features(queries)
         return self.predicted(queries.features)[0]
 
     def predicted(self, columns: Mapping[str, Column]) -> tuple[F32, Bool]:

@@ -29,21 +29,20 @@ from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
-from twofold.data.queries import Queries
 from twofold.errors import need
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._base import Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
-from twofold.models.mapping._dssm_columns import as_texts, query_column, texts_of
+from twofold.models.mapping._dssm_columns import query_column, texts_of
+from twofold.models.mapping._dssm_known import KnownByWords
 from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded
-from twofold.typing import F32, I32, Bool, Rng
+from twofold.typing import F32, Bool, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
 
@@ -200,7 +199,7 @@ class DSSM:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedDSSM(FittedModel):
+class FittedDSSM(KnownByWords):
     """Two towers; vectors are of length 1, so that their product is the cosine.
 
     Items, histories and queries without a known word are the zero vector: such an item has cosine 0 with
@@ -210,33 +209,12 @@ class FittedDSSM(FittedModel):
     reads_text: ClassVar[bool] = True
     reads_content: ClassVar[bool] = True
 
-    column: str
-    asked: str | None
-    """The user feature with the words of people, if they have one."""
-    code: TextCode
     query_tower: Mapping[str, F32]
     item_tower: Mapping[str, F32]
-    user_factors: F32  # (n_users, d)
-    item_factors: F32  # (n_items, d)
 
     def __post_init__(self) -> None:
         """Read features of people where a tower was trained on one."""
         object.__setattr__(self, "reads_features", self.asked is not None)
-
-    @property
-    def item_vectors(self) -> F32:
-        """The items, shape (n_items, d)."""
-        return self.item_factors
-
-    def encode(self, queries: Queries) -> Encoded:
-        """Map queries; those without a known word, or with a history without one, fall back on popularity."""
-        found, source = super().encode(queries)
-        silent = ~np.asarray(found).any(axis=1)
-        return Encoded(found, np.where(silent, np.uint8(FALLBACK), source).astype(np.uint8))
-
-    def lookup(self, users: I32) -> F32:
-        """Return the vectors of `users`, shape (n, d): of their own texts, or of those of their items."""
-        return self.user_factors[users]
 
     def fold_in(self, histories: Histories) -> F32:
         """Map the texts of histories, shape (n, d)."""
@@ -245,18 +223,9 @@ class FittedDSSM(FittedModel):
         said = serving.together(self.query_tower, self._history_texts[0], bags)
         return self._through(self.query_tower, said, np.diff(bags.indptr) > 0)
 
-    def encode_features(self, queries: Queries) -> F32:
-        """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
-        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
-        said: list[Text | Bag] = []
-        if self.asked is not None and self.asked in queries.features:
-            said.append(as_texts(self.asked, queries.features[self.asked]))
-        if queries.text is not None:
-            said.append(queries.text)
-        for texts in said:
-            found = self._of_texts(self.query_tower, texts)
-            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
-        return out
+    def said(self, texts: Text | Bag) -> F32:
+        """Map words that people say, shape (n, d)."""
+        return self._of_texts(self.query_tower, texts)
 
     def encode_items(self, items: Entities) -> F32:
         """Map the texts of new items, shape (j, d)."""

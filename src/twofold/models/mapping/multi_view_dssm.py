@@ -12,7 +12,7 @@ user's tower and that view's alone (Algorithm 1), so that every view teaches wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -25,16 +25,16 @@ from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
-from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError, need
 from twofold.features.design import width_of
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._base import Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping._content import content_column
-from twofold.models.mapping._dssm_columns import as_texts, query_column, texts_of
+from twofold.models.mapping._dssm_columns import query_column, texts_of
+from twofold.models.mapping._dssm_known import KnownByWords
 from twofold.models.mapping._dssm_text import TextCode, TextRows, learn_texts
 from twofold.models.mapping._views_items import places_of, views_of
 from twofold.models.mapping._views_people import PeopleCode, known_items, people_rows
@@ -42,7 +42,6 @@ from twofold.models.mapping._views_reduction import LSH, KMeans, Reduced, TopK, 
 from twofold.models.mapping._views_serving import item_vectors, user_vectors
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, I32, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
@@ -96,7 +95,7 @@ class MultiViewDSSM:
     activation: Literal["tanh", "identity"] = "tanh"
     """After every layer; identity makes the maps linear."""
     inputs: Literal["ngrams", "words"] = "ngrams"
-    """What is counted: letter n-grams of the words, or the words as they stand."""
+    """What is counted of items: letter n-grams of the words, or the words as they stand; of people always the words."""
     ngram: Annotated[PositiveInt, Field(le=10)] = 3
     """Letters of an n-gram, with # at both ends of a word."""
     vocabulary: PositiveInt = 50_000
@@ -153,24 +152,16 @@ class MultiViewDSSM:
         need("torch", "deep")
         words = [texts_of(column, train.items)]
         words += [texts_of(asked, train.users)] if asked else []
-        code = learn_texts(
-            words,
-            n=self.ngram if self.inputs == "ngrams" else None,
-            most=self.vocabulary,
-            weight=self.weight,
-            ordered=False,
-            longest=None,
-        )
+        code = read_words(self, words[:1], self.ngram if self.inputs == "ngrams" else None)
         people = PeopleCode(
-            asked=asked,
+            code=read_words(self, words, None),
             n_items=train.n_items,
-            width=code.width,
             by_items="items" in self.known_by,
             by_words="words" in self.known_by,
         )
         texts = code.read(words[0])
-        parts = people.of_items(texts)
-        own = people.of_words(code.read(words[1])) if asked else None
+        parts = people.of_items(words[0])
+        own = people.of_words(words[1]) if asked else None
         bags = binary(memory.history, train.n_items)
         rows = people_rows(bags, parts, own)
         reduced = learn_reduction(self.reduction, rows, random)
@@ -187,6 +178,7 @@ class MultiViewDSSM:
             estimator=self,
             memory=memory,
             column=column,
+            asked=asked,
             view=name,
             views=levels,
             code=code,
@@ -200,7 +192,7 @@ class MultiViewDSSM:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedMultiViewDSSM(FittedModel):
+class FittedMultiViewDSSM(KnownByWords):
     """The towers; vectors are of length 1, so that their product is the cosine.
 
     An item without a known word, or of a view that training did not have, is the zero vector; a person of whom
@@ -209,58 +201,27 @@ class FittedMultiViewDSSM(FittedModel):
 
     reads_content: ClassVar[bool] = True
 
-    column: str
     view: str | None
     """The item feature with the views; None where all items are one."""
     views: Vocabulary
-    code: TextCode
     people: PeopleCode
     reduced: Reduced
     user_tower: Mapping[str, F32]
     item_towers: tuple[Mapping[str, F32], ...]
-    user_factors: F32  # (n_users, d)
-    item_factors: F32  # (n_items, d)
 
     def __post_init__(self) -> None:
         """Read of people what the user tower was trained on."""
-        object.__setattr__(self, "reads_features", self.people.asked is not None)
-        object.__setattr__(
-            self, "reads_text", self.people.asked is not None or self.people.by_words
-        )
-
-    @property
-    def item_vectors(self) -> F32:
-        """The items, shape (n_items, d)."""
-        return self.item_factors
-
-    def encode(self, queries: Queries) -> Encoded:
-        """Map queries; people of whom nothing that is read is known fall back on popularity."""
-        found, source = super().encode(queries)
-        silent = ~np.asarray(found).any(axis=1)
-        return Encoded(found, np.where(silent, np.uint8(FALLBACK), source).astype(np.uint8))
-
-    def lookup(self, users: I32) -> F32:
-        """Return the vectors of `users`, shape (n, d)."""
-        return self.user_factors[users]
+        asks = self.asked is not None
+        object.__setattr__(self, "reads_features", asks)
+        object.__setattr__(self, "reads_text", asks or self.people.by_words)
 
     def fold_in(self, histories: Histories) -> F32:
         """Map histories, shape (n, d)."""
         return self._people(histories, None)
 
-    def encode_features(self, queries: Queries) -> F32:
-        """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
-        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
-        said: list[Text | Bag] = []
-        asked = self.people.asked
-        if asked is not None and asked in queries.features:
-            said.append(as_texts(asked, queries.features[asked]))
-        if queries.text is not None:
-            said.append(queries.text)
-        for texts in said:
-            rows = self.people.of_words(self.code.read(texts))
-            found = self._people(Histories.empty(len(queries)), rows)
-            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
-        return out
+    def said(self, texts: Text | Bag) -> F32:
+        """Map words that people say, shape (n, d)."""
+        return self._people(Histories.empty(len(texts)), self.people.of_words(texts))
 
     def encode_items(self, items: Entities) -> F32:
         """Map new items by the tower of their view, shape (j, d)."""
@@ -279,7 +240,14 @@ class FittedMultiViewDSSM(FittedModel):
     def _parts(self) -> csr_array:
         """The rows of the items as parts of a history."""
         items = self.memory.items.take(np.arange(self.people.n_items))
-        return self.people.of_items(self.code.read(texts_of(self.column, items)))
+        return self.people.of_items(texts_of(self.column, items))
+
+
+def read_words(model: MultiViewDSSM, columns: Sequence[Text | Bag], n: int | None) -> TextCode:
+    """Collect the words of columns, and with `n` their letter n-grams."""
+    return learn_texts(
+        columns, n=n, most=model.vocabulary, weight=model.weight, ordered=False, longest=None
+    )
 
 
 def learned(

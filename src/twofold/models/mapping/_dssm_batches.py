@@ -1,0 +1,65 @@
+"""What a step of the networks on words shares: whose history is read, what was taken, and the contrast of Eq. 5."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch.nn import functional as F
+
+from twofold.nn.losses import sampled_softmax
+from twofold.nn.ragged import Ragged
+from twofold.typing import I64
+
+
+def in_random_order(bags: csr_array, rng: np.random.Generator) -> I64:
+    """Return the columns of rows of ones, those of a row in random order; shape (nnz,)."""
+    whose = np.repeat(np.arange(len(bags.indptr) - 1), np.diff(bags.indptr))
+    return bags.indices[np.lexsort((rng.random(len(whose)), whose))].astype(np.int64)
+
+
+def histories_without(
+    bags: Ragged, user: Tensor, item: Tensor, longest: int, draw: torch.Generator
+) -> Ragged:
+    """Return the bags of users (B,) without the item (B,) that is to be found.
+
+    Of a long one a random stretch of `longest` is taken; the item may be among them.
+    """
+    starts, stops = bags.offsets[user], bags.offsets[user + 1]
+    spare = (stops - starts - longest).clamp(min=0)
+    first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
+    starts = starts + torch.minimum(first, spare)
+    return without(bags.cut(starts, torch.minimum(stops, starts + longest)), item)
+
+
+def without(bags: Ragged, item: Tensor) -> Ragged:
+    """Return the bags (B) without the id `item` (B,) of each."""
+    row = torch.repeat_interleave(torch.arange(len(item)), bags.lengths.long())
+    keep = bags.ids.long() != item[row]
+    counts = torch.bincount(row[keep], minlength=len(item))
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Ragged(bags.ids[keep], offsets)
+
+
+def is_taken(taken: Tensor, n_items: int, user: Tensor, items: Tensor) -> Tensor:
+    """Return where a user (B,) has one of `items` (B, J) or (J,); bool, shape (B, J).
+
+    `taken` holds user * n_items + item of every pair of the log, ascending.
+    """
+    key = user[:, None] * n_items + items
+    at = torch.searchsorted(taken, key).clamp(max=len(taken) - 1)
+    return taken[at] == key
+
+
+def contrast(query: Tensor, clicked: Tensor, drawn: Tensor, gamma: float, hits: Tensor) -> Tensor:
+    """Return the mean of -ln P(D+ | Q), P by the cosines times gamma.
+
+    query (B, D), clicked (B, D), drawn (B, J, D) or for the whole batch (J, D); `hits` (B, J) are left out.
+    """
+    query, clicked, drawn = (F.normalize(one, dim=-1, eps=1e-8) for one in (query, clicked, drawn))
+    near = (query * clicked).sum(1)  # (B,)
+    shared = drawn.ndim == 2
+    far = query @ drawn.T if shared else torch.einsum("bd,bjd->bj", query, drawn)  # (B, J)
+    same = torch.zeros(())
+    return sampled_softmax(gamma * near, gamma * far, same, same, hits)

@@ -1,0 +1,61 @@
+"""What the fitted networks on words share: vectors of length 1, and people known by words that they say."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from twofold.data.columns import Bag, Text
+from twofold.data.queries import Queries
+from twofold.models._base import FittedModel
+from twofold.models.mapping._dssm_columns import as_texts
+from twofold.models.mapping._dssm_text import TextCode
+from twofold.rank import FALLBACK, Encoded
+from twofold.typing import F32, I32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KnownByWords(FittedModel):
+    """Vectors of length 1, so that their product is the cosine; zero where no known word is."""
+
+    column: str
+    """The item feature with the words."""
+    asked: str | None
+    """The user feature with the words of people, if they have one."""
+    code: TextCode
+    user_factors: F32  # (n_users, d)
+    item_factors: F32  # (n_items, d)
+
+    @property
+    def item_vectors(self) -> F32:
+        """The items, shape (n_items, d)."""
+        return self.item_factors
+
+    def lookup(self, users: I32) -> F32:
+        """Return the vectors of `users`, shape (n, d): of what is known of them."""
+        return self.user_factors[users]
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries; those of whom nothing that is read is known fall back on popularity."""
+        found, source = super().encode(queries)
+        silent = ~np.asarray(found).any(axis=1)
+        return Encoded(found, np.where(silent, np.uint8(FALLBACK), source).astype(np.uint8))
+
+    def encode_features(self, queries: Queries) -> F32:
+        """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
+        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+        said: list[Text | Bag] = []
+        if self.asked is not None and self.asked in queries.features:
+            said.append(as_texts(self.asked, queries.features[self.asked]))
+        if queries.text is not None:
+            said.append(queries.text)
+        for texts in said:
+            found = self.said(texts)
+            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
+        return out
+
+    @abstractmethod
+    def said(self, texts: Text | Bag) -> F32:
+        """Map the words of n people, shape (n, d); zero without a known word."""
