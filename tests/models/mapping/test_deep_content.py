@@ -335,6 +335,27 @@ def test_features_of_another_kind_and_none_at_all_are_said():
         model.predicted({"title": planted_log().items.features["tags"]})
 
 
+@pytest.mark.parametrize("kind", ["linear", "mlp", "trees"])
+def test_one_person_and_one_item_are_enough(kind):
+    log = {"u": [1], "i": ["a"]}
+    things = {"i": ["a", "b"], "t": ["red", "blue"]}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", items=things, item_features={"t": "text"}
+    )
+    model = DEEP(factorization=IALS, network={"kind": kind}).fit(data, rng=0)
+    assert np.isfinite(model.item_vectors).all()
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0], [np.nan, np.nan]])
+def test_features_that_tell_nothing_are_said(values):
+    things = {"i": ["a", "b"], "x": values}
+    data = tw.Dataset.from_frames(
+        {"u": [1, 2], "i": ["a", "b"]}, user="u", item="i", items=things, item_features={"x": "number"}
+    )  # fmt: skip
+    with pytest.raises(DataError, match="missing, or the same for all"):
+        DEEP(factorization=IALS).fit(data, rng=0)
+
+
 def test_divergence_is_told():
     steep = {"method": "sgd", "learning_rate": 1e20}
     with pytest.raises(NotConvergedError, match="DeepContent diverged"):

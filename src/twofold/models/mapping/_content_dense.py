@@ -61,8 +61,7 @@ class DenseMap:
 def ridge(rows: csr_array, goal: Goal, reg: float) -> DenseMap:
     """Return the least squares of the scaled vectors on rows (n, width), the intercept without penalty."""
     linear: Any = need("sklearn.linear_model", "learn")
-    solver = "sparse_cg" if goal.vectors.shape[0] > 1 else "svd"
-    solved = linear.Ridge(alpha=reg, solver=solver, tol=1e-6).fit(rows, goal.scaled)
+    solved = linear.Ridge(alpha=reg, solver="sparse_cg", tol=1e-6).fit(rows, goal.scaled)
     weight = np.atleast_2d(np.asarray(solved.coef_, np.float32)).T
     return DenseMap(
         weights=(np.ascontiguousarray(weight),),

@@ -46,7 +46,8 @@ def fit_map(
     there = np.flatnonzero(known).astype(np.int64)
     if not len(there):
         raise DataError(
-            f"DeepContent finds nothing to learn from: {', '.join(names)} are empty wherever there is a history"
+            f"DeepContent finds nothing to learn from: {', '.join(names)} are missing, or the same for all, "
+            "wherever there is a history"
         )
     rows, goal = csr_array(rows[there]), goal.take(there)
     match model.network:

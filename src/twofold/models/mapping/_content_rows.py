@@ -53,10 +53,11 @@ def chosen(
             )
     found = tuple(names) or tuple(name for name, one in columns.items() if kind_of(one) in kinds)
     if not found:
-        there = ", ".join(f"{name} ({kind_of(one)})" for name, one in columns.items()) or "none"
+        there = ", ".join(f"{name} ({kind_of(one)})" for name, one in columns.items())
         raise DataError(
-            f"{owner} finds nothing to read: the features are {there}; "
-            f"declare one of the kinds {', '.join(kinds)}"
+            f"{owner} finds nothing to read: "
+            + (f"the features are {there}; " if there else "there are no features; ")
+            + f"declare one of the kinds {', '.join(kinds)}"
         )
     return found
 
