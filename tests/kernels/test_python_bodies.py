@@ -7,6 +7,19 @@ from twofold.kernels import co_occurrence, fm_blocks, fm_sgd, gaussian_rows, mf_
 from twofold.kernels import ranking_metrics as metrics
 
 
+def add_row(v, row, x, q, s):
+    q += x * v[row]
+    s += (x * v[row]) ** 2
+
+
+def shift_row(v, row, keep, pull, q):
+    v[row] = keep * v[row] - pull * q
+
+
+def square_less(q, s):
+    return q @ q - s.sum()
+
+
 def ragged(rng, n=6, m=5):
     """Ends, columns and values of sparse rows (n, m), distinct and ascending."""
     there = rng.random((n, m)) < 0.5
@@ -55,7 +68,7 @@ def linear(rng):
 
 def events(rng):
     indptr, feature, x = ragged(rng, 8, 5)
-    rows = rng.integers(0, 8, (12, 2)).astype(np.int32)
+    rows = rng.integers(0, 8, (2, 12)).astype(np.int32)
     target, w, v = draws(rng, 12, 5, (5, 3))
     w0 = np.zeros(1, np.float32)
     return rows, target, indptr, feature, x, False, 0.01, 0.1, 0.1, w0, w, v
@@ -93,7 +106,9 @@ def test_the_compiled_kernel_does_what_its_body_says(name, seed, monkeypatch):
     compiled, make = KERNELS[name]
     # Compiled first: the inner product exists in compiled code only, and NumPy's stands in for it.
     compiled(*make(np.random.default_rng(seed)))
-    for module in (fm_sgd, gaussian_rows, mf_momentum, mf_sgd):
+    for step in (add_row, shift_row, square_less):
+        monkeypatch.setattr(fm_sgd, step.__name__, step)
+    for module in (gaussian_rows, mf_momentum, mf_sgd):
         monkeypatch.setattr(module, "dot", np.dot)
     one, other = (make(np.random.default_rng(seed)) for _ in range(2))
     before = [part.copy() if isinstance(part, np.ndarray) else part for part in one]

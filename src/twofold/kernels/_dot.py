@@ -28,7 +28,7 @@ VECTORS = 2
 """Vectors of running sums of one product."""
 
 
-def _add_halves(builder: Any, value: Any) -> Any:
+def add_halves(builder: Any, value: Any) -> Any:
     """Return the sum of the places of a vector: its halves are added until one place is left."""
     number = ir.IntType(32)
     lanes = value.type.count
@@ -90,11 +90,11 @@ def _inner_products(
         together = builder.load(places[0])
         for place in places[1:]:
             together = builder.fadd(together, builder.load(place))
-        totals.append(builder.fadd(_add_halves(builder, together), builder.load(tail)))
+        totals.append(builder.fadd(add_halves(builder, together), builder.load(tail)))
     return totals
 
 
-def _starts(context: Any, builder: Any, signature: Any, arguments: Any) -> list[tuple[Any, Any]]:
+def starts(context: Any, builder: Any, signature: Any, arguments: Any) -> list[tuple[Any, Any]]:
     """Return the start and the shape of every argument that is an array."""
     made = [
         context.make_array(kind)(context, builder, argument)
@@ -110,7 +110,7 @@ def _contiguous(*arrays: Any) -> bool:
 
 def _dot(typing_context: Any, x: Any, y: Any) -> Any:  # noqa: ARG001
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (left, shape), (right, _) = _starts(context, builder, signature, arguments)
+        (left, shape), (right, _) = starts(context, builder, signature, arguments)
         scalar = context.get_value_type(signature.return_type)
 
         def pair(read: Any, at: Any) -> tuple[Any, Any]:
@@ -123,7 +123,7 @@ def _dot(typing_context: Any, x: Any, y: Any) -> Any:  # noqa: ARG001
 
 def _dot_difference(typing_context: Any, x: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (left, shape), (plus, _), (minus, _) = _starts(context, builder, signature, arguments)
+        (left, shape), (plus, _), (minus, _) = starts(context, builder, signature, arguments)
         scalar = context.get_value_type(signature.return_type)
 
         def pair(read: Any, at: Any) -> tuple[Any, Any]:
@@ -138,7 +138,7 @@ def _dot_four(typing_context: Any, rows: Any, first: Any, x: Any) -> Any:  # noq
     result = types.UniTuple(rows.dtype, 4)
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (source, shape), (right, _) = _starts(context, builder, signature, arguments)
+        (source, shape), (right, _) = starts(context, builder, signature, arguments)
         scalar = context.get_value_type(rows.dtype)
 
         def pair_of(row: int) -> Callable[[Any, Any], tuple[Any, Any]]:

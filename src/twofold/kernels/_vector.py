@@ -64,7 +64,7 @@ def _prefetch(typing_context: Any, rows: Any, row: Any) -> Any:  # noqa: ARG001
     return types.void(rows, types.intp), emit
 
 
-def _spread(builder: Any, value: Any, vector: Any) -> Any:
+def spread(builder: Any, value: Any, vector: Any) -> Any:
     """Repeat one float in every lane of a vector type."""
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
@@ -118,7 +118,7 @@ def _multiply_tile(
             ]
             for row in range(SCORE_ROWS):
                 value = builder.load(builder.gep(left.data, [builder.add(starts[row], loop.index)]))
-                one = _spread(builder, value, vector)
+                one = spread(builder, value, vector)
                 for half in range(halves):
                     place = sums[row * halves + half]
                     product = builder.fmul(one, items[half], flags=FUSED)
@@ -169,14 +169,14 @@ def _add_gram_tile(
                 for half in range(halves)
             ]
             for row in range(TILE_ROWS):
-                one = _spread(
+                one = spread(
                     builder, builder.load(builder.gep(source.data, [plus(at_top, row)])), vector
                 )
                 for half in range(halves):
                     place = sums[row * halves + half]
                     product = builder.fmul(one, right[half], flags=FUSED)
                     builder.store(builder.fadd(builder.load(place), product, flags=FUSED), place)
-        factor = _spread(builder, scale, vector)
+        factor = spread(builder, scale, vector)
         for row in range(TILE_ROWS):
             start = builder.add(builder.mul(plus(top, row), out_width), left)
             for half in range(halves):

@@ -132,13 +132,39 @@ def test_priors_settle_where_the_parameters_are():
 
 
 def test_gibbs_finds_the_noise_it_was_given():
-    problem, x, w, v, rng = machine(1, n=4000)
-    y = double_sum(x, 0.5, w, v) + rng.normal(0, 0.5, len(x))
-    chain = learners.gibbs(problem, y, 3, 0.1, 0, rng)
-    kept = [one for step, one in zip(range(150), chain, strict=False) if step >= 75]
+    rng = np.random.default_rng(1)
+    rows = [rng.integers(0, one, 4000).astype(np.int32) for one in (30, 20)]
+    blocks = [
+        learners.Block(csr_array(np.eye(one, dtype=np.float32)), row)
+        for one, row in zip((30, 20), rows, strict=True)
+    ]
+    problem = learners.Problem.of(blocks, np.repeat(np.arange(2, dtype=np.int32), (30, 20)), 2)
+    w, v = rng.normal(size=50), rng.normal(size=(2, 50))
+    truth = learners.predict(problem, 0.5, w, v)
+    y = truth + rng.normal(0, 0.5, len(truth))
+    chain = learners.gibbs(problem, y, 2, 0.1, 0, rng)
+    kept = [one for step, one in zip(range(60), chain, strict=False) if step >= 30]
     np.testing.assert_allclose(np.mean([one.alpha for one in kept]), 4.0, rtol=0.1)
     mean = np.mean([learners.predict(problem, one.intercept, one.w, one.v) for one in kept], axis=0)
-    assert np.corrcoef(mean, double_sum(x, 0.5, w, v))[0, 1] > 0.99
+    assert np.corrcoef(mean, truth)[0, 1] > 0.99
+
+
+def test_a_column_that_tells_nothing_does_not_hold_the_chain_up():
+    """The weights of ids must not start where a column of two levels can take their place."""
+    rng = np.random.default_rng(2)
+    n_users, n_items, n = 400, 200, 20_000
+    user, item = (rng.integers(0, one, n).astype(np.int32) for one in (n_users, n_items))
+    x_user = np.hstack([np.eye(n_users), np.eye(2)[rng.integers(0, 2, n_users)]])
+    blocks = [
+        learners.Block(csr_array(x_user.astype(np.float32)), user),
+        learners.Block(csr_array(np.eye(n_items, dtype=np.float32)), item),
+    ]
+    group = np.repeat(np.arange(3, dtype=np.int32), (n_users, 2, n_items))
+    problem = learners.Problem.of(blocks, group, 3)
+    truth = rng.normal(0, 0.5, n_users)[user] + rng.normal(0, 0.5, n_items)[item]
+    chain = learners.gibbs(problem, truth + rng.normal(0, 0.8, n), 4, 0.1, 0, rng)
+    third = next(one for step, one in enumerate(chain) if step == 2)
+    assert third.w[group == 2].std() > 0.4
 
 
 # ---- probit ------------------------------------------------------------------------------------
@@ -307,7 +333,7 @@ def test_classes_are_predicted_as_their_expected_value(task, learner):
     assert found.min() >= low
     assert found.max() <= high
     liked = truth > 3
-    assert found[liked].mean() - found[~liked].mean() > 0.5 * (high - low)
+    assert found[liked].mean() - found[~liked].mean() > 0.45 * (high - low)
 
 
 @pytest.mark.parametrize(

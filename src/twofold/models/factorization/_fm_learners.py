@@ -14,11 +14,15 @@ from scipy.sparse import csc_array, csr_array
 from twofold.features.design import width_of
 from twofold.kernels.fm_blocks import gather_sums, scatter, sweep_factor, sweep_linear
 from twofold.kernels.fm_sgd import fm_sgd_epoch
+from twofold.kernels.gather import gather
 from twofold.models.factorization import _probit as probit
 from twofold.typing import F32, F64, I32, I64
 
 SHAPE = 1.0
 """alpha_0 = beta_0 = alpha_lambda = beta_lambda = gamma_0: the weak priors of libFM."""
+
+FIRST_SPREAD = 2.0
+"""Variance of factors under their first prior, in variances of the initial ones."""
 
 
 class Block(NamedTuple):
@@ -162,6 +166,11 @@ def gibbs(
 ) -> Iterator[Sample]:
     """Yield samples of the posterior without end (Rendle 2012, Algorithm 3).
 
+    A sweep ends with the priors, where Algorithm 3 begins with them: those drawn from the initial
+    weights, all 0, would hold the weights there for ten sweeps, in which features that tell nothing
+    take their place. The first sweep has unit precision on weights, and on factors what is expected
+    when they are spread by `FIRST_SPREAD`.
+
     `target` (n,) are values, or with `classes` > 0 class numbers 0 ... classes - 1: then latent
     normals are drawn beside the parameters (Albert & Chib 1993), and for more than two classes cut
     points with the latent normals integrated out (Cowles 1996).
@@ -169,9 +178,11 @@ def gibbs(
     n_features, n = len(problem.group), len(target)
     w, v = np.zeros(n_features), rng.normal(0, init_scale, (k, n_features))
     w_prior = np.stack([np.zeros(problem.n_groups), np.ones(problem.n_groups)])
-    v_prior = np.repeat(w_prior[:, None], k, axis=1)
+    count = np.bincount(problem.group, minlength=problem.n_groups)
+    first = (SHAPE + count + 1) / (SHAPE + FIRST_SPREAD * init_scale**2 * count)
+    v_prior = np.repeat(np.stack([w_prior[0], first])[:, None], k, axis=1)
     ordered = classes > 2
-    intercept, alpha = 0.0, 1.0
+    intercept, alpha = 0.0 if classes else float(target.mean()), 1.0
     cuts = probit.first_cuts(target, classes) if classes else np.zeros(0)
     walk = np.full(len(cuts), probit.FIRST_WALK)
     z = target
@@ -185,15 +196,15 @@ def gibbs(
             e = z - fitted
         else:
             alpha = float(rng.gamma((SHAPE + n) / 2) / ((SHAPE + e @ e) / 2))
-        w_prior = draw_priors(w, w_prior, problem, rng)
-        for factor in range(k):
-            v_prior[:, factor] = draw_priors(v[factor], v_prior[:, factor], problem, rng)
         if not ordered:
             new = float(e.mean() + intercept + rng.standard_normal() / np.sqrt(alpha * n))
             e -= new - intercept
             intercept = new
         pass_over(problem, e, w, v, alpha, w_prior, v_prior, rng.standard_normal)
         yield Sample(intercept, w.copy(), v.copy(), alpha, w_prior, v_prior.copy(), cuts)
+        w_prior = draw_priors(w, w_prior, problem, rng)
+        for factor in range(k):
+            v_prior[:, factor] = draw_priors(v[factor], v_prior[:, factor], problem, rng)
 
 
 def alternate(
@@ -252,11 +263,11 @@ def descend(
     w_prior = np.stack([0 * ones[0], regs[0] * ones[0]])
     v_prior = np.stack([np.zeros((k, problem.n_groups)), np.full((k, problem.n_groups), regs[1])])
     cuts = np.zeros(1 if classes else 0)
-    rows = np.ascontiguousarray(problem.rows.T)
     while True:
         order = rng.permutation(len(y))
+        rows = np.stack([gather(one, order) for one in problem.rows])
         fm_sgd_epoch(
-            rows[order], y[order], indptr, feature, x, classes > 0, learning_rate, *regs, w0, w, v
+            rows, gather(y, order), indptr, feature, x, classes > 0, learning_rate, *regs, w0, w, v
         )
         yield Sample(
             float(w0[0]), w.astype(np.float64), v.T.astype(np.float64), 1.0, w_prior, v_prior, cuts
