@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from twofold.kernels._vector import FUSED
+from twofold.kernels._vector import FUSED, vector_at
 from twofold.typing import F32, F64
 
 intrinsic: Any = extending.intrinsic
@@ -66,8 +66,7 @@ def _inner_products(
     whole = builder.sub(width, builder.urem(width, stride))
 
     def read_vector(data: Any, at: Any) -> Any:
-        place = builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
-        return builder.load(place, align=size)
+        return builder.load(vector_at(builder, data, at, vector), align=size)
 
     def read_number(data: Any, at: Any) -> Any:
         return builder.load(builder.gep(data, [at]))

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 
 from twofold.kernels._dot import add_halves, starts
-from twofold.kernels._vector import FUSED, LANES, intrinsic, spread
+from twofold.kernels._vector import FUSED, LANES, intrinsic, spread, vector_at
 from twofold.typing import F32
 
 Row = int | np.uint64
@@ -39,19 +39,15 @@ def _over_row(
         step(number, lambda value: value, at)
 
 
-def _place(builder: Any, data: Any, index: Any, kind: Any) -> Any:
-    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
-
-
 def _add_row(typing_context: Any, v: Any, row: Any, x: Any, q: Any, s: Any) -> Any:  # noqa: ARG001
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         (source, shape), (total, _), (squares, _) = starts(context, builder, signature, arguments)
         begin = builder.mul(arguments[1], shape[1])
 
         def step(kind: Any, repeat: Callable[[Any], Any], at: Any) -> None:
-            here = _place(builder, source, builder.add(begin, at), kind)
+            here = vector_at(builder, source, builder.add(begin, at), kind)
             part = builder.fmul(builder.load(here, align=4), repeat(arguments[2]))
-            into, beside = (_place(builder, one, at, kind) for one in (total, squares))
+            into, beside = (vector_at(builder, one, at, kind) for one in (total, squares))
             builder.store(builder.fadd(builder.load(into, align=4), part), into, align=4)
             square = builder.fmul(part, part, flags=FUSED)
             more = builder.fadd(builder.load(beside, align=4), square, flags=FUSED)
@@ -69,8 +65,8 @@ def _shift_row(typing_context: Any, v: Any, row: Any, keep: Any, pull: Any, q: A
         begin = builder.mul(arguments[1], shape[1])
 
         def step(kind: Any, repeat: Callable[[Any], Any], at: Any) -> None:
-            here = _place(builder, source, builder.add(begin, at), kind)
-            there = builder.load(_place(builder, total, at, kind), align=4)
+            here = vector_at(builder, source, builder.add(begin, at), kind)
+            there = builder.load(vector_at(builder, total, at, kind), align=4)
             away = builder.fmul(there, repeat(arguments[3]), flags=FUSED)
             kept = builder.fmul(builder.load(here, align=4), repeat(arguments[2]), flags=FUSED)
             builder.store(builder.fsub(kept, away, flags=FUSED), here, align=4)
@@ -92,8 +88,8 @@ def _square_less(typing_context: Any, q: Any, s: Any) -> Any:  # noqa: ARG001
 
         def step(kind: Any, repeat: Callable[[Any], Any], at: Any) -> None:
             del repeat
-            one = builder.load(_place(builder, total, at, kind), align=4)
-            other = builder.load(_place(builder, squares, at, kind), align=4)
+            one = builder.load(vector_at(builder, total, at, kind), align=4)
+            other = builder.load(vector_at(builder, squares, at, kind), align=4)
             less = builder.fsub(builder.fmul(one, one, flags=FUSED), other, flags=FUSED)
             place = places[str(kind)]
             builder.store(builder.fadd(builder.load(place), less), place)

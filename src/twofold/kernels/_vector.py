@@ -72,7 +72,8 @@ def spread(builder: Any, value: Any, vector: Any) -> Any:
     return builder.shuffle_vector(first, undefined, lanes)
 
 
-def _vector_at(builder: Any, data: Any, index: Any, vector: Any) -> Any:
+def vector_at(builder: Any, data: Any, index: Any, vector: Any) -> Any:
+    """Return the place of a vector, or of one number, that begins at `index`."""
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
@@ -106,7 +107,7 @@ def _multiply_tile(
             at = builder.add(begin, builder.mul(loop.index, columns))
             items = [
                 builder.load(
-                    _vector_at(
+                    vector_at(
                         builder,
                         right.data,
                         builder.add(at, ir.Constant(width.type, SCORE_LANES * half)),
@@ -126,7 +127,7 @@ def _multiply_tile(
         for row in range(SCORE_ROWS):
             for half in range(halves):
                 index = ir.Constant(width.type, row * SCORE_COLUMNS + half * SCORE_LANES)
-                place = _vector_at(builder, target.data, index, vector)
+                place = vector_at(builder, target.data, index, vector)
                 builder.store(builder.load(sums[row * halves + half]), place, align=4)
         return context.get_dummy_value()
 
@@ -164,7 +165,7 @@ def _add_gram_tile(
             at_left, at_top = builder.add(start, left), builder.add(start, top)
             right = [
                 builder.load(
-                    _vector_at(builder, source.data, plus(at_left, LANES * half), vector), align=4
+                    vector_at(builder, source.data, plus(at_left, LANES * half), vector), align=4
                 )
                 for half in range(halves)
             ]
@@ -180,7 +181,7 @@ def _add_gram_tile(
         for row in range(TILE_ROWS):
             start = builder.add(builder.mul(plus(top, row), out_width), left)
             for half in range(halves):
-                place = _vector_at(builder, target.data, plus(start, LANES * half), vector)
+                place = vector_at(builder, target.data, plus(start, LANES * half), vector)
                 sums_now = builder.load(sums[row * halves + half])
                 product = builder.fmul(factor, sums_now, flags=FUSED)
                 old = builder.load(place, align=4)

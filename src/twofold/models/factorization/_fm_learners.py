@@ -36,17 +36,14 @@ class Relation(NamedTuple):
     """A block by columns, with the events of each of its rows."""
 
     columns: csc_array
+    colptr: I64  # (features of the block + 1,) where each column begins
+    row: I32  # (entries,)
+    x: F64  # (entries,)
     order: I64  # (n,) events, row by row
     indptr: I64  # (r + 1,)
     features: slice  # among all features
     rows: slice  # among all rows
     others: I32  # (n, blocks - 1) rows of the other blocks, in the order of this one
-
-    @property
-    def entries(self) -> tuple[I64, I32, F64]:
-        """The block by columns: where each begins, rows, values."""
-        x = self.columns
-        return x.indptr.astype(np.int64), x.indices.astype(np.int32), x.data.astype(np.float64)
 
 
 class Problem(NamedTuple):
@@ -70,6 +67,9 @@ class Problem(NamedTuple):
             relations.append(
                 Relation(
                     columns,
+                    columns.indptr.astype(np.int64),
+                    columns.indices.astype(np.int32),
+                    columns.data.astype(np.float64),
                     np.argsort(row, kind="stable").astype(np.int64),
                     np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
                     slice(first_feature, first_feature + width),
@@ -125,7 +125,7 @@ def pass_over(
             shift = np.zeros((len(sums), 2))
             mean, precision = prior[:, problem.group[features]]
             gather_sums(relation.order, relation.indptr, relation.others, q, e, rest, sums)
-            entries = relation.entries
+            entries = relation.colptr, relation.row, relation.x
             drawn = noise(count)
             if factor < 0:
                 sweep_linear(
