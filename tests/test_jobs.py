@@ -165,6 +165,13 @@ def test_a_password_is_not_written_down():
     assert "secret" not in json.dumps(jobs.from_dict({"data": url}).as_dict())
 
 
+@pytest.mark.parametrize("text", ['{method = "sgd", epochs = 3}', '{"method": "sgd", "epochs": 3}'])
+def test_a_table_is_set_as_toml_or_json(text):
+    assert jobs.assignments([f"learner={text}"], tw.models.FM) == {
+        "learner": {"method": "sgd", "epochs": 3}
+    }
+
+
 @pytest.mark.parametrize(
     ("texts", "sentence"),
     [
@@ -172,6 +179,8 @@ def test_a_password_is_not_written_down():
         (["=8"], "no hyperparameter ''"),
         (["factor=8"], "did you mean 'factors'"),
         (["factors=8", "factors=9"], "given twice"),
+        (["solver={'method': 'exact'}"], "no table in TOML or JSON; write it like {method = "),
+        (["solver=[1"], "no list in TOML or JSON"),
     ],
 )
 def test_settings_that_say_nothing_clear_are_refused(texts, sentence):

@@ -229,7 +229,7 @@ def read(path: str | Path) -> Job:
 
 
 def assignments(texts: list[str], owner: type) -> dict[str, Any]:
-    """Read ``name=value`` settings of a model; values are TOML, bare words are strings.
+    """Read ``name=value`` settings of a model; values are TOML, tables and lists also JSON, bare words strings.
 
     Example
     -------
@@ -254,11 +254,25 @@ def assignments(texts: list[str], owner: type) -> dict[str, Any]:
             raise ConfigError(
                 f"{owner.__name__} has no hyperparameter {name!r}; {did_you_mean(name, names(owner))}"
             )
-        try:
-            found[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[name] = None if value == "None" else value
+        found[name] = _value(name, value)
     return found
+
+
+def _value(name: str, text: str) -> Any:
+    """Read what stands behind the ``=`` of ``--set``: TOML, a table or list also as JSON, else a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        if not text.startswith(("{", "[")):
+            return None if text == "None" else text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        kind = "table" if text.startswith("{") else "list"
+        example = '{method = "sgd", epochs = 3}' if kind == "table" else '["age", "genre"]'
+        raise ConfigError(
+            f"--set {name} got {text!r}, which is no {kind} in TOML or JSON; write it like {example}"
+        ) from error
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -27,7 +28,7 @@ import polars as pl
 from twofold import persistence
 from twofold._version import __version__
 from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError, DataError, IncompatibleFileError
+from twofold.errors import ConfigError, DataError, IncompatibleFileError, MissingDependencyError
 from twofold.evaluation.compare import Leaderboard, Result, ordered
 from twofold.evaluation.report import Report, Slice, write_page
 from twofold.models._base import FittedModel
@@ -43,6 +44,8 @@ RESULT_CLASSES: dict[str, type] = {"Result": Result, "Report": Report, "Slice": 
 LOCK = ".lock"
 BEGUN = {"run.json", ".run.json.draft", ".job.json.draft"}
 """What a run that was stopped at its very beginning may have left."""
+UNUSED = BEGUN | {"job.json", "log.txt", LOCK}
+"""What a run holds in which nothing was made."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 log = logging.getLogger(__name__)
@@ -180,6 +183,8 @@ class _Log(logging.FileHandler):
 def at_work(run: Run) -> Generator[None]:
     """Keep other processes out of the run, and write the package's log messages to its ``log.txt``.
 
+    A job that is refused before anything was made leaves no folder, so that the corrected one may have it.
+
     Raises
     ------
     ConfigError
@@ -187,27 +192,36 @@ def at_work(run: Run) -> Generator[None]:
     DataError
         If the log cannot be written.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            lock = stack.enter_context((run.path / LOCK).open("w"))
-            handler = _Log(run.path / "log.txt", encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"cannot write into {run.path}: {error.strerror}") from error
-        stack.callback(handler.close)
-        if fcntl is not None:
+    refused = False
+    try:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ConfigError(
-                    f"another process is at work in {run.path}; wait for it, or choose another --out"
-                ) from error
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        logger = logging.getLogger("twofold")
-        stack.callback(logger.setLevel, logger.level)
-        stack.callback(logger.removeHandler, handler)
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-        yield
+                lock = stack.enter_context((run.path / LOCK).open("w"))
+                handler = _Log(run.path / "log.txt", encoding="utf-8")
+            except OSError as error:
+                raise DataError(f"cannot write into {run.path}: {error.strerror}") from error
+            stack.callback(handler.close)
+            if fcntl is not None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise ConfigError(
+                        f"another process is at work in {run.path}; wait for it, or choose another --out"
+                    ) from error
+            handler.setFormatter(logging.Formatter(LOG_FORMAT))
+            logger = logging.getLogger("twofold")
+            stack.callback(logger.setLevel, logger.level)
+            stack.callback(logger.removeHandler, handler)
+            logger.addHandler(handler)
+            logger.setLevel(logging.DEBUG)
+            try:
+                yield
+            except (ConfigError, DataError, MissingDependencyError):
+                refused = {one.name for one in run.path.iterdir()} <= UNUSED
+                raise
+    finally:
+        if refused:
+            shutil.rmtree(run.path)
 
 
 def leaderboard(path: str | Path) -> Leaderboard:

@@ -273,3 +273,20 @@ def test_help_shows_an_example(command):
     )
     assert ran.returncode == 0, ran.stderr
     assert "Example" in ran.stdout or not command
+
+
+def test_a_refused_job_leaves_no_folder_and_the_corrected_one_may_have_it(run, log_file, tmp_path):
+    folder = tmp_path / "out"
+    wrong = ["fit", "FM", "--data", log_file, "--out", folder, "--set"]
+    code, _, err = run(*wrong, 'features=["agee"]')
+    assert code == 2
+    assert "no feature column 'agee'" in err
+    assert not folder.exists()
+    right = '{"method": "mcmc", "burn_in": 1, "samples": 2}'
+    assert run(*wrong, f"learner={right}")[0] == 0
+    assert (folder / "model").is_dir()
+    model = (folder / "model" / "manifest.json").read_bytes()
+    code, _, err = run(*wrong, 'features=["agee"]')
+    assert code == 2
+    assert "another job" in err
+    assert (folder / "model" / "manifest.json").read_bytes() == model

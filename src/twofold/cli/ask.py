@@ -19,7 +19,7 @@ from twofold.data.readers import read_frame
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, UnknownIdError
 
-K = Annotated[int, typer.Option("--k", min=1, help="Length of a list.")]
+K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": pl.DataFrame.write_parquet,
     ".csv": pl.DataFrame.write_csv,
