@@ -27,15 +27,15 @@ def gather_sums(order: I64, indptr: I64, others: I32, q: F64, e: F64, rest: F64,
     (n, blocks - 1) names, in that order, the rows of the other blocks in q (all rows,). e (n,) is in
     the order of the log, `rest` in that of the block.
     """
-    n_others = others.shape[1]
     for row in prange(len(sums)):
+        first, last = np.uint64(indptr[row]), np.uint64(indptr[row + 1])
+        rest[first:last] = 0.0
+        for b in range(others.shape[1]):  # one block after the other, so that loads overlap
+            for at in range(first, last):
+                rest[at] += q[np.uint64(others[at, b])]
         one = two = three = four = 0.0
-        for at in range(np.uint64(indptr[row]), np.uint64(indptr[row + 1])):
-            left = e[np.uint64(order[at])]
-            total = 0.0
-            for b in range(n_others):
-                total += q[np.uint64(others[at, b])]
-            rest[at] = total
+        for at in range(first, last):
+            left, total = e[np.uint64(order[at])], rest[at]
             one += left
             two += total
             three += total * total

@@ -21,7 +21,7 @@ from twofold.typing import F32, F64, I32, I64
 SHAPE = 1.0
 """alpha_0 = beta_0 = alpha_lambda = beta_lambda = gamma_0: the weak priors of libFM."""
 
-FIRST_SPREAD = 2.0
+FIRST_SPREAD = 1.5
 """Variance of factors under their first prior, in variances of the initial ones."""
 
 
