@@ -191,6 +191,33 @@ def _add_gram_tile(
     return signature, emit
 
 
+def _reaching(typing_context: Any, tile: Any, row: Any, bar: Any) -> Any:  # noqa: ARG001
+    vector = ir.VectorType(ir.FloatType(), SCORE_LANES)
+    word = ir.IntType(64)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0])
+        start = builder.mul(arguments[1], ir.Constant(arguments[1].type, SCORE_COLUMNS))
+        least = spread(builder, arguments[2], vector)
+        found = ir.Constant(word, 0)
+        for first in range(0, SCORE_COLUMNS, SCORE_LANES):
+            at = builder.add(start, ir.Constant(start.type, first))
+            scores = builder.load(vector_at(builder, source.data, at, vector), align=4)
+            bits = builder.fcmp_ordered(">=", scores, least)
+            part = builder.zext(builder.bitcast(bits, ir.IntType(SCORE_LANES)), word)
+            found = builder.or_(found, builder.shl(part, ir.Constant(word, first)))
+        return found
+
+    return types.int64(tile, types.intp, types.float32), emit
+
+
+def _lowest_bit(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), emit
+
+
 fetch_add: Callable[[I64], int] = intrinsic(_fetch_add)
 """Return ``counter[0]`` and add one to it, as one step for all threads."""
 prefetch: Callable[[F32, int], None] = intrinsic(_prefetch)
@@ -208,3 +235,7 @@ multiply_tile: Callable[[F32, int, F32, int, F32], None] = intrinsic(_multiply_t
 rows (n, d), panels (p, d, SCORE_COLUMNS) and out (SCORE_ROWS, SCORE_COLUMNS) are C-contiguous. Each sum
 runs over d in order, wherever in the tile it stands.
 """
+reaching: Callable[[F32, int, float], int] = intrinsic(_reaching)
+"""(tile, row, bar): return the columns of a row of a tile that are at least `bar`, as the bits of a number."""
+lowest_bit: Callable[[int], int] = intrinsic(_lowest_bit)
+"""Return the place of the lowest bit that is set; `bits` is not 0."""

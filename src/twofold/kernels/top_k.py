@@ -9,15 +9,15 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels._vector import SCORE_COLUMNS, SCORE_ROWS, multiply_tile
+from twofold.kernels._vector import SCORE_COLUMNS, SCORE_ROWS, lowest_bit, multiply_tile, reaching
 from twofold.typing import F32, I32, I64, Bool
 
 RUN = 64
 """Scores that are looked at together."""
 CHUNK = 16 * SCORE_ROWS
 """Queries that a thread works on at a time."""
-GROUP_FLOATS = 1 << 16
-"""Item vectors that pass all queries of a chunk before the next ones come: 256 KB stay in the cache."""
+GROUP_FLOATS = 1 << 15
+"""Item vectors that pass all queries of a chunk before the next ones come: 128 KB stay in the cache."""
 ROUNDING = 4e-7
 """By how much a bound on sums of d products is raised, times d: three roundings of float32."""
 
@@ -202,15 +202,19 @@ def top_k_products(
                         break
                     multiply_tile(rows, top, panels, panel, tile)
                     for u in range(top, min(top + SCORE_ROWS, count)):
-                        if _passing(tile[u - top], bar[u]) == 0:
+                        passing = reaching(tile, u - top, bar[u])
+                        if passing == 0:
                             continue
-                        for c in range(min(SCORE_COLUMNS, len(columns) - panel * SCORE_COLUMNS)):
-                            if tile[u - top, c] >= bar[u]:
-                                item = columns[panel * SCORE_COLUMNS + c]
-                                word = hidden[u, item >> 6] >> np.uint64(item & 63)
-                                if word & np.uint64(1) == 0:
-                                    entries[u, filled[u]] = _packed(tile[u - top, c], item)
-                                    filled[u] += 1
+                        while passing != 0:
+                            c = lowest_bit(passing)
+                            passing &= passing - 1
+                            if panel * SCORE_COLUMNS + c >= len(columns):
+                                break
+                            item = columns[panel * SCORE_COLUMNS + c]
+                            word = hidden[u, item >> 6] >> np.uint64(item & 63)
+                            if word & np.uint64(1) == 0:
+                                entries[u, filled[u]] = _packed(tile[u - top, c], item)
+                                filled[u] += 1
                         if filled[u] + SCORE_COLUMNS > room:
                             _keep_largest(entries[u], filled[u], k)
                             filled[u] = k
