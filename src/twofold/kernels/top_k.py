@@ -9,7 +9,14 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels._vector import SCORE_COLUMNS, SCORE_ROWS, lowest_bit, multiply_tile, reaching
+from twofold.kernels._vector import (
+    SCORE_COLUMNS,
+    SCORE_ROWS,
+    lowest_bit,
+    multiply_tile,
+    prefetch,
+    reaching,
+)
 from twofold.typing import F32, I32, I64, Bool
 
 RUN = 64
@@ -18,6 +25,8 @@ CHUNK = 16 * SCORE_ROWS
 """Queries that a thread works on at a time."""
 GROUP_FLOATS = 1 << 15
 """Item vectors that pass all queries of a chunk before the next ones come: 128 KB stay in the cache."""
+AHEAD = 4
+"""How many products before it is needed the vector of an item is asked for."""
 ROUNDING = 4e-7
 """By how much a bound on sums of d products is raised, times d: three roundings of float32."""
 
@@ -62,17 +71,20 @@ def _score_of(entry: int) -> float:
 
 
 @kernel()
-def _keep_largest(entries: I64, filled: int, k: int) -> None:
-    """Move the `k` largest of `filled` > k distinct entries to the front, by halving what may lie between."""
+def _keep_largest(entries: I64, filled: int, k: int, most: int) -> int:
+    """Move the largest of `filled` > k distinct entries to the front, `k` to `most` of them; return how many.
+
+    What may lie between is halved until so many are above: a few times where `most` leaves a margin.
+    """
     low, high = entries[:filled].min(), entries[:filled].max()
     while True:
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
         count = 0
         for at in range(filled):
             count += entries[at] > middle
-        if count == k:
+        if k <= count <= most:
             break
-        if count > k:
+        if count > most:
             low = middle + 1
         else:
             high = middle
@@ -81,6 +93,7 @@ def _keep_largest(entries: I64, filled: int, k: int) -> None:
         entry = entries[at]
         entries[place] = entry
         place += entry > middle
+    return place
 
 
 @kernel(parallel=True, fastmath=False)
@@ -111,12 +124,10 @@ def top_k_block(scores: F32, indptr: I64, seen: I32, banned: I32, items: I32, be
                     entries[filled] = _packed(line[column], column)
                     filled += 1
             if filled + RUN > room:
-                _keep_largest(entries, filled, k)
-                filled = k
-                worst = _score_of(entries[:k].min())
+                filled = _keep_largest(entries, filled, k, k + k // 4)
+                worst = _score_of(entries[:filled].min())
         if filled > k:
-            _keep_largest(entries, filled, k)
-            filled = k
+            filled = _keep_largest(entries, filled, k, k)
         order = np.sort(entries[:filled])
         for place in range(filled):
             entry = order[filled - 1 - place]
@@ -178,7 +189,8 @@ def top_k_products(
         rows = np.zeros((CHUNK, d), np.float32)
         rows[:count] = vectors[first : first + count]
         reach = np.zeros(CHUNK, np.float64)
-        hidden = np.zeros((count, words), np.uint64)
+        masked = indptr[first + count] > indptr[first]
+        hidden = np.zeros((count, words if masked else 0), np.uint64)
         for u in range(count):
             for f in range(d):
                 reach[u] += np.float64(rows[u, f]) * rows[u, f]
@@ -211,18 +223,17 @@ def top_k_products(
                             if panel * SCORE_COLUMNS + c >= len(columns):
                                 break
                             item = columns[panel * SCORE_COLUMNS + c]
-                            word = hidden[u, item >> 6] >> np.uint64(item & 63)
-                            if word & np.uint64(1) == 0:
-                                entries[u, filled[u]] = _packed(tile[u - top, c], item)
-                                filled[u] += 1
+                            entries[u, filled[u]] = _packed(tile[u - top, c], item)
+                            left_out = np.uint64(0)
+                            if masked:
+                                left_out = hidden[u, item >> 6] >> np.uint64(item & 63)
+                            filled[u] += 1 - np.int64(left_out & np.uint64(1))
                         if filled[u] + SCORE_COLUMNS > room:
-                            _keep_largest(entries[u], filled[u], k)
-                            filled[u] = k
-                            bar[u] = _score_of(entries[u, :k].min())
+                            filled[u] = _keep_largest(entries[u], filled[u], k, k + k // 4)
+                            bar[u] = _score_of(entries[u, : filled[u]].min())
         for u in range(count):
             if filled[u] > k:
-                _keep_largest(entries[u], filled[u], k)
-                filled[u] = k
+                filled[u] = _keep_largest(entries[u], filled[u], k, k)
             order = np.sort(entries[u, : filled[u]])
             for place in range(filled[u]):
                 entry: Any = order[filled[u] - 1 - place]
@@ -243,6 +254,9 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             item = found[place]
             if item < 0:
                 break
+            ahead = found[min(place + AHEAD, k - 1)]
+            if ahead >= 0:
+                prefetch(item_vectors, ahead)
             total = float(dot(vectors[row], item_vectors[item]))
             filled = _insert(items[row], best[row], filled, item, total)
 
