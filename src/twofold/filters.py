@@ -51,9 +51,7 @@ def allowed_items(
             raise ConfigError(
                 f"where names {name!r}, which is no item feature; {did_you_mean(name, items.features)}"
             )
-        column = items.features[name]
-        # Items that were added later stand after those whose features are remembered.
-        mask &= np.pad(holds(name, column, wanted), (0, len(items) - len(column)))
+        mask &= holds(name, items.features[name], wanted)
     return mask
 
 

@@ -109,3 +109,15 @@ def test_what_cannot_be_placed_is_refused(model):
     data = tw.Dataset.from_frames({"user": [1, 2], "item": [1, 2]}, user="user", item="item")
     with pytest.raises(DataError, match="Popularity knows items by what people did"):
         tw.models.Popularity().fit(data).with_items(pl.DataFrame({"item": [3]}))
+
+
+def test_added_items_are_filtered_by_their_own_features():
+    log = {"user": [1, 1, 2], "item": ["a", "b", "c"]}
+    items = {"item": ["a", "b", "c"], "place": [[1.0, 0.0]] * 3, "shelf": ["left", "right", "left"]}
+    kinds = {"place": "vector", "shelf": "category"}
+    data = tw.Dataset.from_frames(log, user="user", item="item", items=items, item_features=kinds)
+    new = {"item": ["x", "y", "z"], "place": [[9.0, 0.0]] * 3, "shelf": ["left", "top", None]}
+    grown = Toy().fit(data).with_items(new)
+    for shelf, wanted in (("left", ["x", "c"]), ("top", ["y"]), ("right", [])):
+        found = grown.recommend(users=[1], k=9, where={"shelf": shelf})
+        assert found["item"].to_list() == wanted

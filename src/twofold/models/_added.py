@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from twofold.data.convert import column_from_values
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
+from twofold.data.joined import joined
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError, did_you_mean
@@ -79,12 +79,9 @@ def placed(
 ) -> WithItems:
     """Return `model` with new items at vectors (len(new), d) and (len(new), d'); nobody has used them yet."""
     memory = model.memory
-    ids = Vocabulary(
-        pl.concat([memory.items.ids.ids, new.ids.ids.cast(memory.items.ids.ids.dtype)])
-    )
     longer = replace(
         memory,
-        items=Entities(ids, {}),
+        items=joined(memory.items, new),
         popularity=np.append(memory.popularity, np.zeros(len(new), np.float32)),
     )
     if isinstance(model, WithItems):
@@ -108,8 +105,8 @@ def read_items(model: FittedModel, items: Any) -> Entities:
     from twofold.data.frames import as_frame
 
     frame = as_frame(items, "the new items")
-    trained = model.base.items if isinstance(model, WithItems) else model.items
-    for name in ("item", *trained.features):
+    trained = model.items.features
+    for name in ("item", *trained):
         if name not in frame.columns:
             raise DataError(
                 f"the new items have no column {name!r}; {did_you_mean(name, frame.columns)}"
@@ -121,7 +118,7 @@ def read_items(model: FittedModel, items: Any) -> Entities:
         )
     features = {
         name: column_from_values(name, frame[name], kind_of(column))
-        for name, column in trained.features.items()
+        for name, column in trained.items()
     }
     return Entities(Vocabulary(ids), features)
 
