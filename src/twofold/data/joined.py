@@ -71,15 +71,15 @@ def joined_columns(name: str, above: Column, below: Column | None, n: int) -> Co
             )
             return Text(pl.concat([above.values, words.alias(above.values.name)]), above.is_path)
         case Vector(), Vector() | None:
-            width = above.values.shape[1]
+            width, is_place = above.values.shape[1], above.is_place
             rows = np.full((n, width), np.nan) if below is None else below.values
             if rows.shape[1] != width:
                 raise DataError(
                     f"the feature {name!r} holds vectors of length {width} and the new rows have "
                     f"{rows.shape[1]}; give them the length of training"
                 )
-            both = np.concatenate([above.values, rows])
-            return Vector(both.astype(np.float64 if above.is_place else np.float32), above.is_place)
+            both = np.concatenate([above.values.astype(np.float64), rows])
+            return Vector(both if is_place else both.astype(np.float32), is_place)
         case _:
             found = "nothing" if below is None else kind_of(below)
             raise DataError(
