@@ -31,6 +31,7 @@ SMALL = {
     "ItemKNN": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
+    "PersonalFrequency": {},
     "Popularity": {},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
     "YouTubeRanker": {"epochs": 8, "learning_rate": 0.01},
