@@ -9,7 +9,6 @@ the gradients, every thread a range of columns. Neither step depends on the numb
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numba import prange
 
@@ -85,12 +84,14 @@ def cbow_chunk(
     y: F32,
     docs: F32,
     e: F32,
+    threads: int,
 ) -> None:
     """Pass once over the places of a chunk, round by round, by rates[r].
 
     `order` and `round_start` are those of `order_rounds`, `members` to `other` those of
     `noise.fill_alias`. x, y (m, d) and docs (documents, d) have padded rows; docs has none where documents
-    are not learned. `e` (length of a round, d) is room for gradients. A place t moves all its rows by the
+    are not learned. `e` (length of a round, d) is room for gradients; the columns of x are shared
+    out among `threads`, which changes no byte. A place t moves all its rows by the
     gradient of
 
         ln sigma(h . y_t) + sum over the negatives n != t of ln sigma(-h . y_n),
@@ -102,7 +103,7 @@ def cbow_chunk(
     wide = -(-n // 8) * 8
     width = x.shape[1]
     with_documents = len(docs) > 0
-    parts = min(numba.get_num_threads(), width // 8)
+    parts = min(threads, width // 8)
     share = np.zeros(len(e), np.float32)
     for r in range(len(round_start)):
         begin, end = round_start[r, 0], round_start[r, groups]

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-from twofold.errors import NotConvergedError
+from twofold.errors import DataError, NotConvergedError
+from twofold.kernels._rows import widened
 from twofold.kernels.cbow import cbow_chunk, order_rounds
 from twofold.kernels.noise import fill_alias
 from twofold.kernels.skip_gram import skip_gram_chunk
 from twofold.kernels.token_windows import count_kept, count_pairs, fill_windows, place_pairs
 from twofold.progress import track
 from twofold.random import kernel_seed
-from twofold.typing import F32, F64, I32, I64
+from twofold.typing import F32, F64, I32, I64, Bool
 
 log = logging.getLogger(__name__)
 ADVICE = "lower `learning_rate`"
@@ -34,6 +36,8 @@ LONGEST = 1 << 16
 """A longer sequence is cut, so that a chunk fits into memory."""
 ROUND = 4096
 """Most places of a round of CBOW."""
+LEAST_SHARE = 1e-4
+"""The learning rate falls to this share of its start."""
 REPEATS = 16.0
 """Expected occurrences of the most frequent token in a round of CBOW, at most."""
 
@@ -49,7 +53,24 @@ class Course:
     exponent: float
     epochs: int
     learning_rate: float
-    least_rate: float
+
+    def keep(self, corpus: Corpus) -> F64:
+        """Return the probability of an occurrence to stay, shape (m,)."""
+        return keep_probability(corpus.share, self.subsample)
+
+    def noise(self, corpus: Corpus) -> F64:
+        """Return P_n, shape (m,)."""
+        return noise(corpus.count, self.exponent)
+
+    def prior(self, corpus: Corpus) -> F64:
+        """Return what a score lacks to be ln P(token | context) but for a constant, shape (m,).
+
+        With k negatives v . v' climbs to ln P(token | context) - ln k P_n(token) (Levy & Goldberg 2014), P
+        being that of the thinned log: so ln P_n and, to undo the thinning, -ln of the probability to stay.
+        Tokens that were left out count as if they occurred once.
+        """
+        seen = np.maximum(corpus.count, 1).astype(np.float64) ** self.exponent
+        return np.log(seen / seen.sum()) - np.log(self.keep(corpus))
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,24 @@ class Corpus:
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         start = np.append(first + nth * LONGEST, len(token)).astype(np.int64)
         return cls(start, np.ascontiguousarray(token, np.int32), owner, count)
+
+    @classmethod
+    def counted(cls, count: I32) -> Corpus:
+        """Return an empty corpus of tokens that occurred `count` (m,) times."""
+        return cls(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), count.astype(np.int64))
+
+    def verify(self, min_count: int) -> None:
+        """Refuse a corpus of which nothing is left.
+
+        Raises
+        ------
+        DataError
+            Naming `min_count`.
+        """
+        if not len(self.token):
+            raise DataError(
+                f"no token occurs {min_count} times, which min_count asks for; lower min_count"
+            )
 
     @property
     def share(self) -> F64:
@@ -119,7 +158,15 @@ class Deal:
     @classmethod
     def of(cls, weight: F64, groups: int, rng: np.random.Generator) -> Deal:
         """Deal the tokens of positive `weight` (m,) at random into groups of equal size."""
-        members = rng.permutation(np.flatnonzero(weight)).astype(np.int32)
+        return cls._of(weight, groups, rng.permutation(np.flatnonzero(weight)).astype(np.int32))
+
+    @classmethod
+    def whole(cls, weight: F64) -> Deal:
+        """Return all tokens of positive `weight` (m,) as one group."""
+        return cls._of(weight, 1, np.flatnonzero(weight).astype(np.int32))
+
+    @classmethod
+    def _of(cls, weight: F64, groups: int, members: I32) -> Deal:
         start = np.linspace(0, len(members), groups + 1).astype(np.int64)
         group_of = np.zeros(len(weight), np.int32)
         group_of[members] = np.repeat(np.arange(groups, dtype=np.int32), np.diff(start))
@@ -162,6 +209,28 @@ def sequence_parts(start: I64, first: int, last: int) -> I64:
     return np.maximum.accumulate(cut)
 
 
+def initial(known: Bool, d: int, rng: np.random.Generator) -> F32:
+    """Return vectors of padded length, uniform in -0.5 / d ... 0.5 / d; zero where not `known` (n,)."""
+    vectors = (rng.random((len(known), d), np.float32) - np.float32(0.5)) / np.float32(d)
+    vectors[~known] = 0.0
+    return widened(vectors)
+
+
+def verify_vectors(token_vectors: F32, item_factors: F32, counts: I32 | None = None) -> None:
+    """Refuse input vectors (m, d), or none, and counts (m,) that do not belong to item factors (m, d + 1).
+
+    Raises
+    ------
+    DataError
+        Saying their shapes.
+    """
+    wanted = (len(item_factors), item_factors.shape[1] - 1)
+    if token_vectors.shape not in (wanted, (0, wanted[1])):
+        raise DataError(f"token_vectors have the shape {token_vectors.shape}, not {wanted}")
+    if counts is not None and (len(counts) != wanted[0] or counts.min(initial=0) < 0):
+        raise DataError("token_counts must be a number >= 0 for each item")
+
+
 def learn(
     course: Course,
     corpus: Corpus,
@@ -178,8 +247,7 @@ def learn(
     With `pairs` single rows predict a token: those of the tokens around it, or where `docs` are given
     those of its document. Without, the mean of the window predicts it, its document's row among them.
     """
-    keep = keep_probability(corpus.share, course.subsample)
-    weight = noise(corpus.count, course.exponent)
+    keep, weight = course.keep(corpus), course.noise(corpus)
     groups = max(1, min(GROUPS, int((weight > 0).sum()) // LEAST))
     chunks = corpus.chunks()
     total = max(course.epochs * len(corpus.token), 1)
@@ -219,7 +287,7 @@ def learn(
 def falling(course: Course, begin: float, end: float, steps: int) -> F32:
     """Return the learning rates of `steps` steps between two shares of the training, falling linearly."""
     share = begin + (end - begin) * np.arange(steps) / steps
-    top, bottom = course.learning_rate, course.least_rate
+    top, bottom = course.learning_rate, course.learning_rate * LEAST_SHARE
     return (top - (top - bottom) * share).astype(np.float32)
 
 
@@ -280,4 +348,5 @@ def learn_windows(
     cbow_chunk(
         windows.kept, windows.low, windows.high, windows.document, order, starts, deal.members,
         deal.start, deal.accept, deal.other, course.negatives, seed, rates, x, y, docs, room,
+        numba.get_num_threads(),
     )  # fmt: skip
