@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from twofold.data.dataset import Dataset
+from twofold.data.sequences import trajectories
 from twofold.errors import DataError, NotConvergedError
 from twofold.kernels._rows import widened
 from twofold.kernels.cbow import cbow_chunk, order_rounds
@@ -83,8 +85,10 @@ class Corpus:
     count: I64  # (m,) occurrences; 0 for tokens that are left out
 
     @classmethod
-    def of(cls, indptr: I64, token: I32, n_tokens: int, min_count: int = 1) -> Corpus:
-        """Cut `token` (n,) into sequences at `indptr` (documents + 1,), rare tokens left out."""
+    def of(
+        cls, indptr: I64, token: I32, n_tokens: int, min_count: int = 1, owner: I32 | None = None
+    ) -> Corpus:
+        """Cut `token` (n,) into sequences at `indptr` (s + 1,), rare tokens left out; `owner` None is 0 ... s - 1."""
         count = np.bincount(token, minlength=n_tokens).astype(np.int64)
         if min_count > 1:
             stays = (count >= min_count)[token]
@@ -92,7 +96,8 @@ class Corpus:
             token, count = token[stays], np.where(count >= min_count, count, 0)
         lengths = np.diff(indptr)
         pieces = np.maximum(-(-lengths // LONGEST), 0)
-        owner = np.repeat(np.arange(len(lengths), dtype=np.int32), pieces)
+        own = np.arange(len(lengths), dtype=np.int32) if owner is None else owner
+        owner = np.repeat(own, pieces)
         first = np.repeat(indptr[:-1], pieces)
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         start = np.append(first + nth * LONGEST, len(token)).astype(np.int64)
@@ -102,19 +107,6 @@ class Corpus:
     def counted(cls, count: I32) -> Corpus:
         """Return an empty corpus of tokens that occurred `count` (m,) times."""
         return cls(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), count.astype(np.int64))
-
-    def verify(self, min_count: int) -> None:
-        """Refuse a corpus of which nothing is left.
-
-        Raises
-        ------
-        DataError
-            Naming `min_count`.
-        """
-        if not len(self.token):
-            raise DataError(
-                f"no token occurs {min_count} times, which min_count asks for; lower min_count"
-            )
 
     @property
     def share(self) -> F64:
@@ -126,6 +118,27 @@ class Corpus:
         cuts = np.searchsorted(self.start, np.arange(0, len(self.token), CHUNK))
         edges = np.unique(np.append(cuts, len(self.owner)))
         return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+
+def corpus_of(train: Dataset, gap: float | None, session: str | None, min_count: int) -> Corpus:
+    """Return the sequences of a log: those of its users, cut where they pause or change the session.
+
+    Raises
+    ------
+    DataError
+        If no token occurs `min_count` times, or there are no times for `gap`.
+    ConfigError
+        If `session` is no context column.
+    """
+    events = train.interactions
+    cut = trajectories(events, gap=gap, session=session)
+    corpus = Corpus.of(cut.indptr, events.item, train.n_items, min_count, cut.user)
+    if not len(corpus.token):
+        most = int(events.item_counts.max(initial=0))
+        raise DataError(
+            f"min_count is {min_count} and the most frequent token occurs {most} times; lower min_count"
+        )
+    return corpus
 
 
 def keep_probability(share: F64, threshold: float) -> F64:

@@ -60,7 +60,7 @@ class Doc2Vec:
     Example
     -------
     >>> import twofold as tw
-    >>> data = tw.Dataset.from_sequences(["a b c a b".split(), "x y z x y".split()] * 20)
+    >>> data = tw.datasets.from_sequences(["a b c a b".split(), "x y z x y".split()] * 20)
     >>> model = tw.models.Doc2Vec(factors=4, epochs=40).fit(data, rng=0)
     >>> model.recommend(histories=[["a", "b"]], k=1)["item"].to_list()
     ['c']
@@ -78,6 +78,10 @@ class Doc2Vec:
     """Tokens with a larger share of the log are thinned out; 0 keeps all. For text 1e-3 to 1e-5."""
     min_count: PositiveInt = 1
     """Tokens that occur less often are left out of training and have a zero vector."""
+    gap: NonNegativeFloat | None = None
+    """Seconds without an event after which a new sequence begins: windows do not reach across. None never cuts."""
+    session: str | None = None
+    """A context column whose entry changes where a new sequence begins, such as a session or an invoice."""
     epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
     """Passes over the log."""
     inference_epochs: PositiveInt = 20
@@ -94,7 +98,7 @@ class Doc2Vec:
         Parameters
         ----------
         train
-            The log; each user's events in time order are a document. `Dataset.from_sequences` makes one of
+            The log; each user's events in time order are a document. `twofold.datasets.from_sequences` makes one of
             plain lists.
         validation
             Not used.
@@ -104,7 +108,9 @@ class Doc2Vec:
         Raises
         ------
         DataError
-            If the log is empty, or no token occurs `min_count` times.
+            If the log is empty, `gap` is set and there are no times, or no token occurs `min_count` times.
+        ConfigError
+            If `session` is no column of the log.
         NotConvergedError
             If training leaves the finite numbers.
 
@@ -118,9 +124,7 @@ class Doc2Vec:
         del validation
         memory = Memory.of(train)
         random = generator(rng)
-        events = train.interactions
-        corpus = passes.Corpus.of(events.indptr, events.item, train.n_items, self.min_count)
-        corpus.verify(self.min_count)
+        corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
         course = self.course
         pairs = isinstance(self.architecture, PVDBOW)
         x = passes.initial(corpus.count > 0, self.factors, random)

@@ -77,7 +77,7 @@ class Token2Vec:
     Example
     -------
     >>> import twofold as tw
-    >>> data = tw.Dataset.from_sequences(["a b a b a b".split(), "c d c d c d".split()] * 30)
+    >>> data = tw.datasets.from_sequences(["a b a b a b".split(), "c d c d c d".split()] * 30)
     >>> model = tw.models.Token2Vec(factors=8, epochs=20).fit(data, rng=0)
     >>> model.recommend(histories=[["a"]], k=1)["item"].to_list()
     ['b']
@@ -101,6 +101,10 @@ class Token2Vec:
     """Threshold t: tokens with a larger share of the log are thinned out; 0 keeps all. For text 1e-3 to 1e-5."""
     min_count: PositiveInt = 1
     """Tokens that occur less often are left out of training and have a zero vector."""
+    gap: NonNegativeFloat | None = None
+    """Seconds without an event after which a new sequence begins: windows do not reach across. None never cuts."""
+    session: str | None = None
+    """A context column whose entry changes where a new sequence begins, such as a session or an invoice."""
     epochs: Annotated[PositiveInt, Search(5, 50, log=True)] = 10
     """Passes over the log."""
     last: NonNegativeInt = 0
@@ -120,7 +124,7 @@ class Token2Vec:
         Parameters
         ----------
         train
-            The log; each user's events are a sequence. `Dataset.from_sequences` makes one of plain lists.
+            The log; each user's events are a sequence. `twofold.datasets.from_sequences` makes one of plain lists.
         validation
             Not used.
         rng
@@ -129,7 +133,9 @@ class Token2Vec:
         Raises
         ------
         DataError
-            If the log is empty, or no token occurs `min_count` times.
+            If the log is empty, `gap` is set and there are no times, or no token occurs `min_count` times.
+        ConfigError
+            If `session` is no column of the log.
         NotConvergedError
             If training leaves the finite numbers.
 
@@ -144,9 +150,7 @@ class Token2Vec:
         del validation
         memory = Memory.of(train)
         random = generator(rng)
-        events = train.interactions
-        corpus = passes.Corpus.of(events.indptr, events.item, train.n_items, self.min_count)
-        corpus.verify(self.min_count)
+        corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
         course = passes.Course(
             self.window, self.dynamic_window, self.subsample, self.negatives, self.noise_exponent,
             self.epochs, self.architecture.learning_rate,
