@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
+from twofold.vectors import Vectors
 
 
 @hyperparameters
@@ -187,6 +189,20 @@ class FittedDoc2Vec(FittedModel):
         if len(self.token_vectors):
             return self.token_vectors
         return np.ascontiguousarray(self.item_factors[:, :-1])
+
+    @property
+    def vectors(self) -> Vectors:
+        """The vectors of the items by themselves, those of `similarity_vectors`."""
+        return Vectors(self.items.ids, self.similarity_vectors)
+
+    @property
+    def user_vectors(self) -> Vectors:
+        """The vectors of the users by themselves."""
+        return Vectors(self.users.ids, np.ascontiguousarray(self.user_factors[:, :-1]))
+
+    def to_word2vec(self, path: str | Path, *, binary: bool = False) -> Path:
+        """Write the vectors of the items in word2vec's text or binary format; see `twofold.read_word2vec`."""
+        return self.vectors.to_word2vec(path, binary=binary)
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`, shape (n, d + 1)."""

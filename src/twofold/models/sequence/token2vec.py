@@ -12,6 +12,7 @@ and v'_w are the input and output vectors of a token, P_n the noise distribution
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._codes import learn_codes
 from twofold.random import generator
 from twofold.typing import F32, F64, Rng
+from twofold.vectors import Vectors, unit
 
 
 @hyperparameters
@@ -197,12 +199,6 @@ class Token2Vec:
         return np.hstack([unit(vectors), np.zeros((len(vectors), 1), np.float32)])
 
 
-def unit(vectors: F32) -> F32:
-    """Return rows (n, d) of length 1; zero rows stay zero."""
-    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="unsafe")
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedToken2Vec(FittedModel):
     """Input vectors of tokens, whose mean is a history, and what the mean is held against."""
@@ -224,6 +220,15 @@ class FittedToken2Vec(FittedModel):
     def similarity_vectors(self) -> F32:
         """The input vectors, shape (m, d)."""
         return self.token_vectors
+
+    @property
+    def vectors(self) -> Vectors:
+        """The input vectors by themselves."""
+        return Vectors(self.items.ids, self.token_vectors)
+
+    def to_word2vec(self, path: str | Path, *, binary: bool = False) -> Path:
+        """Write the input vectors in word2vec's text or binary format; see `twofold.read_word2vec`."""
+        return self.vectors.to_word2vec(path, binary=binary)
 
     def fold_in(self, histories: Histories) -> F32:
         """Return the means of the latest events' input vectors and a 1, shape (n, d + 1).
