@@ -65,10 +65,11 @@ class Course:
         return noise(corpus.count, self.exponent)
 
     def prior(self, corpus: Corpus) -> F64:
-        """Return what a score lacks to be ln P(token | context) but for a constant, shape (m,).
+        """Return what a score lacks to be the log odds of P(token | context) but for a constant, shape (m,).
 
-        With k negatives v . v' climbs to ln P(token | context) - ln k P_n(token) (Levy & Goldberg 2014), P
-        being that of the thinned log: so ln P_n and, to undo the thinning, -ln of the probability to stay.
+        With k negatives v . v' climbs to the log odds less ln k P_n(token) (Levy & Goldberg 2014; odds, because
+        a target is never its own negative), P being that of the thinned log: so ln P_n and, to undo the
+        thinning, -ln of the probability to stay.
         Tokens that were left out count as if they occurred once.
         """
         seen = np.maximum(corpus.count, 1).astype(np.float64) ** self.exponent

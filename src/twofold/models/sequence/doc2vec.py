@@ -89,8 +89,8 @@ class Doc2Vec:
     inference_epochs: PositiveInt = 20
     """Passes over a new document, words kept."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
-    """How much of ln P_n(item) is added to a score: with 1 it estimates the logarithm of the probability that the
-    document has the token next, with 0 it is the bare product of the vectors."""
+    """How much of ln P_n(item) is added to a score: with 1 it estimates the log odds that the document has the
+    token next, with 0 it is the bare product of the vectors."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None

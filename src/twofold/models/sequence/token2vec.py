@@ -115,8 +115,8 @@ class Token2Vec:
     """Whether a history's mean is held against the output vectors of items, or by cosine against their input
     vectors; hierarchical softmax has no output vector of a token and takes the input vectors."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
-    """How much of ln P_n(item) is added to a score against output vectors: with 1 it estimates the logarithm of the
-    probability that the item comes next, with 0 how much likelier the history makes it."""
+    """How much of ln P_n(item) is added to a score against output vectors: with 1 it estimates the log odds that the
+    item comes next, with 0 how much likelier the history makes it."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
