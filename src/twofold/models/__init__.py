@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
+    from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -33,6 +35,7 @@ HOMES = {
     "CTR": "twofold.models.mapping.ctr",
     "DeepContent": "twofold.models.mapping.deep_content",
     "DSSM": "twofold.models.mapping.dssm",
+    "Doc2Vec": "twofold.models.sequence.doc2vec",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
@@ -41,6 +44,7 @@ HOMES = {
     "PMF": "twofold.models.factorization.pmf",
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
     "Popularity": "twofold.models.baselines.popularity",
+    "Token2Vec": "twofold.models.sequence.token2vec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
@@ -58,10 +62,12 @@ __all__ = [
     "PMF",
     "BiasedMF",
     "DeepContent",
+    "Doc2Vec",
     "ItemKNN",
     "MultiViewDSSM",
     "PersonalFrequency",
     "Popularity",
+    "Token2Vec",
     "YouTubeCandidates",
     "YouTubeRanker",
 ]
