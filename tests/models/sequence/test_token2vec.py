@@ -97,7 +97,7 @@ def test_negative_sampling_learns_the_log_odds_of_the_conditional_probability():
     scores = np.hstack([fitted.token_vectors, np.ones((4, 1))]) @ fitted.item_factors.T
     counts = np.bincount(walk, minlength=4) ** 0.75
     found = 1 / (1 + np.exp(-(scores + np.log(5))))
-    assert np.abs(found - wanted).max() < 0.03
+    assert np.abs(found - wanted).max() < 0.05
     np.testing.assert_allclose(
         fitted.item_factors[:, -1], np.log(counts / counts.sum()), rtol=1e-5
     )

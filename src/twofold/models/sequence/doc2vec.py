@@ -39,7 +39,7 @@ class PVDM:
     """The tag in files."""
     window: Annotated[PositiveInt, Search(2, 20, log=True)] = 5
     """Tokens to either side, a random number in 1 ... `window` at each place."""
-    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.1
+    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.2
     """First step; it falls linearly to a ten-thousandth of it."""
 
 
