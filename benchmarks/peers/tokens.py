@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ given = np.load(folder / "in.npz")
 settings = json.loads((folder / "settings.json").read_text())
 names = list(map(str, range(settings["n_tokens"])))
 token, indptr = given["token"].tolist(), given["indptr"].tolist()
-sentences = [[names[one] for one in token[a:b]] for a, b in zip(indptr[:-1], indptr[1:])]
+sentences = [[names[one] for one in token[a:b]] for a, b in pairwise(indptr)]
 kind, documents = settings["name"], settings["name"].startswith("pv")
 shared = {
     "vector_size": settings["factors"],

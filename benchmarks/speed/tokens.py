@@ -78,7 +78,10 @@ def nearest(vectors: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
 def agreement(vectors: np.ndarray, topic: np.ndarray, rows: np.ndarray) -> float:
     """Return the share of the 10 nearest of `rows` that are of the same topic."""
     found = np.concatenate(
-        [topic[nearest(vectors, part, 10)] == topic[part][:, None] for part in np.array_split(rows, 8)]
+        [
+            topic[nearest(vectors, part, 10)] == topic[part][:, None]
+            for part in np.array_split(rows, 8)
+        ]
     )
     return float(found.mean())
 
@@ -104,18 +107,24 @@ def theirs(name: str, data: tw.Dataset, rate: float, epochs: int) -> dict[str, A
     )  # fmt: skip
 
 
-def quality(made: dict[str, Any], name: str, topic: np.ndarray, of_sentence: np.ndarray, counts: np.ndarray) -> str:
+def quality(
+    made: dict[str, Any], name: str, topic: np.ndarray, of_sentence: np.ndarray, counts: np.ndarray
+) -> str:
     """Return the agreement of frequent and of rarer words, or of documents."""
     if name.startswith("pv"):
         rows = np.random.default_rng(1).choice(len(of_sentence), 1_000, replace=False)
-        sample = np.concatenate([rows, np.setdiff1d(np.arange(min(len(of_sentence), 50_000)), rows)])
+        sample = np.concatenate(
+            [rows, np.setdiff1d(np.arange(min(len(of_sentence), 50_000)), rows)]
+        )
         return f"{agreement(made['documents'][sample], of_sentence[sample], np.arange(1_000)):.3f}"
     rank = np.argsort(-counts, kind="stable")
     bands = (rank[:2_000], rank[10_000:12_000], rank[30_000:32_000])
     return " / ".join(f"{agreement(made['tokens'], topic, band):.3f}" for band in bands)
 
 
-def race(name: str, data: tw.Dataset, topic: np.ndarray, of_sentence: np.ndarray, runs: int) -> list[str]:
+def race(
+    name: str, data: tw.Dataset, topic: np.ndarray, of_sentence: np.ndarray, runs: int
+) -> list[str]:
     """Time one job of both, alternating."""
     estimator, rate = JOBS[name]
     small = corpus(np.arange(0, 2_001, LENGTH), data.interactions.item[:2_000], VOCABULARY)

@@ -27,7 +27,9 @@ def documents(seed=0, n=400):
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def model(request):
-    return Doc2Vec(factors=12, prior=0.0, architecture=ARCHITECTURES[request.param]).fit(documents(), rng=0)
+    return Doc2Vec(factors=12, prior=0.0, architecture=ARCHITECTURES[request.param]).fit(
+        documents(), rng=0
+    )
 
 
 def topic_of_best(model, vectors):
@@ -45,7 +47,9 @@ def test_documents_are_scored_by_their_topic(model):
 
 def test_documents_of_a_topic_are_neighbours(model):
     people = model.user_vectors
-    near = [people.similar(row, 10)["item"].to_numpy() % TOPICS == row % TOPICS for row in range(30)]
+    near = [
+        people.similar(row, 10)["item"].to_numpy() % TOPICS == row % TOPICS for row in range(30)
+    ]
     assert np.mean(near) > 0.95
 
 
@@ -73,7 +77,9 @@ def test_a_new_document_is_inferred(model):
 def test_words_alone_and_in_whatever_order_say_the_same_in_a_bag():
     model = Doc2Vec(factors=12, architecture=PVDBOW(), inference_epochs=200).fit(documents(), rng=0)
     one, other = (
-        model.fold_in(tw.Histories(np.array([0, 4]), np.array(order, np.int32), np.ones(4, np.float32)))[0]
+        model.fold_in(
+            tw.Histories(np.array([0, 4]), np.array(order, np.int32), np.ones(4, np.float32))
+        )[0]
         for order in ([3, 9, 9, 20], [20, 9, 3, 9])
     )
     cosine = one[:-1] @ other[:-1] / np.linalg.norm(one[:-1]) / np.linalg.norm(other[:-1])
@@ -82,7 +88,9 @@ def test_words_alone_and_in_whatever_order_say_the_same_in_a_bag():
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_same_seed_gives_the_same_bytes_for_every_number_of_threads(architecture):
-    estimator = Doc2Vec(factors=20, epochs=2, architecture=ARCHITECTURES[architecture], subsample=0.01)
+    estimator = Doc2Vec(
+        factors=20, epochs=2, architecture=ARCHITECTURES[architecture], subsample=0.01
+    )
     data, found, threads = documents(n=60), [], numba.get_num_threads()
     try:
         for count in (threads, 1):
@@ -110,7 +118,9 @@ def test_occurrences_are_numbered_within_their_document():
 )
 def test_corpora_with_little_to_learn(lists, architecture):
     data = tw.datasets.from_sequences(lists)
-    model = Doc2Vec(factors=3, architecture=ARCHITECTURES[architecture], subsample=1e-3).fit(data, rng=0)
+    model = Doc2Vec(factors=3, architecture=ARCHITECTURES[architecture], subsample=1e-3).fit(
+        data, rng=0
+    )
     for array in (model.user_factors, model.item_factors, model.fold_in(model.memory.history)):
         assert np.isfinite(array).all()
     empty = [row for row, one in enumerate(lists) if not one]

@@ -159,9 +159,14 @@ class Doc2Vec:
     def course(self) -> passes.Course:
         """What a pass needs to know."""
         return passes.Course(
-            max(self.window, 1), True, self.subsample, self.negatives, self.exponent, self.epochs,
-            self.architecture.learning_rate,
-        )  # fmt: skip
+            window=max(self.window, 1),
+            dynamic=True,
+            subsample=self.subsample,
+            negatives=self.negatives,
+            exponent=self.exponent,
+            epochs=self.epochs,
+            learning_rate=self.architecture.learning_rate,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
