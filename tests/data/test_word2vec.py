@@ -27,7 +27,9 @@ def good(binary):
             token.encode() + b" " + row.tobytes() + b"\n"
             for token, row in zip(TOKENS, VECTORS, strict=True)
         )
-    rows = (f"{t} {' '.join(map(repr, v.tolist()))}\n" for t, v in zip(TOKENS, VECTORS, strict=True))
+    rows = (
+        f"{t} {' '.join(map(repr, v.tolist()))}\n" for t, v in zip(TOKENS, VECTORS, strict=True)
+    )
     return head + "".join(rows).encode()
 
 
@@ -44,7 +46,9 @@ def test_what_is_written_is_the_format_and_reads_back_bit_for_bit(tmp_path, bina
 
 
 def test_a_binary_file_without_newlines_between_rows_is_read(tmp_path):
-    (tmp_path / "v").write_bytes(b"2 2\na " + struct.pack("<2f", 1, 2) + b"b " + struct.pack("<2f", 3, 4))
+    (tmp_path / "v").write_bytes(
+        b"2 2\na " + struct.pack("<2f", 1, 2) + b"b " + struct.pack("<2f", 3, 4)
+    )
     np.testing.assert_array_equal(tw.read_word2vec(tmp_path / "v").vectors, [[1, 2], [3, 4]])
 
 
@@ -134,7 +138,7 @@ def test_vectors_are_asked_by_token():
     np.testing.assert_array_equal(found["naïve"], VECTORS[1])
     np.testing.assert_allclose(np.linalg.norm(found.unit, axis=1), [1, 1, 0, 1], rtol=1e-6)
     assert found.similar("cat", k=9)["item"].to_list()[-1] in TOKENS
-    with pytest.raises(UnknownIdError, match="token 'cats'.*'cat'"):
+    with pytest.raises(UnknownIdError, match=r"token 'cats'.*'cat'"):
         found["cats"]
     with pytest.raises(DataError, match="4 rows"):
         tw.Vectors(found.tokens, VECTORS[:2])

@@ -166,7 +166,9 @@ def test_inference_climbs_for_the_document_alone(window):
             for at in mine:
                 done = (epoch * len(mine) + at - indptr[row]) / (epochs * len(mine))
                 rate = (rates[0] + (rates[1] - rates[0]) * done) * weight[token[at]]
-                state = mix(mix(int(token[at]) + GOLDEN) + (int(nth[at]) * epochs + epoch + 1) * GOLDEN)
+                state = mix(
+                    mix(int(token[at]) + GOLDEN) + (int(nth[at]) * epochs + epoch + 1) * GOLDEN
+                )
                 reach = 1 + (state & 0xFFFFFF) % window if window else 0
                 near = [c for c in mine if c != at and abs(c - at) <= reach]
                 h = np.mean([wanted[row], *(x[token[c]].astype(float) for c in near)], axis=0)

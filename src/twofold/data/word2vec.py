@@ -98,7 +98,9 @@ def _counts(path: Path, data: bytes) -> tuple[int, int, int]:
         )
     n, d = int(words[0]), int(words[1])
     if d < 1:
-        raise IncompatibleFileError(f"{path} announces vectors of {d} numbers; at least 1 is needed")
+        raise IncompatibleFileError(
+            f"{path} announces vectors of {d} numbers; at least 1 is needed"
+        )
     return n, d, end + 1
 
 

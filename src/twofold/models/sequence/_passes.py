@@ -107,7 +107,12 @@ class Corpus:
     @classmethod
     def counted(cls, count: I32) -> Corpus:
         """Return an empty corpus of tokens that occurred `count` (m,) times."""
-        return cls(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), count.astype(np.int64))
+        return cls(
+            np.zeros(1, np.int64),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int32),
+            count.astype(np.int64),
+        )
 
     @property
     def share(self) -> F64:
@@ -283,7 +288,9 @@ def learn(
                 if sources is None:
                     group_of = Deal.of(weight, groups, rng).group_of
                 else:
-                    group_of = ((sources * np.int64(groups)) // max(len(sources), 1)).astype(np.int32)
+                    group_of = ((sources * np.int64(groups)) // max(len(sources), 1)).astype(
+                        np.int32
+                    )
                 learn_pairs(
                     course, windows, deal, group_of, rng, rates, x if docs is None else docs, y,
                     by_document=docs is not None,

@@ -39,7 +39,7 @@ class PVDM:
     """The tag in files."""
     window: Annotated[PositiveInt, Search(2, 20, log=True)] = 5
     """Tokens to either side, a random number in 1 ... `window` at each place."""
-    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.1
+    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.2
     """First step; it falls linearly to a ten-thousandth of it."""
 
 
@@ -159,9 +159,14 @@ class Doc2Vec:
     def course(self) -> passes.Course:
         """What a pass needs to know."""
         return passes.Course(
-            max(self.window, 1), True, self.subsample, self.negatives, self.exponent, self.epochs,
-            self.architecture.learning_rate,
-        )  # fmt: skip
+            window=max(self.window, 1),
+            dynamic=True,
+            subsample=self.subsample,
+            negatives=self.negatives,
+            exponent=self.exponent,
+            epochs=self.epochs,
+            learning_rate=self.architecture.learning_rate,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

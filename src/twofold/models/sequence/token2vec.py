@@ -154,9 +154,14 @@ class Token2Vec:
         random = generator(rng)
         corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
         course = passes.Course(
-            self.window, self.dynamic_window, self.subsample, self.negatives, self.noise_exponent,
-            self.epochs, self.architecture.learning_rate,
-        )  # fmt: skip
+            window=self.window,
+            dynamic=self.dynamic_window,
+            subsample=self.subsample,
+            negatives=self.negatives,
+            exponent=self.noise_exponent,
+            epochs=self.epochs,
+            learning_rate=self.architecture.learning_rate,
+        )
         pairs = isinstance(self.architecture, SkipGram)
         x = passes.initial(corpus.count > 0, self.factors, random)
         y = np.zeros_like(x)
@@ -237,7 +242,7 @@ class FittedToken2Vec(FittedModel):
         """
         model: Token2Vec = self.estimator
         vectors = self.token_vectors if model.answers_from_outputs else unit(self.token_vectors)
-        kept = self.token_vectors.any(axis=1)[histories.item]
+        kept = np.any(self.token_vectors, axis=1)[histories.item]
         mean = mean_of_latest(histories, kept, model.last, vectors)
         return np.hstack([mean, np.ones((len(mean), 1), np.float32)])
 
