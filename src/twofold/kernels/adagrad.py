@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from twofold.kernels._jit import kernel
@@ -43,12 +41,14 @@ def step_rows(
     """
     tiny, rate, momentum = np.float32(1e-10), np.float32(rate), np.float32(momentum)
     for at in range(len(rows)):
-        row = rows[at]
-        for k in range(weight.shape[1]):
-            g = total[at, k]
-            squares[row, k] += g * g
-            step = -rate * g / (math.sqrt(squares[row, k]) + tiny)
-            if momentum > 0:
-                step += momentum * velocity[row, k]
-                velocity[row, k] = step
-            weight[row, k] += step
+        own, g, w = squares[rows[at]], total[at], weight[rows[at]]
+        for k in range(len(w)):
+            own[k] += g[k] * g[k]
+        if momentum > 0:
+            v = velocity[rows[at]]
+            for k in range(len(w)):
+                v[k] = momentum * v[k] - rate * g[k] / (np.sqrt(own[k]) + tiny)
+                w[k] += v[k]
+        else:
+            for k in range(len(w)):
+                w[k] -= rate * g[k] / (np.sqrt(own[k]) + tiny)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
+    from twofold.models.sequence.sasrec import SASRec as SASRec
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -34,11 +36,13 @@ HOMES = {
     "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
+    "GRU4Rec": "twofold.models.sequence.gru4rec",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
+    "SASRec": "twofold.models.sequence.sasrec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
@@ -56,9 +60,11 @@ __all__ = [
     "PMF",
     "BiasedMF",
     "DeepContent",
+    "GRU4Rec",
     "ItemKNN",
     "MultiViewDSSM",
     "Popularity",
+    "SASRec",
     "YouTubeCandidates",
     "YouTubeRanker",
 ]

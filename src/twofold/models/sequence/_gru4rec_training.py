@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from twofold.kernels.hits import accidental_pairs
 from twofold.models.sequence import _gru4rec_parts as parts
 from twofold.nn import losses
 from twofold.nn.deal import session_parallel
@@ -55,7 +56,8 @@ class Network(nn.Module):
         look = self.items.weight
         if self.how == "shared":
             both = F.embedding(torch.cat([before, asked]), look, sparse=True)
-            return both[: len(before), :-1], both[len(before) :]
+            x, rows = both.split([len(before), len(asked)])
+            return x[:, :-1], rows
         x = F.embedding(before, self.inputs.weight, sparse=True)
         return x, F.embedding(asked, look, sparse=True)
 
@@ -115,6 +117,8 @@ class Batches:
             np.maximum(counts, 1), exponent=model.samples_exponent
         )
         self.everything = model.samples is None or n_items <= model.samples
+        self.head = np.full(n_items, -1, np.int64)
+        self.all_items = torch.arange(n_items)
         drawn = 0 if self.everything else model.samples or 0
         q = self.sampler.log_probability.exp() * drawn
         p = torch.from_numpy(counts / counts.sum()).float() * self.lanes
@@ -126,21 +130,20 @@ class Batches:
         event, lane = codes // self.lanes, codes % self.lanes
         before, after = self.items[event], self.items[event + 1]
         state = self.carried[lane].masked_fill(self.begins[event][:, None], 0)
-        asked = after if self.everything else self.candidates(after, rng)
-        x, rows = net.rows(before, asked)
+        asked = self.candidates(after, rng)
+        x, rows = net.rows(before, after if self.everything else asked)
         state = net.cell(self.dropped(x), state)
         self.carried[lane] = state.detach()
         h = F.dropout(state[:, : model.factors], model.dropout_hidden, training=True)
-        rows = net.items.weight if self.everything else rows
-        scores = torch.addmm(rows[:, -1], h, rows[:, :-1].T)  # (b, C)
-        if self.everything:
-            asked, own = torch.arange(self.n_items), after
-        else:
-            own = torch.arange(len(after))
-        return self.loss_of(scores, own, after, asked) * (len(codes) / self.lanes)
+        h = F.pad(h, (0, 1), value=1.0)  # (b, H + 1)
+        rows = net.items.weight if self.everything else rows  # (C, H + 1)
+        own = after if self.everything else torch.arange(len(after))
+        return self.loss_of(h, rows, own, after, asked) * (len(codes) / self.lanes)
 
     def candidates(self, after: Tensor, rng: torch.Generator) -> Tensor:
-        """Return the items of the batch and the sampled ones, shape (b + samples,)."""
+        """Return the items that are scored (C,): all, or those of the batch and then the sampled ones."""
+        if self.everything:
+            return self.all_items
         return torch.cat([after, self.sampler.draw((self.model.samples or 0,), rng).ids])
 
     def dropped(self, x: Tensor) -> Tensor:
@@ -152,29 +155,28 @@ class Batches:
             return F.dropout(x, share, training=True)
         return x * F.dropout(torch.ones(len(x), 1), share, training=True)
 
-    def loss_of(self, scores: Tensor, own: Tensor, after: Tensor, asked: Tensor) -> Tensor:
-        """Return the mean loss of scores (b, C) of the items `asked` (C,); column own[b] is that of the row's item after[b]."""
-        hits = after[:, None] == asked
+    def loss_of(self, h: Tensor, rows: Tensor, own: Tensor, after: Tensor, asked: Tensor) -> Tensor:
+        """Return the mean loss of a batch.
+
+        h (b, H + 1); rows (C, H + 1) of the items `asked` (C,); column own[b] is that of the row's item after[b].
+        """
+        if isinstance(self.model.loss, parts.CrossEntropy):
+            if self.everything:
+                return losses.full_softmax(h @ rows.T, own)
+            scores = torch.addmm(-self.model.loss.log_q * self.log_q[asked], h, rows.T)
+            row, column = accidental_pairs(after.numpy(), asked.numpy(), self.head)
+            others = row != column
+            scores[row[others], column[others]] = losses.LOWEST  # few places: cheaper than a mask
+            return losses.full_softmax(scores, own)
+        hits = losses.accidental_hits(after, asked)
+        scores = ACTIVATIONS[self.model.loss.activation](h @ rows.T)
+        positive = scores.gather(1, own[:, None])[:, 0]
         match self.model.loss:
-            case parts.CrossEntropy(log_q=log_q):
-                if not self.everything:
-                    hits[torch.arange(len(own)), own] = False
-                    scores = losses.left_out(scores - log_q * self.log_q[asked], hits)
-                return losses.full_softmax(scores, own)
-            case parts.BPRLoss(activation=name):
-                scores = ACTIVATIONS[name](scores)
-                return losses.bpr(positives(scores, own), scores, hits)
-            case parts.TOP1(activation=name):
-                scores = ACTIVATIONS[name](scores)
-                return losses.top1(positives(scores, own), scores, hits)
-            case parts.BPRMax(activation=name, reg=reg):
-                scores = ACTIVATIONS[name](scores)
-                return losses.bpr_max(positives(scores, own), scores, reg, hits)
-            case parts.TOP1Max(activation=name):
-                scores = ACTIVATIONS[name](scores)
-                return losses.top1_max(positives(scores, own), scores, hits)
-
-
-def positives(scores: Tensor, own: Tensor) -> Tensor:
-    """Return scores[b, own[b]], shape (B,)."""
-    return scores.gather(1, own[:, None])[:, 0]
+            case parts.BPRLoss():
+                return losses.bpr(positive, scores, hits)
+            case parts.TOP1():
+                return losses.top1(positive, scores, hits)
+            case parts.BPRMax(reg=reg):
+                return losses.bpr_max(positive, scores, reg, hits)
+            case parts.TOP1Max():
+                return losses.top1_max(positive, scores, hits)
