@@ -32,6 +32,7 @@ SMALL = {
     "ItemKNN": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
+    "PersonalFrequency": {},
     "Popularity": {},
     "SASRec": {"factors": 8, "length": 20, "epochs": 40, "dropout": 0.1, "learning_rate": 0.005},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},

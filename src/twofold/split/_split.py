@@ -9,7 +9,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.split.pairs import repeated, same_pairs
+from twofold.split.pairs import repeated, repeated_moments, same_pairs
 
 Repeats = Literal["drop", "keep"]
 REPEATS: tuple[Repeats, ...] = ("drop", "keep")
@@ -38,6 +38,8 @@ class Split:
     validation_history: Dataset | None = None
     repeats: bool = False
     """Whether people may be tested on items that they have used before."""
+    one_log: bool = False
+    """Whether each event of one log went to one part, so that a repeated pair is another event."""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -105,8 +107,8 @@ def make(
 ) -> Split:
     """Return the split in which event e goes to the part with the code ``part[e]``.
 
-    Unless `repeats`, a later part loses the events of pairs that an earlier part has; the notes say
-    how many, and where `wants_validation` also whether the validation part came out empty.
+    A later part loses the events of pairs that an earlier part has, or with `repeats` those of pairs that it has
+    at the same time, which no time tells apart; the notes say how many, and where `wants_validation` also whether the validation part came out empty.
 
     Raises
     ------
@@ -115,10 +117,10 @@ def make(
     """
     part = part.astype(np.uint8)
     said = list(notes)
-    if not repeats:
-        again = repeated(data.interactions, part) & (part < NOWHERE)
-        if again.any():
-            said.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
+    again = (repeated_moments if repeats else repeated)(data.interactions, part) & (part < NOWHERE)
+    if again.any():
+        which = "seen at the same time" if repeats else "seen before"
+        said.append(f"{int(again.sum()):,} later events of pairs {which} were left out")
         part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
         if not (part == code).any():
@@ -140,6 +142,7 @@ def make(
         cut=cut,
         validation_cut=validation_cut,
         repeats=repeats,
+        one_log=True,
         notes=tuple(said),
     )
 
