@@ -28,6 +28,7 @@ SMALL = {
     "Doc2Vec": {"factors": 8, "epochs": 60},
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
+    "GRU4Rec": {"factors": 8, "epochs": 20},
     "IALS": {"factors": 6},
     "ItemKNN": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
@@ -35,6 +36,7 @@ SMALL = {
     "PersonalFrequency": {},
     "Popularity": {},
     "Token2Vec": {"factors": 8, "epochs": 20},
+    "SASRec": {"factors": 8, "length": 20, "epochs": 40, "dropout": 0.1, "learning_rate": 0.005},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
     "YouTubeRanker": {"epochs": 8, "learning_rate": 0.01},
 }

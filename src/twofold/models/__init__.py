@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
     from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
+    from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
+    from twofold.models.sequence.sasrec import SASRec as SASRec
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -38,6 +40,7 @@ HOMES = {
     "Doc2Vec": "twofold.models.sequence.doc2vec",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
+    "GRU4Rec": "twofold.models.sequence.gru4rec",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
@@ -45,6 +48,7 @@ HOMES = {
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
     "Popularity": "twofold.models.baselines.popularity",
     "Token2Vec": "twofold.models.sequence.token2vec",
+    "SASRec": "twofold.models.sequence.sasrec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
@@ -63,11 +67,13 @@ __all__ = [
     "BiasedMF",
     "DeepContent",
     "Doc2Vec",
+    "GRU4Rec",
     "ItemKNN",
     "MultiViewDSSM",
     "PersonalFrequency",
     "Popularity",
     "Token2Vec",
+    "SASRec",
     "YouTubeCandidates",
     "YouTubeRanker",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -51,3 +52,50 @@ def within_groups(groups: NDArray[np.integer]) -> Deal:
         return [batches[at] for at in rng.permutation(len(batches))]
 
     return deal
+
+
+def session_parallel(starts: I64, steps: I64) -> Deal:
+    """Sessions side by side in lanes: step t of a batch follows step t - 1 of the same lanes.
+
+    Hidasi et al. (2016), section 3.1.1: as many sessions as a batch has rows begin together; where one ends, the next takes its lane.
+    A row is ``event * lanes + lane`` with ``lanes = min(batch_size, sessions)``; the last batches are smaller, when no session is left.
+    Sessions come in random order, long ones rather early, so that few lanes outlast the others: u (1 - steps / length of the epoch)
+    is the place of a session, u uniform in [0, 1).
+
+    Parameters
+    ----------
+    starts : shape (n,)
+        First event of each session.
+    steps : shape (n,)
+        Its number of examples, >= 1.
+
+    Example
+    -------
+    >>> deal = session_parallel(np.array([0, 3, 5]), np.array([2, 1, 3]))
+    >>> [[divmod(int(row), 2) for row in batch] for batch in deal(6, 2, np.random.default_rng(0))]
+    [[(5, 0), (3, 1)], [(6, 0), (0, 1)], [(7, 0), (1, 1)]]
+    """
+
+    def deal(n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:
+        lanes = min(batch_size, len(starts))
+        share = np.minimum(steps * lanes / n_examples, 1)
+        order = np.argsort(rng.random(len(starts)) * (1 - share), kind="stable")
+        first, length = starts[order], steps[order]
+        begin, lane = in_lanes(length, lanes)
+        inside = np.arange(n_examples) - np.repeat(np.cumsum(length) - length, length)
+        at = np.repeat(begin, length) + inside  # (n_examples,) step of the epoch
+        rows = (np.repeat(first, length) + inside) * lanes + np.repeat(lane, length)
+        whole = np.lexsort((rows % lanes, at))
+        return np.split(rows[whole], np.flatnonzero(np.diff(at[whole])) + 1)
+
+    return deal
+
+
+def in_lanes(steps: I64, lanes: int) -> tuple[I64, I64]:
+    """Return the step at which each session begins and its lane, (n,) each: the lane that is free first takes the next one."""
+    begin, lane = np.empty_like(steps), np.empty_like(steps)
+    free = [(0, one) for one in range(lanes)]
+    for at, length in enumerate(steps.tolist()):
+        begin[at], lane[at] = free[0]
+        heapq.heapreplace(free, (free[0][0] + length, free[0][1]))
+    return begin, lane

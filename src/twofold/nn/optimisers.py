@@ -37,12 +37,17 @@ class Adam:
 
 @hyperparameters
 class Adagrad:
-    """Adagrad (Duchi, Hazan & Singer 2011): each weight's step shrinks with its summed squares."""
+    """Adagrad (Duchi, Hazan & Singer 2011): each weight's step shrinks with its summed squares.
+
+    Embeddings with sparse gradients move, and keep their momentum, only in the rows of the batch.
+    """
 
     method: Literal["adagrad"] = "adagrad"
     """The tag in files."""
     learning_rate: Annotated[PositiveFloat, Search(1e-3, 0.5, log=True)] = 0.05
     """Step."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the last step that is taken again."""
     weight_decay: NonNegativeFloat = 0.0
     """Factor of the weights that is added to their gradient."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.errors import ConfigError
+from twofold.nn.adagrad import MomentumAdagrad
 from twofold.nn.optimisers import SGD, Adagrad, Adam
 from twofold.nn.weights import copied
 
@@ -28,7 +29,7 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
     Raises
     ------
     ConfigError
-        If there are sparse gradients and the declaration has momentum or weight decay.
+        If there are sparse gradients and the declaration has weight decay, or the momentum of SGD.
     """
     rare = sparse_parameters(module)
     parameters = [one for one in module.parameters() if one.requires_grad]
@@ -49,11 +50,13 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
                 made.append(torch.optim.Adam(dense, rate, weight_decay=decay, fused=True))
             if sparse:
                 made.append(torch.optim.SparseAdam(sparse, rate))
-        case Adagrad():
-            if dense:
+        case Adagrad(momentum=momentum):
+            if dense and momentum:
+                made.append(MomentumAdagrad(dense, rate, momentum, decay))
+            elif dense:
                 made.append(torch.optim.Adagrad(dense, rate, weight_decay=decay, fused=True))
             if sparse:
-                made.append(torch.optim.Adagrad(sparse, rate))
+                made.append(MomentumAdagrad(sparse, rate, momentum))
     return made
 
 

@@ -1,1 +1,2 @@
 """Models of sequences of tokens."""
+"""Models that read behaviour as sequences: what follows what."""

@@ -1,0 +1,276 @@
+"""The next item: GRU4Rec and SASRec beside popularity, ItemKNN, IALS and RecBole, and cells by length of the history.
+
+``python benchmarks/quality/sessions.py [--only beauty|cells|losses] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec] [--peers] [--save]``
+
+beauty: amazon-beauty, the last item of everybody tests, the one before validates (early stopping), the rest trains; both are
+read by all models when they are asked. The first columns rank it among 99 items drawn uniformly from those that the person never
+took: for comparison with published tables only. The last rank it in the whole catalogue without what was taken.
+cells: diginetica-sample, sessions by time; every event after the first of a test session is foreseen from those before it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import twofold as tw
+from twofold.data.queries import Queries
+from twofold.models import IALS, GRU4Rec, ItemKNN, Popularity, SASRec
+from twofold.models.sequence import gru4rec, sasrec
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import beside
+
+SEED = int(beside.option("--seed", "0"))
+ONLY = beside.option("--only", "")
+NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
+EPOCHS = int(beside.option("--epochs", "0"))
+NEGATIVES = 99
+K = 10
+
+BEAUTY: dict[str, Any] = {
+    "Popularity": Popularity(),
+    "ItemKNN": ItemKNN(),
+    "IALS": IALS(factors=64, unobserved_weight=0.1),
+    "GRU4Rec": GRU4Rec(epochs=20),
+    "SASRec": SASRec(epochs=60),
+    "SASRec, binary": SASRec(epochs=120, loss=sasrec.Binary()),
+}
+CELLS: dict[str, Any] = {
+    "Popularity": Popularity(),
+    "ItemKNN": ItemKNN(),
+    **{
+        f"GRU4Rec, {type(cell).__name__}": GRU4Rec(cell=cell, epochs=20)
+        for cell in (parts() for parts in (gru4rec.RNN, gru4rec.LSTM, gru4rec.GRU))
+    },
+}
+LOSSES = (
+    gru4rec.CrossEntropy(), gru4rec.BPRLoss(), gru4rec.TOP1(), gru4rec.BPRMax(), gru4rec.TOP1Max(),
+)  # fmt: skip
+
+
+def chosen(contenders: dict[str, Any]) -> dict[str, Any]:
+    """Return the contenders that are asked for, with the epochs that are asked for."""
+    kept = {name: one for name, one in contenders.items() if not NAMES or name in NAMES}
+    if not EPOCHS:
+        return kept
+    return {
+        name: type(one)(**{**vars(one), "epochs": EPOCHS}) if hasattr(one, "patience") else one
+        for name, one in kept.items()
+    }
+
+
+def scores_of(model: tw.FittedModel, histories: tw.Histories) -> np.ndarray:
+    """Return the scores of all items after each history, (n, n_items)."""
+    vectors = model.encode(Queries.of_histories(histories)).vectors
+    found = vectors @ model.item_vectors.T
+    return found if isinstance(found, np.ndarray) else found.toarray()
+
+
+def places(scores: np.ndarray, target: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """Return how many score above each target (n,), half of the equal ones; `among` (n, m) are columns that count."""
+    own = scores[np.arange(len(scores)), target][:, None]
+    rivals = scores if among is None else np.take_along_axis(scores, among, axis=1)
+    equal = (rivals == own).sum(axis=1) - (1 if among is None else 0)
+    return (rivals > own).sum(axis=1) + equal / 2
+
+
+def hit_and_gain(place: np.ndarray) -> tuple[float, float]:
+    """Return hit@10 and ndcg@10 of one relevant item a list."""
+    inside = place < K
+    return float(inside.mean()), float((inside / np.log2(2 + place)).mean())
+
+
+class LastItem:
+    """Leave-last-out on one log: who is asked, after what, for what, and among which items."""
+
+    def __init__(self, data: tw.Dataset) -> None:
+        self.split = tw.split.leave_last(data, validation=True)
+        train, held, test = self.split.train, self.split.validation, self.split.test
+        assert held is not None
+        row = train.items.ids.rows
+        user = train.users.ids.rows(test.users.ids.ids)[test.interactions.user]
+        target = row(test.items.ids.ids)[test.interactions.item]
+        last = np.full(train.n_users, -1, np.int32)
+        of_held = train.users.ids.rows(held.users.ids.ids)[held.interactions.user]
+        last[of_held] = row(held.items.ids.ids)[held.interactions.item]
+        known = target >= 0
+        self.left_out = int((~known).sum())
+        self.user, self.target = user[known], target[known]
+        own = tw.Histories.of(train.interactions).take(self.user)
+        n = len(self.user)
+        newest = tw.Histories(np.arange(n + 1), last[self.user], np.ones(n, np.float32))
+        kept = newest.item >= 0
+        newest = tw.Histories(
+            np.concatenate([[0], np.cumsum(kept)]), newest.item[kept], newest.value[kept]
+        )
+        self.histories = own.joined(newest)
+        rng = np.random.default_rng(SEED)
+        taken = self.histories.matrix(train.n_items)
+        self.among = np.empty((n, NEGATIVES), np.int64)
+        for at in range(n):
+            mine = {*taken.indices[taken.indptr[at] : taken.indptr[at + 1]], self.target[at]}
+            drawn: list[int] = []
+            while len(drawn) < NEGATIVES:
+                one = int(rng.integers(train.n_items))
+                if one not in mine:
+                    mine.add(one)
+                    drawn.append(one)
+            self.among[at] = drawn
+
+    def measure(self, model: tw.FittedModel) -> list[float]:
+        """Return hit@10 and ndcg@10 among 99, and in the whole catalogue."""
+        few, whole = [], []
+        for first in range(0, len(self.user), 512):
+            part = np.arange(first, min(first + 512, len(self.user)))
+            histories, target = self.histories.take(part), self.target[part]
+            scores = scores_of(model, histories)
+            few.append(places(scores, target, self.among[part]))
+            row = np.repeat(np.arange(len(part)), histories.lengths)
+            own = scores[np.arange(len(part)), target]
+            scores[row, histories.item] = -np.inf
+            scores[np.arange(len(part)), target] = own
+            whole.append(places(scores, target))
+        return [*hit_and_gain(np.concatenate(few)), *hit_and_gain(np.concatenate(whole))]
+
+
+def beauty() -> None:
+    """Print the table of amazon-beauty."""
+    task = LastItem(tw.datasets.load("amazon-beauty"))
+    train = task.split.train
+    rows = []
+    for label, estimator in chosen(BEAUTY).items():
+        began = time.perf_counter()
+        held = task.split.validation if hasattr(estimator, "patience") else None
+        model = estimator.fit(train, validation=held, rng=SEED)
+        took = time.perf_counter() - began
+        rows.append([label, *(f"{one:.4f}" for one in task.measure(model)), f"{took:.0f}"])
+        sys.stderr.write(" ".join(rows[-1]) + "\n")
+    if "--peers" in sys.argv:
+        rows += [beside_recbole(task, name) for name in ("GRU4Rec", "SASRec")]
+    beside.table(
+        "The next item on amazon-beauty",
+        [
+            f"{train.n_users:,} people, {train.n_items:,} items; the last item tests, the one before stops training, both are read when asked; {task.left_out} "
+            f"test items that training lacks are left out; seed {SEED}. Among 99 uniform negatives: for comparison with published tables only.",
+        ],
+        ["model", "hit@10 of 100", "ndcg@10 of 100", "hit@10", "ndcg@10", "seconds"],
+        rows,
+        suffix="_beauty",
+    )
+
+
+def beside_recbole(task: LastItem, name: str) -> list[str]:
+    """Return the row of RecBole's model, trained on the same events, measured on the same lists."""
+    train = task.split.train.interactions
+    found = beside.ask(
+        "recbole_sequences",
+        {
+            "user": train.user, "item": train.item, "indptr": task.histories.indptr, "history": task.histories.item,
+        },
+        environment="recbole",
+        model=name, factors=64, epochs=EPOCHS or 20, n_items=task.split.train.n_items, answer=True,
+    )  # fmt: skip
+    if isinstance(found, str):
+        return [f"RecBole {name}", found, "", "", "", ""]
+    few, whole = [], []
+    for first in range(0, len(task.user), 512):
+        part = np.arange(first, min(first + 512, len(task.user)))
+        histories, target = task.histories.take(part), task.target[part]
+        scores = found["vectors"][part] @ found["items"].T
+        few.append(places(scores, target, task.among[part]))
+        row, own = (
+            np.repeat(np.arange(len(part)), histories.lengths),
+            scores[np.arange(len(part)), target],
+        )
+        scores[row, histories.item] = -np.inf
+        scores[np.arange(len(part)), target] = own
+        whole.append(places(scores, target))
+    measured = [*hit_and_gain(np.concatenate(few)), *hit_and_gain(np.concatenate(whole))]
+    return [f"RecBole {name}", *(f"{one:.4f}" for one in measured), f"{found['seconds']:.0f}"]
+
+
+class Sessions:
+    """Sessions by time on one log: each event after the first is foreseen from those before it."""
+
+    def __init__(self, data: tw.Dataset) -> None:
+        events = data.interactions
+        assert events.time is not None
+        end = np.full(data.n_users, np.iinfo(np.int64).min)
+        np.maximum.at(end, events.user, events.time)
+        order = np.argsort(end, kind="stable")
+        n = data.n_users
+        part = np.zeros(n, np.int8)
+        part[order[int(0.8 * n) :]] = 1  # validation
+        part[order[int(0.9 * n) :]] = 2  # test
+        self.train, held, test = (
+            data.part(np.flatnonzero(part[events.user] == one)) for one in range(3)
+        )
+        self.held, self.test = self.questions(held), self.questions(test)
+
+    def questions(self, part: tw.Dataset) -> tuple[tw.Histories, np.ndarray]:
+        """Return the known items before each known event but the first of a session, and the event."""
+        items = self.train.items.ids.rows(part.items.ids.ids)[part.interactions.item]
+        histories: list[np.ndarray] = []
+        target: list[int] = []
+        for first, last in zip(part.interactions.indptr, part.interactions.indptr[1:]):
+            known = items[first:last][items[first:last] >= 0]
+            for at in range(1, len(known)):
+                histories.append(known[:at])
+                target.append(known[at])
+        indptr = np.concatenate([[0], np.cumsum([len(one) for one in histories])])
+        item = np.concatenate(histories).astype(np.int32)
+        return tw.Histories(indptr, item, np.ones(len(item), np.float32)), np.array(target)
+
+    def measure(self, model: tw.FittedModel) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place of each test event in the whole catalogue, repeats allowed, and the events before it."""
+        histories, target = self.test
+        found = [
+            places(scores_of(model, histories.take(part)), target[part])
+            for part in np.array_split(np.arange(len(target)), max(1, len(target) // 512))
+        ]
+        return np.concatenate(found), histories.lengths
+
+
+def cells() -> None:
+    """Print recall@20 and mrr@20 of each cell by the events before."""
+    task = Sessions(tw.datasets.load("diginetica-sample"))
+    bands = ((1, 1), (2, 3), (4, 7), (8, 10**9))
+    contenders = CELLS
+    if ONLY == "losses":
+        contenders = {f"GRU4Rec, {one.kind}": GRU4Rec(loss=one, epochs=20) for one in LOSSES}
+    rows = []
+    for label, estimator in chosen(contenders).items():
+        place, before = task.measure(estimator.fit(task.train, rng=SEED))
+        row = [label, f"{(place < 20).mean():.4f}", f"{((place < 20) / (1 + place)).mean():.4f}"]
+        for low, high in bands:
+            of_band = place[(before >= low) & (before <= high)]
+            row.append(f"{(of_band < 20).mean():.4f} ({len(of_band)})")
+        rows.append(row)
+        sys.stderr.write(" ".join(row) + "\n")
+    beside.table(
+        "The next view of a session on diginetica-sample",
+        [
+            f"Sessions by time, the last tenth test, the tenth before is left out; {task.train}; seed {SEED}. Events of items that training lacks are left "
+            "out. Whole catalogue, repeats count; then recall@20 by the number of events before, and how many there are.",
+        ],
+        ["model", "recall@20", "mrr@20", "1 before", "2-3", "4-7", "8 and more"],
+        rows,
+        suffix="_losses" if ONLY == "losses" else "_cells",
+    )
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    if ONLY in ("", "beauty"):
+        beauty()
+    if ONLY in ("", "cells", "losses"):
+        cells()
+
+
+if __name__ == "__main__":
+    main()
