@@ -1,0 +1,369 @@
+"""One pass of multi-context CBOW in small batches, in parallel and reproducible.
+
+Each batch is read from the parameters as they were before it: the examples side by side first, then the
+rows that they touched, each row by one thread and in the order of the batch. So the results depend on
+the size of a batch, and not on the number of threads. Every row has a step size of its own (AdaGrad;
+Duchi, Hazan & Singer 2011), from the mean square of its gradients, because an hour is met in every
+batch and a rare place in few.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from twofold.kernels._dot import dot
+from twofold.kernels._jit import kernel
+from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.typing import F32, F64, I32, I64
+
+PARTS = 16
+"""Shares of a batch, and of the rows, hence the most threads that can work at once."""
+PATIENCE = 32
+"""Draws for one negative before an output that is the target itself is passed over."""
+TINY = np.float32(1e-8)
+"""Keeps the first step of a row finite."""
+
+
+class Examples(NamedTuple):
+    """n targets with their contexts: features ``ends[e * kinds + k]`` to ``ends[e * kinds + k + 1]`` of example e, kind k."""
+
+    target: I32  # (n,) rows of the items
+    ends: I64  # (n * kinds + 1,)
+    feature: I32  # (nnz,) rows of the context table
+    keep: F32  # (n_items,) chance of an event of this item to be an example
+    told: F32  # (kinds,) chance of a kind of context to be told
+
+
+class Outputs(NamedTuple):
+    """How the softmax over the items is taken apart into yes or no.
+
+    A target's path through the Huffman tree where there are paths, else itself and items drawn by the alias table.
+    """
+
+    path_ends: I64  # (n_items + 1,) or empty
+    node: I32  # (nnz,) rows of the output table
+    turn: F32  # (nnz,) 1 or 0: which way the path goes
+    chance: F32  # (n_items,)
+    alias: I32  # (n_items,)
+    negatives: int
+
+
+class Tables(NamedTuple):
+    """What is learned, with the sums of mean squared gradients of each row."""
+
+    context: F32  # (n_features, d)
+    context_squares: F32  # (n_features,)
+    output: F32  # (n_outputs, d)
+    output_squares: F32  # (n_outputs,)
+    share: F32  # (kinds,) logarithms of the weights of the kinds
+    share_squares: F32  # (kinds,)
+
+
+class Touched(NamedTuple):
+    """The rows of one table that a batch touches, each with a chain of entries in the order of the batch."""
+
+    row: I32  # (capacity,) of each entry
+    place: I32  # (capacity,) where in the batch
+    scale: F32  # (capacity,) what the vector at that place counts for
+    following: I32  # (capacity,) the next entry of the same row, -1 = none
+    first: I32  # (n_rows,) first entry of a row, -1 between batches
+    distinct: I32  # (capacity,) the rows
+
+
+class Batch(NamedTuple):
+    """Room for one batch; `width` is the most outputs that a target has."""
+
+    vector: F32  # (size, d) h
+    pull: F32  # (size, d) gradient of the objective by h
+    output: I32  # (size, width) rows of the output table, -1 = none
+    slope: F32  # (size, width) label - sigma(v . h)
+    weight: F32  # (size, kinds) what one feature of each kind counts for in h
+    tilt: F32  # (size, kinds) gradient by the logarithms of the weights
+    loss: F64  # (size,)
+    outputs: Touched
+    contexts: Touched
+
+
+def room(size: int, examples: Examples, outputs: Outputs, tables: Tables) -> Batch:
+    """Return the room that batches of `size` examples need."""
+    d, kinds = tables.context.shape[1], len(tables.share)
+    longest = int(np.diff(outputs.path_ends).max(initial=0))
+    width = max(longest if len(outputs.path_ends) else outputs.negatives + 1, 1)
+    most = int(np.diff(examples.ends[::kinds]).max(initial=1))
+    return Batch(
+        np.zeros((size, d), np.float32),
+        np.zeros((size, d), np.float32),
+        np.full((size, width), -1, np.int32),
+        np.zeros((size, width), np.float32),
+        np.zeros((size, kinds), np.float32),
+        np.zeros((size, kinds), np.float32),
+        np.zeros(size),
+        _touched(size * width, len(tables.output)),
+        _touched(size * most, len(tables.context)),
+    )
+
+
+def _touched(capacity: int, n_rows: int) -> Touched:
+    row, place, following, distinct = np.zeros((4, capacity), np.int32)
+    first = np.full(n_rows, -1, np.int32)
+    return Touched(row, place, np.zeros(capacity, np.float32), following, first, distinct)
+
+
+@kernel(fastmath=False)
+def uniform(state: np.uint64, place: int) -> float:
+    """Return number `place` of the stream that begins at `state`, in [0, 1)."""
+    word = mix(state + np.uint64(place + 1) * GOLDEN)
+    return np.float64(word >> np.uint64(11)) * 2.0**-53
+
+
+@kernel(fastmath=False)
+def draw(state: np.uint64, place: int, chance: F32, alias: I32) -> int:
+    """Draw an item by its alias table (n_items,), from numbers 2 `place` and 2 `place` + 1 of a stream."""
+    column = min(int(uniform(state, 2 * place) * len(chance)), len(chance) - 1)
+    return column if uniform(state, 2 * place + 1) < chance[column] else int(alias[column])
+
+
+@kernel(fastmath=False)
+def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, label: F32) -> int:
+    """Fill `row` and `label` with the outputs of one target; return how many there are.
+
+    A negative that is the target is drawn anew, at most `PATIENCE` times, and else left out.
+    """
+    if len(outputs.path_ends):
+        first = outputs.path_ends[target]
+        count = outputs.path_ends[target + 1] - first
+        for at in range(count):
+            row[at] = outputs.node[first + at]
+            label[at] = outputs.turn[first + at]
+        return count
+    row[0], label[0] = target, 1.0
+    count = 1
+    for k in range(outputs.negatives):
+        for attempt in range(PATIENCE):
+            found = draw(state, k * PATIENCE + attempt, outputs.chance, outputs.alias)
+            if found != target:
+                row[count], label[count] = found, 0.0
+                count += 1
+                break
+    return count
+
+
+@kernel()
+def aggregate(
+    example: int,
+    state: np.uint64,
+    examples: Examples,
+    table: F32,
+    share: F32,
+    by_feature: bool,
+    weight: F32,
+    out: F32,
+) -> bool:
+    """Fill `out` (d,) with h, the weighted average of the contexts of one example; say whether there are any.
+
+    ``weight[k]`` is what each feature of kind k counts for: 1 / all features where `by_feature`, else
+    w_k / (n_k sum of w over the kinds that are there), w = exp(share). Each kind is left out with
+    its chance; where all would be, all are told.
+    """
+    kinds = len(weight)
+    first = example * kinds
+    for attempt in range(2):
+        total = np.float32(0.0)
+        for k in range(kinds):
+            count = examples.ends[first + k + 1] - examples.ends[first + k]
+            weight[k] = 0.0
+            if count > 0 and (attempt == 1 or uniform(state, k) < examples.told[k]):
+                weight[k] = np.float32(count) if by_feature else np.exp(share[k])
+                total += weight[k]
+        if total > 0:
+            break
+    for f in range(len(out)):
+        out[f] = 0.0
+    if total <= 0:
+        return False
+    for k in range(kinds):
+        if weight[k] > 0:
+            start, stop = examples.ends[first + k], examples.ends[first + k + 1]
+            weight[k] /= total * np.float32(stop - start)
+            for at in range(start, stop):
+                row = table[examples.feature[at]]
+                for f in range(len(out)):
+                    out[f] += weight[k] * row[f]
+    return True
+
+
+@kernel()
+def look(
+    place: int,
+    example: int,
+    state: np.uint64,
+    examples: Examples,
+    outputs: Outputs,
+    tables: Tables,
+    by_feature: bool,
+    batch: Batch,
+) -> None:
+    """Write what one example asks for into row `place` of the batch.
+
+    The objective is the sum over its outputs of ln sigma(v . h) or ln sigma(-v . h).
+    """
+    target = examples.target[example]
+    rows, slopes, pull, h = (
+        batch.output[place], batch.slope[place], batch.pull[place], batch.vector[place],
+    )  # fmt: skip
+    batch.loss[place] = 0.0
+    batch.tilt[place] = 0.0
+    pull[:] = 0.0
+    rows[:] = -1
+    weight = batch.weight[place]
+    if uniform(state, 0) >= examples.keep[target]:
+        weight[:] = 0.0
+        return
+    if not aggregate(
+        example, mix(state + GOLDEN), examples, tables.context, tables.share, by_feature, weight, h
+    ):
+        return
+    count = choose_outputs(target, mix(mix(state + GOLDEN)), outputs, rows, slopes)
+    total = 0.0
+    for at in range(count):
+        row = tables.output[rows[at]]
+        score = dot(row, h)
+        signed = score if slopes[at] > 0.5 else -score
+        total += max(-signed, np.float32(0.0)) + np.log1p(np.exp(-abs(signed)))
+        slopes[at] -= np.float32(1.0) / (np.float32(1.0) + np.exp(-score))
+        for f in range(len(h)):
+            pull[f] += slopes[at] * row[f]
+    batch.loss[place] = total
+    if not by_feature:
+        kinds = len(weight)
+        middle = dot(pull, h)
+        for k in range(kinds):
+            if weight[k] > 0:
+                own = np.float32(0.0)
+                start, stop = examples.ends[example * kinds + k], examples.ends[example * kinds + k + 1]
+                for at in range(start, stop):
+                    own += dot(pull, tables.context[examples.feature[at]])
+                count = np.float32(stop - start)
+                batch.tilt[place, k] = weight[k] * (own - count * middle)
+
+
+@kernel()
+def collect_outputs(held: int, batch: Batch) -> int:
+    """List the outputs of the first `held` places of a batch; return how many entries there are."""
+    count = 0
+    for place in range(held):
+        for at in range(batch.output.shape[1]):
+            row = batch.output[place, at]
+            if row >= 0:
+                batch.outputs.row[count] = row
+                batch.outputs.place[count] = place
+                batch.outputs.scale[count] = batch.slope[place, at]
+                count += 1
+    return count
+
+
+@kernel()
+def collect_contexts(order: I32, examples: Examples, batch: Batch) -> int:
+    """List the features of the examples in `order` (held,); return how many entries there are."""
+    count, kinds = 0, batch.weight.shape[1]
+    for place in range(len(order)):
+        for k in range(kinds):
+            weight = batch.weight[place, k]
+            if weight > 0:
+                cell = order[place] * kinds + k
+                for at in range(examples.ends[cell], examples.ends[cell + 1]):
+                    batch.contexts.row[count] = examples.feature[at]
+                    batch.contexts.place[count] = place
+                    batch.contexts.scale[count] = weight
+                    count += 1
+    return count
+
+
+@kernel(parallel=True)
+def climb(
+    count: int, touched: Touched, source: F32, table: F32, squares: F32, rate: float, reg: float
+) -> None:
+    """Move every touched row of `table` (n, d) up its gradient by AdaGrad.
+
+    The gradient of a row is the sum of scale * source[place] over its entries, of which there are `count`,
+    less reg times the row. `squares` (n,) holds the sums of mean squares of the gradients so far.
+    """
+    n_rows, d = 0, table.shape[1]
+    for entry in range(count - 1, -1, -1):
+        row = touched.row[entry]
+        if touched.first[row] < 0:
+            touched.distinct[n_rows] = row
+            n_rows += 1
+        touched.following[entry] = touched.first[row]
+        touched.first[row] = entry
+    for part in prange(PARTS):
+        gradient = np.empty(d, np.float32)
+        for at in range(n_rows * part // PARTS, n_rows * (part + 1) // PARTS):
+            row = touched.distinct[at]
+            moved = table[row]
+            for f in range(d):
+                gradient[f] = -np.float32(reg) * moved[f]
+            entry = touched.first[row]
+            touched.first[row] = -1
+            while entry >= 0:
+                scale, vector = touched.scale[entry], source[touched.place[entry]]
+                for f in range(d):
+                    gradient[f] += scale * vector[f]
+                entry = touched.following[entry]
+            squares[row] += dot(gradient, gradient) / np.float32(d)
+            pace = np.float32(rate) / np.sqrt(squares[row] + TINY)
+            for f in range(d):
+                moved[f] += pace * gradient[f]
+
+
+@kernel(parallel=True)
+def context_epoch(
+    order: I32,
+    examples: Examples,
+    outputs: Outputs,
+    tables: Tables,
+    batch: Batch,
+    by_feature: bool,
+    learn_shares: bool,
+    seed: int,
+    first_rate: float,
+    last_rate: float,
+    reg: float,
+) -> float:
+    """Pass once over the examples in `order` (n,), changing `tables`; return the mean loss an example.
+
+    The step size falls evenly from `first_rate` to `last_rate`. The random numbers of an example depend on
+    `seed` and on the example alone. The mean is over the examples that subsampling left.
+    """
+    n, size, kinds = len(order), len(batch.loss), len(tables.share)
+    begin = mix(np.uint64(seed) + GOLDEN)
+    total, seen = 0.0, 0
+    for start in range(0, n, size):
+        now = order[start : start + size]
+        held = len(now)
+        rate = first_rate + (last_rate - first_rate) * start / n
+        for part in prange(PARTS):
+            for place in range(held * part // PARTS, held * (part + 1) // PARTS):
+                state = mix(begin + np.uint64(now[place] + 1) * GOLDEN)
+                look(place, now[place], state, examples, outputs, tables, by_feature, batch)
+        count = collect_contexts(now, examples, batch)
+        climb(
+            count, batch.contexts, batch.pull, tables.context, tables.context_squares, rate, reg
+        )
+        count = collect_outputs(held, batch)
+        climb(count, batch.outputs, batch.vector, tables.output, tables.output_squares, rate, reg)
+        if learn_shares:
+            for k in range(kinds):
+                slope = np.float32(0.0)
+                for place in range(held):
+                    slope += batch.tilt[place, k]
+                tables.share_squares[k] += slope * slope
+                pace = np.float32(rate) / np.sqrt(tables.share_squares[k] + TINY)
+                tables.share[k] += pace * slope
+        for place in range(held):
+            total += batch.loss[place]
+            seen += batch.output[place, 0] >= 0
+    return total / max(seen, 1)
