@@ -83,17 +83,17 @@ class Batch(NamedTuple):
     weight: F32  # (size, kinds) what one feature of each kind counts for in h
     tilt: F32  # (size, kinds) gradient by the logarithms of the weights
     loss: F64  # (size,)
-    outputs: Touched
-    contexts: Touched
 
 
-def room(size: int, examples: Examples, outputs: Outputs, tables: Tables) -> Batch:
-    """Return the room that batches of `size` examples need."""
+def room(
+    size: int, examples: Examples, outputs: Outputs, tables: Tables
+) -> tuple[Batch, Touched, Touched]:
+    """Return the room that batches of `size` examples need, and that for their contexts and outputs."""
     d, kinds = tables.context.shape[1], len(tables.share)
     longest = int(np.diff(outputs.path_ends).max(initial=0))
     width = max(longest if len(outputs.path_ends) else outputs.negatives + 1, 1)
     most = int(np.diff(examples.ends[::kinds]).max(initial=1))
-    return Batch(
+    batch = Batch(
         np.zeros((size, d), np.float32),
         np.zeros((size, d), np.float32),
         np.full((size, width), -1, np.int32),
@@ -101,8 +101,11 @@ def room(size: int, examples: Examples, outputs: Outputs, tables: Tables) -> Bat
         np.zeros((size, kinds), np.float32),
         np.zeros((size, kinds), np.float32),
         np.zeros(size),
-        _touched(size * width, len(tables.output)),
+    )
+    return (
+        batch,
         _touched(size * most, len(tables.context)),
+        _touched(size * width, len(tables.output)),
     )
 
 
@@ -251,22 +254,22 @@ def look(
 
 
 @kernel()
-def collect_outputs(held: int, batch: Batch) -> int:
+def collect_outputs(held: int, batch: Batch, touched: Touched) -> int:
     """List the outputs of the first `held` places of a batch; return how many entries there are."""
     count = 0
     for place in range(held):
         for at in range(batch.output.shape[1]):
             row = batch.output[place, at]
             if row >= 0:
-                batch.outputs.row[count] = row
-                batch.outputs.place[count] = place
-                batch.outputs.scale[count] = batch.slope[place, at]
+                touched.row[count] = row
+                touched.place[count] = place
+                touched.scale[count] = batch.slope[place, at]
                 count += 1
     return count
 
 
 @kernel()
-def collect_contexts(order: I32, examples: Examples, batch: Batch) -> int:
+def collect_contexts(order: I32, examples: Examples, batch: Batch, touched: Touched) -> int:
     """List the features of the examples in `order` (held,); return how many entries there are."""
     count, kinds = 0, batch.weight.shape[1]
     for place in range(len(order)):
@@ -275,9 +278,9 @@ def collect_contexts(order: I32, examples: Examples, batch: Batch) -> int:
             if weight > 0:
                 cell = order[place] * kinds + k
                 for at in range(examples.ends[cell], examples.ends[cell + 1]):
-                    batch.contexts.row[count] = examples.feature[at]
-                    batch.contexts.place[count] = place
-                    batch.contexts.scale[count] = weight
+                    touched.row[count] = examples.feature[at]
+                    touched.place[count] = place
+                    touched.scale[count] = weight
                     count += 1
     return count
 
@@ -326,6 +329,8 @@ def context_epoch(
     outputs: Outputs,
     tables: Tables,
     batch: Batch,
+    contexts: Touched,
+    touched: Touched,
     by_feature: bool,
     learn_shares: bool,
     seed: int,
@@ -349,12 +354,10 @@ def context_epoch(
             for place in range(held * part // PARTS, held * (part + 1) // PARTS):
                 state = mix(begin + np.uint64(now[place] + 1) * GOLDEN)
                 look(place, now[place], state, examples, outputs, tables, by_feature, batch)
-        count = collect_contexts(now, examples, batch)
-        climb(
-            count, batch.contexts, batch.pull, tables.context, tables.context_squares, rate, reg
-        )
-        count = collect_outputs(held, batch)
-        climb(count, batch.outputs, batch.vector, tables.output, tables.output_squares, rate, reg)
+        count = collect_contexts(now, examples, batch, contexts)
+        climb(count, contexts, batch.pull, tables.context, tables.context_squares, rate, reg)
+        count = collect_outputs(held, batch, touched)
+        climb(count, touched, batch.vector, tables.output, tables.output_squares, rate, reg)
         if learn_shares:
             for k in range(kinds):
                 slope = np.float32(0.0)
@@ -367,3 +370,50 @@ def context_epoch(
             total += batch.loss[place]
             seen += batch.output[place, 0] >= 0
     return total / max(seen, 1)
+
+
+@kernel(parallel=True)
+def infer_users(
+    indptr: I64,
+    item: I32,
+    base: F32,
+    share: F32,
+    outputs: Outputs,
+    table: F32,
+    width: int,
+    epochs: int,
+    first_rate: float,
+    last_rate: float,
+    reg: float,
+    out: F32,
+) -> None:
+    """Fill `out` (n, d) with contexts of n people that explain their events, all else kept.
+
+    Event t of a person, ``indptr[p] <= t < indptr[p + 1]``, has h = base[t] + share[t] out[p]; base (nnz, d),
+    share (nnz,). The rows begin at zero and climb by AdaGrad. The random numbers depend on the item and
+    the pass only, so that people with equal histories get equal rows. `width` is the most outputs of a target.
+    """
+    d = table.shape[1]
+    for person in prange(len(out)):
+        rows, labels = np.empty(width, np.int32), np.empty(width, np.float32)
+        h, pull = np.empty(d, np.float32), np.empty(d, np.float32)
+        mine = out[person]
+        mine[:] = 0.0
+        squares = np.float32(0.0)
+        for epoch in range(epochs):
+            rate = first_rate + (last_rate - first_rate) * epoch / epochs
+            for at in range(indptr[person], indptr[person + 1]):
+                for f in range(d):
+                    h[f] = base[at, f] + share[at] * mine[f]
+                    pull[f] = -np.float32(reg) * mine[f]
+                state = mix(mix(np.uint64(item[at]) + GOLDEN) + np.uint64(epoch + 1) * GOLDEN)
+                count = choose_outputs(item[at], state, outputs, rows, labels)
+                for one in range(count):
+                    row = table[rows[one]]
+                    slope = labels[one] - np.float32(1.0) / (np.float32(1.0) + np.exp(-dot(row, h)))
+                    for f in range(d):
+                        pull[f] += share[at] * slope * row[f]
+                squares += dot(pull, pull) / np.float32(d)
+                pace = np.float32(rate) / np.sqrt(squares + TINY)
+                for f in range(d):
+                    mine[f] += pace * pull[f]

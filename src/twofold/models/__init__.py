@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.context_embedding import ContextEmbedding as ContextEmbedding
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -30,6 +31,7 @@ HOMES = {
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "CDL": "twofold.models.mapping.cdl",
     "CTR": "twofold.models.mapping.ctr",
+    "ContextEmbedding": "twofold.models.sequence.context_embedding",
     "DeepContent": "twofold.models.mapping.deep_content",
     "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
@@ -55,6 +57,7 @@ __all__ = [
     "IALS",
     "PMF",
     "BiasedMF",
+    "ContextEmbedding",
     "DeepContent",
     "ItemKNN",
     "MultiViewDSSM",
