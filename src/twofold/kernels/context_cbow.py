@@ -310,7 +310,6 @@ def climb(
             for f in range(d):
                 gradient[f] = -np.float32(reg) * moved[f]
             entry = touched.first[row]
-            touched.first[row] = -1
             while entry >= 0:
                 scale, vector = touched.scale[entry], source[touched.place[entry]]
                 for f in range(d):
@@ -320,6 +319,8 @@ def climb(
             pace = np.float32(rate) / np.sqrt(squares[row] + TINY)
             for f in range(d):
                 moved[f] += pace * gradient[f]
+    for at in range(n_rows):
+        touched.first[touched.distinct[at]] = -1
 
 
 @kernel(parallel=True)
