@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from twofold.models._base import Memory as Memory
     from twofold.pipeline import Pipeline as Pipeline
     from twofold.split import Split as Split
+    from twofold.vectors import Vectors as Vectors
+    from twofold.vectors import read_word2vec as read_word2vec
 
 HOMES = {
     "Dataset": "twofold.data.dataset",
@@ -46,6 +48,7 @@ HOMES = {
     "Pipeline": "twofold.pipeline",
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
+    "Vectors": "twofold.vectors",
     "baskets": "twofold.data.sequences",
     "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
@@ -53,6 +56,7 @@ HOMES = {
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
     "models": "twofold.models",
+    "read_word2vec": "twofold.vectors",
     "moments": "twofold.data.moments",
     "split": "twofold.split",
     "testing": "twofold.testing",
@@ -70,6 +74,7 @@ __all__ = [
     "Pipeline",
     "Report",
     "Split",
+    "Vectors",
     "__version__",
     "baskets",
     "compare",

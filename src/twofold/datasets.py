@@ -1,4 +1,4 @@
-"""Data sets by name: ``tw.datasets.names()``, ``describe(name)``, ``load(name)``."""
+"""Data sets by name: ``tw.datasets.names()``, ``describe(name)``, ``load(name)``; and of plain lists."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from twofold.data import catalogue
 from twofold.data.dataset import Dataset
 from twofold.data.loaders import LOADERS
 from twofold.data.synthetic import small_log
+from twofold.data.token_lists import from_sequences
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 
-__all__ = ["describe", "load", "load_or_generate", "names"]
+__all__ = ["describe", "from_sequences", "load", "load_or_generate", "names"]
 
 
 def names() -> list[str]:

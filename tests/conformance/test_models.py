@@ -26,6 +26,7 @@ SMALL = {
         "network": {"kind": "mlp", "hidden": (16,)},
         "epochs": 60,
     },
+    "Doc2Vec": {"factors": 8, "epochs": 60},
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},
@@ -33,6 +34,7 @@ SMALL = {
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
     "Popularity": {},
+    "Token2Vec": {"factors": 8, "epochs": 20},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
     "YouTubeRanker": {"epochs": 8, "learning_rate": 0.01},
 }

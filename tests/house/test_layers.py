@@ -17,7 +17,7 @@ LAYERS = [
     ["kernels"],
     ["index"],
     ["rank", "filters"],
-    ["recommend", "similar", "explain"],
+    ["recommend", "similar", "explain", "vectors"],
     ["models"],
     ["candidates"],
     ["pipeline"],

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
     from twofold.models.sequence.context_embedding import ContextEmbedding as ContextEmbedding
+    from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
+    from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -34,6 +36,7 @@ HOMES = {
     "ContextEmbedding": "twofold.models.sequence.context_embedding",
     "DeepContent": "twofold.models.mapping.deep_content",
     "DSSM": "twofold.models.mapping.dssm",
+    "Doc2Vec": "twofold.models.sequence.doc2vec",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
@@ -41,6 +44,7 @@ HOMES = {
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
+    "Token2Vec": "twofold.models.sequence.token2vec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
@@ -59,9 +63,11 @@ __all__ = [
     "BiasedMF",
     "ContextEmbedding",
     "DeepContent",
+    "Doc2Vec",
     "ItemKNN",
     "MultiViewDSSM",
     "Popularity",
+    "Token2Vec",
     "YouTubeCandidates",
     "YouTubeRanker",
 ]

@@ -1,1 +1,1 @@
-"""Models that read behaviour as sequences."""
+"""Models of sequences of tokens."""

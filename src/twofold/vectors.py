@@ -1,0 +1,112 @@
+"""Vectors of tokens by themselves: read from word2vec's files or taken from a model, asked for likeness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from twofold import similar
+from twofold.data import word2vec
+from twofold.data.entities import Entities
+from twofold.data.vocabulary import Vocabulary
+from twofold.errors import DataError
+from twofold.typing import F32, Id
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """One vector for each token, in the order of ``tokens``; nothing can be changed.
+
+    Example
+    -------
+    >>> given = np.array([[1, 0], [0.9, 0.1], [0, 1]], np.float32)
+    >>> vectors = Vectors(Vocabulary(pl.Series(["cat", "dog", "car"])), given)
+    >>> vectors.similar("cat", k=1)["item"].to_list()
+    ['dog']
+    >>> vectors["car"].tolist()
+    [0.0, 1.0]
+    """
+
+    tokens: Vocabulary
+    vectors: F32
+    """Shape (n, d)."""
+
+    def __post_init__(self) -> None:
+        shape = self.vectors.shape
+        if len(shape) != 2 or shape[0] != len(self.tokens):
+            raise DataError(f"vectors have the shape {shape}; they must have {len(self.tokens)} rows")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return isinstance(token, int | str) and int(self.tokens.rows([token])[0]) >= 0
+
+    def __getitem__(self, token: Id) -> F32:
+        """Return the vector of a token, shape (d,).
+
+        Raises
+        ------
+        UnknownIdError
+            If it has none.
+        """
+        return self.vectors[self.tokens.row(token, "token")]
+
+    @property
+    def items(self) -> Entities:
+        """The tokens, as a catalogue."""
+        return Entities(self.tokens)
+
+    @property
+    def similarity_vectors(self) -> F32:
+        """The vectors, shape (n, d)."""
+        return self.vectors
+
+    @cached_property
+    def unit(self) -> F32:
+        """The vectors with length 1, shape (n, d); zero rows stay zero."""
+        return unit(self.vectors)
+
+    def similar(self, token: Id, k: int = 10) -> pl.DataFrame:
+        """Return the `k` tokens with the highest cosine: rank, item, score; see `twofold.similar.similar_items`."""
+        return similar.similar_items(self, token, k)
+
+    def to_word2vec(self, path: str | Path, *, binary: bool = False) -> Path:
+        """Write the vectors in word2vec's text format, or its binary one; return the path.
+
+        Raises
+        ------
+        DataError
+            If a token is empty or holds white space, or the file cannot be written.
+        """
+        names = self.tokens.ids.cast(pl.String).to_list()
+        word2vec.write_word2vec(Path(path), names, self.vectors, binary=binary)
+        return Path(path)
+
+
+def unit(vectors: F32) -> F32:
+    """Return rows (n, d) of length 1; zero rows stay zero."""
+    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="unsafe")
+
+
+def read_word2vec(path: str | Path) -> Vectors:
+    """Read vectors from word2vec's text or binary format, which is told by the file itself.
+
+    Tokens stay strings, ``"42"`` too; looking one up finds it as the integer 42 as well.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    IncompatibleFileError
+        If it is cut short, has other counts than it announces, is no UTF-8, or holds a number that is not
+        finite or a token twice; the sentence names the row.
+    """
+    tokens, vectors = word2vec.read_word2vec(Path(path))
+    vectors.flags.writeable = False
+    return Vectors(Vocabulary(pl.Series(tokens, dtype=pl.String)), vectors)
