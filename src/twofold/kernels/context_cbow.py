@@ -17,7 +17,9 @@ from numba import prange
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
 from twofold.kernels.gaussian_rows import GOLDEN, mix
-from twofold.typing import F32, F64, I32, I64
+from twofold.kernels.noise import draw_token
+from twofold.kernels.sample_log import uniform
+from twofold.typing import F32, F64, I32, I64, U8
 
 PARTS = 16
 """Shares of a batch, and of the rows, hence the most threads that can work at once."""
@@ -45,9 +47,10 @@ class Outputs(NamedTuple):
 
     path_ends: I64  # (n_items + 1,) or empty
     node: I32  # (nnz,) rows of the output table
-    turn: F32  # (nnz,) 1 or 0: which way the path goes
-    chance: F32  # (n_items,)
-    alias: I32  # (n_items,)
+    bit: U8  # (nnz,) which way the path goes; 0 is the way of sigma(v . h)
+    members: I32  # (n_items,) and the next two: the tables of one group of `noise.fill_alias`
+    accept: F32  # (n_items,)
+    other: I32  # (n_items,)
     negatives: int
 
 
@@ -116,20 +119,6 @@ def _touched(capacity: int, n_rows: int) -> Touched:
 
 
 @kernel(fastmath=False)
-def uniform(state: np.uint64, place: int) -> float:
-    """Return number `place` of the stream that begins at `state`, in [0, 1)."""
-    word = mix(state + np.uint64(place + 1) * GOLDEN)
-    return np.float64(word >> np.uint64(11)) * 2.0**-53
-
-
-@kernel(fastmath=False)
-def draw(state: np.uint64, place: int, chance: F32, alias: I32) -> int:
-    """Draw an item by its alias table (n_items,), from numbers 2 `place` and 2 `place` + 1 of a stream."""
-    column = min(int(uniform(state, 2 * place) * len(chance)), len(chance) - 1)
-    return column if uniform(state, 2 * place + 1) < chance[column] else int(alias[column])
-
-
-@kernel(fastmath=False)
 def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, label: F32) -> int:
     """Fill `row` and `label` with the outputs of one target; return how many there are.
 
@@ -140,13 +129,16 @@ def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, la
         count = outputs.path_ends[target + 1] - first
         for at in range(count):
             row[at] = outputs.node[first + at]
-            label[at] = outputs.turn[first + at]
+            label[at] = 1.0 - outputs.bit[first + at]
         return count
     row[0], label[0] = target, 1.0
     count = 1
     for k in range(outputs.negatives):
         for attempt in range(PATIENCE):
-            found = draw(state, k * PATIENCE + attempt, outputs.chance, outputs.alias)
+            found = draw_token(
+                state + np.uint64(k * PATIENCE + attempt + 1) * GOLDEN,
+                outputs.members, outputs.accept, outputs.other, 0, len(outputs.members),
+            )  # fmt: skip
             if found != target:
                 row[count], label[count] = found, 0.0
                 count += 1
@@ -165,37 +157,35 @@ def aggregate(
     weight: F32,
     out: F32,
 ) -> bool:
-    """Fill `out` (d,) with h, the weighted average of the contexts of one example; say whether there are any.
+    """Fill `out` (d,) with h, the weighted sum of the contexts of one example; say whether there are any.
 
-    ``weight[k]`` is what each feature of kind k counts for: 1 / all features where `by_feature`, else
-    w_k / (n_k sum of w over the kinds that are there), w = exp(share). Each kind is left out with
-    its chance; where all would be, all are told.
+    ``weight[k]`` is what each feature of kind k counts for: 1 / (all features told) where `by_feature`, else
+    exp(share[k]) / (kinds n_k) with n_k features of the kind. Each kind is left out with its chance; where
+    all would be, all are told.
     """
     kinds = len(weight)
     first = example * kinds
+    for f in range(len(out)):
+        out[f] = 0.0
+    total = 0
     for attempt in range(2):
-        total = np.float32(0.0)
         for k in range(kinds):
             count = examples.ends[first + k + 1] - examples.ends[first + k]
             weight[k] = 0.0
             if count > 0 and (attempt == 1 or uniform(state, k) < examples.told[k]):
-                weight[k] = np.float32(count) if by_feature else np.exp(share[k])
-                total += weight[k]
+                weight[k] = np.exp(share[k]) / np.float32(kinds * count)
+                total += count
         if total > 0:
             break
-    for f in range(len(out)):
-        out[f] = 0.0
-    if total <= 0:
-        return False
     for k in range(kinds):
         if weight[k] > 0:
-            start, stop = examples.ends[first + k], examples.ends[first + k + 1]
-            weight[k] /= total * np.float32(stop - start)
-            for at in range(start, stop):
+            if by_feature:
+                weight[k] = np.float32(1.0) / np.float32(total)
+            for at in range(examples.ends[first + k], examples.ends[first + k + 1]):
                 row = table[examples.feature[at]]
                 for f in range(len(out)):
                     out[f] += weight[k] * row[f]
-    return True
+    return total > 0
 
 
 @kernel()
@@ -240,17 +230,12 @@ def look(
         for f in range(len(h)):
             pull[f] += slopes[at] * row[f]
     batch.loss[place] = total
-    if not by_feature:
-        kinds = len(weight)
-        middle = dot(pull, h)
-        for k in range(kinds):
-            if weight[k] > 0:
-                own = np.float32(0.0)
-                start, stop = examples.ends[example * kinds + k], examples.ends[example * kinds + k + 1]
-                for at in range(start, stop):
-                    own += dot(pull, tables.context[examples.feature[at]])
-                count = np.float32(stop - start)
-                batch.tilt[place, k] = weight[k] * (own - count * middle)
+    for k in range(len(weight)):
+        if weight[k] > 0 and not by_feature:
+            cell = example * len(weight) + k
+            for at in range(examples.ends[cell], examples.ends[cell + 1]):
+                own = dot(pull, tables.context[examples.feature[at]])
+                batch.tilt[place, k] += weight[k] * own
 
 
 @kernel()

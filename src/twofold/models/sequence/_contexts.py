@@ -22,7 +22,7 @@ from twofold.data.sequences import trajectories
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.design import indicators
-from twofold.typing import F32, F64, I32, I64
+from twofold.typing import F32, I32, I64
 
 USER, TRAJECTORY, SURROUNDING, REGION = "user", "trajectory", "surrounding", "region"
 Source = Literal["user", "trajectory", "surrounding", "column", "feature", "moment"]
@@ -305,11 +305,14 @@ def _nothing(n: int) -> Ragged:
     return Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int64))
 
 
-def weights_of(counts: I64, share: F64, *, by_feature: bool) -> F32:
-    """Return what each feature of a kind counts for in the average, (n, kinds), 0 where there is none.
+def weights_of(counts: I64, share: F32, *, by_feature: bool) -> F32:
+    """Return what a feature of each kind counts for in h, (n, kinds), 0 where there is none.
 
-    `counts` (n, kinds) features and `share` (kinds,) logarithms of the weights of the kinds.
+    1 / (all features) of the row where `by_feature`, else exp(share) / (kinds n_k), for `counts` n_k (n, kinds)
+    features and `share` (kinds,) logarithms of the weights of the kinds.
     """
-    weight = counts.astype(np.float64) if by_feature else np.exp(share) * (counts > 0)
-    total = weight.sum(axis=1, keepdims=True)
-    return (weight / np.maximum(total * counts, 1e-30)).astype(np.float32)
+    if by_feature:
+        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        return ((counts > 0) / total).astype(np.float32)
+    weight = np.exp(share.astype(np.float64)) / counts.shape[1]
+    return (weight / np.maximum(counts, 1) * (counts > 0)).astype(np.float32)

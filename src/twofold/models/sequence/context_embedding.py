@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
@@ -39,20 +38,15 @@ from twofold.kernels.context_cbow import (
 )
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _contexts as contexts
-from twofold.models.sequence._context_outputs import (
-    HierarchicalSoftmax,
-    NegativeSampling,
-    log_turns,
-    noise,
-    outputs_of,
-    turns_of,
-)
+from twofold.models.sequence import _context_outputs as softmax
 from twofold.models.sequence._contexts import Around, ContextCode
+from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
 from twofold.rank import FALLBACK, Encoded, sources
 from twofold.recommend import TIME
 from twofold.typing import F32, I32, I64, Bool, Rng
+from twofold.vectors import Vectors
 
 log = logging.getLogger(__name__)
 ADVICE = "lower `learning_rate`"
@@ -95,10 +89,10 @@ class ContextEmbedding:
     """What the average runs over: all features alike, the contexts (each the mean of its features) alike, or the contexts by weights that are learned."""
     withheld: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Chance of a context to be left out of an example, so that any part of them can be told at serving."""
-    output: Annotated[NegativeSampling | HierarchicalSoftmax, Field(discriminator="method")] = (
-        NegativeSampling()
+    objective: Annotated[NegativeSampling | HierarchicalSoftmax, Field(discriminator="loss")] = (
+        NegativeSampling(count=10)
     )
-    """How the softmax is taken apart: NegativeSampling() or HierarchicalSoftmax()."""
+    """How the softmax is taken apart: NegativeSampling(count=10, exponent=0.75) or HierarchicalSoftmax()."""
     subsample: NonNegativeFloat = 0.0
     """Threshold t: an event of an item with the share f of all is an example with chance sqrt(t / f); 0 = always."""
     epochs: Annotated[PositiveInt, Search(5, 50, log=True)] = 15
@@ -164,8 +158,9 @@ class ContextEmbedding:
         )
         ends, feature = contexts.interleaved([one.rows(around, self.offset) for one in codes])
         n_features = sum(one.width for one in codes)
-        outputs, n_outputs = outputs_of(self.output, memory.popularity)
-        keep = kept(self.subsample, memory.popularity)
+        outputs, n_outputs = softmax.outputs_of(self.objective, memory.popularity)
+        keep = softmax.kept(self.subsample, memory.popularity)
+        bias = softmax.log_chance(self.objective, memory.popularity, keep)
         told = np.full(len(codes), 1 - self.withheld, np.float32)
         tables = ascend(
             self, Examples(events.item, ends, feature, keep, told), outputs,
@@ -184,27 +179,9 @@ class ContextEmbedding:
             met=met,
             shares=tables.share,
             output_factors=tables.output,
-            log_chance=log_chance(self.output, memory.popularity, keep),
-            turns=turns_of(outputs, n_outputs),
+            log_chance=bias,
+            turns=softmax.turns_of(outputs, n_outputs, bias),
         )
-
-
-def kept(threshold: float, counts: F32) -> F32:
-    """Return the chance of an event of each item (m,) to be an example, sqrt(t / f) up to 1."""
-    if not threshold:
-        return np.ones(len(counts), np.float32)
-    share = np.maximum(counts, 1) / max(float(counts.sum()), 1.0)
-    return np.minimum(np.sqrt(threshold / share), 1).astype(np.float32)
-
-
-def log_chance(how: NegativeSampling | HierarchicalSoftmax, counts: F32, keep: F32) -> F32:
-    """Return what turns v_i . h into ln P(i | contexts) up to a constant: ln P_n(i) - ln keep_i, shape (m,).
-
-    At the maximum of the objective of negative sampling v_i . h is ln P(i | contexts) - ln(k P_n(i)), where P is
-    that of the examples, which subsampling thinned out (Levy & Goldberg 2014). A tree needs the second only.
-    """
-    drawn = noise(how, counts) if isinstance(how, NegativeSampling) else np.ones(len(counts))
-    return (np.log(drawn) - np.log(keep.astype(np.float64))).astype(np.float32)
 
 
 def ascend(
@@ -262,19 +239,24 @@ class FittedContextEmbedding(FittedModel):
     shares: F32  # (kinds,) logarithms of the weights of the kinds of context
     output_factors: F32  # (n_items, d), or (inner nodes, d)
     log_chance: F32  # (n_items,)
-    turns: csr_array  # (n_items, 2 inner nodes); of no use with negative sampling
+    turns: csr_array  # (n_items, 2 inner nodes + 1); no rows with negative sampling
 
     @property
     def is_tree(self) -> bool:
         """Whether the softmax is a Huffman tree."""
-        return isinstance(self.estimator.output, HierarchicalSoftmax)
+        return isinstance(self.estimator.objective, HierarchicalSoftmax)
 
     # ---- vectors of their own -----------------------------------------------------------------
 
-    def context_vectors(self, name: str) -> tuple[pl.Series, F32]:
-        """Return what each embedding of a context stands for, (n,), and the embeddings, (n, d).
+    def context_vectors(self, name: str) -> Vectors:
+        """Return the embeddings of a context under what they stand for; those that training never met are left out.
 
-        Contexts that training never met have no embedding and are left out.
+        Example
+        -------
+        >>> from twofold.testing import planted_log
+        >>> model = ContextEmbedding(factors=4, epochs=2).fit(planted_log(), rng=0)
+        >>> model.context_vectors("weekday").tokens.ids.to_list()[:2]
+        ['Monday', 'Tuesday']
 
         Raises
         ------
@@ -283,8 +265,7 @@ class FittedContextEmbedding(FittedModel):
         """
         code = self.code(name)
         rows = np.flatnonzero(self.met[code.start : code.start + code.width])
-        labels = code.levels.ids.gather(pl.Series(rows, dtype=pl.UInt32))
-        return labels.alias(name), self.context_factors[code.start + rows]
+        return Vectors(code.levels.take(rows), self.context_factors[code.start + rows])
 
     def code(self, name: str) -> ContextCode:
         """Return how a context is coded.
@@ -322,7 +303,7 @@ class FittedContextEmbedding(FittedModel):
 
     @property
     def item_vectors(self) -> F32 | csr_array:
-        """The items, shape (n_items, d + 1), or sparse (n_items, 2 inner nodes)."""
+        """The items, shape (n_items, d + 1), or sparse (n_items, 2 inner nodes + 1)."""
         if self.is_tree:
             return self.turns
         return np.column_stack([self.output_factors, self.log_chance])
@@ -336,14 +317,11 @@ class FittedContextEmbedding(FittedModel):
         """The v_i, shape (n_items, d); with a tree the mean of the nodes on the way, signed by the turns."""
         if not self.is_tree:
             return self.output_factors
-        signed = np.repeat(self.output_factors, 2, axis=0)
-        signed[1::2] *= -1
-        length = np.maximum(np.diff(self.turns.indptr), 1)[:, None]
-        return np.asarray(self.turns @ signed / length, np.float32)
+        return softmax.mean_turns(self.turns, self.output_factors)
 
     @property
     def unknown_item(self) -> F32:
-        """An item that is as rare as the rarest, shape (d + 1,) or (2 inner nodes,)."""
+        """An item that is as rare as the rarest, shape (d + 1,) or (2 inner nodes + 1,)."""
         rarest = int(np.argmin(self.memory.popularity))
         if self.is_tree:
             return self.turns[[rarest]].toarray()[0]
@@ -390,11 +368,11 @@ class FittedContextEmbedding(FittedModel):
         return Encoded(csr_array(vectors.multiply(keep)), source)
 
     def lookup(self, users: I32) -> F32:
-        """Return the vectors of known users with their last places and no time, (n, d + 1) or (n, 2 inner nodes)."""
+        """Return the vectors of known users with their last places and no time, (n, d + 1) or (n, 2 inner nodes + 1)."""
         return self._asked(self.aggregate(Queries.known(users)))
 
     def fold_in(self, histories: Histories) -> F32:
-        """Return the vectors of people known by a history alone, (n, d + 1) or (n, 2 inner nodes).
+        """Return the vectors of people known by a history alone, (n, d + 1) or (n, 2 inner nodes + 1).
 
         Their last places are told as those of anybody. In place of the user's own embedding stands one that is
         inferred from the history, all else kept, as for a new paragraph (Le & Mikolov 2014).
@@ -404,7 +382,7 @@ class FittedContextEmbedding(FittedModel):
     def _asked(self, h: F32) -> F32:
         """Return what is held against the items, given h (n, d)."""
         if self.is_tree:
-            return log_turns(h, self.output_factors)
+            return softmax.log_turns(h, self.output_factors)
         return np.column_stack([h, np.ones(len(h), np.float32)])
 
     def aggregate(self, queries: Queries) -> F32:
@@ -449,7 +427,7 @@ class FittedContextEmbedding(FittedModel):
 
     def _weights(self, counts: I64) -> F32:
         by_feature = self.estimator.weights == "features"
-        return contexts.weights_of(counts, self.shares.astype(np.float64), by_feature=by_feature)
+        return contexts.weights_of(counts, self.shares, by_feature=by_feature)
 
     def _weighed(self, counts: I64, sums: list[F32]) -> F32:
         """Return the average of n rows, (n, d)."""
@@ -471,8 +449,8 @@ class FittedContextEmbedding(FittedModel):
         counts, sums = self._told(around)
         k = next(at for at, one in enumerate(self.codes) if one.source == contexts.USER)
         counts[:, k] = 1
-        outputs, _ = outputs_of(model.output, self.memory.popularity)
-        width = max(int(np.diff(outputs.path_ends).max(initial=0)), outputs.negatives + 1)
+        outputs, _ = softmax.outputs_of(model.objective, self.memory.popularity)
+        width = softmax.longest_way(outputs)
         out = np.zeros((len(history), model.factors), np.float32)
         infer_users(
             history.indptr, history.item, self._weighed(counts, sums),
