@@ -33,6 +33,7 @@ SMALL = {
     "ItemKNN": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
+    "PersonalFrequency": {},
     "Popularity": {},
     "Token2Vec": {"factors": 8, "epochs": 20},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
