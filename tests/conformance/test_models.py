@@ -14,6 +14,7 @@ SMALL = {
     "BiasedMF": {"factors": 4},
     "CDL": {"factors": 4, "hidden": (8,), "epochs": 6, "content": "title"},
     "CTR": {"factors": 4, "epochs": 10, "content": "title"},
+    "ContextEmbedding": {"factors": 8, "epochs": 30, "batch_size": 32},
     "DSSM": {
         "encoder": {"kind": "dense", "hidden": (16,)},
         "factors": 8,

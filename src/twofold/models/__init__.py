@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.context_embedding import ContextEmbedding as ContextEmbedding
     from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
     from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
@@ -35,6 +36,7 @@ HOMES = {
     "BiasedMF": "twofold.models.factorization.biased_mf",
     "CDL": "twofold.models.mapping.cdl",
     "CTR": "twofold.models.mapping.ctr",
+    "ContextEmbedding": "twofold.models.sequence.context_embedding",
     "DeepContent": "twofold.models.mapping.deep_content",
     "DSSM": "twofold.models.mapping.dssm",
     "Doc2Vec": "twofold.models.sequence.doc2vec",
@@ -65,6 +67,7 @@ __all__ = [
     "IALS",
     "PMF",
     "BiasedMF",
+    "ContextEmbedding",
     "DeepContent",
     "Doc2Vec",
     "GRU4Rec",

@@ -1,0 +1,107 @@
+"""Where to go next: ContextEmbedding with one context after the other, beside what it has to beat.
+
+``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|beside] [--part validation] [--seed 0] [--save]``
+
+Every held-out check-in is a question of its own, asked with what its user did before it, its time and its columns;
+all places are ranked, also those that the user knows already.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+from pathlib import Path
+
+import twofold as tw
+from twofold.errors import TwofoldError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import beside
+
+SEED = int(beside.option("--seed", "0"))
+METRICS = ["recall@1", "recall@5", "recall@10"]
+LADDERS: dict[str, tuple[list[str], list[str]]] = {
+    "lbsn2vec-nyc": (["user", "surrounding", "category", "trajectory"], ["hour", "weekday", "hour_of_week"]),
+    "marc-foursquare-nyc": (["user", "surrounding", "category", "region", "trajectory"], ["hour", "day", "weather"]),
+}  # fmt: skip
+"""Contexts of general recommendation, and those of the question's moment."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "lbsn2vec-nyc": {},
+    "marc-foursquare-nyc": {"session": "tid"},
+}
+"""What differs from the defaults; chosen on the validation part."""
+BESIDE: dict[str, dict[str, Any]] = {
+    "Popularity": {},
+    "PersonalFrequency": {},
+    "IALS": {"factors": 64, "unobserved_weight": 0.1},
+    "Token2Vec": {"epochs": 20},
+    "FPMC": {},
+    "HRM": {},
+    "GRU4Rec": {},
+}
+
+
+def split_of(name: str) -> tw.Split:
+    """Return the log with the last tenth of each user's check-ins for the test, and the tenth before for validation."""
+    data = tw.datasets.load(name)
+    return tw.split.last_fraction(data, test=0.1, validation=0.1, repeats="keep")
+
+
+def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
+    """Return a label, a kind and an estimator, or a sentence that says why there is none."""
+    for label, settings in BESIDE.items():
+        if label not in tw.models.__all__:
+            yield label, "beside", "not in this version"
+        else:
+            yield label, "beside", getattr(tw.models, label)(**settings)
+    general, moments = LADDERS[name]
+    for kind, names in (("general", general), ("time", moments)):
+        for at in range(len(names)):
+            told = tuple(names[: at + 1]) if kind == "general" else (*general, *names[: at + 1])
+            label = f"{'general' if kind == 'general' else 'time-aware'}: {'+ ' * bool(at or kind == 'time')}{told[-1]}"
+            yield label, kind, tw.models.ContextEmbedding(contexts=told, **SETTINGS[name])
+
+
+def measure(name: str, only: str, part: str) -> None:
+    """Print the table of one log."""
+    split = split_of(name)
+    rows: list[list[str]] = []
+    for label, kind, estimator in contenders(name):
+        if only not in ("", kind):
+            continue
+        if isinstance(estimator, str):
+            rows.append([label, *["-"] * len(METRICS), estimator])
+            continue
+        began = time.perf_counter()
+        try:
+            model = estimator.fit(split.train, rng=SEED)
+        except TwofoldError as error:
+            rows.append([label, *["-"] * len(METRICS), str(error)[:80]])
+            continue
+        took = time.perf_counter() - began
+        found = tw.evaluate(model, split, METRICS, part=part, ask="each event")
+        cells = [f"{found[one]:.4f}" for one in METRICS]
+        rows.append([label, *cells, f"{took:.0f} s"])
+        sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
+    beside.table(
+        f"Where to go next, {name}",
+        [
+            f"{part.capitalize()} part of {split}. A question an event, full ranking, known places kept; a place that "
+            f"training never saw counts as missed. Seed {SEED}.",
+        ],
+        ["model", *METRICS, "training"],
+        rows,
+        suffix=f"_{name}",
+    )
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    for name in [one for one in sys.argv[1:] if one in LADDERS] or list(LADDERS):
+        measure(name, beside.option("--only", ""), beside.option("--part", "test"))
+
+
+if __name__ == "__main__":
+    main()

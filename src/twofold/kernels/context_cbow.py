@@ -1,0 +1,403 @@
+"""One pass of multi-context CBOW in small batches, in parallel and reproducible.
+
+Each batch is read from the parameters as they were before it: the examples side by side first, then the
+rows that they touched, each row by one thread and in the order of the batch. So the results depend on
+the size of a batch, and not on the number of threads. Every row has a step size of its own (AdaGrad;
+Duchi, Hazan & Singer 2011), from the mean square of its gradients, because an hour is met in every
+batch and a rare place in few.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from twofold.kernels._dot import dot
+from twofold.kernels._jit import kernel
+from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels.noise import draw_token
+from twofold.kernels.sample_log import uniform
+from twofold.typing import F32, F64, I32, I64, U8
+
+PARTS = 16
+"""Shares of a batch, and of the rows, hence the most threads that can work at once."""
+TINY = np.float32(1e-8)
+"""Keeps the first step of a row finite."""
+
+
+class Examples(NamedTuple):
+    """n targets with their contexts: features ``ends[e * kinds + k]`` to ``ends[e * kinds + k + 1]`` of example e, kind k."""
+
+    target: I32  # (n,) rows of the items
+    ends: I64  # (n * kinds + 1,)
+    feature: I32  # (nnz,) rows of the context table
+    keep: F32  # (n_items,) chance of an event of this item to be an example
+    told: F32  # (kinds,) chance of a kind of context to be told
+
+
+class Outputs(NamedTuple):
+    """How the softmax over the items is taken apart into yes or no.
+
+    A target's path through the Huffman tree where there are paths, else itself and items drawn by the alias table.
+    """
+
+    path_ends: I64  # (n_items + 1,) or empty
+    node: I32  # (nnz,) rows of the output table
+    bit: U8  # (nnz,) which way the path goes; 0 is the way of sigma(v . h)
+    members: I32  # (n_items,) and the next two: the tables of one group of `noise.fill_alias`
+    accept: F32  # (n_items,)
+    other: I32  # (n_items,)
+    negatives: int
+
+
+class Tables(NamedTuple):
+    """What is learned, with the sums of mean squared gradients of each row."""
+
+    context: F32  # (n_features, d)
+    context_squares: F32  # (n_features,)
+    output: F32  # (n_outputs, d)
+    output_squares: F32  # (n_outputs,)
+    share: F32  # (kinds,) logarithms of the weights of the kinds
+    share_squares: F32  # (kinds,)
+
+
+class Touched(NamedTuple):
+    """The rows of one table that a batch touches, each with a chain of entries in the order of the batch."""
+
+    row: I32  # (capacity,) of each entry
+    place: I32  # (capacity,) where in the batch
+    scale: F32  # (capacity,) what the vector at that place counts for
+    following: I32  # (capacity,) the next entry of the same row, -1 = none
+    first: I32  # (n_rows,) first entry of a row, -1 between batches
+    distinct: I32  # (capacity,) the rows
+
+
+class Batch(NamedTuple):
+    """Room for one batch; `width` is the most outputs that a target has."""
+
+    vector: F32  # (size, d) h
+    pull: F32  # (size, d) gradient of the objective by h
+    output: I32  # (size, width) rows of the output table, -1 = none
+    slope: F32  # (size, width) label - sigma(v . h)
+    weight: F32  # (size, kinds) what one feature of each kind counts for in h
+    tilt: F32  # (size, kinds) gradient by the logarithms of the weights
+    loss: F64  # (size,)
+
+
+def room(
+    size: int, examples: Examples, outputs: Outputs, tables: Tables
+) -> tuple[Batch, Touched, Touched]:
+    """Return the room that batches of `size` examples need, and that for their contexts and outputs."""
+    d, kinds = tables.context.shape[1], len(tables.share)
+    longest = int(np.diff(outputs.path_ends).max(initial=0))
+    width = max(longest if len(outputs.path_ends) else outputs.negatives + 1, 1)
+    most = int(np.diff(examples.ends[::kinds]).max(initial=1))
+    batch = Batch(
+        np.zeros((size, d), np.float32),
+        np.zeros((size, d), np.float32),
+        np.full((size, width), -1, np.int32),
+        np.zeros((size, width), np.float32),
+        np.zeros((size, kinds), np.float32),
+        np.zeros((size, kinds), np.float32),
+        np.zeros(size),
+    )
+    return (
+        batch,
+        _touched(size * most, len(tables.context)),
+        _touched(size * width, len(tables.output)),
+    )
+
+
+def _touched(capacity: int, n_rows: int) -> Touched:
+    row, place, following, distinct = np.zeros((4, capacity), np.int32)
+    first = np.full(n_rows, -1, np.int32)
+    return Touched(row, place, np.zeros(capacity, np.float32), following, first, distinct)
+
+
+@kernel(fastmath=False)
+def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, label: F32) -> int:
+    """Fill `row` and `label` with the outputs of one target; return how many there are.
+
+    Negatives are drawn from all items, the target among them, as Eq. 4 says; so v . h tends to
+    ln P(target) - ln(k P_n(target)) in a catalogue of any size.
+    """
+    if len(outputs.path_ends):
+        first = outputs.path_ends[target]
+        count = outputs.path_ends[target + 1] - first
+        for at in range(count):
+            row[at] = outputs.node[first + at]
+            label[at] = 1.0 - outputs.bit[first + at]
+        return count
+    row[0], label[0] = target, 1.0
+    for k in range(1, outputs.negatives + 1):
+        state += GOLDEN
+        row[k] = draw_token(
+            state, outputs.members, outputs.accept, outputs.other, 0, len(outputs.members)
+        )
+        label[k] = 0.0
+    return outputs.negatives + 1
+
+
+@kernel(fastmath=False)
+def stream(seed: int, example: int) -> np.uint64:
+    """Return where the random numbers of one example begin; those of its contexts are `mix` of it."""
+    return mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(example + 1) * GOLDEN)
+
+
+@kernel()
+def aggregate(
+    example: int,
+    state: np.uint64,
+    examples: Examples,
+    table: F32,
+    share: F32,
+    by_feature: bool,
+    weight: F32,
+    out: F32,
+) -> bool:
+    """Fill `out` (d,) with h, the weighted sum of the contexts of one example; say whether there are any.
+
+    ``weight[k]`` is what each feature of kind k counts for: 1 / (all features told) where `by_feature`, else
+    exp(share[k]) / (kinds n_k) with n_k features of the kind. Each kind is left out with its chance; where
+    all would be, all are told.
+    """
+    kinds = len(weight)
+    first = example * kinds
+    for f in range(len(out)):
+        out[f] = 0.0
+    total = 0
+    for attempt in range(2):
+        for k in range(kinds):
+            count = examples.ends[first + k + 1] - examples.ends[first + k]
+            weight[k] = 0.0
+            if count > 0 and (attempt == 1 or uniform(state, k) < examples.told[k]):
+                weight[k] = np.exp(share[k]) / np.float32(kinds * count)
+                total += count
+        if total > 0:
+            break
+    for k in range(kinds):
+        if weight[k] > 0:
+            if by_feature:
+                weight[k] = np.float32(1.0) / np.float32(total)
+            for at in range(examples.ends[first + k], examples.ends[first + k + 1]):
+                row = table[examples.feature[at]]
+                for f in range(len(out)):
+                    out[f] += weight[k] * row[f]
+    return total > 0
+
+
+@kernel()
+def look(
+    place: int,
+    example: int,
+    state: np.uint64,
+    examples: Examples,
+    outputs: Outputs,
+    tables: Tables,
+    by_feature: bool,
+    batch: Batch,
+) -> None:
+    """Write what one example asks for into row `place` of the batch.
+
+    The objective is the sum over its outputs of ln sigma(v . h) or ln sigma(-v . h).
+    """
+    target = examples.target[example]
+    rows, slopes, pull, h = (
+        batch.output[place], batch.slope[place], batch.pull[place], batch.vector[place],
+    )  # fmt: skip
+    batch.loss[place] = 0.0
+    batch.tilt[place] = 0.0
+    pull[:] = 0.0
+    rows[:] = -1
+    weight = batch.weight[place]
+    if uniform(state, 0) >= examples.keep[target]:
+        weight[:] = 0.0
+        return
+    if not aggregate(
+        example, mix(state), examples, tables.context, tables.share, by_feature, weight, h
+    ):
+        return
+    count = choose_outputs(target, state, outputs, rows, slopes)
+    total = 0.0
+    for at in range(count):
+        row = tables.output[rows[at]]
+        score = dot(row, h)
+        signed = score if slopes[at] > 0.5 else -score
+        total += max(-signed, np.float32(0.0)) + np.log1p(np.exp(-abs(signed)))
+        slopes[at] -= np.float32(1.0) / (np.float32(1.0) + np.exp(-score))
+        for f in range(len(h)):
+            pull[f] += slopes[at] * row[f]
+    batch.loss[place] = total
+    for k in range(len(weight)):
+        if weight[k] > 0 and not by_feature:
+            cell = example * len(weight) + k
+            for at in range(examples.ends[cell], examples.ends[cell + 1]):
+                own = dot(pull, tables.context[examples.feature[at]])
+                batch.tilt[place, k] += weight[k] * own
+
+
+@kernel()
+def collect_outputs(held: int, batch: Batch, touched: Touched) -> int:
+    """List the outputs of the first `held` places of a batch; return how many entries there are."""
+    count = 0
+    for place in range(held):
+        for at in range(batch.output.shape[1]):
+            row = batch.output[place, at]
+            if row >= 0:
+                touched.row[count] = row
+                touched.place[count] = place
+                touched.scale[count] = batch.slope[place, at]
+                count += 1
+    return count
+
+
+@kernel()
+def collect_contexts(order: I32, examples: Examples, batch: Batch, touched: Touched) -> int:
+    """List the features of the examples in `order` (held,); return how many entries there are."""
+    count, kinds = 0, batch.weight.shape[1]
+    for place in range(len(order)):
+        for k in range(kinds):
+            weight = batch.weight[place, k]
+            if weight > 0:
+                cell = order[place] * kinds + k
+                for at in range(examples.ends[cell], examples.ends[cell + 1]):
+                    touched.row[count] = examples.feature[at]
+                    touched.place[count] = place
+                    touched.scale[count] = weight
+                    count += 1
+    return count
+
+
+@kernel(parallel=True)
+def climb(
+    count: int, touched: Touched, source: F32, table: F32, squares: F32, rate: float, reg: float
+) -> None:
+    """Move every touched row of `table` (n, d) up its gradient by AdaGrad.
+
+    The gradient of a row is the sum of scale * source[place] over its entries, of which there are `count`,
+    less reg times the row. `squares` (n,) holds the sums of mean squares of the gradients so far.
+    """
+    n_rows, d = 0, table.shape[1]
+    for entry in range(count - 1, -1, -1):
+        row = touched.row[entry]
+        if touched.first[row] < 0:
+            touched.distinct[n_rows] = row
+            n_rows += 1
+        touched.following[entry] = touched.first[row]
+        touched.first[row] = entry
+    for part in prange(PARTS):
+        gradient = np.empty(d, np.float32)
+        for at in range(n_rows * part // PARTS, n_rows * (part + 1) // PARTS):
+            row = touched.distinct[at]
+            moved = table[row]
+            for f in range(d):
+                gradient[f] = -np.float32(reg) * moved[f]
+            entry = touched.first[row]
+            while entry >= 0:
+                scale, vector = touched.scale[entry], source[touched.place[entry]]
+                for f in range(d):
+                    gradient[f] += scale * vector[f]
+                entry = touched.following[entry]
+            squares[row] += dot(gradient, gradient) / np.float32(d)
+            pace = np.float32(rate) / np.sqrt(squares[row] + TINY)
+            for f in range(d):
+                moved[f] += pace * gradient[f]
+    for at in range(n_rows):
+        touched.first[touched.distinct[at]] = -1
+
+
+@kernel(parallel=True)
+def context_epoch(
+    order: I32,
+    examples: Examples,
+    outputs: Outputs,
+    tables: Tables,
+    batch: Batch,
+    contexts: Touched,
+    touched: Touched,
+    by_feature: bool,
+    learn_shares: bool,
+    seed: int,
+    first_rate: float,
+    last_rate: float,
+    reg: float,
+) -> float:
+    """Pass once over the examples in `order` (n,), changing `tables`; return the mean loss an example.
+
+    The step size falls evenly from `first_rate` to `last_rate`. The random numbers of an example depend on
+    `seed` and on the example alone. The mean is over the examples that subsampling left.
+    """
+    n, size, kinds = len(order), len(batch.loss), len(tables.share)
+    total, seen = 0.0, 0
+    for start in range(0, n, size):
+        now = order[start : start + size]
+        held = len(now)
+        rate = first_rate + (last_rate - first_rate) * start / n
+        for part in prange(PARTS):
+            for place in range(held * part // PARTS, held * (part + 1) // PARTS):
+                look(place, now[place], stream(seed, now[place]), examples, outputs, tables, by_feature, batch)
+        count = collect_contexts(now, examples, batch, contexts)
+        climb(count, contexts, batch.pull, tables.context, tables.context_squares, rate, reg)
+        count = collect_outputs(held, batch, touched)
+        climb(count, touched, batch.vector, tables.output, tables.output_squares, rate, reg)
+        if learn_shares:
+            for k in range(kinds):
+                slope = np.float32(0.0)
+                for place in range(held):
+                    slope += batch.tilt[place, k]
+                tables.share_squares[k] += slope * slope
+                pace = np.float32(rate) / np.sqrt(tables.share_squares[k] + TINY)
+                tables.share[k] += pace * slope
+        for place in range(held):
+            total += batch.loss[place]
+            seen += batch.output[place, 0] >= 0
+    return total / max(seen, 1)
+
+
+@kernel(parallel=True)
+def infer_users(
+    indptr: I64,
+    item: I32,
+    base: F32,
+    share: F32,
+    outputs: Outputs,
+    table: F32,
+    width: int,
+    epochs: int,
+    first_rate: float,
+    last_rate: float,
+    reg: float,
+    out: F32,
+) -> None:
+    """Fill `out` (n, d) with contexts of n people that explain their events, all else kept.
+
+    Event t of a person, ``indptr[p] <= t < indptr[p + 1]``, has h = base[t] + share[t] out[p]; base (nnz, d),
+    share (nnz,). The rows begin at zero and climb by AdaGrad. The random numbers depend on the item and
+    the pass only, so that people with equal histories get equal rows. `width` is the most outputs of a target.
+    """
+    d = table.shape[1]
+    for person in prange(len(out)):
+        rows, labels = np.empty(width, np.int32), np.empty(width, np.float32)
+        h, pull = np.empty(d, np.float32), np.empty(d, np.float32)
+        mine = out[person]
+        mine[:] = 0.0
+        squares = np.float32(0.0)
+        for epoch in range(epochs):
+            rate = first_rate + (last_rate - first_rate) * epoch / epochs
+            for at in range(indptr[person], indptr[person + 1]):
+                for f in range(d):
+                    h[f] = base[at, f] + share[at] * mine[f]
+                    pull[f] = -np.float32(reg) * mine[f]
+                state = mix(mix(np.uint64(item[at]) + GOLDEN) + np.uint64(epoch + 1) * GOLDEN)
+                count = choose_outputs(item[at], state, outputs, rows, labels)
+                for one in range(count):
+                    row = table[rows[one]]
+                    slope = labels[one] - np.float32(1.0) / (np.float32(1.0) + np.exp(-dot(row, h)))
+                    for f in range(d):
+                        pull[f] += share[at] * slope * row[f]
+                squares += dot(pull, pull) / np.float32(d)
+                pace = np.float32(rate) / np.sqrt(squares + TINY)
+                for f in range(d):
+                    mine[f] += pace * pull[f]
