@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 
 from twofold.data.entities import Links
 from twofold.data.interactions import Interactions
-from twofold.kernels.adagrad import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
+from twofold.kernels.adagrad_rows import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
 from twofold.kernels.edges import draw_strangers, edge_gradients
 from twofold.kernels.trajectories import LANES, draw_others, trajectory_gradients
 from twofold.random import kernel_seed
