@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from twofold import testing as testing
     from twofold.data.dataset import Dataset as Dataset
     from twofold.data.interactions import Histories as Histories
+    from twofold.data.moments import moments as moments
+    from twofold.data.moments import with_moments as with_moments
+    from twofold.data.moments import with_regions as with_regions
+    from twofold.data.sequences import baskets as baskets
+    from twofold.data.sequences import trajectories as trajectories
     from twofold.evaluation import Report as Report
     from twofold.evaluation import compare as compare
     from twofold.evaluation import evaluate as evaluate
@@ -41,14 +46,19 @@ HOMES = {
     "Pipeline": "twofold.pipeline",
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
+    "baskets": "twofold.data.sequences",
     "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
     "models": "twofold.models",
+    "moments": "twofold.data.moments",
     "split": "twofold.split",
     "testing": "twofold.testing",
+    "trajectories": "twofold.data.sequences",
+    "with_moments": "twofold.data.moments",
+    "with_regions": "twofold.data.moments",
 }
 """Where each public name lives."""
 
@@ -61,13 +71,18 @@ __all__ = [
     "Report",
     "Split",
     "__version__",
+    "baskets",
     "compare",
     "datasets",
     "evaluate",
     "load",
     "metrics",
     "models",
+    "moments",
     "split",
     "testing",
+    "trajectories",
+    "with_moments",
+    "with_regions",
 ]
 __getattr__ = exporter(__name__, HOMES)

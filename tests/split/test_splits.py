@@ -28,6 +28,10 @@ WAYS = {
     "cold_users": lambda data, rng: tw.split.cold_users(data, test=0.2, validation=0.1, rng=rng),
     "cold_items": lambda data, rng: tw.split.cold_items(data, test=0.2, validation=0.1, rng=rng),
     "user_disjoint": lambda data, rng: tw.split.user_disjoint(data, test=0.2, rng=rng),
+    "last_basket": lambda data, rng: tw.split.last_basket(data, validation=True, repeats="drop"),
+    "last_trajectories": lambda data, rng: tw.split.last_trajectories(
+        data, share=0.2, gap=5, validation=0.1, repeats="drop"
+    ),
     "default": lambda data, rng: tw.split.default(data, rng=rng),
 }
 

@@ -38,6 +38,8 @@ class Split:
     validation_history: Dataset | None = None
     repeats: bool = False
     """Whether people may be tested on items that they have used before."""
+    one_log: bool = False
+    """Whether each event of one log went to one part, so that a repeated pair is another event."""
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -140,6 +142,7 @@ def make(
         cut=cut,
         validation_cut=validation_cut,
         repeats=repeats,
+        one_log=True,
         notes=tuple(said),
     )
 
