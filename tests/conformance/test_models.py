@@ -29,6 +29,7 @@ SMALL = {
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},
     "ItemKNN": {},
+    "JNTM": {"factors": 8, "epochs": 20},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
     "Popularity": {},

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.jntm import JNTM as JNTM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -36,6 +37,7 @@ HOMES = {
     "FM": "twofold.models.factorization.fm",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
+    "JNTM": "twofold.models.sequence.jntm",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "Popularity": "twofold.models.baselines.popularity",
@@ -53,6 +55,7 @@ __all__ = [
     "EASE",
     "FM",
     "IALS",
+    "JNTM",
     "PMF",
     "BiasedMF",
     "DeepContent",

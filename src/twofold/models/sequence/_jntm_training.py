@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
 
-from twofold.data.entities import Links
-from twofold.data.interactions import Interactions
+from twofold.data.interactions import Histories
+from twofold.data.sequences import trajectories
 from twofold.kernels.adagrad_rows import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
 from twofold.kernels.edges import draw_strangers, edge_gradients
 from twofold.kernels.trajectories import LANES, draw_others, trajectory_gradients
@@ -34,6 +33,10 @@ class Parameters(NamedTuple):
         """Draw every number evenly from -scale ... scale."""
         shapes = [(n_users, d)] * 3 + [(n_items, d), (n_items, wide), (7 * d + 5, d)]
         return cls(*(scale * (2 * rng.random(one, np.float32) - 1) for one in shapes))
+
+    def copies(self) -> Parameters:
+        """Return the parameters as they are now."""
+        return Parameters(*(one.copy() for one in self))
 
     def zeros(self) -> Parameters:
         """Return sums of squares before the first step."""
@@ -62,31 +65,10 @@ class Trajectories:
     head: I64  # (n,) event numbers
 
     @classmethod
-    def of(cls, events: Interactions, gap: float) -> Trajectories:
-        """Cut where `gap` hours or more... have passed since the user's last event."""
-        return cls(events.indptr, events.item, heads(events.indptr, events.time, gap))
-
-
-def heads(indptr: I64, time: I64 | None, gap: float) -> I64:
-    """Return the first event of each event's sub-trajectory, shape (n,); without times a user has only one."""
-    n = int(indptr[-1])
-    begins = np.zeros(n, np.bool_)
-    if time is not None:
-        begins[1:] = np.diff(time) > gap * 3600
-    begins[indptr[:-1][np.diff(indptr) > 0]] = True
-    return np.maximum.accumulate(np.where(begins, np.arange(n), 0)).astype(np.int64)
-
-
-def friends_of(links: Links, n_users: int, directed: bool) -> tuple[I64, I32]:
-    """Return the distinct friends of every user but themselves, as ends and rows, ascending."""
-    source, target = links.source, links.target
-    if not directed:
-        source, target = np.concatenate([source, target]), np.concatenate([target, source])
-    apart = source != target
-    ones = np.ones(int(apart.sum()), np.int8)
-    made = coo_array((ones, (source[apart], target[apart])), shape=(n_users, n_users)).tocsr()
-    made.sort_indices()
-    return made.indptr.astype(np.int64), made.indices.astype(np.int32)
+    def of(cls, histories: Histories, gap: float | None) -> Trajectories:
+        """Cut histories where more than `gap` seconds pass; without times, or a gap, each is one trajectory."""
+        cut = trajectories(histories, gap=None if histories.time is None else gap)
+        return cls(histories.indptr, histories.item, cut.indptr[cut.of_event])
 
 
 def width(n: int, share: float) -> int:
@@ -112,7 +94,6 @@ def batches(n: int, size: int, rng: np.random.Generator) -> list[I32]:
 
 def trajectory_epoch(
     data: Trajectories,
-    users: I32,
     size: int,
     parts: I64,
     pace: Pace,
@@ -120,9 +101,10 @@ def trajectory_epoch(
     sums: Parameters,
     rng: np.random.Generator,
 ) -> float:
-    """Take one pass over the `users` that have events; return the mean -ln p of an event before its step."""
+    """Take one pass over the users that have events; return the mean -ln p of an event before its step."""
     d, wide, m = now.inputs.shape[1], now.outputs.shape[1], len(now.inputs)
     lengths = np.diff(data.indptr)
+    users = np.flatnonzero(lengths).astype(np.int32)
     lanes = np.zeros((LANES, *now.shared.shape), now.shared.dtype)
     room = width(m, pace.share)
     begin, total = np.zeros(m + 1, np.int64), 0.0
@@ -153,7 +135,7 @@ def trajectory_epoch(
         step_rows(some, dp, by, rate, reg, UNBOUNDED, now.preference, sums.preference)
         step_rows(some, dnetwork, by, rate, reg, pace.network_clip, now.network, sums.network)
         step_lanes(lanes, by, rate, now.shared, sums.shared)
-    return total / int(lengths[users].sum())
+    return total / len(data.item)
 
 
 def network_pass(
@@ -187,3 +169,4 @@ def network_pass(
         step_pairs(begin, place, error, x, by, rate, reg, now.context, sums.context)
         step_rows(some, gradient, by, rate, reg, pace.network_clip, now.network, sums.network)
     return total / n
+
