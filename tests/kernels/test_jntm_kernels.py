@@ -214,6 +214,45 @@ def test_the_network_likelihood_and_its_gradients(seed):
         np.testing.assert_allclose(got, found[users] if got is grown else found, atol=1e-7)
 
 
+def test_the_joint_objective_is_the_sum_of_both_likelihoods():
+    """F is in both: its gradient in the sum is what both kernels together say, and the rest of each is its own."""
+    rng = np.random.default_rng(11)
+    parts = PARTS["all"]
+    now, batch = parameters(rng, parts), people(rng, n=N)
+    users = batch[0]
+    other, count = np.empty((N, N), np.int32), np.full(N, N - 1)
+    for row, i in enumerate(users):
+        other[row, : N - 1] = np.delete(np.arange(N), i)
+    degree = np.array([1, 2, 0, 3])
+    signs = np.where(np.arange(N - 1) < degree[:, None], 1, -1)
+
+    def edge_terms(f, c):
+        scores = np.einsum("rjd,rd->rj", c[other[:, : N - 1]], f[users])
+        return np.log1p(np.exp(-signs * scores)).sum()
+
+    def joint(f, c):
+        moved = now._replace(network=f, context=c)
+        return literal(moved, parts, *batch).sum() + edge_terms(f, c)
+
+    loss, grown = computed(now, parts, *batch)
+    error, x, g, value = np.zeros((N, N)), np.empty((N, D)), np.empty((N, D)), np.empty(N)
+    edges.edge_gradients(users, degree, other, count, now.network, now.context, error, x, g, value)
+    assert joint(now.network, now.context) == pytest.approx(loss.sum() + value.sum(), rel=1e-9)
+    both = grown.network.copy()
+    both[users] += g
+    small, found = 1e-6, np.zeros_like(both)
+    for at in np.ndindex(both.shape):
+        sides = []
+        for step in (small, -small):
+            f = now.network.copy()
+            f[at] += step
+            sides.append(joint(f, now.context))
+        found[at] = (sides[0] - sides[1]) / (2 * small)
+    np.testing.assert_allclose(both, found, rtol=1e-5, atol=1e-7)
+    assert np.abs(g).max() > 1e-3
+    assert np.abs(grown.network).max() > 1e-3
+
+
 @pytest.mark.parametrize("share", [0.02, 0.3, 1.0])
 def test_each_other_item_is_drawn_with_the_same_chance(share):
     n, e = 50, 20_000
