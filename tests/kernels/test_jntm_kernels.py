@@ -339,13 +339,22 @@ def test_states_that_read_events_one_by_one_are_those_of_training():
         at_head, short = cell.copy(), np.zeros((1, D), np.float32)
         for t in range(start[row], start[row + 1]):
             one = np.array([0, 1])
-            if t > start[row] and not begins[t]:  # what the state says of event t, before reading it
+            if (
+                t > start[row] and not begins[t]
+            ):  # what the state says of event t, before reading it
                 np.testing.assert_allclose(short[0], x[t, 6:9], rtol=1e-5, atol=1e-6)
                 np.testing.assert_allclose(np.tanh(at_head[0]), x[t, 9:], rtol=1e-5, atol=1e-6)
             if begins[t]:
                 np.testing.assert_allclose(np.tanh(cell[0]), x[t, 9:], rtol=1e-5, atol=1e-6)
             trajectories.advance_states(
-                one, item[t : t + 1], begins[t : t + 1], now.inputs, now.shared, cell, at_head, short
+                one,
+                item[t : t + 1],
+                begins[t : t + 1],
+                now.inputs,
+                now.shared,
+                cell,
+                at_head,
+                short,
             )
 
 
@@ -398,9 +407,7 @@ def test_the_compiled_draws_and_edges_do_what_their_bodies_say(name, monkeypatch
         network, context = rng.normal(size=(2, 6, D)).astype(np.float32)
         error, x, g = (np.zeros(s, np.float32) for s in ((6, 9), (6, D), (6, D)))
         loss = np.zeros(6)
-        edges.edge_gradients(
-            rows, np.diff(indptr), out, count, network, context, error, x, g, loss
-        )
+        edges.edge_gradients(rows, np.diff(indptr), out, count, network, context, error, x, g, loss)
         return out, count, error, x, g, loss
 
     compiled = run()

@@ -85,6 +85,12 @@ def short_step(w: F32, state: F32, u: F32, reads: bool, out: F32) -> None:
 
 
 @kernel()
+def first_state(shared: F32, out: F32) -> None:
+    """Fill `out` (d,) with S at the head of a sub-trajectory; `shared` (7 d + 5, d) is what all users share."""
+    short_step(shared, shared[7 * len(out) + 3], out, False, out)
+
+
+@kernel()
 def long_step(a: F32, b: F32, bias: F32, u: F32, h: F32, c: F32, gates: F32, after: F32) -> None:
     """Fill `gates` (3 d,) with i, g, f and `after` (d,) with i g + f c."""
     d = len(c)
@@ -121,11 +127,19 @@ def softmax_errors(x: F32, table: F32, choice: I32, error: F32, dx: F32) -> floa
 
 @kernel()
 def back_short(
-    head: I64, item: I32, x: F32, dx: F32, u: F32, shared: F32, at: int, most: float, du: F32, grow: F32
+    head: I64,
+    x: F32,
+    dx: F32,
+    u: F32,
+    shared: F32,
+    at: int,
+    most: float,
+    du: F32,
+    grow: F32,
 ) -> None:
     """Carry the gradients of the short-term states of one user back; part `at` of x and dx is S.
 
-    head, item (n,), x, dx (n, D), du (n, d). Adds to `du` and to `grow`, the gradient of `shared`.
+    head (n,), x, dx (n, D), du (n, d). Adds to `du` and to `grow`, the gradient of `shared`.
     """
     d = u.shape[1]
     start = 7 * d + 3  # s_0
@@ -267,7 +281,7 @@ def trajectory_gradients(
                 if parts[2] >= 0:
                     at = parts[2]
                     if first[t] == t:
-                        short_step(shared, shared[7 * d + 3], u[0], False, states[t, at : at + d])
+                        first_state(shared, states[t, at : at + d])
                     else:
                         before = states[t - 1, at : at + d]
                         short_step(shared, before, u[own[t - 1]], True, states[t, at : at + d])
@@ -287,7 +301,7 @@ def trajectory_gradients(
                     add(dnetwork[row], 1.0, dx[t, parts[1] : parts[1] + d])
             mine, grow = du[begin:end], lanes[part]
             if parts[2] >= 0:
-                back_short(first, own, states, dx, u, shared, parts[2], most, mine, grow)
+                back_short(first, states, dx, u, shared, parts[2], most, mine, grow)
             if parts[3] >= 0:
                 back_long(first, own, dx, u, shared, parts[3], most, cell, gates, mine, grow)
 
@@ -323,7 +337,7 @@ def advance_states(
         for e in range(start[row], start[row + 1]):
             if resets[e]:
                 head[row] = cell[row]
-                short_step(shared, shared[7 * d + 3], u[0], False, short[row])
+                first_state(shared, short[row])
             short_step(shared, short[row], u[item[e]], True, next_)
             short[row] = next_
             for f in range(d):

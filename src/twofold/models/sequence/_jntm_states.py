@@ -8,7 +8,7 @@ import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.sequences import trajectories
-from twofold.kernels.trajectories import advance_states, short_step
+from twofold.kernels.trajectories import advance_states, first_state
 from twofold.typing import F32, I32, I64, Bool
 
 NO_TIME = np.iinfo(np.int64).min
@@ -55,7 +55,7 @@ def first_short(shared: F32) -> F32:
     """Return S at the head of a sub-trajectory, tanh(W s_0), shape (d,)."""
     d = shared.shape[1]
     out = np.empty(d, np.float32)
-    short_step(shared, shared[7 * d + 3], out, False, out)
+    first_state(shared, out)
     return out
 
 
@@ -91,7 +91,13 @@ def moved(
     else:
         last[lengths > 0] = NO_TIME
     return replace(
-        state, cell=cell, head=head, short=short, liked=liked, count=state.count + lengths, last=last
+        state,
+        cell=cell,
+        head=head,
+        short=short,
+        liked=liked,
+        count=state.count + lengths,
+        last=last,
     )
 
 

@@ -157,7 +157,11 @@ def network_pass(
         room = int(degree[some].max()) + width(n, pace.strangers)
         other, count = np.empty((b, room), np.int32), np.empty(b, np.int64)
         draw_strangers(seed, some, indptr, friend, pace.strangers, other, count)
-        error, x, gradient = np.empty((b, room), kind), np.empty((b, d), kind), np.empty((b, d), kind)
+        error, x, gradient = (
+            np.empty((b, room), kind),
+            np.empty((b, d), kind),
+            np.empty((b, d), kind),
+        )
         loss = np.empty(b)
         edge_gradients(
             some, degree[some], other, count, now.network, now.context, error, x, gradient, loss
@@ -169,4 +173,3 @@ def network_pass(
         step_pairs(begin, place, error, x, by, rate, reg, now.context, sums.context)
         step_rows(some, gradient, by, rate, reg, pace.network_clip, now.network, sums.network)
     return total / n
-
