@@ -16,7 +16,7 @@ from pathlib import Path
 
 import twofold as tw
 from twofold.data.synthetic import movielens_like
-from twofold.evaluation import run as evaluation
+from twofold.evaluation import questions as evaluation
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside

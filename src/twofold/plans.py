@@ -13,6 +13,7 @@ from twofold import datasets, split
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, did_you_mean
 from twofold.evaluation.questions import policies
+from twofold.evaluation.rolling import Asking
 from twofold.hyperparameters import hyperparameters
 from twofold.persistence import MANIFEST
 from twofold.split import Split
@@ -23,7 +24,9 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "cold_users": split.cold_users,
     "default": split.default,
     "fixed_train": split.fixed_train,
+    "last_basket": split.last_basket,
     "last_fraction": split.last_fraction,
+    "last_trajectories": split.last_trajectories,
     "leave_last": split.leave_last,
     "random": split.random,
     "temporal": split.temporal,
@@ -241,8 +244,14 @@ class EvaluationPlan:
 
     part: Literal["test", "validation"] = "test"
     """The held-out part."""
+    ask: Literal["each user", "each event", "each basket"] = "each user"
+    """What is one question: each user, each held-out event, or what a user took at one time."""
+    up_to_date: bool | None = None
+    """Whether a question tells what its user did before it; None = where events or baskets are asked for."""
+    new: Literal["before", "training"] | None = None
+    """Ask only for items that the user never had before the question, or not in training."""
     exclude_seen: bool | None = None
-    """Leave out what each user has used before; None = unless the split keeps repeats."""
+    """Leave out what each user has used before; None = unless the split keeps repeats, or new is given."""
     unknown_items: Literal["count", "drop", "content"] = "count"
     """What becomes of targets that training never saw: missed, dropped, or placed by content."""
     candidates: Literal["all", "new"] = "all"
@@ -255,6 +264,11 @@ class EvaluationPlan:
     def __post_init__(self) -> None:
         """Check that the policies go together."""
         policies(self.unknown_items, self.candidates)
+
+    @property
+    def asking(self) -> Asking:
+        """How the part is turned into questions."""
+        return Asking(self.ask, self.up_to_date, self.new)
 
 
 @hyperparameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from twofold.data.columns import Kind
 from twofold.data.entities import Entities
@@ -53,6 +53,17 @@ def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
     source[queries.history.lengths > 0] = FOLD_IN
     source[seen] = MODEL
     return source
+
+
+def assembled(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_array:
+    """Put the rows of several blocks, each with its row numbers, into one array in their own order."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+    dense = [block for _, block in parts if isinstance(block, np.ndarray)]
+    if len(dense) == len(parts):
+        return np.concatenate(dense)[order]
+    return csr_array(vstack([csr_array(block) for _, block in parts], format="csr"))[order]
 
 
 class Remembers(Protocol):

@@ -220,6 +220,7 @@ def _measured(job: Job, split: Split, estimator: Any, metric: str) -> float:
         split,
         (parse(metric),),
         part="validation",
+        asking=plan.asking,
         exclude_seen=plan.exclude_seen,
         unknown_items=plan.unknown_items,
         candidates=plan.candidates,

@@ -32,6 +32,7 @@ SMALL = {
     "JNTM": {"factors": 8, "epochs": 20},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
+    "PersonalFrequency": {},
     "Popularity": {},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},
     "YouTubeRanker": {"epochs": 8, "learning_rate": 0.01},

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 import twofold as tw
 from twofold.errors import ConfigError, DataError, UnknownIdError
 from twofold.evaluation import areas, pictures, ratings, uncertainty
-from twofold.evaluation import run as evaluation
+from twofold.evaluation import questions as evaluation
 from twofold.evaluation.uncertainty import MANY, bootstrap, holm, paired_test
 from twofold.kernels import resample
 from twofold.testing import planted_log

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import twofold as tw
 from twofold.errors import ConfigError, DataError
 from twofold.split.by_time import instant
-from twofold.split.pairs import Pairs, repeated, same_pairs
+from twofold.split.pairs import Pairs, repeated, repeated_moments, same_pairs
 from twofold.testing import planted_log
 
 WAYS = {
@@ -194,6 +194,26 @@ def test_pairs_are_numbered_as_numpy_does(seed):
     part = np.random.default_rng(seed).integers(0, 3, len(events)).astype(np.uint8)
     again = [any(part[at] > p for p in part[inverse == inverse[at]]) for at in range(len(events))]
     np.testing.assert_array_equal(repeated(events, part), again)
+
+
+@given(seed=st.integers(0, 500))
+@settings(deadline=None, max_examples=40)
+def test_a_pair_at_one_time_stays_in_the_earliest_of_its_parts(seed):
+    rng = np.random.default_rng(seed)
+    log = {"u": rng.integers(0, 4, 80), "i": rng.integers(0, 3, 80), "t": rng.integers(0, 5, 80)}
+    data = tw.Dataset.from_frames(
+        log | {"c": rng.random(80)}, user="u", item="i", time="t", context=["c"]
+    )
+    events, part = data.interactions, rng.integers(0, 3, 80).astype(np.uint8)
+    keys = list(zip(events.user, events.item, events.time, strict=True))
+    expected = [
+        any(a == b and p < own for b, p in zip(keys, part, strict=True))
+        for a, own in zip(keys, part, strict=True)
+    ]
+    assert repeated_moments(events, part).tolist() == expected
+    split = tw.split.last_fraction(data, test=0.3, repeats="keep")
+    assert tw.split.find_leaks(split) == []
+    assert len(split.train) + len(split.test) + left_out(split) == 80
 
 
 @given(seed=st.integers(0, 500))

@@ -159,6 +159,9 @@ def run_comparison(job: Job, cut: Split, run: runs.Run | None) -> Leaderboard:
     plan = job.evaluation
     keywords: dict[str, Any] = {
         "part": plan.part,
+        "ask": plan.ask,
+        "up_to_date": plan.up_to_date,
+        "new": plan.new,
         "exclude_seen": plan.exclude_seen,
         "unknown_items": plan.unknown_items,
         "candidates": plan.candidates,

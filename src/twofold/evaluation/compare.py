@@ -18,6 +18,7 @@ from twofold.errors import ConfigError
 from twofold.evaluation import page
 from twofold.evaluation.questions import CandidateItems, UnknownItems, policies
 from twofold.evaluation.report import Report, write_page
+from twofold.evaluation.rolling import Ask, Asking, New
 from twofold.evaluation.run import chosen_metrics, measure
 from twofold.evaluation.uncertainty import holm, paired_test
 from twofold.hyperparameters import values as hyperparameter_values
@@ -177,6 +178,9 @@ def compare(
     metrics: Sequence[str] | None = None,
     *,
     part: str = "test",
+    ask: Ask = "each user",
+    up_to_date: bool | None = None,
+    new: New | None = None,
     exclude_seen: bool | None = None,
     unknown_items: UnknownItems = "count",
     candidates: CandidateItems = "all",
@@ -196,7 +200,7 @@ def compare(
         Estimators to be fitted on ``split.train``, or models fitted on it, by name.
     split
         The split; its leak check runs first, once.
-    metrics, part, exclude_seen, unknown_items, candidates, relevant_from, confidence
+    metrics, part, ask, up_to_date, new, exclude_seen, unknown_items, candidates, relevant_from, confidence
         See `evaluate`. The first metric orders the table.
     rng
         Seed: every model is fitted and measured with the same one.
@@ -217,6 +221,7 @@ def compare(
     if not models:
         raise ConfigError("compare needs at least one model; got none")
     policies(unknown_items, candidates)
+    asking = Asking(ask, up_to_date, new)
     entries = dict(models)
     ranking = not any(parse(name).family == "rating" for name in metrics or ())
     if ranking and not any(
@@ -239,8 +244,9 @@ def compare(
         report = measure(
             fitted,
             split,
-            chosen_metrics(fitted, split, metrics),
+            chosen_metrics(fitted, split, metrics, asking),
             part=part,
+            asking=asking,
             exclude_seen=exclude_seen,
             unknown_items=unknown_items,
             candidates=candidates,

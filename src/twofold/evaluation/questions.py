@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from twofold.models.baselines.popularity import Popularity
 from twofold.random import generator
 from twofold.split import Split
 from twofold.split.pairs import Pairs
-from twofold.typing import F64, I32, I64, Rng
+from twofold.typing import F32, F64, I32, I64, Bool, Rng
 
 Part = Literal["test", "validation"]
 PARTS: tuple[Part, ...] = ("test", "validation")
@@ -27,6 +28,10 @@ UnknownItems = Literal["count", "drop", "content"]
 UNKNOWN_ITEMS: tuple[UnknownItems, ...] = ("count", "drop", "content")
 CandidateItems = Literal["all", "new"]
 CANDIDATE_ITEMS: tuple[CandidateItems, ...] = ("all", "new")
+BLOCK_USERS = 4096
+"""Questions ranked at a time."""
+BLOCK_EVENTS = 2**21
+"""Events that the questions of a block tell, at most; a single question may tell more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +55,110 @@ class Targets:
         indptr = self.indptr[start : stop + 1]
         return Targets(indptr - indptr[0], self.item[indptr[0] : indptr[-1]])
 
+    def without_empty(self) -> Targets:
+        """Return the targets of the queries that have any."""
+        return Targets(np.unique(self.indptr), self.item)
+
+
+@dataclass(frozen=True, eq=False)
+class Prefixes:
+    """What came before each of q questions: stretches of one log, which overlap and are copied block by block."""
+
+    start: I64  # (q,)
+    stop: I64  # (q,)
+    item: I32  # (n,)
+    value: F32  # (n,)
+    time: I64 | None  # (n,)
+
+    @property
+    def lengths(self) -> I64:
+        """Number of events before each question; shape (q,)."""
+        return self.stop - self.start
+
+    def take(self, rows: I64) -> Histories:
+        """Return what came before the questions at `rows`."""
+        lengths = self.lengths[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        events = np.repeat(self.start[rows] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        time = None if self.time is None else self.time[events]
+        return Histories(indptr, self.item[events], self.value[events], time)
+
 
 @dataclass(frozen=True, eq=False)
 class Questions:
-    """A held-out part, translated for one model; one query a user of the part."""
+    """A held-out part, translated for one model: one question a user, or several along their events."""
 
     queries: Queries
+    """One a user of the part."""
     targets: Targets
-    hidden: Histories | None
-    """Items used between training and the held-out part, which are not to be recommended."""
+    """One set a question."""
+    hidden: Histories | Prefixes | None
+    """Items not to be recommended: those used between training and the part, or before each of several questions."""
     users: Dataset
     """The held-out part: its users in the order of the queries."""
     n_unknown: int
     """Targets that the model does not know."""
     first: int = 0
     """The first item row that may be listed, and be a target."""
+    owner: I64 | None = None
+    """Whose each of several questions is, (q,); None = one question a user."""
+    told: Prefixes | None = None
+    """What the questions tell in place of the queries' histories."""
+    time: I64 | None = None
+    """When each of several questions is asked, (q,)."""
+    context: Mapping[str, Column] = field(default_factory=dict[str, Column])
+    """Columns of q rows."""
+
+    def __len__(self) -> int:
+        return len(self.targets.indptr) - 1
+
+    @property
+    def whose(self) -> I64:
+        """The user of the part who is asked for, by question; shape (q,)."""
+        return np.arange(len(self), dtype=np.int64) if self.owner is None else self.owner
+
+    def blocks(self) -> list[slice]:
+        """Cut the questions into blocks that fit the memory, by their number and by what they tell."""
+        n = len(self)
+        told = self.told or (self.hidden if isinstance(self.hidden, Prefixes) else None)
+        if told is None:
+            return [slice(at, min(at + BLOCK_USERS, n)) for at in range(0, n, BLOCK_USERS)]
+        ends = np.cumsum(told.lengths)
+        found: list[slice] = []
+        at = 0
+        while at < n:
+            most = (int(ends[at - 1]) if at else 0) + BLOCK_EVENTS
+            stop = int(np.searchsorted(ends, most, side="right"))
+            found.append(slice(at, min(max(stop, at + 1), at + BLOCK_USERS, n)))
+            at = found[-1].stop
+        return found
+
+    def asked(self, rows: slice) -> Queries:
+        """Return the questions of a block."""
+        at = np.arange(rows.start, rows.stop)
+        if self.owner is None:
+            return self.queries.take(at)
+        block = self.queries.take(self.owner[at])
+        if self.told is not None:
+            history = self.told.take(at)
+            block = replace(block, history=history, has_history=history.lengths > 0)
+        return replace(
+            block,
+            time=None if self.time is None else self.time[at],
+            context={name: column.take(at) for name, column in self.context.items()},
+        )
+
+    def activity(self, model: FittedModel) -> F64:
+        """Return how many events the model has for each question: remembered, or told; shape (q,)."""
+        remembered = model.memory.history.take(self.queries.user).lengths
+        own = self.queries.history.lengths
+        of_user = np.where(self.queries.has_history, own, remembered).astype(np.float64)
+        if self.owner is None:
+            return of_user
+        if self.told is None:
+            return of_user[self.owner]
+        told = self.told.lengths
+        return np.where(told > 0, told, of_user[self.owner]).astype(np.float64)
 
 
 def held_out(split: Split, part: str) -> Dataset:
@@ -194,31 +288,32 @@ def targets_of(
     unknown_items: UnknownItems,
     relevant_from: float | None,
     first: int = 0,
+    *,
+    among: Bool | None = None,
+    groups: I64 | None = None,
 ) -> tuple[Targets, int]:
-    """Return the distinct items of each user of `data`, and how many the model does not know."""
+    """Return the distinct items of each user of `data`, and how many the model does not know.
+
+    Of the events where `among` (n,) alone, if it is given; and of stretches of events that begin at `groups`
+    (g + 1,) in place of users.
+    """
     events = data.interactions
+    ends = events.indptr if groups is None else groups
     rows = model.items.ids.rows(data.items.ids.ids)
     new = np.flatnonzero(rows == UNKNOWN)
     rows = rows.copy()
     rows[new] = len(model.items) + np.arange(len(new), dtype=np.int32)
     item = rows[events.item]
-    keep = np.ones(len(events), np.bool_)
+    keep = np.ones(len(events), np.bool_) if among is None else among.copy()
     if relevant_from is not None:
         keep &= events.value >= relevant_from
     if unknown_items == "drop":
         keep &= item < len(model.items)
     keep &= item >= first
     item = item[keep]
-    counts = np.bincount(events.user[keep], minlength=data.n_users)
-    pairs = Pairs.of_ragged(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), item)
+    kept = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
+    pairs = Pairs.of_ragged(kept[ends], item)
     distinct = np.empty(len(pairs), np.int32)
     distinct[pairs.of_event] = item
     n_unknown = int((distinct >= len(model.items)).sum())
     return Targets(pairs.indptr, distinct), n_unknown
-
-
-def training_activity(model: FittedModel, questions: Questions) -> F64:
-    """Return how many events the model has of each query: remembered, or told; shape (n,)."""
-    remembered = model.memory.history.take(questions.queries.user).lengths
-    told = questions.queries.history.lengths
-    return np.where(questions.queries.has_history, told, remembered).astype(np.float64)

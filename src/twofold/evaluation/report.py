@@ -43,7 +43,7 @@ class Report:
     totals: Mapping[str, F64]
     """What each user adds to a metric's numerator, (n,)."""
     weights: Mapping[str, F64]
-    """What each user adds to its denominator, (n,): 1 or 0, or the number of ratings."""
+    """What each user adds to its denominator, (n,): the number of questions (1 or 0 where each user is asked once), or of ratings."""
     n_users: int
     """Users with at least one target."""
     n_without_target: int
@@ -117,8 +117,10 @@ class Report:
             if self.n_unknown_targets
             else ""
         )
+        asked = self.settings.get("questions")
+        questions = f"{asked:,} questions ({self.settings['ask']}), " if asked else ""
         return (
-            f"the {self.part} part of {self.split}: {self.n_users:,} users, "
+            f"the {self.part} part of {self.split}: {self.n_users:,} users, {questions}"
             f"{self.n_targets:,} targets{unknown}; {self.confidence:.0%} intervals over users"
         )
 

@@ -1,47 +1,41 @@
-"""Measure one fitted model on one held-out part, in blocks of users, in bounded memory."""
+"""Measure one fitted model on one held-out part: what is asked, the values with their intervals, the report."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from twofold.data.interactions import Histories
-from twofold.data.queries import Queries
 from twofold.errors import ConfigError
-from twofold.evaluation.areas import auc_block
+from twofold.evaluation.blocks import Tally, rank_all
 from twofold.evaluation.questions import (
     CandidateItems,
     Questions,
     UnknownItems,
-    ask,
     held_out,
     policies,
     with_held_out_items,
 )
 from twofold.evaluation.ratings import rating_errors
 from twofold.evaluation.report import Report
-from twofold.evaluation.slices import in_head, item_slices, sliced
+from twofold.evaluation.rolling import Ask, Asking, New, ask_along, by_user
+from twofold.evaluation.slices import sliced
 from twofold.evaluation.uncertainty import bootstrap
-from twofold.metrics import coverage, diversity, gini, novelty, parse, popularity_bias, ranking
+from twofold.metrics import coverage, gini, parse
 from twofold.metrics.names import Metric
 from twofold.models._base import FittedModel
-from twofold.progress import track
 from twofold.random import generator, kernel_seed
-from twofold.rank import SOURCES, rank, remembered
+from twofold.rank import SOURCES
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
-from twofold.typing import F64, I32, Rng
+from twofold.typing import F64, Rng
 
 DEFAULT = ("ndcg@10", "recall@10", "map@10", "mrr@10", "hit@10", "coverage@10", "novelty@10")
 """Metrics where none are named."""
 DEFAULT_RATING = ("rmse", "mae")
 """Added for models that predict ratings, on logs that have them."""
-BLOCK_USERS = 4096
-"""Users ranked at a time."""
 
 
 def evaluate(
@@ -50,6 +44,9 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     *,
     part: str = "test",
+    ask: Ask = "each user",
+    up_to_date: bool | None = None,
+    new: New | None = None,
     exclude_seen: bool | None = None,
     unknown_items: UnknownItems = "count",
     candidates: CandidateItems = "all",
@@ -57,7 +54,7 @@ def evaluate(
     confidence: float = 0.95,
     rng: Rng = 0,
 ) -> Report:
-    """Measure a fitted model on a held-out part, ranking the whole catalogue for every user.
+    """Measure a fitted model on a held-out part, ranking the whole catalogue for every question.
 
     Parameters
     ----------
@@ -69,8 +66,19 @@ def evaluate(
         Names such as ``ndcg@10``, ``recall@20``, ``auc``, ``rmse``; see docs/metrics.md.
     part
         ``test`` or ``validation``.
+    ask
+        ``each user`` once, for all that the part holds of them; or ``each event``: every held-out event is a
+        question of its own with one target (next item, next place), asked with its time and context columns,
+        and metrics are means over events; or ``each basket``: what a user took at one time is one question.
+    up_to_date
+        Whether a question tells all that its user did before it, in training and since, so that a model that
+        folds histories in answers from that; False = models answer from what they remember of training.
+        None = where events or baskets are asked for.
+    new
+        Ask only for items that are new to the user: never had ``before`` the question, or not in ``training``
+        (before the part; Yang et al. 2017, "next new location"). What is not new is then hidden.
     exclude_seen
-        Leave out what each user has used before; None = unless the split keeps repeats.
+        Leave out what each user has used before; None = unless the split keeps repeats, or `new` is given.
     unknown_items
         Targets that training never saw: ``count`` them as missed, ``drop`` them, or place all items of
         the part that training never saw by their ``content`` (`FittedModel.with_items`) before ranking.
@@ -96,13 +104,15 @@ def evaluate(
         If items are to be placed by content and the model does not read it.
     """
     policies(unknown_items, candidates)
-    chosen = chosen_metrics(model, split, metrics)
+    asking = Asking(ask, up_to_date, new)
+    chosen = chosen_metrics(model, split, metrics, asking)
     check_leaks(split)
     return measure(
         model,
         split,
         chosen,
         part=part,
+        asking=asking,
         exclude_seen=exclude_seen,
         unknown_items=unknown_items,
         candidates=candidates,
@@ -113,36 +123,29 @@ def evaluate(
 
 
 def chosen_metrics(
-    model: FittedModel, split: Split, names: Sequence[str] | None
+    model: FittedModel, split: Split, names: Sequence[str] | None, asking: Asking
 ) -> tuple[Metric, ...]:
-    """Read the names of metrics, or take the default ones; each counts once."""
+    """Read the names of metrics, or take the default ones; each counts once.
+
+    Raises
+    ------
+    ConfigError
+        If one does not exist, or a rating error is asked for along the events.
+    """
     if isinstance(names, str):
         raise ConfigError(f"metrics must be a list of names; got {names!r}: write [{names!r}]")
-    rates = model.predicts_values and split.test.interactions.has_value
+    rates = asking.plain and model.predicts_values and split.test.interactions.has_value
     if names is None:
         names = DEFAULT + (DEFAULT_RATING if rates else ())
     metrics = tuple(dict.fromkeys(parse(name) for name in names))
     if not metrics:
         raise ConfigError("metrics is empty; name at least one, for example 'ndcg@10'")
+    rating = [metric.name for metric in metrics if metric.family == "rating"]
+    if rating and not asking.plain:
+        raise ConfigError(
+            f"{rating[0]} is measured on all held-out ratings at once; leave ask, up_to_date and new out"
+        )
     return metrics
-
-
-@dataclass
-class Tally:
-    """What the blocks add up to."""
-
-    n: int
-    listed: dict[int, np.ndarray]
-    """For each cut-off, how often each item was listed, (n_items,)."""
-    per_user: dict[str, F64] = field(default_factory=dict[str, F64])
-    slices: dict[str, dict[str, F64]] = field(default_factory=dict[str, dict[str, F64]])
-    source: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
-    n_ratings: F64 = field(default_factory=lambda: np.zeros(0))
-    """Held-out ratings of each user, (n,)."""
-
-    def put(self, where: dict[str, F64], name: str, rows: slice, values: F64) -> None:
-        """Store a block's values under a name."""
-        where.setdefault(name, np.full(self.n, np.nan))[rows] = values
 
 
 def measure(
@@ -151,6 +154,7 @@ def measure(
     metrics: tuple[Metric, ...],
     *,
     part: str,
+    asking: Asking,
     exclude_seen: bool | None,
     unknown_items: UnknownItems,
     candidates: CandidateItems,
@@ -170,14 +174,18 @@ def measure(
             f"the {part} part has no items that training never saw; use candidates='all', or split with "
             "tw.split.cold_items"
         )
-    questions = ask(
-        model, split, part, unknown_items=unknown_items, relevant_from=relevant_from, first=first
-    )
-    hide = not split.repeats if exclude_seen is None else exclude_seen
+    questions = ask_along(
+        model, split, part, asking,
+        unknown_items=unknown_items, relevant_from=relevant_from, first=first,
+    )  # fmt: skip
+    hide = asking.hides(split, exclude_seen=exclude_seen)
     tally = rank_all(model, questions, metrics, exclude_seen=hide)
-    has_target = np.diff(questions.targets.indptr) > 0
-    tally.per_user |= rating_errors(model, questions, metrics)
-    values, intervals, weights = summed(tally, metrics, part, confidence, rng)
+    errors = rating_errors(model, questions, metrics)
+    values, intervals, totals, weights = summed(
+        tally, questions, errors, metrics, part, confidence, rng
+    )
+    has_target = np.zeros(questions.users.n_users, np.bool_)
+    has_target[questions.whose[np.diff(questions.targets.indptr) > 0]] = True
     return Report(
         model=type(model.estimator).__name__,
         split=split.kind,
@@ -186,19 +194,20 @@ def measure(
         intervals=intervals,
         confidence=confidence,
         users=questions.users.users.ids.ids,
-        totals={name: tally.per_user[name] for name in weights},
+        totals=totals,
         weights=weights,
         n_users=int(has_target.sum()),
         n_without_target=int((~has_target).sum()),
         n_targets=len(questions.targets.item),
         n_unknown_targets=questions.n_unknown,
         sources={name: int((tally.source == code).sum()) for code, name in enumerate(SOURCES)},
-        slices=sliced(model, questions, tally.per_user, tally.slices),
+        slices=sliced(model, questions, tally.values, tally.slices),
         settings={
             "exclude_seen": hide,
             "unknown_items": unknown_items,
             "relevant_from": relevant_from,
             **({"candidates": candidates} if candidates != "all" else {}),
+            **asking.settings(len(questions)),
         },
         seconds=time.perf_counter() - began,
         notes=split.notes,
@@ -206,12 +215,19 @@ def measure(
 
 
 def summed(
-    tally: Tally, metrics: tuple[Metric, ...], part: str, confidence: float, rng: Rng
-) -> tuple[dict[str, float], dict[str, tuple[float, float]], dict[str, F64]]:
-    """Return the value, the interval and the users' weights of every metric.
+    tally: Tally,
+    questions: Questions,
+    errors: dict[str, F64],
+    metrics: tuple[Metric, ...],
+    part: str,
+    confidence: float,
+    rng: Rng,
+) -> tuple[dict[str, float], dict[str, tuple[float, float]], dict[str, F64], dict[str, F64]]:
+    """Return the value, the interval, the users' totals and the users' weights of every metric.
 
-    Users for whom a metric is not defined (NaN) get the weight 0 and the value 0. All intervals come
-    from the same resamples, so that none depends on which metrics were asked for.
+    A user's weight is the number of their questions for which a metric is defined, or of their ratings; with
+    the weight 0 the total is 0. `errors` holds the rating errors of each user. All intervals come from the same
+    resamples of users, so that none depends on which metrics were asked for.
 
     Raises
     ------
@@ -221,8 +237,10 @@ def summed(
     seed = kernel_seed(generator(rng))
     values: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
+    sums: dict[str, F64] = {}
     weights: dict[str, F64] = {}
     alike: list[tuple[F64, list[Metric]]] = []
+    n_users = questions.users.n_users
     for metric in metrics:
         name = metric.name
         if metric.base in ("coverage", "gini"):
@@ -230,16 +248,16 @@ def summed(
             values[name] = function(tally.listed[metric.k or 0])
             intervals[name] = (float("nan"), float("nan"))
             continue
-        total = tally.per_user[name]
-        weight = np.isfinite(total).astype(np.float64)
         if metric.family == "rating":
-            weight *= tally.n_ratings
+            total = errors[name]
+            weight = np.diff(questions.users.interactions.indptr).astype(np.float64)
+        else:
+            total, weight = by_user(tally.values[name], questions.whose, n_users)
         if not weight.any():
             raise ConfigError(
                 f"nobody in the {part} part has anything to measure {name} on; "
                 "lower relevant_from, or use unknown_items='count'"
             )
-        np.nan_to_num(total, copy=False)
         for known, group in alike:
             if np.array_equal(known, weight):
                 weight = known
@@ -247,93 +265,16 @@ def summed(
                 break
         else:
             alike.append((weight, [metric]))
-        weights[name] = weight
+        sums[name], weights[name] = total, weight
         values[name] = _root_of(metric, float(total.sum() / weight.sum()))
     for weight, group in alike:
-        totals = np.stack([tally.per_user[metric.name] for metric in group])
+        totals = np.stack([sums[metric.name] for metric in group])
         found = bootstrap(totals, weight, confidence=confidence, rng=generator(seed))
         for metric, (low, high) in zip(group, found.tolist(), strict=True):
             intervals[metric.name] = _root_of(metric, low), _root_of(metric, high)
-    return values, {metric.name: intervals[metric.name] for metric in metrics}, weights
+    ordered = {metric.name: intervals[metric.name] for metric in metrics}
+    return values, ordered, sums, weights
 
 
 def _root_of(metric: Metric, value: float) -> float:
     return math.sqrt(max(value, 0.0)) if metric.base == "rmse" else value
-
-
-def rank_all(
-    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...], *, exclude_seen: bool
-) -> Tally:
-    """Rank for every user, block by block, and keep only what the metrics need."""
-    names = [metric.name for metric in metrics if metric.family == "list"]
-    cuts = sorted(
-        {metric.k for metric in metrics if metric.k is not None and metric.family == "beyond"}
-    )
-    longest = max((metric.k or 0 for metric in metrics), default=0)
-    n_items = len(model.items)
-    first = questions.first
-    allowed = np.arange(n_items) >= first if first else None
-    tally = Tally(
-        len(questions.queries), {cut: np.zeros(n_items - first, np.int64) for cut in cuts}
-    )
-    tally.source = np.zeros(tally.n, np.uint8)
-    tally.n_ratings = np.diff(questions.users.interactions.indptr).astype(np.float64)
-    head = in_head(model)
-    starts = range(0, tally.n, BLOCK_USERS)
-    for start in track(starts, f"ranking with {type(model.estimator).__name__}"):
-        rows = slice(start, min(start + BLOCK_USERS, tally.n))
-        block = questions.queries.take(np.arange(rows.start, rows.stop))
-        hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
-        targets = questions.targets.take(rows.start, rows.stop)
-        if longest:
-            found = rank(model, block, longest, exclude_seen=False, allowed=allowed, hidden=hidden)
-            tally.source[rows] = found.source
-            for name, values in ranking(found.items, targets.indptr, targets.item, names).items():
-                tally.put(tally.per_user, name, rows, values)
-            for label, some in item_slices(targets, head, model.n_trained).items():
-                made = ranking(found.items, some.indptr, some.item, names)
-                for name, values in made.items():
-                    tally.put(tally.slices.setdefault(label, {}), name, rows, values)
-            beyond(model, metrics, found.items, tally, rows, first)
-        if any(metric.base == "auc" for metric in metrics):
-            tally.put(tally.per_user, "auc", rows, auc_block(model, block, targets, hidden, first))
-    return tally
-
-
-def hidden_of(
-    model: FittedModel, questions: Questions, block: Queries, rows: slice, *, exclude_seen: bool
-) -> Histories:
-    """Return the items that each query of a block is not to be offered."""
-    if not exclude_seen:
-        return Histories.empty(len(block))
-    seen = remembered(model, block)
-    if questions.hidden is None:
-        return seen
-    return seen.joined(questions.hidden.take(np.arange(rows.start, rows.stop)))
-
-
-def beyond(
-    model: FittedModel,
-    metrics: tuple[Metric, ...],
-    lists: I32,
-    tally: Tally,
-    rows: slice,
-    first: int,
-) -> None:
-    """Add a block's lists, of items from row `first` on, to the metrics beyond accuracy."""
-    memory = model.memory
-    for cut, listed in tally.listed.items():
-        items = lists[:, :cut]
-        listed += np.bincount(items[items >= first] - first, minlength=len(listed))
-    for metric in metrics:
-        cut = lists[:, : metric.k]
-        match metric.base:
-            case "novelty":
-                values = novelty(cut, memory.popularity, len(memory.users))
-            case "popularity_bias":
-                values = popularity_bias(cut, memory.popularity)
-            case "diversity":
-                values = diversity(cut, model.similarity_vectors)
-            case _:
-                continue
-        tally.put(tally.per_user, metric.name, rows, values)

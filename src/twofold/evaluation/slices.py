@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from twofold.evaluation.questions import Questions, Targets, training_activity
+from twofold.evaluation.questions import Questions, Targets
 from twofold.evaluation.report import Slice
 from twofold.metrics import parse
 from twofold.models._base import FittedModel
-from twofold.typing import F64, Bool
+from twofold.typing import F64, I64, Bool
 
 HEAD = 0.2
 """Share of the catalogue, by training events, that is called the head."""
@@ -38,38 +38,45 @@ def item_slices(targets: Targets, head: Bool, n_items: int) -> dict[str, Targets
 def sliced(
     model: FittedModel,
     questions: Questions,
-    per_user: Mapping[str, F64],
+    values: Mapping[str, F64],
     by_items: Mapping[str, dict[str, F64]],
 ) -> tuple[Slice, ...]:
     """Return the list metrics of groups of users, by what the model knows of them, and of items.
 
-    `per_user` holds each user's value of every metric, (n,); `by_items` the same for the targets of
-    each group of items, NaN where a user has none of them.
+    `values` holds the value of every metric for each question, (q,); `by_items` the same for the targets of
+    each group of items, NaN where a question has none of them. Where users are asked more than once, a
+    group is one of questions, by what is known when they are asked.
     """
     has_target = np.diff(questions.targets.indptr) > 0
-    activity = training_activity(model, questions)
+    activity = questions.activity(model)
     known = activity > 0
     middle = int(np.median(activity[known])) if known.any() else 0
+    who = "users" if questions.owner is None else "questions"
     groups = {
-        "users without history": ~known,
-        f"users with 1 ... {middle:,} events": known & (activity <= middle),
-        f"users with more than {middle:,} events": activity > middle,
+        f"{who} without history": ~known,
+        f"{who} with 1 ... {middle:,} events": known & (activity <= middle),
+        f"{who} with more than {middle:,} events": activity > middle,
     }
-    shown = {name: one for name, one in per_user.items() if parse(name).family == "list"}
+    shown = {name: one for name, one in values.items() if parse(name).family == "list"}
     found = [
-        _slice(label, {name: one[mask & has_target] for name, one in shown.items()})
+        _slice(
+            label,
+            {name: one[mask & has_target] for name, one in shown.items()},
+            questions.whose[mask & has_target],
+        )
         for label, mask in groups.items()
     ]
-    found += [_slice(label, by_name) for label, by_name in by_items.items()]
+    found += [_slice(label, by_name, questions.whose) for label, by_name in by_items.items()]
     return tuple(one for one in found if one.n_users)
 
 
-def _slice(label: str, by_name: dict[str, F64]) -> Slice:
+def _slice(label: str, by_name: dict[str, F64], whose: I64) -> Slice:
+    """Return the means over questions, `whose` (q,), and how many users they are of."""
     values: dict[str, float] = {}
     n = 0
     for name, one in by_name.items():
-        finite = one[np.isfinite(one)]
-        n = len(finite)
+        finite = np.isfinite(one)
+        n = len(np.unique(whose[finite]))
         if n:
-            values[name] = float(finite.mean())
+            values[name] = float(one[finite].mean())
     return Slice(label, n, values)

@@ -9,6 +9,7 @@ from twofold._lazy import exporter
 if TYPE_CHECKING:
     from twofold.models.baselines.ease import EASE as EASE
     from twofold.models.baselines.item_knn import ItemKNN as ItemKNN
+    from twofold.models.baselines.personal_frequency import PersonalFrequency as PersonalFrequency
     from twofold.models.baselines.popularity import Popularity as Popularity
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
     from twofold.models.factorization.bpmf import BPMF as BPMF
@@ -40,6 +41,7 @@ HOMES = {
     "JNTM": "twofold.models.sequence.jntm",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
+    "PersonalFrequency": "twofold.models.baselines.personal_frequency",
     "Popularity": "twofold.models.baselines.popularity",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
@@ -61,6 +63,7 @@ __all__ = [
     "DeepContent",
     "ItemKNN",
     "MultiViewDSSM",
+    "PersonalFrequency",
     "Popularity",
     "YouTubeCandidates",
     "YouTubeRanker",

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
 from twofold import explain, persistence, recommend, similar
 from twofold.data.columns import Kind, within
@@ -26,7 +26,7 @@ from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
-from twofold.rank import Encoded, sources
+from twofold.rank import Encoded, assembled, sources
 from twofold.typing import F32, I32, Id, Ids
 
 
@@ -142,6 +142,11 @@ class FittedModel(ABC):
         """Return the vectors of known users by row, shape (n, d); default: fold their histories in."""
         return self.fold_in(self.memory.history.take(users))
 
+    def resume(self, users: I32, histories: Histories) -> F32 | csr_array:
+        """Map people by histories that are told, shape (n, d), `users` their rows, -1 = never seen; default: fold them in."""
+        del users
+        return self.fold_in(histories)
+
     def encode_features(self, queries: Queries) -> F32 | csr_array:
         """Map people known by features or words, shape (n, d); see ``reads_features``, ``reads_text``."""
         raise NotImplementedError(type(self).__name__)
@@ -213,12 +218,13 @@ class FittedModel(ABC):
                 case 0:  # MODEL
                     parts.append((rows, self.lookup(queries.user[rows])))
                 case 1:  # FOLD_IN
-                    parts.append((rows, self.fold_in(self._said(queries.history.take(rows)))))
+                    told = self._said(queries.history.take(rows))
+                    parts.append((rows, self.resume(queries.user[rows], told)))
                 case 2:  # CONTENT
                     parts.append((rows, self.encode_features(queries.take(rows))))
                 case _:
                     parts.append((rows, self._nothing(len(rows))))
-        return Encoded(_assemble(parts), source)
+        return Encoded(assembled(parts), source)
 
     @property
     def unsaid_value(self) -> float:
@@ -324,17 +330,6 @@ class FittedModel(ABC):
 def dimensions(vectors: F32 | csr_array) -> int:
     """Return d of vectors (n, d)."""
     return int((vectors.shape or (0, 0))[1])
-
-
-def _assemble(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_array:
-    """Put the rows of several blocks into one array in their own order."""
-    if len(parts) == 1:
-        return parts[0][1]
-    order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-    dense = [block for _, block in parts if isinstance(block, np.ndarray)]
-    if len(dense) == len(parts):
-        return np.concatenate(dense)[order]
-    return csr_array(vstack([csr_array(block) for _, block in parts], format="csr"))[order]
 
 
 def check_finite(name: str, array: np.ndarray, advice: str) -> None:

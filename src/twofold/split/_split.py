@@ -9,7 +9,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.split.pairs import repeated, same_pairs
+from twofold.split.pairs import repeated, repeated_moments, same_pairs
 
 Repeats = Literal["drop", "keep"]
 REPEATS: tuple[Repeats, ...] = ("drop", "keep")
@@ -107,8 +107,8 @@ def make(
 ) -> Split:
     """Return the split in which event e goes to the part with the code ``part[e]``.
 
-    Unless `repeats`, a later part loses the events of pairs that an earlier part has; the notes say
-    how many, and where `wants_validation` also whether the validation part came out empty.
+    A later part loses the events of pairs that an earlier part has, or with `repeats` those of pairs that it has
+    at the same time, which no time tells apart; the notes say how many, and where `wants_validation` also whether the validation part came out empty.
 
     Raises
     ------
@@ -117,10 +117,10 @@ def make(
     """
     part = part.astype(np.uint8)
     said = list(notes)
-    if not repeats:
-        again = repeated(data.interactions, part) & (part < NOWHERE)
-        if again.any():
-            said.append(f"{int(again.sum()):,} later events of pairs seen before were left out")
+    again = (repeated_moments if repeats else repeated)(data.interactions, part) & (part < NOWHERE)
+    if again.any():
+        which = "seen at the same time" if repeats else "seen before"
+        said.append(f"{int(again.sum()):,} later events of pairs {which} were left out")
         part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
         if not (part == code).any():

@@ -65,6 +65,26 @@ def repeated(events: Interactions, part: U8) -> Bool:
     return found
 
 
+def repeated_moments(events: Interactions, part: U8) -> Bool:
+    """Say for each event whether an earlier part, of smaller code, has its pair at its time; shape (n,)."""
+    found = np.zeros(len(events), np.bool_)
+    if events.time is None or len(events) < 2:
+        return found
+    new = np.ones(len(events), np.bool_)
+    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    group = np.cumsum(new) - 1  # one user at one time
+    first = np.flatnonzero(new)
+    low, high = np.minimum.reduceat(part, first), np.maximum.reduceat(part, first)
+    split_up = np.flatnonzero((low < high)[group])
+    order = split_up[np.lexsort((part[split_up], events.item[split_up], group[split_up]))]
+    if len(order):
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = (np.diff(group[order]) != 0) | (np.diff(events.item[order]) != 0)
+        least = part[order][begins][np.cumsum(begins) - 1]
+        found[order] = part[order] > least
+    return found
+
+
 def translations(source: Dataset, target: Dataset) -> tuple[I32, I32]:
     """Return the rows in `target` of the users and of the items of `source`."""
     return target.users.ids.rows(source.users.ids.ids), target.items.ids.rows(source.items.ids.ids)
