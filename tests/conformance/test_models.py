@@ -32,6 +32,7 @@ SMALL = {
     "GRU4Rec": {"factors": 8, "epochs": 20},
     "IALS": {"factors": 6},
     "ItemKNN": {},
+    "JNTM": {"factors": 8, "epochs": 20},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
     "PersonalFrequency": {},

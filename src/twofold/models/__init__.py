@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
     from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
     from twofold.models.sequence.sasrec import SASRec as SASRec
+    from twofold.models.sequence.jntm import JNTM as JNTM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -45,6 +46,7 @@ HOMES = {
     "GRU4Rec": "twofold.models.sequence.gru4rec",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
+    "JNTM": "twofold.models.sequence.jntm",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
@@ -65,6 +67,7 @@ __all__ = [
     "EASE",
     "FM",
     "IALS",
+    "JNTM",
     "PMF",
     "BiasedMF",
     "ContextEmbedding",

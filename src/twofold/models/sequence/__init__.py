@@ -1,2 +1,3 @@
 """Models of sequences of tokens."""
 """Models that read behaviour as sequences: what follows what."""
+"""Models that read behaviour as sequences."""

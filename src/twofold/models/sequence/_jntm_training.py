@@ -1,0 +1,175 @@
+"""Training of JNTM: both likelihoods climbed in turn, by AdaGrad over batches of users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from twofold.data.interactions import Histories
+from twofold.data.sequences import trajectories
+from twofold.kernels.adagrad_rows import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
+from twofold.kernels.edges import draw_strangers, edge_gradients
+from twofold.kernels.trajectories import LANES, draw_others, trajectory_gradients
+from twofold.random import kernel_seed
+from twofold.typing import F32, I32, I64
+
+
+class Parameters(NamedTuple):
+    """What JNTM learns; D is d times the number of parts in use."""
+
+    preference: F32  # (n_users, d)  P
+    network: F32  # (n_users, d)  F, read by both likelihoods
+    context: F32  # (n_users, d)  C
+    inputs: F32  # (n_items, d)  U
+    outputs: F32  # (n_items, D)  U'
+    shared: F32  # (7 d + 5, d): see `twofold.kernels.trajectories`
+
+    @classmethod
+    def drawn(
+        cls, n_users: int, n_items: int, d: int, wide: int, scale: float, rng: np.random.Generator
+    ) -> Parameters:
+        """Draw every number evenly from -scale ... scale."""
+        shapes = [(n_users, d)] * 3 + [(n_items, d), (n_items, wide), (7 * d + 5, d)]
+        return cls(*(scale * (2 * rng.random(one, np.float32) - 1) for one in shapes))
+
+    def copies(self) -> Parameters:
+        """Return the parameters as they are now."""
+        return Parameters(*(one.copy() for one in self))
+
+    def zeros(self) -> Parameters:
+        """Return sums of squares before the first step."""
+        return Parameters(*(np.zeros_like(one) for one in self))
+
+
+class Pace(NamedTuple):
+    """How steps are made."""
+
+    learning_rate: float
+    reg: float
+    share: float
+    """Chance of a place to be among the negatives of an event."""
+    strangers: float
+    """Chance of somebody who is no friend to be among the negatives of a user."""
+    state_clip: float
+    network_clip: float
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Every user's events with the head of the sub-trajectory that each is in."""
+
+    indptr: I64  # (n_users + 1,)
+    item: I32  # (n,)
+    head: I64  # (n,) event numbers
+
+    @classmethod
+    def of(cls, histories: Histories, gap: float | None) -> Trajectories:
+        """Cut histories where more than `gap` seconds pass; without times, or a gap, each is one trajectory."""
+        cut = trajectories(histories, gap=None if histories.time is None else gap)
+        return cls(histories.indptr, histories.item, cut.indptr[cut.of_event])
+
+
+def width(n: int, share: float) -> int:
+    """Return room for the draws of one row: ten deviations above the mean."""
+    mean = n * share
+    return 1 + min(n, int(mean + 10 * np.sqrt(mean) + 20))
+
+
+def dealt(users: I32, lengths: I64) -> tuple[I32, I64]:
+    """Deal users to lanes, the longest first and to and fro; return them lane by lane, and where lanes begin."""
+    order = np.argsort(-lengths, kind="stable")
+    turn = np.arange(len(users)) % (2 * LANES)
+    lane = np.minimum(turn, 2 * LANES - 1 - turn)
+    sizes = np.bincount(lane, minlength=LANES)
+    return users[order][np.argsort(lane, kind="stable")], np.concatenate([[0], np.cumsum(sizes)])
+
+
+def batches(n: int, size: int, rng: np.random.Generator) -> list[I32]:
+    """Deal n rows to batches in an order that is drawn."""
+    order = rng.permutation(n).astype(np.int32)
+    return [order[at : at + size] for at in range(0, n, size)]
+
+
+def trajectory_epoch(
+    data: Trajectories,
+    size: int,
+    parts: I64,
+    pace: Pace,
+    now: Parameters,
+    sums: Parameters,
+    rng: np.random.Generator,
+) -> float:
+    """Take one pass over the users that have events; return the mean -ln p of an event before its step."""
+    d, wide, m = now.inputs.shape[1], now.outputs.shape[1], len(now.inputs)
+    lengths = np.diff(data.indptr)
+    users = np.flatnonzero(lengths).astype(np.int32)
+    lanes = np.zeros((LANES, *now.shared.shape), now.shared.dtype)
+    room = width(m, pace.share)
+    begin, total = np.zeros(m + 1, np.int64), 0.0
+    seed = kernel_seed(rng)
+    for at in batches(len(users), size, rng):
+        some, lane = dealt(users[at], lengths[users[at]])
+        n, kind = len(some), now.inputs.dtype
+        start = np.concatenate([[0], np.cumsum(lengths[some])])
+        number = np.repeat(data.indptr[some] - start[:-1], lengths[some]) + np.arange(start[-1])
+        e = len(number)
+        item, head = data.item[number], data.head[number] - (number - np.arange(e))
+        choice, count = np.empty((e, room), np.int32), np.empty(e, np.int64)
+        draw_others(seed, number, item, m, pace.share, choice, count)
+        x, error, du = np.empty((e, wide), kind), np.empty((e, room), kind), np.empty((e, d), kind)
+        dp, dnetwork, loss = np.empty((n, d), kind), np.empty((n, d), kind), np.empty(e)
+        trajectory_gradients(
+            lane, some, start, item, head, choice, count, now.preference, now.network, now.inputs,
+            now.outputs, now.shared, parts, pace.state_clip, x, error, du, dp, dnetwork, lanes, loss,
+        )  # fmt: skip
+        total += loss.sum()
+        by, rate, reg = 1 / size, pace.learning_rate, pace.reg
+        place = np.empty(int(count.sum()), np.int64)
+        sort_by_row(choice, count, begin, place)
+        step_pairs(begin, place, error, x, by, rate, reg, now.outputs, sums.outputs)
+        once = np.ones(e, np.int64)
+        sort_by_row(item[:, None], once, begin, place)
+        step_pairs(begin, place, np.ones((e, 1), kind), du, by, rate, reg, now.inputs, sums.inputs)
+        step_rows(some, dp, by, rate, reg, UNBOUNDED, now.preference, sums.preference)
+        step_rows(some, dnetwork, by, rate, reg, pace.network_clip, now.network, sums.network)
+        step_lanes(lanes, by, rate, now.shared, sums.shared)
+    return total / len(data.item)
+
+
+def network_pass(
+    friends: tuple[I64, I32],
+    size: int,
+    pace: Pace,
+    now: Parameters,
+    sums: Parameters,
+    rng: np.random.Generator,
+) -> float:
+    """Take one pass over all users' friends and drawn strangers; return the mean negative log-likelihood of a user."""
+    indptr, friend = friends
+    n, d = now.network.shape
+    degree = np.diff(indptr)
+    seed, total = kernel_seed(rng), 0.0
+    begin = np.zeros(n + 1, np.int64)
+    for some in batches(n, size, rng):
+        b, kind = len(some), now.network.dtype
+        room = int(degree[some].max()) + width(n, pace.strangers)
+        other, count = np.empty((b, room), np.int32), np.empty(b, np.int64)
+        draw_strangers(seed, some, indptr, friend, pace.strangers, other, count)
+        error, x, gradient = (
+            np.empty((b, room), kind),
+            np.empty((b, d), kind),
+            np.empty((b, d), kind),
+        )
+        loss = np.empty(b)
+        edge_gradients(
+            some, degree[some], other, count, now.network, now.context, error, x, gradient, loss
+        )
+        total += loss.sum()
+        place = np.empty(int(count.sum()), np.int64)
+        sort_by_row(other, count, begin, place)
+        by, rate, reg = 1 / size, pace.learning_rate, pace.reg
+        step_pairs(begin, place, error, x, by, rate, reg, now.context, sums.context)
+        step_rows(some, gradient, by, rate, reg, pace.network_clip, now.network, sums.network)
+    return total / n
