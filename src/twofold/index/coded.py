@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from twofold.kernels._bytes import BYTES
 from twofold.kernels.coded import code_rows, top_k_coded
-from twofold.typing import F32, I32, I64, U8
+from twofold.typing import F32, I32, I64
 
 
 class Coded(NamedTuple):
     """Items by falling length of their vectors, each as whole numbers and what these lose.
 
-    Takes a quarter of the memory of the vectors, which are looked at for few items only. One thread
-    at a time may search: `marks` is shared.
+    Takes a quarter of the memory of the vectors, which are looked at for few items only. Several
+    threads may search at a time.
     """
 
     item_vectors: F32  # (m, d)
@@ -25,7 +25,6 @@ class Coded(NamedTuple):
     steps: F32  # (c,)
     losts: F32  # (c,)
     lengths: F32  # (c,)
-    marks: U8  # (m,)
 
     @classmethod
     def of(cls, item_vectors: F32, banned: I32) -> Coded:
@@ -40,7 +39,7 @@ class Coded(NamedTuple):
         codes = np.zeros((len(order), -(-max(d, 1) // BYTES) * BYTES), np.int8)
         steps, losts, lengths = (np.empty(len(order), np.float32) for _ in range(3))
         code_rows(vectors, order, codes, steps, losts, lengths)
-        return cls(vectors, order, codes, steps, losts, lengths, np.zeros(m, np.uint8))
+        return cls(vectors, order, codes, steps, losts, lengths)
 
     def search(self, vectors: F32, indptr: I64, hidden: I32, k: int) -> tuple[I32, F32]:
         """Return the `k` best items of each query, best first; ties go to the lower row.
@@ -64,8 +63,9 @@ class Coded(NamedTuple):
         best = np.full((len(vectors), k), -np.inf, np.float32)
         if len(vectors) and len(self.order):
             rows = np.ascontiguousarray(vectors, np.float32)
+            marks = np.zeros(len(self.item_vectors), np.uint8)
             top_k_coded(
                 rows, self.item_vectors, self.order, self.codes, self.steps, self.losts,
-                self.lengths, indptr, hidden, self.marks, items, best,
+                self.lengths, indptr, hidden, marks, items, best,
             )  # fmt: skip
         return items, best
