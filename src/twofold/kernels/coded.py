@@ -124,13 +124,14 @@ def top_k_coded(
     bar = np.full(n, -np.inf, np.float32)
     filled = np.zeros(n, np.int64)
     done = np.zeros(n, np.bool_)
+    slack = ROUNDING * (d + 8)
     up = 1.0 + 1e-6
     for u in range(n):
         step, lost, length = code_row(vectors[u], queries[u])
         scale[u] = step
         of_lost[u] = (length + lost) * up
-        reach[u] = length * (1.0 + ROUNDING * d)
-        of_length[u] = (lost + ROUNDING * d * length) * up
+        reach[u] = length * (1.0 + slack)
+        of_length[u] = (lost + slack * length) * up
     whole = np.empty(RUN, np.int32)
     most = np.empty(RUN, np.float32)
     left = n
@@ -167,7 +168,8 @@ def top_k_coded(
                         continue
                     made += 1
                     score = dot(vectors[u], item_vectors[item])
-                    if filled[u] < k or score >= bar[u]:
+                    better = score > bar[u] or (score == bar[u] and item < items[u, k - 1])
+                    if filled[u] < k or better:
                         filled[u] = _insert(items[u], best[u], filled[u], item, score)
                         if filled[u] == k:
                             bar[u] = best[u, k - 1]
