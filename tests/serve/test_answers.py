@@ -7,8 +7,6 @@ import pytest
 import twofold as tw
 from tests_of_serving import items_of
 
-USER = "u3"
-
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])
 def test_lists_are_those_of_the_model(served, models, name):
@@ -59,7 +57,7 @@ def test_variety_is_that_of_maximal_marginal_relevance(ask, models):
 
 
 def test_a_batch_is_its_questions_one_by_one(ask):
-    questions = [{"user": "u1", "k": 3}, {"history": ["i2"], "k": 4}, {"user": "new", "deny": ["i1"]}]
+    questions = [{"user": 101, "k": 3}, {"history": ["i2"], "k": 4}, {"user": "new", "deny": ["i1"]}]
     found = ask.post("/recommend/batch", json={"questions": questions}).json()["answers"]
     for one, question in zip(found, questions, strict=True):
         assert one["items"] == ask.post("/recommend", json=question).json()["items"]
@@ -84,15 +82,15 @@ def test_an_event_is_in_the_next_answer(ask, models):
 
 
 def test_events_that_are_no_history_change_no_list(ask, served):
-    before = items_of(ask.post("/recommend", json={"user": "u1"}))
-    shown = {"user": "u1", "item": before[0], "kind": "impression"}
+    before = items_of(ask.post("/recommend", json={"user": 101}))
+    shown = {"user": 101, "item": before[0], "kind": "impression"}
     assert ask.post("/events", json=shown).json()["accepted"] == 1
-    assert items_of(ask.post("/recommend", json={"user": "u1"})) == before
+    assert items_of(ask.post("/recommend", json={"user": 101})) == before
     other = served(kinds=("purchase",), state="other")
-    other.post("/events", json={"user": "u1", "item": before[0], "kind": "click"})
-    assert items_of(other.post("/recommend", json={"user": "u1"})) == before
-    other.post("/events", json={"user": "u1", "item": before[0], "kind": "purchase"})
-    assert before[0] not in items_of(other.post("/recommend", json={"user": "u1"}))
+    other.post("/events", json={"user": 101, "item": before[0], "kind": "click"})
+    assert items_of(other.post("/recommend", json={"user": 101})) == before
+    other.post("/events", json={"user": 101, "item": before[0], "kind": "purchase"})
+    assert before[0] not in items_of(other.post("/recommend", json={"user": 101}))
 
 
 def test_events_of_another_order_make_the_same_history(served):
@@ -161,8 +159,8 @@ def test_similar_and_explain(ask, models):
     model = tw.load(models / "good")
     found = ask.get("/items/i1/similar", params={"k": 4})
     assert items_of(found) == model.similar_items("i1", 4)["item"].to_list()
-    reasons = ask.post("/explain", json={"user": "u1", "item": "i3", "k": 3}).json()["reasons"]
-    expected = model.explain("u1", "i3").head(3)
+    reasons = ask.post("/explain", json={"user": 101, "item": "i3", "k": 3}).json()["reasons"]
+    expected = model.explain(101, "i3").head(3)
     assert [one["item"] for one in reasons] == expected["item"].to_list()
     ask.post("/events", json={"user": "stranger", "item": "i1"})
     (only,) = ask.post("/explain", json={"user": "stranger", "item": "i5"}).json()["reasons"]
@@ -202,8 +200,8 @@ def test_a_pipeline_and_a_model_that_reads_words_are_served(served, tmp_path):
     model = two.fit(data, rng=0)
     model.save(tmp_path / "two")
     client = served(tmp_path / "two")
-    expected = model.recommend(users=["u1"], k=5)["item"].to_list()
-    assert items_of(client.post("/recommend", json={"user": "u1", "k": 5})) == expected
+    expected = model.recommend(users=[101], k=5)["item"].to_list()
+    assert items_of(client.post("/recommend", json={"user": 101, "k": 5})) == expected
     refused = client.post("/recommend", json={"words": "a storm"})
     assert refused.status_code == 422
     assert "does not read words" in refused.text
@@ -215,10 +213,10 @@ def test_exposures_are_logged_with_what_was_shown(served):
     from twofold.serve.tables import EXPOSURES
 
     client = served(exposures=True)
-    answer = client.post("/recommend", json={"user": "u1", "k": 3}).json()
+    answer = client.post("/recommend", json={"user": 101, "k": 3}).json()
     served.live.store.do(lambda connection: None).result()  # what was put before is written now
     (row,) = served.live.store.rows(EXPOSURES)
-    assert (row["request_id"], row["unit"], row["variant"], row["version"]) == (answer["request_id"], "u1", "live", 1)  # fmt: skip
+    assert (row["request_id"], row["unit"], row["variant"], row["version"]) == (answer["request_id"], "101", "live", 1)  # fmt: skip
     assert json.loads(row["items"]) == [one["item"] for one in answer["items"]]
 
 
@@ -237,6 +235,6 @@ def test_an_experiment_chooses_the_version(served, models):
     number = client.post("/models", json={"path": str(models / "EASE")}).json()["version"]
     live.others[number] = live.open_version(live.registry.read(), number)[0]
     live.assigner = Halves()
-    for user in ("u1", "u2"):
+    for user in (101, 102):
         answer = client.post("/recommend", json={"user": user}).json()
-        assert (answer["variant"], answer["model"]) == (("new", "EASE") if user == "u2" else ("old", "IALS"))  # fmt: skip
+        assert (answer["variant"], answer["model"]) == (("new", "EASE") if user == 102 else ("old", "IALS"))  # fmt: skip

@@ -238,9 +238,13 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
-        log.error("a fault of twofold itself", exc_info=error, extra={"fields": {"request_id": request.scope.get("request_id")}})  # fmt: skip
+        name = request.scope["request_id"]
+        log.error(
+            "a fault of twofold itself", exc_info=error, extra={"fields": {"request_id": name}}
+        )
+        hint = "please report it, with what the log has under this request id"
         return answer(
-            Refused(500, "fault", "a fault of twofold itself", "please report it, with the log's record")
+            Refused(500, "fault", "a fault of twofold itself", hint, {"x-request-id": name})
         )
 
     paths = [one.path for one in app.routes if hasattr(one, "path")]  # type: ignore[attr-defined]

@@ -61,6 +61,9 @@ def install(app: FastAPI) -> None:
             made = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)  # the default says what a refusal is
             _, schemas = models_json_schema(
                 [(one, "validation") for one in BODIES], ref_template=REFERENCE
             )

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from twofold.data.files import SERVED
 from twofold.errors import ConfigError, DataError
 
 META = MetaData()
@@ -31,7 +32,7 @@ USER_IS_INTEGER, ITEM_IS_INTEGER = 1, 2
 """Bits of ``events.ids``: ids are kept as texts, and given back as they came."""
 IMPRESSION = "impression"
 """The kind of event that says what was shown, which is no history."""
-LOG_VIEW = "twofold_log"
+LOG_VIEW = SERVED
 """What `twofold fit --data events.db` reads."""
 
 EVENTS = Table(
