@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 import twofold
 from twofold._version import __version__
-from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, inspect, train, tune
+from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, inspect, serve, train, tune
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
@@ -61,6 +61,10 @@ for function in (
     ask.recommend,
     ask.similar,
     ask.explain,
+    serve.serve,
+    serve.promote,
+    serve.rollback,
+    serve.events,
 ):
     app.command()(_interruptible(function))
 

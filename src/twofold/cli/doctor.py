@@ -26,6 +26,7 @@ CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich")
 OPTIONAL = {
     "frames": ("pandas", "pyarrow"),
     "sql": ("sqlalchemy", "psycopg"),
+    "serve": ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson"),
     "tune": ("optuna",),
     "plots": ("matplotlib",),
     "learn": ("sklearn",),
@@ -34,6 +35,7 @@ OPTIONAL = {
 """Extras, with the modules that each brings."""
 READ: dict[str, str] = {
     "TWOFOLD_DATA": "a folder of data sets by name, looked in first",
+    "TWOFOLD_KEYS": "a TOML file of API keys for twofold serve",
     "TWOFOLD_TRACEBACK": "set: a fault of twofold itself shows where it happened",
     "XDG_CACHE_HOME": "where the cache of data sets is kept",
     "NUMBA_NUM_THREADS": "threads of the kernels",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import gzip
 import lzma
+import sqlite3
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,6 +24,8 @@ PACKED: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
 )
 """First bytes of compressed files that hold one file."""
+SERVED = "twofold_log"
+"""The view of the events that `twofold serve` kept in an SQLite file."""
 PACKED_SUFFIXES = {".gz", ".bz2", ".xz", ".zip"}
 FOREIGN: tuple[tuple[bytes, str], ...] = (
     (
@@ -194,3 +198,20 @@ def decoded(head: bytes) -> str:
         return codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return head.decode("latin-1")
+
+
+def own_query(source: str | Path, query: str | None) -> str | None:
+    """Return the query to ask: the one given, or that of the events which `twofold serve` kept in an SQLite file."""
+    path = Path(str(source).removeprefix("sqlite:///"))
+    if query is not None or not path.is_file():
+        return query
+    with path.open("rb") as opened:
+        if opened.read(16) != b"SQLite format 3\x00":
+            return None
+    kept = f"select count(*) from sqlite_master where name = '{SERVED}'"
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            served = connection.execute(kept).fetchone() == (1,)
+    except sqlite3.Error:
+        return None  # the reader says what is wrong with the file
+    return f"select * from {SERVED}" if served else None

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import polars as pl
 
 from twofold.data.fast_log import read_fast
-from twofold.data.files import DAMAGED, Source, as_utf8, source_of
+from twofold.data.files import DAMAGED, Source, as_utf8, own_query, source_of
 from twofold.data.frames import as_frame, flatten, of_records
 from twofold.data.names import usual
 from twofold.data.roles import roles
@@ -58,6 +58,7 @@ def read_frame(
     DataError
         If it is not there, is empty or damaged, or is none of these.
     """
+    query = own_query(source, query)
     if _is_database(source, query):
         return read_sql(_url(source), query)
 
@@ -98,6 +99,7 @@ def read_log(
     DataError
         As `read_frame` and `roles`.
     """
+    query = own_query(source, query)
     if _is_database(source, query):
         frame = flatten(read_sql(_url(source), query), context)
         return Log(frame, roles(frame.head(SAMPLE_ROWS), given, str(source)))

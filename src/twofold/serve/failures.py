@@ -1,0 +1,116 @@
+"""Failures as answers: one shape, ``{"error": {"code", "message", "hint"}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from twofold.errors import (
+    ConfigError,
+    DataError,
+    IncompatibleFileError,
+    MissingDependencyError,
+    TwofoldError,
+    UnknownIdError,
+    did_you_mean,
+)
+
+STATUS: tuple[tuple[type[TwofoldError], int, str], ...] = (
+    (UnknownIdError, 404, "unknown_id"),
+    (IncompatibleFileError, 409, "bad_model"),
+    (MissingDependencyError, 501, "not_installed"),
+    (ConfigError, 422, "bad_request"),
+    (DataError, 422, "bad_request"),
+)
+"""Which status and code an error of the library is answered with."""
+LONGEST = 200
+"""Characters of what a client sent that are repeated to it."""
+
+
+class Refused(TwofoldError):
+    """A request that is not answered; `status` and `code` say why."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        hint: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.status, self.code, self.message, self.hint = status, code, message, hint
+        self.headers = headers or {}
+
+
+def refusal(error: TwofoldError) -> Refused:
+    """Return an error of the library as a refusal; its sentence is parted at the first semicolon."""
+    if isinstance(error, Refused):
+        return error
+    found = [(status, code) for kind, status, code in STATUS if isinstance(error, kind)]
+    status, code = found[0] if found else (500, "failed")
+    message, _, hint = str(error).partition("; ")
+    return Refused(status, code, message, hint)
+
+
+def answer(error: Refused) -> Response:
+    """Return the response of a refusal."""
+    body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    return Response(
+        orjson.dumps(body), error.status, headers=error.headers, media_type="application/json"
+    )
+
+
+def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
+    """Turn what pydantic says into one sentence about the first fault, with what is allowed."""
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"] if not is_branch(part))
+    given = shown(fault["input"])
+    if fault["type"] == "json_invalid":
+        reason = str(fault.get("ctx", {}).get("error", "it cannot be read"))
+        return Refused(400, "bad_json", f"the body is not JSON: {reason}", "send a JSON object")
+    if fault["type"] == "extra_forbidden":
+        name = str(fault["loc"][-1])
+        return Refused(
+            422,
+            "unknown_field",
+            f"there is no field {shown(name)}",
+            did_you_mean(name, fields_of(model)),
+        )
+    if fault["type"] == "missing":
+        return Refused(422, "bad_request", f"{place} is missing", f"give {place}")
+    said = fault["msg"][0].lower() + fault["msg"][1:]
+    own = fault.get("ctx", {}).get("error")
+    if isinstance(own, ValueError):
+        message, _, hint = str(own).partition("; ")
+        at = f"{place}: " if place else ""
+        return Refused(422, "bad_request", f"{at}{message}", hint)
+    return Refused(422, "bad_request", f"{place or 'the body'} got {given}", said)
+
+
+def is_branch(part: object) -> bool:
+    """Say whether a part of a place names the branch of a union and not a field."""
+    return isinstance(part, str) and (part in BRANCHES or "[" in part)
+
+
+BRANCHES = {"int", "str", "float", "bool", "constrained-int", "constrained-str", "list", "dict"}
+
+
+def fields_of(model: type[BaseModel]) -> Iterable[str]:
+    """Return the names of the fields of a body."""
+    return model.model_fields
+
+
+def shown(value: Any) -> str:
+    """Return what was sent, cut to a length that may be repeated."""
+    if isinstance(value, list | tuple | dict):
+        held = cast("list[Any]", value)
+        return f"{type(held).__name__} of {len(held):,} entries"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"

@@ -1,0 +1,207 @@
+"""What every request passes: its name, its key, its rate, its size, its time; and what is counted of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, MutableMapping
+from itertools import count
+from typing import Any
+
+from twofold.serve.failures import Refused, answer
+from twofold.serve.keys import Keys
+from twofold.serve.logs import REQUESTS
+from twofold.serve.metrics import Metrics
+from twofold.serve.settings import Settings
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a client may call its request."""
+OPEN = {"/health", "/ready"}
+"""Paths that need no key."""
+READS = {"/recommend", "/recommend/batch", "/explain"}
+"""Paths that read, although they are posted to."""
+CLIENTS = 10_000
+"""Clients whose rate is remembered."""
+BURST = 2.0
+"""Seconds of the allowed rate that may be spent at once."""
+
+
+def role_of(method: str, path: str) -> str:
+    """Return who may do this: models are the administrator's, and what changes anything needs write."""
+    if path.startswith("/models") and method != "GET":
+        return "admin"
+    return "read" if method in {"GET", "HEAD"} or path in READS else "write"
+
+
+class Rates:
+    """Token buckets by client."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_of(self, client: str, now: float) -> float:
+        """Take one request of a client; return the seconds until the next is allowed, 0 where it may pass."""
+        room = max(1.0, BURST * self.rate)
+        left, before = self._left.pop(client, (room, now))
+        left = min(room, left + (now - before) * self.rate)
+        allowed = left >= 1
+        self._left[client] = (left - 1 if allowed else left, now)
+        if len(self._left) > CLIENTS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1 - left) / self.rate
+
+
+class Gate:
+    """ASGI middleware around the application."""
+
+    def __init__(self, app: App, settings: Settings, keys: Keys, metrics: Metrics) -> None:
+        self.app = app
+        self.settings = settings
+        self.keys = keys
+        self.metrics = metrics
+        self.rates = Rates(settings.rate) if settings.rate else None
+        self._process = secrets.token_hex(4)
+        self._next = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass, or say why not."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        name = key = kind = ""
+        length = 0
+        for field, value in scope["headers"]:
+            if field == b"content-length":
+                length = int(value) if value.isdigit() else -1
+            elif field == b"x-request-id":
+                name = value.decode("latin-1")
+            elif field == b"x-api-key":
+                key = value.decode("latin-1")
+            elif field == b"authorization" and value[:7].lower() == b"bearer ":
+                key = value[7:].decode("latin-1").strip()
+            elif field == b"content-type":
+                kind = value.decode("latin-1")
+        if not name or not NAME.fullmatch(name):
+            name = f"{self._process}-{next(self._next):x}"
+        scope["request_id"] = name
+        status = 500
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
+            await send(message)
+
+        refused = self.refused(scope, key, kind, length)
+        try:
+            if refused is None:
+                await self.app(scope, receive, named)
+            else:
+                await answer(refused)(scope, receive, named)  # type: ignore[arg-type]
+        finally:
+            seconds = time.perf_counter() - began
+            route = scope.get("route")
+            path = getattr(route, "path", None) or ("refused" if refused else "unknown")
+            self.metrics.request(path, scope["method"], status, seconds)
+            if status >= 500 or self.settings.log_requests:
+                fields = {
+                    "request_id": name,
+                    "method": scope["method"],
+                    "path": path,
+                    "status": status,
+                    "ms": round(1000 * seconds, 3),
+                }
+                REQUESTS.info("request", extra={"fields": fields})
+
+    def refused(self, scope: Scope, key: str, kind: str, length: int) -> Refused | None:
+        """Return why a request may not pass, if it may not."""
+        method, path = scope["method"], scope["path"]
+        if path not in OPEN:
+            allowed = self.keys.allows(key or None, role_of(method, path))
+            if allowed is None:
+                return Refused(
+                    401, "no_key", "this server needs an API key" if not key else "the API key is not known",
+                    "send it as Authorization: Bearer KEY", {"www-authenticate": "Bearer"},
+                )  # fmt: skip
+            if not allowed:
+                return Refused(
+                    403, "not_allowed", f"this key may not {role_of(method, path)}",
+                    "use a key of that role",
+                )  # fmt: skip
+            if self.rates is not None:
+                client = key or (scope.get("client") or ("unknown",))[0]
+                wait = self.rates.wait_of(client, time.monotonic())
+                if wait:
+                    return Refused(
+                        429, "too_many", f"more than {self.settings.rate:g} requests a second",
+                        "send fewer, or ask again later", {"retry-after": str(int(wait) + 1)},
+                    )  # fmt: skip
+        if length < 0:
+            return Refused(400, "bad_request", "content-length is no number", "send the length of the body")
+        if length > self.settings.max_body:
+            return too_large(self.settings.max_body)
+        if length and not kind.split(";")[0].strip().lower() == "application/json":
+            return Refused(
+                415, "not_json", f"the body is {kind or 'of no kind'}",
+                "send it with Content-Type: application/json",
+            )  # fmt: skip
+        return None
+
+
+def too_large(most: int) -> Refused:
+    """Return the refusal of a body."""
+    return Refused(
+        413, "too_large", f"the body is larger than {most:,} bytes",
+        "send it in parts, or start the server with a larger --max-body", {"connection": "close"},
+    )  # fmt: skip
+
+
+async def body_of(receive: Receive, settings: Settings) -> bytes:
+    """Return the body of a request.
+
+    Raises
+    ------
+    Refused
+        If it is too large, does not arrive in time, or the client is gone.
+    """
+    message = await _next_part(receive, settings.timeout)
+    if not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > settings.max_body:
+            raise too_large(settings.max_body)
+        return body
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    until = time.monotonic() + settings.timeout
+    while message.get("more_body"):
+        message = await _next_part(receive, until - time.monotonic())
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > settings.max_body:
+            raise too_large(settings.max_body)
+    return b"".join(parts)
+
+
+async def _next_part(receive: Receive, seconds: float) -> Message:
+    try:
+        async with asyncio.timeout(max(seconds, 0.001)):
+            message = await receive()
+    except TimeoutError as error:
+        raise Refused(
+            408, "slow_body", "the body did not arrive in time", "send it faster", {"connection": "close"}
+        ) from error
+    if message["type"] == "http.disconnect":
+        raise Refused(400, "gone", "the client is gone", "")
+    return message

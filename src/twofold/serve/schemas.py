@@ -1,0 +1,250 @@
+"""Bodies of requests and answers: every field declared once, unknown ones refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+
+LARGEST_ID = 2**63 - 1
+"""Largest integer id."""
+LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 1000, 10_000
+"""Items of a history or of allow and deny; items of a list; questions and events of one request."""
+SECONDS = 1e11
+"""A time beyond this (the year 5138) is not in seconds."""
+
+IntegerId = Annotated[StrictInt, Field(ge=-LARGEST_ID, le=LARGEST_ID)]
+TextId = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
+Identifier = IntegerId | TextId
+"""The caller's id: an integer of 64 bits, or a text of 1 to 512 characters."""
+ItemIds = Annotated[list[Identifier], Field(max_length=LONGEST_HISTORY)]
+Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
+
+
+class Body(BaseModel):
+    """What all bodies share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def example(*bodies: dict[str, Any]) -> ConfigDict:
+    """Return the configuration of a body with examples."""
+    return ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"examples": list(bodies)},
+    )
+
+
+class Question(Body):
+    """For whom, and what may be listed. A person is named, or described, or both."""
+
+    model_config = example(
+        {"user": "42", "k": 10},
+        {"history": ["50", "181"], "k": 5, "deny": ["174"]},
+        {"words": "storm over the coast", "k": 5},
+    )
+
+    user: Identifier | None = None
+    """A user id; one that was never seen is answered too."""
+    history: ItemIds | None = None
+    """Item ids, oldest first; in place of what is known of the user."""
+    features: dict[str, Any] | None = None
+    """User features by name, for models that read them."""
+    words: Annotated[StrictStr, Field(max_length=10_000)] | None = None
+    """What the person says, for models that read words."""
+    context: dict[str, Any] | None = None
+    """Circumstances by name, for models that read them; the time is now unless given."""
+    k: Length = 10
+    """Length of the list."""
+    exclude_seen: StrictBool = True
+    """Leave out the items of the history."""
+    allow: ItemIds | None = None
+    """Items to choose among."""
+    deny: ItemIds | None = None
+    """Items to leave out."""
+    where: dict[str, Any] | None = None
+    """Item features and what they must be: a value, a list of values, or [least, most] of a number."""
+    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Weight of variety in maximal marginal relevance; 0 keeps the order."""
+    session: TextId | None = None
+    """Session id, for experiments that assign by session."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        said = (self.user, self.history, self.features, self.words)
+        if all(one is None for one in said):
+            raise ValueError(
+                "the question names nobody; give user, history, features or words"
+            )
+        for name, columns in (("features", self.features), ("context", self.context)):
+            check_columns(name, columns or {})
+        return self
+
+
+def check_columns(name: str, columns: dict[str, Any]) -> None:
+    """Refuse numbers that are not finite and texts that cannot be kept.
+
+    Raises
+    ------
+    ValueError
+        Naming the column.
+    """
+    for key, value in columns.items():
+        parts: list[Any] = value if isinstance(value, list) else [value]
+        for one in parts:
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ValueError(f"{name}.{key} is {one}; give a finite number")
+            if isinstance(one, int) and not isinstance(one, bool) and abs(one) > LARGEST_ID:
+                raise ValueError(f"{name}.{key} is larger than 64 bits; give a smaller number")
+            if isinstance(one, str) and "\x00" in one:
+                raise ValueError(f"{name}.{key} holds a character of value 0; leave it out")
+
+
+class Batch(Body):
+    """Several questions."""
+
+    model_config = example({"questions": [{"user": "42"}, {"history": ["50"], "k": 5}]})
+
+    questions: Annotated[list[Question], Field(min_length=1, max_length=LONGEST_BATCH)]
+    """1 to 1,000 questions."""
+
+
+class Explanation(Body):
+    """Why an item is scored as it is, for a user or a history."""
+
+    model_config = example({"user": "42", "item": "50"}, {"history": ["181"], "item": "50"})
+
+    item: Identifier
+    """The item."""
+    user: Identifier | None = None
+    """A user."""
+    history: ItemIds | None = None
+    """Item ids in place of a user's."""
+    k: Length = 10
+    """Most items to name."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.user is None and self.history is None:
+            raise ValueError("the question names nobody; give user or history")
+        return self
+
+
+class Event(Body):
+    """Something that a person did with an item."""
+
+    model_config = example(
+        {"id": "e-1", "user": "42", "item": "50", "kind": "click", "time": 1700000000},
+        {"user": "42", "item": "50", "kind": "rating", "value": 4.5},
+    )
+
+    user: Identifier
+    """Who."""
+    item: Identifier
+    """With what."""
+    id: Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00]+$")] | None = (
+        None
+    )
+    """Name of the event: the same one is counted once, however often it is sent. Made up where missing."""
+    kind: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "interaction"
+    """What was done: click, play, purchase, rating, impression, ..."""
+    value: Number | None = None
+    """Rating, count, price, seconds."""
+    time: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    """Seconds since 1970 UTC; now where missing."""
+    request_id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    """The answer that the item was listed in."""
+    session: TextId | None = None
+    """Session id."""
+
+
+class Item(Body):
+    """What is known of an item."""
+
+    model_config = example({"features": {"title": "Storm over the coast", "genres": ["drama"]}})
+
+    features: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """The item features of training, by name."""
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        check_columns("features", self.features)
+        return self
+
+
+class Registration(Body):
+    """A model to add to the registry."""
+
+    model_config = example({"path": "runs/second"})
+
+    path: Annotated[StrictStr, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+    """A run folder or saved model on the server's machine."""
+
+
+class Promotion(Body):
+    """How to promote."""
+
+    model_config = example({}, {"force": True, "note": "trained on a new log"})
+
+    force: StrictBool = False
+    """Promote although the checks say no; what they say is kept with the promotion."""
+    note: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
+    """Why."""
+
+
+class Shadow(Body):
+    """Which version answers silently beside the live one."""
+
+    model_config = example({"version": 2, "share": 0.1}, {"version": None})
+
+    version: Annotated[StrictInt, Field(ge=1, le=2**31)] | None = None
+    """The version; null ends it."""
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    """Share of the people whose questions it gets, always the same ones."""
+
+
+class About(BaseModel):
+    """What every answer says of itself."""
+
+    model: str
+    """Class of the model."""
+    version: int
+    """Version in the registry."""
+    variant: str
+    """Arm of the experiment; live without one."""
+    source: str
+    """How the answer was made: model, fold-in, content, fallback:popularity, ..."""
+    request_id: str
+    """Name of the answer, for events that follow from it."""
+
+
+class Listed(BaseModel):
+    """An item of a list."""
+
+    item: int | str
+    score: float
+    source: str
+
+
+class List(About):
+    """A list, best first."""
+
+    items: list[Listed]
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class Failure(BaseModel):
+    """The shape of every error."""
+
+    error: Problem

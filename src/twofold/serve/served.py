@@ -1,0 +1,325 @@
+"""One version of a model, made ready to answer: its rows, its index, its popular items."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from twofold.candidates import diversify
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import ConfigError
+from twofold.filters import allowed_items
+from twofold.index.coded import Coded
+from twofold.models._added import WithItems
+from twofold.models._base import FittedModel
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, remembered
+from twofold.recommend import TIME, questions
+from twofold.serve.histories import Lately, LiveHistories
+from twofold.serve.schemas import Question
+from twofold.typing import F32, I32, Id
+
+DEEPEST = 5
+"""Diversity chooses among so many times the items asked for, and at least `SHALLOWEST`."""
+SHALLOWEST = 100
+
+
+class Answer(NamedTuple):
+    """A list in the caller's ids."""
+
+    items: list[Id]
+    scores: list[float]
+    sources: list[str]
+    source: str
+
+
+class Asked(NamedTuple):
+    """A question in the rows of one model."""
+
+    queries: Queries
+    hidden: I32
+    """Rows to leave out beside the history."""
+
+
+@dataclass
+class Served:
+    """A model that answers one question at a time, exactly, without frames.
+
+    Not frozen: the codes of live items are translated to rows as they come.
+    """
+
+    version: int
+    model: FittedModel
+    ids: list[Id]
+    index: Coded | None
+    """None where lists are not products of dense vectors: the general way makes them."""
+    popular: I32
+    """Rows by falling popularity, without those that are withdrawn."""
+    withdrawn: I32
+    trained_until: int | None
+    """Time of the last event of training; None where there are no times."""
+    looks_up: bool
+    """Whether a user without new events is a row of a table."""
+    row_of_code: I32
+
+    @classmethod
+    def of(cls, version: int, model: FittedModel, withdrawn: Sequence[Id] = ()) -> Served:
+        """Make a model ready."""
+        banned = model.items.ids.rows(list(withdrawn))
+        banned = banned[banned != UNKNOWN]
+        nobody = model.encode(Queries.known(np.array([UNKNOWN], np.int32))).vectors
+        vectors = model.item_vectors
+        dense = isinstance(nobody, np.ndarray) and isinstance(vectors, np.ndarray)
+        index = None
+        if dense and isinstance(vectors, np.ndarray) and not isinstance(model, RanksItself):
+            index = Coded.of(vectors, banned)
+        order = np.argsort(-model.memory.popularity, kind="stable").astype(np.int32)
+        times = model.memory.history.time
+        inner = model.base if isinstance(model, WithItems) else model
+        plain = type(inner).encode is FittedModel.encode and not model.context_kinds
+        return cls(
+            version=version,
+            model=model,
+            ids=model.items.ids.ids.to_list(),
+            index=index,
+            popular=order[~np.isin(order, banned)],
+            withdrawn=banned,
+            trained_until=int(times.max()) if times is not None and len(times) else None,
+            looks_up=plain,
+            row_of_code=np.zeros(0, np.int32),
+        )
+
+    @property
+    def name(self) -> str:
+        """Class of the model."""
+        return type(self.model.estimator).__name__
+
+    # ---- questions --------------------------------------------------------------------------
+
+    def asked(self, question: Question, live: LiveHistories) -> Asked:
+        """Translate a question; what was done since training is part of it."""
+        rows = self.model.items.ids.rows
+        user = UNKNOWN
+        lately: Lately | None = None
+        if question.user is not None:
+            user = int(self.model.users.ids.rows([question.user])[0])
+            if question.history is None:
+                lately = live.of(question.user)
+        if question.history is not None:
+            known = rows(question.history)
+            known = known[known != UNKNOWN]
+            history = Histories(
+                np.array([0, len(known)], np.int64), known, np.full(len(known), np.nan, np.float32)
+            )
+        elif lately is not None:
+            history = self.joined(user, lately, live)
+        else:
+            history = Histories.empty(1)
+        given = question.history is not None or len(history.item) > 0
+        queries = Queries(np.array([user], np.int32), history, np.array([given]))
+        hidden = np.zeros(0, np.int32)
+        if question.deny:
+            hidden = rows(question.deny)
+            hidden = hidden[hidden != UNKNOWN]
+        if question.words is not None or question.features or question.context or self.model.context_kinds:  # fmt: skip
+            queries = self.described(question, queries)
+        return Asked(queries, hidden)
+
+    def described(self, question: Question, queries: Queries) -> Queries:
+        """Add what was said of the person and the circumstances.
+
+        Raises
+        ------
+        ConfigError
+            If words are given to a model that reads none, or there is no such feature.
+        """
+        context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
+        if TIME in self.model.context_kinds:
+            context.setdefault(TIME, [int(time.time())])
+        features = {name: [value] for name, value in (question.features or {}).items()}
+        said, _ = questions(
+            self.model,
+            [0],
+            context=context,
+            features=features,
+            text=None if question.words is None else [question.words],
+        )
+        return replace(
+            said, user=queries.user, history=queries.history, has_history=queries.has_history
+        )
+
+    def joined(self, user: int, lately: Lately, live: LiveHistories) -> Histories:
+        """Return a person's remembered history followed by what they did since; shape of one person.
+
+        An event that training had already (the same item at the same second) counts once.
+        """
+        rows = self.rows_of(lately.item, live)
+        remembered_ = self.model.memory.history.take(np.array([user], np.int32))
+        keep = rows != UNKNOWN
+        if self.trained_until is not None and remembered_.time is not None and keep.any():
+            before = np.flatnonzero(keep & (lately.time <= self.trained_until))
+            if len(before):
+                had = set(zip(remembered_.item.tolist(), remembered_.time.tolist(), strict=True))
+                for at in before.tolist():
+                    keep[at] = (int(rows[at]), int(lately.time[at])) not in had
+        if not keep.any():
+            return Histories.empty(1)
+        item = np.concatenate([remembered_.item, rows[keep]])
+        value = np.concatenate([remembered_.value, self.values_of(lately.value[keep])])
+        when = None
+        if remembered_.time is not None:
+            when = np.concatenate([remembered_.time, lately.time[keep]])
+            order = np.argsort(when, kind="stable")
+            item, value, when = item[order], value[order], when[order]
+        return Histories(np.array([0, len(item)], np.int64), item, value, when)
+
+    def rows_of(self, codes: I32, live: LiveHistories) -> I32:
+        """Return the rows of live items, -1 where the model does not know one."""
+        if len(self.row_of_code) < len(live.items):
+            fresh = self.model.items.ids.rows(live.items[len(self.row_of_code) :])
+            self.row_of_code = np.concatenate([self.row_of_code, fresh])
+        return self.row_of_code[codes]
+
+    def values_of(self, values: F32) -> F32:
+        """Return the values of events as the model counts: ratings in its range, counts as they are, else 1."""
+        low, high = self.model.memory.value_range
+        if (low, high) == (1.0, 1.0):
+            return np.full(len(values), self.model.unsaid_value, np.float32)
+        filled = np.where(np.isnan(values), np.float32(self.model.unsaid_value), values)
+        return np.clip(filled, low, high) if self.model.predicts_values else filled
+
+    # ---- lists ------------------------------------------------------------------------------
+
+    def is_quick(self, question: Question) -> bool:
+        """Say whether a question is answered in less time than handing it to another thread takes."""
+        return (
+            self.index is not None
+            and question.allow is None
+            and not question.where
+            and not question.diversity
+        )
+
+    def answer(self, question: Question, live: LiveHistories) -> Answer:
+        """Return the list of a question."""
+        return self.of_asked(self.asked(question, live), question)
+
+    def of_asked(self, asked: Asked, question: Question) -> Answer:
+        """Return the list of a translated question.
+
+        Raises
+        ------
+        ConfigError
+            If `where` names a feature that does not exist.
+        """
+        k = min(question.k, len(self.ids))
+        if self.is_quick(question) and self.index is not None:
+            return self.quick(asked, k, exclude_seen=question.exclude_seen)
+        return self.general(asked, question, k)
+
+    def quick(self, asked: Asked, k: int, *, exclude_seen: bool) -> Answer:
+        """Make a list from the index."""
+        queries = asked.queries
+        hidden = asked.hidden
+        if exclude_seen:
+            seen = remembered(self.model, queries).item
+            hidden = np.concatenate([seen, hidden]) if len(hidden) else seen
+        vectors, code = self.vector_of(queries)
+        if code == FALLBACK or self.index is None or not isinstance(vectors, np.ndarray):
+            items = self.popular_without(hidden, k)
+            return self.named(items, self.model.memory.popularity[items], FALLBACK)
+        indptr = np.array([0, len(hidden)], np.int64)
+        found, best = self.index.search(vectors, indptr, hidden, k)
+        kept = found[0] >= 0
+        return self.named(found[0][kept], best[0][kept], code)
+
+    def vector_of(self, queries: Queries) -> tuple[Any, int]:
+        """Return the vector of one question and how it was made."""
+        user = int(queries.user[0])
+        if self.looks_up and user >= 0 and not queries.has_history[0] and queries.text is None and not queries.features:  # fmt: skip
+            indptr = self.model.memory.history.indptr
+            if indptr[user + 1] > indptr[user]:
+                inner = self.model.base if isinstance(self.model, WithItems) else self.model
+                return inner.lookup(queries.user), MODEL
+        vectors, source = self.model.encode(queries)
+        return vectors, int(source[0])
+
+    def popular_without(self, hidden: I32, k: int) -> I32:
+        """Return the `k` most popular rows that are not hidden."""
+        some = self.popular[: k + len(hidden)]
+        return some[~np.isin(some, hidden)][:k]
+
+    def general(self, asked: Asked, question: Question, k: int) -> Answer:
+        """Make a list as `twofold.rank` does, for every kind of model, filter and variety."""
+        allowed = allowed_items(self.model.items, question.allow, None, question.where)
+        if len(self.withdrawn):
+            allowed = np.ones(len(self.ids), np.bool_) if allowed is None else allowed
+            allowed[self.withdrawn] = False
+        n = len(asked.hidden)
+        hidden = None
+        if n:
+            indptr = np.array([0, n], np.int64)
+            hidden = Histories(indptr, asked.hidden, np.ones(n, np.float32))
+        depth = min(max(DEEPEST * k, SHALLOWEST), len(self.ids)) if question.diversity else k
+        ranked = rank(
+            self.model,
+            asked.queries,
+            depth,
+            exclude_seen=question.exclude_seen,
+            allowed=allowed,
+            hidden=hidden,
+        )
+        items, scores = ranked.items, ranked.scores
+        if question.diversity:
+            likeness = self.model.similarity_vectors
+            items, scores = diversify(items, scores, likeness, k, question.diversity)
+        kept = items[0] >= 0
+        return self.named(items[0][kept], scores[0][kept], int(ranked.source[0]))
+
+    def named(self, items: I32, scores: F32, code: int) -> Answer:
+        """Translate rows; items that were added are there by content."""
+        n, how, ids = self.model.n_trained, SOURCES[code], self.ids
+        rows = items.tolist()
+        sources = [how if row < n else SOURCES[CONTENT] for row in rows]
+        return Answer([ids[row] for row in rows], scores.tolist(), sources, how)
+
+    def history_of(self, user: Id, live: LiveHistories) -> list[Id] | None:
+        """Return the items that the lists of a user are made from; None where the model remembers the user only.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is known of the user.
+        """
+        lately = live.of(user)
+        row = int(self.model.users.ids.rows([user])[0])
+        joined = None if lately is None else self.joined(row, lately, live)
+        if joined is not None and len(joined.item):
+            return [self.ids[one] for one in joined.item.tolist()]
+        if row == UNKNOWN:
+            raise ConfigError(f"nothing is known of user {user!r}; give a history")
+        return None
+
+    def grown(self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]) -> Served:
+        """Return the version with items added by content, and others withdrawn.
+
+        Raises
+        ------
+        DataError
+            If the model does not read content, or a feature is missing or of another kind.
+        """
+        model = self.model
+        if items:
+            names = list(dict.fromkeys(name for one in items.values() for name in one))
+            frame: dict[str, list[Any]] = {"item": list(items)}
+            for name in names:
+                frame[name] = [one.get(name) for one in items.values()]
+            model = model.with_items(frame)
+        return Served.of(self.version, model, withdrawn)
+
+
+__all__ = ["FOLD_IN", "Answer", "Asked", "Served"]

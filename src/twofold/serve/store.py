@@ -1,0 +1,357 @@
+"""What is kept: events, exposures, added items, versions. One thread writes, many requests a commit."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from twofold.serve.failures import Refused
+from twofold.serve.tables import (
+    CHANGES,
+    EVENTS,
+    EXPOSURES,
+    IMPRESSION,
+    ITEM_IS_INTEGER,
+    ITEMS,
+    USER_IS_INTEGER,
+    VERSIONS,
+    open_engine,
+    reason_of,
+)
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Work = Callable[[Connection], Any]
+TOGETHER = 20_000
+"""Most rows of one commit."""
+AT_ONCE = 500
+"""Rows of one statement."""
+WAITING = 200_000
+"""Rows that wait to be written before further ones are refused."""
+READ = 50_000
+"""Events that are read at a time when a server starts."""
+STOP = "stop"
+FULL = ("disk is full", "no space left", "disk full")
+"""What the databases say when there is no room."""
+
+
+@dataclass
+class Job:
+    """Rows to write, or other work to do, and who waits for it."""
+
+    rows: Sequence[Row]
+    table: Table | None = None
+    work: Work | None = None
+    done: Future[Any] = field(default_factory=Future[Any])
+
+
+class Store:
+    """A database, and the thread that writes to it.
+
+    Rows that wait are written in one transaction (group commit), so that a thousand small requests cost
+    one flush of the disk. What was acknowledged is on disk.
+    """
+
+    def __init__(self, url: str, *, patience: float = 2.0) -> None:
+        self.engine = open_engine(url)
+        self.patience = patience
+        self.lost = 0
+        """Exposures that could not be written."""
+        self.reachable = True
+        self._queue: queue.SimpleQueue[Job | str] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        dialect: Any = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        self._insert = dialect.insert
+        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
+        self._thread.start()
+
+    # ---- writing ----------------------------------------------------------------------------
+
+    def add_events(self, rows: Sequence[Row]) -> Future[dict[str, int]]:
+        """Write events; the result is the number of each id that is new, once they are on disk.
+
+        Raises
+        ------
+        Refused
+            If too much waits to be written.
+        """
+        return self._put(Job(rows, EVENTS))
+
+    def add_exposures(self, rows: Sequence[Row]) -> None:
+        """Write exposures soon; nobody waits for them."""
+        try:
+            self._put(Job(rows, EXPOSURES))
+        except Refused:
+            self.lost += len(rows)
+
+    def do(self, work: Work) -> Future[Any]:
+        """Do other work in a transaction of its own."""
+        return self._put(Job((), work=work))
+
+    def _put(self, job: Job) -> Future[Any]:
+        with self._lock:
+            if self._closed:
+                raise Refused(503, "stopping", "the server is stopping", "send it again")
+            if self._waiting + len(job.rows) > WAITING:
+                raise Refused(
+                    503, "busy", f"{self._waiting:,} rows wait to be written", "send it again later",
+                    {"retry-after": "1"},
+                )  # fmt: skip
+            self._waiting += len(job.rows)
+        self._queue.put(job)
+        return job.done
+
+    def _write_all(self) -> None:
+        stop = False
+        while not stop:
+            jobs: list[Job] = []
+            first = self._queue.get()
+            count = 0
+            while True:
+                if isinstance(first, str):
+                    stop = True
+                    break
+                jobs.append(first)
+                count += len(first.rows)
+                if count >= TOGETHER:
+                    break
+                try:
+                    first = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if jobs:
+                self._commit(jobs)
+
+    def _commit(self, jobs: list[Job]) -> None:
+        """Write jobs in one transaction, trying again while the database is away."""
+        until = time.monotonic() + self.patience
+        pause = 0.05
+        while True:
+            try:
+                results = self._transaction(jobs)
+            except DBAPIError as error:
+                said = reason_of(error)
+                full = any(one in said.lower() for one in FULL)
+                gone = error.connection_invalidated or type(error).__name__ in {
+                    "OperationalError",
+                    "InterfaceError",
+                    "InternalError",
+                }
+                if gone and not full and time.monotonic() < until:
+                    time.sleep(pause)
+                    pause = min(2 * pause, 0.5)
+                    continue
+                if not gone and len(jobs) > 1:
+                    # One of them is at fault: the others shall not fail with it.
+                    for one in jobs:
+                        self._commit([one])
+                    return
+                self.reachable = not gone or full
+                log.warning("store: %d jobs not written: %s", len(jobs), said)
+                self._end(jobs, failure=_refused(said, full=full, gone=gone))
+            except Refused as refused:
+                if len(jobs) > 1:
+                    for one in jobs:
+                        self._commit([one])
+                    return
+                self._end(jobs, failure=refused)
+            else:
+                self.reachable = True
+                self._end(jobs, results)
+            return
+
+    def _transaction(self, jobs: list[Job]) -> list[Any]:
+        results: list[Any] = []
+        with self.engine.begin() as connection:
+            for job in jobs:
+                if job.work is not None:
+                    results.append(job.work(connection))
+                elif job.table is EVENTS:
+                    results.append(self._insert_events(connection, job.rows))
+                else:
+                    connection.execute(insert(EXPOSURES), list(job.rows))
+                    results.append(None)
+        return results
+
+    def _insert_events(self, connection: Connection, rows: Sequence[Row]) -> dict[str, int]:
+        """Insert the events whose ids are new, in the order of the ids so that two writers never wait for each other."""
+        ordered = sorted(rows, key=lambda row: row["id"]) if self._is_postgresql else rows
+        new: dict[str, int] = {}
+        for start in range(0, len(ordered), AT_ONCE):
+            some = list(ordered[start : start + AT_ONCE])
+            statement = self._insert(EVENTS).values(some).on_conflict_do_nothing()
+            answer = connection.execute(statement.returning(EVENTS.c.id, EVENTS.c.seq))
+            new.update((row.id, row.seq) for row in answer)
+        return new
+
+    @property
+    def in_order(self) -> bool:
+        """Whether an event that turns up has a higher number than those before it."""
+        return not self._is_postgresql
+
+    @property
+    def _is_postgresql(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
+
+    def _end(
+        self, jobs: list[Job], results: list[Any] | None = None, failure: Refused | None = None
+    ) -> None:
+        with self._lock:
+            self._waiting -= sum(len(job.rows) for job in jobs)
+        for at, job in enumerate(jobs):
+            if failure is not None:
+                if job.table is EXPOSURES:
+                    self.lost += len(job.rows)
+                job.done.set_exception(failure)
+            elif results is not None:
+                job.done.set_result(results[at])
+
+    def close(self) -> None:
+        """Write what waits, then close; further rows are refused."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._queue.put(STOP)
+        self._thread.join()
+        self.engine.dispose()
+
+    # ---- reading ----------------------------------------------------------------------------
+
+    def ping(self) -> bool:
+        """Say whether the database answers."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(select(1))
+        except SQLAlchemyError:
+            self.reachable = False
+        else:
+            self.reachable = True
+        return self.reachable
+
+    def events_after(self, seq: int, limit: int = READ) -> list[Row]:
+        """Return the events past `seq` in the order in which they were written."""
+        with self.engine.connect() as connection:
+            found = select(EVENTS).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
+            return records(connection, found)
+
+    def all_events(self) -> Iterator[list[Row]]:
+        """Return all events, a part at a time, in the order in which they were written."""
+        last = 0
+        while some := self.events_after(last):
+            last = some[-1]["seq"]
+            yield some
+
+    def numbers_after(self, seq: int) -> list[int]:
+        """Return the numbers of the events past `seq`."""
+        with self.engine.connect() as connection:
+            found = select(EVENTS.c.seq).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq)
+            return list(connection.execute(found.limit(READ)).scalars())
+
+    def events_at(self, numbers: Sequence[int]) -> list[Row]:
+        """Return the events of these numbers."""
+        rows: list[Row] = []
+        with self.engine.connect() as connection:
+            for start in range(0, len(numbers), AT_ONCE):
+                some = numbers[start : start + AT_ONCE]
+                found = select(EVENTS).where(EVENTS.c.seq.in_(some)).order_by(EVENTS.c.seq)
+                rows += records(connection, found)
+        return rows
+
+    def last_change(self) -> int:
+        """Return the number of the last change of the registry."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.max(CHANGES.c.seq))).scalar() or 0
+
+    def rows(self, table: Table) -> list[Row]:
+        """Return everything of a small table, in the order of its key."""
+        with self.engine.connect() as connection:
+            key = next(iter(table.primary_key.columns))
+            return records(connection, select(table).order_by(key))
+
+    def delete_before(self, cutoff: float) -> Future[int]:
+        """Delete the events and exposures before a time, ``Store.AT_ONCE`` rows a transaction; the result says how many."""
+
+        def work(connection: Connection) -> int:
+            count = 0
+            for table in (EVENTS, EXPOSURES):
+                old = select(table.c.seq).where(table.c.time < cutoff).limit(TOGETHER)
+                made = connection.execute(delete(table).where(table.c.seq.in_(old)))
+                count += int(made.rowcount)
+            return count
+
+        return self.do(work)
+
+    # ---- small tables -----------------------------------------------------------------------
+
+    def put_item(self, item: int | str, features: Mapping[str, Any] | None, now: float, *, withdrawn: bool) -> Future[Any]:  # fmt: skip
+        """Keep an item that was added by content, or that is listed no more; None keeps the features there are."""
+        key = {"item_id": str(item), "is_integer": int(isinstance(item, int))}
+        state = {"withdrawn": int(withdrawn), "changed": now}
+        known = {} if features is None else {"features": orjson.dumps(features).decode()}
+        statement = self._insert(ITEMS).values(**key, **{"features": "{}"} | state | known)
+        change = statement.on_conflict_do_update(index_elements=["item_id"], set_=state | known)
+        return self.do(lambda connection: connection.execute(change))
+
+    def add_version(self, row: Row) -> Future[int]:
+        """Register a version; the result is its number, also where it was registered before."""
+
+        def work(connection: Connection) -> int:
+            connection.execute(self._insert(VERSIONS).values(**row).on_conflict_do_nothing())
+            found = select(VERSIONS.c.version).where(VERSIONS.c.digest == row["digest"])
+            return connection.execute(found).scalar_one()
+
+        return self.do(work)
+
+    def add_change(self, action: str, version: int | None, note: str, now: float, share: float | None = None) -> Future[Any]:  # fmt: skip
+        """Keep what was done to the registry."""
+        row = {"time": now, "action": action, "version": version, "share": share, "note": note}
+        return self.do(lambda connection: connection.execute(insert(CHANGES).values(**row)))
+
+
+def records(connection: Connection, query: Select[Any]) -> list[Row]:
+    """Return the rows of an answer by plain names."""
+    answer = connection.execute(query)
+    names = [str(name) for name in answer.keys()]  # noqa: SIM118  a result is no mapping
+    return [dict(zip(names, row, strict=True)) for row in answer]
+
+
+def is_history(row: Row, kinds: Sequence[str]) -> bool:
+    """Say whether an event belongs to a history."""
+    return row["kind"] in kinds if kinds else row["kind"] != IMPRESSION
+
+
+def id_bits(user: int | str, item: int | str) -> int:
+    """Return the bits that say which of two ids is an integer."""
+    return USER_IS_INTEGER * isinstance(user, int) | ITEM_IS_INTEGER * isinstance(item, int)
+
+
+def _refused(said: str, *, full: bool, gone: bool) -> Refused:
+    if full:
+        return Refused(
+            507, "store_full", f"the store has no room: {said}",
+            "nothing was kept of this request; make room, then send it again",
+        )  # fmt: skip
+    if gone:
+        return Refused(
+            503, "store_away", f"the store cannot be reached: {said}",
+            "nothing was kept of this request; send it again later", {"retry-after": "1"},
+        )  # fmt: skip
+    return Refused(
+        500, "store_failed", f"the store refused the rows: {said}",
+        "nothing was kept of this request; please report it",
+    )  # fmt: skip

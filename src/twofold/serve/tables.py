@@ -1,0 +1,170 @@
+"""The tables of the store, and how a database is opened: SQLite by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Engine,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from twofold.data.files import SERVED
+from twofold.errors import ConfigError, DataError
+
+META = MetaData()
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""Counts up by itself in both databases."""
+USER_IS_INTEGER, ITEM_IS_INTEGER = 1, 2
+"""Bits of ``events.ids``: ids are kept as texts, and given back as they came."""
+IMPRESSION = "impression"
+"""The kind of event that says what was shown, which is no history."""
+LOG_VIEW = SERVED
+"""What `twofold fit --data events.db` reads."""
+
+EVENTS = Table(
+    "events",
+    META,
+    Column("seq", NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Double),
+    Column("time", Double, nullable=False, index=True),
+    Column("received", Double, nullable=False),
+    Column("request_id", Text),
+    Column("session", Text),
+    Column("ids", SmallInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+EXPOSURES = Table(
+    "exposures",
+    META,
+    Column("seq", NUMBER, primary_key=True, autoincrement=True),
+    Column("request_id", Text, nullable=False),
+    Column("unit", Text, nullable=False, index=True),
+    Column("experiment", Text),
+    Column("variant", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("items", Text, nullable=False),  # a JSON list of ids
+    Column("propensities", Text),  # a JSON list of numbers
+    Column("time", Double, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+ITEMS = Table(
+    "items",
+    META,
+    Column("item_id", Text, primary_key=True),
+    Column("is_integer", SmallInteger, nullable=False),
+    Column("features", Text, nullable=False),  # JSON
+    Column("withdrawn", SmallInteger, nullable=False),
+    Column("changed", Double, nullable=False),
+)
+VERSIONS = Table(
+    "versions",
+    META,
+    Column("version", Integer, primary_key=True, autoincrement=True),
+    Column("model", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("data", Text),
+    Column("report", Text),  # JSON
+    Column("registered", Double, nullable=False),
+)
+CHANGES = Table(
+    "changes",
+    META,
+    Column("seq", NUMBER, primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer),
+    Column("share", Double),
+    Column("note", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def open_engine(url: str) -> Engine:
+    """Open a database and make what is missing in it.
+
+    Raises
+    ------
+    ConfigError
+        If the URL cannot be understood, or its driver is not installed.
+    DataError
+        If the database cannot be reached or written.
+    """
+    full = re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg://", url)
+    try:
+        engine = create_engine(full, pool_pre_ping=True, pool_size=4)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise ConfigError(
+            f"the store {safe(url)} cannot be opened: {safe(str(error).splitlines()[0])}; "
+            "write sqlite:////path/events.db or postgresql://user@host/name"
+        ) from error
+    if engine.dialect.name not in {"sqlite", "postgresql"}:
+        raise ConfigError(
+            f"the store {safe(url)} is {engine.dialect.name}; SQLite and PostgreSQL are supported"
+        )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _durable)
+    try:
+        META.create_all(engine)
+        with engine.begin() as connection:
+            for statement in _view(engine.dialect.name):
+                connection.execute(text(statement))
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        engine.dispose()
+        raise DataError(
+            f"the store {safe(url)} cannot be used: {reason_of(error)}; "
+            "check the path, the rights and that the database runs"
+        ) from error
+    return engine
+
+
+def _durable(connection: Any, record: object) -> None:
+    """Make a commit of SQLite survive a crash, and readers and writers not wait for each other."""
+    del record
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _view(dialect: str) -> list[str]:
+    """Return the statements that make the view of events as a log for training."""
+    if dialect == "sqlite":
+        user = f"CASE WHEN ids & {USER_IS_INTEGER} THEN CAST(user_id AS INTEGER) ELSE user_id END"
+        item = f"CASE WHEN ids & {ITEM_IS_INTEGER} THEN CAST(item_id AS INTEGER) ELSE item_id END"
+        made = f"CREATE VIEW IF NOT EXISTS {LOG_VIEW}"
+    else:
+        user, item, made = "user_id", "item_id", f"CREATE OR REPLACE VIEW {LOG_VIEW}"
+    return [
+        f'{made} AS SELECT {user} AS "user", {item} AS "item", value, time FROM events '
+        f"WHERE kind <> '{IMPRESSION}' ORDER BY time, seq"
+    ]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what a database says, without passwords."""
+    origin = getattr(error, "orig", None) or error
+    lines = str(origin).strip().splitlines()
+    return safe(lines[0]) if lines else type(origin).__name__
+
+
+def safe(words: str) -> str:
+    """Return text without the password of a URL in it."""
+    return re.sub(r"//([^:/@\s]+):[^@\s]*@", r"//\1:***@", words)
