@@ -337,7 +337,16 @@ def context_epoch(
         rate = first_rate + (last_rate - first_rate) * start / n
         for part in prange(PARTS):
             for place in range(held * part // PARTS, held * (part + 1) // PARTS):
-                look(place, now[place], stream(seed, now[place]), examples, outputs, tables, by_feature, batch)
+                look(
+                    place,
+                    now[place],
+                    stream(seed, now[place]),
+                    examples,
+                    outputs,
+                    tables,
+                    by_feature,
+                    batch,
+                )
         count = collect_contexts(now, examples, batch, contexts)
         climb(count, contexts, batch.pull, tables.context, tables.context_squares, rate, reg)
         count = collect_outputs(held, batch, touched)

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
     from twofold.models.sequence.context_embedding import ContextEmbedding as ContextEmbedding
     from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
-    from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
     from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
-    from twofold.models.sequence.sasrec import SASRec as SASRec
     from twofold.models.sequence.jntm import JNTM as JNTM
+    from twofold.models.sequence.sasrec import SASRec as SASRec
+    from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -51,8 +51,8 @@ HOMES = {
     "PMF": "twofold.models.factorization.pmf",
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
     "Popularity": "twofold.models.baselines.popularity",
-    "Token2Vec": "twofold.models.sequence.token2vec",
     "SASRec": "twofold.models.sequence.sasrec",
+    "Token2Vec": "twofold.models.sequence.token2vec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
     "YouTubeRanker": "twofold.models.mapping.youtube_ranker",
 }
@@ -78,8 +78,8 @@ __all__ = [
     "MultiViewDSSM",
     "PersonalFrequency",
     "Popularity",
-    "Token2Vec",
     "SASRec",
+    "Token2Vec",
     "YouTubeCandidates",
     "YouTubeRanker",
 ]

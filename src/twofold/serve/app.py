@@ -63,7 +63,9 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        numba.set_num_threads(1)  # of this thread: one question at a time gains nothing from several
+        numba.set_num_threads(
+            1
+        )  # of this thread: one question at a time gains nothing from several
         watching = asyncio.create_task(live.watch())
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
@@ -143,12 +145,16 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         check_id(item)
         known = await live.put_item(item, body.features)
         source = "model" if known else "content"
-        return Json({"item": item, "known": known, **live.about(source, request.scope["request_id"])})
+        return Json(
+            {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
+        )
 
     @app.delete("/items/{item:path}", **openapi.of("List an item no more"))
     async def withdraw(item: str, request: Request) -> Response:
         await live.withdraw(item)
-        return Json({"item": item, "withdrawn": True, **live.about("store", request.scope["request_id"])})
+        return Json(
+            {"item": item, "withdrawn": True, **live.about("store", request.scope["request_id"])}
+        )
 
     # ---- versions ---------------------------------------------------------------------------
 
@@ -168,7 +174,12 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         ]
         shadow = None if live.shadow is None else live.shadow.served.version
         return Json(
-            {"live": live.served.version, "shadow": shadow, "versions": versions, "changes": found.changes}
+            {
+                "live": live.served.version,
+                "shadow": shadow,
+                "versions": versions,
+                "changes": found.changes,
+            }
         )
 
     @app.post("/models", status_code=201, **openapi.of("Register a model", Registration))
@@ -279,4 +290,9 @@ def check_id(text: str) -> None:
         If it is too long, or holds a character of value 0.
     """
     if not 1 <= len(text) <= 512 or "\x00" in text:
-        raise Refused(422, "bad_request", f"an item id of {len(text):,} characters", "give 1 to 512, none of value 0")
+        raise Refused(
+            422,
+            "bad_request",
+            f"an item id of {len(text):,} characters",
+            "give 1 to 512, none of value 0",
+        )

@@ -52,7 +52,9 @@ def against_report(new: Candidate, live: Candidate, metric: str | None) -> list[
     if live.report is None:
         return []
     if new.data != live.data:
-        return ["its report was made on other data than the live model's; train both on the same log"]
+        return [
+            "its report was made on other data than the live model's; train both on the same log"
+        ]
     for key in SAME:
         if new.report.get(key) != live.report.get(key):
             return [

@@ -78,9 +78,7 @@ class Live:
         self.metrics.version.set(served.version)
 
     @classmethod
-    def open(
-        cls, settings: Settings, extra: Iterable[type] = (), *, events: bool = True
-    ) -> Live:
+    def open(cls, settings: Settings, extra: Iterable[type] = (), *, events: bool = True) -> Live:
         """Open the store and the live model, and read the events of the store.
 
         Parameters
@@ -104,7 +102,9 @@ class Live:
         try:
             Path(settings.state).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataError(f"cannot make {settings.state}: {error.strerror}; choose another --state") from error
+            raise DataError(
+                f"cannot make {settings.state}: {error.strerror}; choose another --state"
+            ) from error
         store = Store(settings.url, patience=settings.patience)
         try:
             registry = Registry(store, extra)

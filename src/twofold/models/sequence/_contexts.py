@@ -128,7 +128,9 @@ class ContextCode:
             case Bag():
                 known = self.levels.rows(column.levels.ids)[column.codes]
                 ends = np.concatenate([[0], np.cumsum(known >= 0)])[column.indptr]
-                return Ragged(ends.astype(np.int64), known[known >= 0].astype(np.int64) + self.start)
+                return Ragged(
+                    ends.astype(np.int64), known[known >= 0].astype(np.int64) + self.start
+                )
             case _:
                 raise ConfigError(
                     f"context column {self.name!r} was a category or tags in training and is a "
@@ -219,10 +221,14 @@ def _refusal(name: str, train: Dataset) -> str:
             "and places as 'region'"
         )
     if name in LEVELS:
-        return f"contexts got {name!r}, which needs times and the log has none; name its time column"
+        return (
+            f"contexts got {name!r}, which needs times and the log has none; name its time column"
+        )
     if name == REGION:
         return f"contexts got {name!r}, which needs an item feature of the kind place; declare one"
-    return f"contexts got {name!r}, which this log does not have; {did_you_mean(name, there(train))}"
+    return (
+        f"contexts got {name!r}, which this log does not have; {did_you_mean(name, there(train))}"
+    )
 
 
 def levels_of(column: Category | Bag) -> csr_array:
@@ -263,9 +269,7 @@ def nearby(first: I64, stop: I64, window: int, *, both: bool) -> I64:
     return np.stack(found, axis=1)
 
 
-def latest(
-    histories: Histories, asked: I64 | None, window: int, gap: float | None
-) -> I32:
+def latest(histories: Histories, asked: I64 | None, window: int, gap: float | None) -> I32:
     """Return the last items of each history's last trajectory, latest first, (n, window); -1 = none.
 
     Where the question is asked, at `asked` (n,), later than `gap` after the last event, there are none.
@@ -280,7 +284,9 @@ def latest(
         pause = asked - histories.time[np.minimum(last, len(first) - 1)]
         begin = np.where(pause > gap, stop, begin)
     at = stop[:, None] - 1 - np.arange(window)
-    return np.where(at >= begin[:, None], histories.item[np.maximum(at, 0)], UNKNOWN).astype(np.int32)
+    return np.where(at >= begin[:, None], histories.item[np.maximum(at, 0)], UNKNOWN).astype(
+        np.int32
+    )
 
 
 def taken(items: I32, at: I64) -> I32:

@@ -37,8 +37,8 @@ from twofold.kernels.context_cbow import (
     room,
 )
 from twofold.models._base import FittedModel, Memory, check_finite
-from twofold.models.sequence import _contexts as contexts
 from twofold.models.sequence import _context_outputs as softmax
+from twofold.models.sequence import _contexts as contexts
 from twofold.models.sequence._contexts import Around, ContextCode
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
 from twofold.progress import track
