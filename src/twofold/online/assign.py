@@ -59,6 +59,8 @@ def variant_of(one: Slice, unit: Id, time: float, salt: str = "") -> str | None:
 
     Parameters
     ----------
+    one
+        The experiment with its slice of a layer.
     unit
         The id of a user, or of a session where the experiment assigns sessions.
     time
@@ -97,6 +99,8 @@ def assign(
 
     Parameters
     ----------
+    experiments
+        As declared.
     time
         Seconds since 1970.
     user, session

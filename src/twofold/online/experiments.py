@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -114,10 +115,10 @@ class Experiment:
         if self.begins >= self.ends:
             raise ConfigError(f"stop must be after start; got {self.start} ... {self.stop}")
         times = [seconds(one.at, 0.0) for one in self.ramp]
-        if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(times)):
             raise ConfigError("the steps of a ramp must be in order of time")
         rising = [one.share for one in self.ramp]
-        if any(later < earlier for earlier, later in zip(rising, rising[1:], strict=False)):
+        if any(later < earlier for earlier, later in pairwise(rising)):
             raise ConfigError(f"the shares of a ramp must not fall; got {rising}: stop the experiment instead")  # fmt: skip
 
     @property

@@ -103,7 +103,7 @@ def plackett_luce(scores: ArrayLike, k: int, *, temperature: float, rng: Rng = N
     -------
     >>> drawn = plackett_luce([0.1, 0.9, 0.5], k=2, temperature=1.0, rng=0)
     >>> drawn.places.tolist(), drawn.propensities.round(3).tolist()
-    ([1, 2], [0.473, 0.599])
+    ([2, 1], [0.316, 0.69])
     """
     given, length = _candidates(scores, k)
     scaled, draw = given / _heat(temperature), generator(rng)
@@ -111,9 +111,7 @@ def plackett_luce(scores: ArrayLike, k: int, *, temperature: float, rng: Rng = N
     return Explored(order.astype(np.int64), plackett_luce_propensities(given, order, temperature=temperature))  # fmt: skip
 
 
-def plackett_luce_propensities(
-    scores: ArrayLike, places: ArrayLike, *, temperature: float
-) -> F64:
+def plackett_luce_propensities(scores: ArrayLike, places: ArrayLike, *, temperature: float) -> F64:
     """Return the chance of each item of a list at its place, given those above it; shape (k,).
 
     Also for a list that another policy drew: what an off-policy estimate needs of the target.

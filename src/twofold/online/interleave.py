@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, btdtri, ndtri, stdtr
+from scipy.special import bdtr, betaincinv, ndtri, stdtr
 
 from twofold.errors import ConfigError, DataError
 from twofold.online.sequential import check_level
@@ -251,8 +251,8 @@ def preference(
     share, low, high, p = math.nan, math.nan, math.nan, 1.0
     if decided:
         share = for_b / decided
-        low = float(btdtri(for_b, for_a + 1, tail)) if for_b else 0.0
-        high = float(btdtri(for_b + 1, for_a, 1 - tail)) if for_a else 1.0
+        low = float(betaincinv(for_b, for_a + 1, tail)) if for_b else 0.0
+        high = float(betaincinv(for_b + 1, for_a, 1 - tail)) if for_a else 1.0
         p = min(1.0, 2 * float(bdtr(min(for_a, for_b), decided, 0.5)))
     margins = gap / lists
     spread = float(margins.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan

@@ -135,6 +135,8 @@ def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough
     ----------
     exposures, events
         The frames of `logs.exposure_log` and `logs.event_log`.
+    metric
+        Which events, and how long after.
 
     Returns
     -------
@@ -144,7 +146,9 @@ def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough
     window = metric.window_hours * HOUR
     shown = exposures.select("unit", "request", "time").with_row_index("at")
     nothing = pl.Series([None] * len(shown), dtype=pl.List(pl.String))
-    shown = shown.with_columns(items=exposures["items"] if "items" in exposures.columns else nothing)
+    shown = shown.with_columns(
+        items=exposures["items"] if "items" in exposures.columns else nothing
+    )
     done = events.filter(pl.col("kind") == metric.event).select("unit", "request", "item", "time")
     done = done.with_row_index("event")
     named = pl.col("request").is_not_null()
@@ -216,6 +220,8 @@ def outcomes(
     ----------
     units, exposures, events
         Of `units_of`, `logs.exposure_log` and `logs.event_log`.
+    metric
+        What is counted.
     until
         Seconds since 1970: nothing later is looked at, and per unit only those count whose window had
         passed by then. Infinite = the last time in the logs.

@@ -1,4 +1,4 @@
-"""Sample-ratio mismatch: do the variants have as many units as their weights say?
+"""Sample-ratio mismatch: whether the variants have as many units as their weights say.
 
 A mismatch means that assignment, logging or a filter is broken, and then no lift can be believed
 (Fabijan et al. 2019, "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments", KDD).
@@ -119,8 +119,9 @@ def sequential_ratio_check(
     counts : shape (looks, k)
         Units of each variant so far, at each look; they never fall.
     weights : k numbers > 0
+        As they were declared.
     concentration
-        > 0.
+        > 0: the larger, the smaller the mismatches that are found soonest.
 
     Raises
     ------
