@@ -120,6 +120,8 @@ class Lift:
     """The difference over the control's metric; NaN where that is not above 0."""
     standard_error: float
     """Of the difference; NaN for fewer than two units in a variant."""
+    relative_error: float
+    """Standard error of the relative lift."""
     p_value: float
     """Two-sided, for one look at the planned end; 1 where the standard error is not known."""
     kept_variance: float
@@ -204,11 +206,12 @@ def compare_arms(
     reach = float(stdtrit(_degrees(shares, sizes), 1 - tail)) if error > 0 else 0.0
     raw = sum(_variance(one.plain) for one in (before, after))
     difference = Interval(gap, gap - reach * error, gap + reach * error)
-    relative = Interval(math.nan, math.nan, math.nan)
+    relative, relative_error = Interval(math.nan, math.nan, math.nan), math.nan
     if base > 0:
         share = gap / base
         spread = _variance(after.adjusted) + _variance(before.adjusted + share * before.plain)
-        width = reach * math.sqrt(spread) / base if not math.isnan(spread) else math.nan
+        relative_error = math.sqrt(spread) / base if not math.isnan(spread) else math.nan
+        width = reach * relative_error
         relative = Interval(share, share - width, share + width)
     if method == "bootstrap" and not math.isnan(error):
         difference, relative = _resampled(
@@ -222,6 +225,7 @@ def compare_arms(
         difference=difference,
         relative=relative,
         standard_error=error,
+        relative_error=relative_error,
         p_value=_p_value(gap, error, _degrees(shares, sizes)),
         kept_variance=sum(shares) / raw if raw > 0 else 1.0,
     )

@@ -112,6 +112,10 @@ class Experiment:
             raise ConfigError(f"{self.method} interleaves exactly two variants; got {list(self.variants)}")  # fmt: skip
         if not self.metrics:
             raise ConfigError('an experiment needs a metric, such as metrics.ctr = { kind = "click_through" }')  # fmt: skip
+        if self.test == "fixed" and self.stop is None:
+            raise ConfigError(
+                'a fixed test is looked at once, at the stop: declare stop, or test = "sequential"'
+            )
         if self.begins >= self.ends:
             raise ConfigError(f"stop must be after start; got {self.start} ... {self.stop}")
         times = [seconds(one.at, 0.0) for one in self.ramp]

@@ -219,7 +219,9 @@ def _by_unit(rows: F64, unit: ArrayLike | None, n: int) -> tuple[F64, int]:
     if who.shape != (n,):
         raise DataError(f"unit must name one for each of {n:,} rows; got shape {who.shape}")
     kinds, code = np.unique(who, return_inverse=True)
-    return np.stack([np.bincount(code, one) for one in rows.T], axis=1).astype(np.float64), len(kinds)
+    return np.stack([np.bincount(code, one) for one in rows.T], axis=1).astype(np.float64), len(
+        kinds
+    )
 
 
 def _interval(sums: F64, tail: float, interval: str, rng: Rng) -> tuple[float, float, float]:
