@@ -13,6 +13,8 @@ from twofold.cli.output import note, say, say_json, table
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation.report import write_page
 from twofold.online import experiments
+from twofold.online.interleaving_report import InterleavingReport
+from twofold.online.interleaving_report import report as report_interleaving
 from twofold.online.logs import as_seconds, read_log
 from twofold.online.power import plan as plan_experiment
 from twofold.online.report import report as report_experiment
@@ -99,9 +101,15 @@ def report(
         raise ConfigError(f"{file} has {len(declared.slices)} experiments ({', '.join(declared.slices)}); say which with --name")  # fmt: skip
     chosen = declared[name or next(iter(declared.slices))]
     end = _moment(until) if until else None
-    made = report_experiment(chosen, read_log(exposures), read_log(events), until=end)
+    logs = read_log(exposures), read_log(events)
+    if chosen.experiment.method == "ab_test":
+        made = report_experiment(chosen, *logs, until=end)
+    else:
+        made = report_interleaving(chosen, *logs, until=end)
     if json:
         say_json(made.as_dict())
+    elif isinstance(made, InterleavingReport):
+        say(made.headline)
     else:
         say(made.headline)
         say(str(made.ratio))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twofold.online import experiments as experiments
     from twofold.online import explore as explore
     from twofold.online import interleave as interleave
+    from twofold.online import interleaving_report as interleaving_report
     from twofold.online import logs as logs
     from twofold.online import off_policy as off_policy
     from twofold.online import outcomes as outcomes
@@ -26,6 +27,7 @@ __all__ = [
     "experiments",
     "explore",
     "interleave",
+    "interleaving_report",
     "logs",
     "off_policy",
     "outcomes",

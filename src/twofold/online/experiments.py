@@ -23,6 +23,14 @@ from twofold.online.outcomes import ClickThrough, Conversion, Retention, Revenue
 
 Moment = datetime | date | float | None
 """A time as TOML writes it (without a zone it is UTC), or seconds since 1970."""
+METRICS: Mapping[str, type] = {
+    "click_through": ClickThrough,
+    "conversion": Conversion,
+    "retention": Retention,
+    "revenue": Revenue,
+    "watch_time": WatchTime,
+}
+"""Kinds of metrics by name."""
 AnyMetric = Annotated[
     ClickThrough | Conversion | Revenue | WatchTime | Retention, Field(discriminator="kind")
 ]
@@ -184,11 +192,20 @@ class Experiments:
         """Return the declarations, every default written out; `from_dict` reads them back."""
         return {
             "salt": self.salt,
-            "experiments": {
-                name: {**values(one.experiment), "place": one.low}
-                for name, one in self.slices.items()
-            },
+            "experiments": {name: _written(one) for name, one in self.slices.items()},
         }
+
+
+def _written(one: Slice) -> dict[str, Any]:
+    """Return a declaration as plain values, its moments in UTC."""
+
+    def utc(moment: Moment) -> str | None:
+        return None if moment is None else datetime.fromtimestamp(seconds(moment, 0.0), UTC).isoformat()  # fmt: skip
+
+    plan = one.experiment
+    steps = [{"at": utc(step.at), "share": step.share} for step in plan.ramp]
+    moments = {"start": utc(plan.start), "stop": utc(plan.stop), "ramp": steps}
+    return {**values(plan), **moments, "place": one.low}
 
 
 def placed(experiments: Mapping[str, Experiment], salt: str = "") -> Experiments:
@@ -251,15 +268,41 @@ def from_dict(table: Mapping[str, Any]) -> Experiments:
     for name, one in given.items():
         if not isinstance(one, Mapping):
             raise ConfigError(f"[experiments.{name}] must be a table of keys; got {one!r}")
-        for key in one:
-            if key not in names(Experiment):
-                raise ConfigError(f"[experiments.{name}] has no key {key!r}; {did_you_mean(key, names(Experiment))}")  # fmt: skip
+        _check_keys(f"experiments.{name}", one, Experiment)
+        _check_parts(f"experiments.{name}", one)
         try:
             made[str(name)] = Experiment(**one)
         except ConfigError as error:
             said = str(error).replace("Experiment.", "").replace("no hyperparameter", "no key")
             raise ConfigError(f"[experiments.{name}] {said}") from None
     return placed(made, salt)
+
+
+def _check_keys(place: str, table: object, cls: type) -> None:
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"[{place}] must be a table of keys; got {table!r}")
+    for key in table:
+        if key not in names(cls):
+            raise ConfigError(f"[{place}] has no key {key!r}; {did_you_mean(key, names(cls))}")
+
+
+def _check_parts(place: str, table: Mapping[str, Any]) -> None:
+    """Check the keys of the tables inside an experiment; their values are checked where it is made."""
+    for part in ("variants", "metrics"):
+        given = table.get(part, {})
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"[{place}] {part} must hold a table each; got {given!r}")
+        for name, one in given.items():
+            inside = f"{place}.{part}.{name}"
+            kind = one.get("kind") if part == "metrics" and isinstance(one, Mapping) else None
+            if part == "metrics" and (not isinstance(kind, str) or kind not in METRICS):
+                raise ConfigError(f"[{inside}] kind got {kind!r}; {did_you_mean(kind, METRICS)}")
+            _check_keys(inside, one, Variant if kind is None else METRICS[kind])
+    ramp = table.get("ramp", ())
+    if not isinstance(ramp, list | tuple):
+        raise ConfigError(f"[{place}] ramp must be a list of steps; got {ramp!r}")
+    for step in ramp:
+        _check_keys(f"{place}.ramp", step, Step)
 
 
 def read(path: str | Path) -> Experiments:

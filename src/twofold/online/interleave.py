@@ -201,7 +201,10 @@ class Preference:
     margin_low: float
     margin_high: float
     """Its normal interval, with units as clusters: lists of one unit are not independent."""
+    margin_error: float
+    """Its standard error; NaN for one unit."""
     margin_p: float
+    """Of Student's t test over units."""
 
     def __str__(self) -> str:
         """Return one sentence."""
@@ -259,4 +262,4 @@ def preference(
     mean = float(margins.mean())
     reach = float(ndtri(1 - tail)) * spread
     margin_p = float(2 * stdtr(n - 1, -abs(mean) / spread)) if spread > 0 else 1.0
-    return Preference(n, len(who), for_a, for_b, share, low, high, p, mean, mean - reach, mean + reach, margin_p)  # fmt: skip
+    return Preference(n, len(who), for_a, for_b, share, low, high, p, mean, mean - reach, mean + reach, spread, margin_p)  # fmt: skip

@@ -1,7 +1,7 @@
 """The two logs of an experiment: what was shown to whom, and what they did. Checked once, here.
 
-Exposures: `unit`, `variant`, `time`, and where they are known `request`, `items` (a list), `propensities`
-(a list). Events: `unit`, `kind`, `time`, and where they are known `item`, `value`, `request`, `event` (its
+Exposures: `unit`, `variant`, `time`, and where they are known `request`, and the lists `items`, `propensities`,
+`teams` (of a team draft), `ranking_a`, `ranking_b` (of balanced interleaving). Events: `unit`, `kind`, `time`, and where they are known `item`, `value`, `request`, `event` (its
 id). Times are datetimes (UTC where they have no zone) or seconds since 1970.
 """
 
@@ -17,7 +17,15 @@ import polars as pl
 from twofold.data.readers import read_frame
 from twofold.errors import DataError, did_you_mean
 
-EXPOSURES = ("unit", "variant", "time", "request", "items", "propensities")
+LISTS = {
+    "items": pl.String,
+    "propensities": pl.Float64,
+    "teams": pl.Int64,
+    "ranking_a": pl.String,
+    "ranking_b": pl.String,
+}
+"""Columns of exposures that hold lists, with what is in them."""
+EXPOSURES = ("unit", "variant", "time", "request", *LISTS)
 EVENTS = ("unit", "kind", "time", "item", "value", "request", "event")
 NEEDED = 3
 """The first columns of each log, which must be there."""
@@ -105,7 +113,7 @@ def exposure_log(frame: pl.DataFrame) -> Log:
     kept = kept.with_columns(
         pl.col("unit", "variant").cast(pl.String), time=as_seconds(kept["time"], "exposures")
     )
-    for name, inner in (("items", pl.String), ("propensities", pl.Float64)):
+    for name, inner in LISTS.items():
         if name in kept.columns:
             kept = kept.with_columns(_lists(kept[name], inner, name))
     if "request" in kept.columns:
@@ -163,4 +171,4 @@ def read_log(path: str | Path) -> pl.DataFrame:
     DataError
         If it cannot be read.
     """
-    return read_frame(path, ids=["unit", "variant", "kind", "item", "request", "event", "items"])
+    return read_frame(path, ids=["unit", "variant", "kind", "item", "request", "event", *LISTS])

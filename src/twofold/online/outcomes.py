@@ -124,12 +124,12 @@ def units_of(exposures: pl.DataFrame, variants: Mapping[str, object] | list[str]
     return Units(one, len(rows) - len(one), len(exposures) - len(own))
 
 
-def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough) -> pl.Series:
-    """Say for each exposure whether an event answers it.
+def answers(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough) -> pl.DataFrame:
+    """Return which exposure each event answers.
 
     An event answers the latest exposure of its unit that is not after it and at most `window_hours`
     before it; where both sides know the request it must be the same, and where both know items the
-    event's must be among those shown. Each exposure is answered once or not at all.
+    event's must be among those shown. Other events answer nothing.
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough
 
     Returns
     -------
-    Series
-        Truth values in the order of `exposures`.
+    DataFrame
+        `at` (row number of the exposure) and `item` (null where the event names none), a row an event.
     """
     window = metric.window_hours * HOUR
     shown = exposures.select("unit", "request", "time").with_row_index("at")
@@ -163,9 +163,14 @@ def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough
         ]
     )
     # Rows are in order of time: the largest number is the latest exposure.
-    latest = found.group_by("event").agg(pl.col("at").max())["at"]
-    hits = np.zeros(len(shown), np.bool_)
-    hits[latest.to_numpy()] = True
+    latest = found.group_by("event", maintain_order=True).agg(pl.col("at").max())
+    return latest.join(done.select("event", "item"), on="event").select("at", "item")
+
+
+def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough) -> pl.Series:
+    """Say for each exposure whether an event answers it; see `answers`."""
+    hits = np.zeros(len(exposures), np.bool_)
+    hits[answers(exposures, events, metric)["at"].to_numpy()] = True
     return pl.Series("answered", hits)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from twofold.errors import DataError
+from twofold.errors import ConfigError, DataError
 from twofold.evaluation.uncertainty import holm
 from twofold.hyperparameters import values
 from twofold.online.ab_test import Arm, Interval, Lift, compare_arms
@@ -116,7 +116,7 @@ class ExperimentReport:
                 **asdict(self.ratio),
                 "always_valid_p": self.ratio_p,
                 "alarm": self.ratio_alarm,
-            },  # fmt: skip
+            },
             "comparisons": [asdict(one) for one in self.comparisons],
             "notes": list(self.notes),
             "experiment": values(self.experiment),
@@ -185,6 +185,8 @@ def report(
 
     Raises
     ------
+    ConfigError
+        If the experiment interleaves.
     DataError
         If a log is wrong, or holds no exposure to a variant of the experiment.
 
@@ -200,6 +202,8 @@ def report(
     click_through, new against control: better, +60.0% [+18.1%, +101.9%].
     """
     experiment = slice_.experiment
+    if experiment.method != "ab_test":
+        raise ConfigError(f"experiment {slice_.name!r} interleaves; its report is made by twofold.online.interleaving_report")  # fmt: skip
     shown, done = exposure_log(exposures), event_log(events)
     if shown.frame.is_empty():
         raise DataError("the exposure log is empty; nothing was shown to anybody")
