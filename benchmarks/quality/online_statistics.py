@@ -218,7 +218,7 @@ def planted(runs: int) -> None:
     ):
         base = 0.1 if spread is None else 0.08 * math.exp(2 + 0.32)
         size = lift if spread is None else 2 * lift
-        made = plan(baseline=base, lift=size, spread=spread)
+        made = plan(baseline=base, lift=size, spread=None if spread is None else (spread, spread * (1 + size)))  # fmt: skip
         rng = np.random.default_rng(5)
         found = [compare_arms(draw(rng, made.units[0]), draw(rng, made.units[1], size)) for _ in range(runs)]  # fmt: skip
         power = share([one.p_value < LEVEL for one in found])

@@ -31,6 +31,9 @@ def plan(
         float | None,
         typer.Option(help="Standard deviation of a unit; without it the metric is a share."),
     ] = None,
+    treatment_spread: Annotated[
+        float | None, typer.Option(help="That of the treatment, where it differs.")
+    ] = None,
     alpha: Annotated[float, typer.Option(help="False positives that are accepted.")] = 0.05,
     power: Annotated[float, typer.Option(help="How often such a lift is to be found.")] = 0.8,
     treatment_share: Annotated[
@@ -52,10 +55,12 @@ def plan(
     """
     if not 0 < treatment_share < 1:
         raise ConfigError(f"--treatment-share must be between 0 and 1; got {treatment_share}")
+    if treatment_spread is not None and spread is None:
+        raise ConfigError("--treatment-spread needs --spread, that of the control, too")
     made = plan_experiment(
         baseline=baseline,
         lift=lift,
-        spread=spread,
+        spread=spread if spread is None or treatment_spread is None else (spread, treatment_spread),
         alpha=alpha,
         power=power,
         weights=(1 - treatment_share, treatment_share),

@@ -50,7 +50,10 @@ class Plan:
 
 
 def _variances(
-    baseline: float, difference: float, spread: float | None, correlation: float
+    baseline: float,
+    difference: float,
+    spread: float | tuple[float, float] | None,
+    correlation: float,
 ) -> tuple[float, float]:
     if spread is None:
         other = baseline + difference
@@ -61,9 +64,10 @@ def _variances(
             )
         plain = baseline * (1 - baseline), other * (1 - other)
     else:
-        if not (math.isfinite(spread) and spread > 0):
-            raise ConfigError(f"spread must be a standard deviation > 0; got {spread!r}")
-        plain = spread**2, spread**2
+        both = spread if isinstance(spread, tuple) else (spread, spread)
+        if len(both) != 2 or not all(math.isfinite(one) and one > 0 for one in both):
+            raise ConfigError(f"spread must be a standard deviation > 0, or those of control and treatment; got {spread!r}")  # fmt: skip
+        plain = both[0] ** 2, both[1] ** 2
     if not (math.isfinite(correlation) and -1 < correlation < 1):
         raise ConfigError(f"correlation must be between -1 and 1; got {correlation!r}")
     kept = 1 - correlation**2
@@ -78,7 +82,7 @@ def plan(
     *,
     baseline: float,
     lift: float,
-    spread: float | None = None,
+    spread: float | tuple[float, float] | None = None,
     alpha: float = 0.05,
     power: float = 0.8,
     weights: tuple[float, float] = (1.0, 1.0),
@@ -96,7 +100,8 @@ def plan(
     lift
         The smallest relative lift that matters, such as 0.05 for 5 %; not 0.
     spread
-        Standard deviation of one unit; None = that of a share, sqrt(p (1 - p)).
+        Standard deviation of one unit, or those of control and treatment: a treatment that multiplies
+        amounts multiplies their spread too. None = that of a share, sqrt(p (1 - p)).
     alpha, power
         In (0, 1): false positives without an effect, finds with it; two-sided.
     weights
