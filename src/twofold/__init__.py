@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
+    from twofold import online as online
     from twofold import split as split
     from twofold import testing as testing
     from twofold.data.dataset import Dataset as Dataset
@@ -58,6 +59,7 @@ HOMES = {
     "models": "twofold.models",
     "read_word2vec": "twofold.vectors",
     "moments": "twofold.data.moments",
+    "online": "twofold.online",
     "split": "twofold.split",
     "testing": "twofold.testing",
     "trajectories": "twofold.data.sequences",
@@ -84,6 +86,7 @@ __all__ = [
     "metrics",
     "models",
     "moments",
+    "online",
     "split",
     "testing",
     "trajectories",
