@@ -17,6 +17,7 @@ from twofold._lazy import exporter
 from twofold._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from twofold import applications as applications
     from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
@@ -41,6 +42,7 @@ HOMES = {
     "Pipeline": "twofold.pipeline",
     "Report": "twofold.evaluation",
     "Split": "twofold.split",
+    "applications": "twofold.applications",
     "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
@@ -61,6 +63,7 @@ __all__ = [
     "Report",
     "Split",
     "__version__",
+    "applications",
     "compare",
     "datasets",
     "evaluate",

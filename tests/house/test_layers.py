@@ -25,6 +25,7 @@ LAYERS = [
     ["split", "metrics"],
     ["evaluation"],
     ["testing", "plans", "runs", "jobs", "tuning"],
+    ["applications"],
     ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -14,6 +14,17 @@ from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.typing import F64, I32, I64
 
 
+@kernel()
+def walk_on(indptr: I64, neighbours: I32, weight: F64, now: F64, after: F64) -> None:
+    """Fill `after` (n,) with now W: every node passes what it holds, times its weight, to each neighbour."""
+    after[:] = 0.0
+    for i in range(len(now)):
+        if now[i] != 0.0:
+            mass = now[i] * weight[i]
+            for at in range(indptr[i], indptr[i + 1]):
+                after[neighbours[at]] += mass
+
+
 @kernel(parallel=True)
 def walk_sums(
     indptr: I64,
@@ -33,20 +44,15 @@ def walk_sums(
     """
     n, steps = len(indptr) - 1, len(coefficient)
     for s in prange(len(sources)):
-        now = np.zeros(n)
+        held = np.zeros((2, n))
         total = np.zeros(n)
-        now[sources[s]] = 1.0
+        held[0, sources[s]] = 1.0
         for t in range(steps):
-            after = np.zeros(n)
-            for i in range(n):
-                if now[i] != 0.0:
-                    mass = now[i] * weight[i]
-                    for at in range(indptr[i], indptr[i + 1]):
-                        after[neighbours[at]] += mass
+            after = held[(t + 1) % 2]
+            walk_on(indptr, neighbours, weight, held[t % 2], after)
             if coefficient[t] != 0.0:
                 for i in range(n):
                     total[i] += coefficient[t] * after[i]
-            now = after
         for at in range(starts[s], starts[s + 1]):
             out[at] = total[targets[at]]
 

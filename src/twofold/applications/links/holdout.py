@@ -17,7 +17,7 @@ from twofold.errors import ConfigError, DataError
 from twofold.random import generator
 from twofold.typing import I32, Bool, Rng
 
-FOLDS = 10
+FOLDS = 5
 """Parts of the known friendships that are hidden in turn, to learn from."""
 MOST_NEGATIVES = 1000
 """Largest number of pairs of strangers a friendship."""
