@@ -13,7 +13,7 @@ from twofold.data.loaders import LATER_LINKS, LOADERS
 from twofold.data.synthetic import small_log
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 
-__all__ = ["describe", "later_links", "load", "load_or_generate", "names"]
+__all__ = ["LATER_LINKS", "describe", "later_links", "load", "load_or_generate", "names"]
 
 
 def names() -> list[str]:

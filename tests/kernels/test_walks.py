@@ -30,7 +30,9 @@ def test_sums_over_walks_are_matrix_powers(seed, steps):
     sources = np.array([0, 4, 7], np.int32)
     targets = rng.integers(0, 9, 12).astype(np.int32)
     out = np.empty(12)
-    walk_sums(indptr, neighbours, weight, coefficient, sources, np.array([0, 5, 5, 12]), targets, out)
+    walk_sums(
+        indptr, neighbours, weight, coefficient, sources, np.array([0, 5, 5, 12]), targets, out
+    )
     w = weight[:, None] * dense
     total = sum(c * np.linalg.matrix_power(w, t + 1) for t, c in enumerate(coefficient))
     twin = total[np.repeat(sources, [5, 0, 7]), targets]

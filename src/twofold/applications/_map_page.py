@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from twofold.evaluation import page as pages
 from twofold.typing import F64
 
@@ -121,4 +123,4 @@ def scaled(points: F64) -> F64:
     scale = min(fits) if fits else 1.0
     middle = (points - (low + high) / 2) * scale
     middle[:, 1] *= -1
-    return middle + [WIDTH / 2, HEIGHT / 2]
+    return middle + np.array([WIDTH / 2, HEIGHT / 2])

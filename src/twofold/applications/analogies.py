@@ -298,7 +298,9 @@ def planted(
         if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
             raise ConfigError(f"{name} must be an integer >= {least}; got {given!r}")
     if not relations or isinstance(relations, str):
-        raise ConfigError(f"relations must be a list of names, such as ['capital']; got {relations!r}")
+        raise ConfigError(
+            f"relations must be a list of names, such as ['capital']; got {relations!r}"
+        )
     random = generator(rng)
     kinds = ["country", *relations]
     country, kind = random.integers(0, pairs, sentences), random.integers(0, len(kinds), sentences)

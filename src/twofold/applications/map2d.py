@@ -123,7 +123,7 @@ class Map:
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(self.title, fontsize=10, loc="left")
+        axes.set_title(f"{self.title}\n{self.note}", fontsize=9, loc="left")
         held = io.BytesIO()
         figure.savefig(held, format="png")
         return _written(Path(path), held.getvalue())
@@ -197,7 +197,9 @@ def draw(
         points, said = _laid_out(vectors[rows], method, random)
     chosen = [grouped.names[row] for row in rows.tolist()] if grouped.names else []
     held = pl.Series(chosen, dtype=pl.String)
-    common = held.filter(held != OTHER).value_counts(name="n").sort(["n", ""], descending=[True, False])
+    common = (
+        held.filter(held != OTHER).value_counts(name="n").sort(["n", ""], descending=[True, False])
+    )
     name = type(source.estimator).__name__ if isinstance(source, FittedModel) else ""
     colours = f", coloured by {grouped.feature}" if grouped.feature else ""
     return Map(
@@ -315,7 +317,9 @@ def _groups(entities: Entities, colour: str | None) -> _Groups:
     if not colour:
         return _Groups("", [])
     if colour not in entities.features:
-        raise ConfigError(f"there is no feature {colour!r} to colour by; {did_you_mean(colour, fit)}")
+        raise ConfigError(
+            f"there is no feature {colour!r} to colour by; {did_you_mean(colour, fit)}"
+        )
     if colour not in fit:
         kind = kind_of(entities.features[colour])
         raise ConfigError(

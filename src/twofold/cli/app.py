@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 
 import twofold
 from twofold._version import __version__
-from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, inspect, train, tune
+from twofold.cli import INTERRUPTED, apply, ask, compare, demo, doctor, inspect, train, tune
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
@@ -63,6 +63,11 @@ for function in (
     ask.explain,
 ):
     app.command()(_interruptible(function))
+
+
+app.command("map")(_interruptible(apply.map_))
+app.command("links")(_interruptible(apply.links_))
+app.command()(_interruptible(apply.analogy))
 
 
 def _version(value: bool) -> None:

@@ -77,6 +77,8 @@ def random_walks(indptr: I64, neighbours: I32, starts: I32, seed: int, out: I32)
                 break
             word = mix(state + np.uint64(step) * GOLDEN)
             node = np.int64(
-                neighbours[first + np.int64(((word >> np.uint64(32)) * np.uint64(degree)) >> np.uint64(32))]
+                neighbours[
+                    first + np.int64(((word >> np.uint64(32)) * np.uint64(degree)) >> np.uint64(32))
+                ]
             )
             out[row, step] = node

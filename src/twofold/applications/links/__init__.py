@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from twofold.applications.links.deepwalk import walk_log
+from twofold.applications.links.deepwalk import DeepWalk, walk_log
 from twofold.applications.links.graph import Graph
 from twofold.applications.links.holdout import LinkSplit, split
 from twofold.applications.links.measures import FEATURES
@@ -31,13 +31,14 @@ from twofold.applications.links.vectors import OPERATORS, PairsOfVectors
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
 from twofold.models._base import FittedModel
-from twofold.typing import Id, Ids, Rng
+from twofold.typing import Ids, Rng
 
 __all__ = [
     "BASELINES",
     "DEFINITIONS",
     "FEATURES",
     "OPERATORS",
+    "DeepWalk",
     "FittedFriendship",
     "FittedLinks",
     "Friendship",

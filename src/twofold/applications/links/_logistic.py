@@ -43,8 +43,6 @@ def fit(x: F64, label: Bool, *, knots: int, reg: float) -> Additive:
     columns = hinges(x, np.ascontiguousarray(places))
     mean, spread = columns.mean(axis=0), columns.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
-    logistic = need("sklearn.linear_model", "learn").LogisticRegression(
-        C=1.0 / reg, max_iter=5000
-    )
+    logistic = need("sklearn.linear_model", "learn").LogisticRegression(C=1.0 / reg, max_iter=5000)
     logistic.fit((columns - mean) / scale, label)
     return Additive(places, mean, scale, logistic.coef_[0], float(logistic.intercept_[0]))

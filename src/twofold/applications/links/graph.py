@@ -119,9 +119,7 @@ class Graph:
         return out
 
 
-def strangers(
-    n: int, count: int, friends: tuple[Graph, ...], rng: np.random.Generator
-) -> I32:
+def strangers(n: int, count: int, friends: tuple[Graph, ...], rng: np.random.Generator) -> I32:
     """Draw `count` different pairs of different people, friends in none of the graphs; shape (count, 2).
 
     Every such pair is equally likely. The lower row comes first.

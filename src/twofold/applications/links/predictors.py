@@ -98,17 +98,20 @@ class FittedLinks(ABC):
                 f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
             )
         ids = self.train.users.ids
-        parts = [
-            (one, *self.best(ids.row(one, "user"), int(k))) for one in users
-        ]
+        parts = [(one, *self.best(ids.row(one, "user"), int(k))) for one in users]
         friend = np.concatenate([np.zeros(0, np.int32), *(friends for _, friends, _ in parts)])
         return pl.DataFrame(
             {
                 "user": pl.Series(
-                    [one for one, friends, _ in parts for _ in friends], dtype=ids.ids.dtype, strict=False
+                    [one for one, friends, _ in parts for _ in friends],
+                    dtype=ids.ids.dtype,
+                    strict=False,
                 ),
                 "rank": np.concatenate(
-                    [np.zeros(0, np.int32), *(np.arange(1, len(f) + 1, dtype=np.int32) for _, f, _ in parts)]
+                    [
+                        np.zeros(0, np.int32),
+                        *(np.arange(1, len(f) + 1, dtype=np.int32) for _, f, _ in parts),
+                    ]
                 ),
                 "friend": ids.ids.gather(pl.Series(friend, dtype=pl.UInt32)),
                 "score": np.concatenate([np.zeros(0), *(scores for _, _, scores in parts)]),

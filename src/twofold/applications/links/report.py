@@ -73,7 +73,7 @@ class LinkReport:
             for one in mine.iter_rows(named=True):
                 row[one["metric"]] = f"{one['value']:.4f} [{one['low']:.4f}, {one['high']:.4f}]"
             lead = mine.row(by_predicate=pl.col("metric") == first, named=True)
-            row[f"against {self.names[0]}"] = _verdict(lead, name == self.names[0])
+            row[f"against {self.names[0]}"] = "" if name == self.names[0] else _verdict(lead)
             row["seconds"] = f"{lead['seconds']:.1f}"
             rows.append(row)
         return pl.DataFrame(rows)
@@ -84,8 +84,13 @@ class LinkReport:
         widths = [max(len(one), *(len(cell) for cell in table[one])) for one in table.columns]
         lines = [table.columns, *table.iter_rows()]
         text = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in lines]  # fmt: skip
+        return "\n".join([*text, self.foot])
+
+    @property
+    def foot(self) -> str:
+        """What stands below the table: what was told apart, and what the intervals are."""
         people = f"; friends of {self.people:,} people ranked" if self.people else ""
-        return "\n".join([*text, f"{self.split}{people}; 95 % intervals over people drawn again"])
+        return f"{self.split}{people}; 95 % intervals over people drawn again"
 
     def to_json(self) -> str:
         """Return everything as JSON."""
@@ -100,9 +105,7 @@ class LinkReport:
         )
 
 
-def _verdict(row: Mapping[str, float], best: bool) -> str:
-    if best:
-        return ""
+def _verdict(row: Mapping[str, float]) -> str:
     if row["behind_low"] <= 0:
         return "no difference shown"
     return f"behind by {row['behind']:.4f} [{row['behind_low']:.4f}, {row['behind_high']:.4f}]"
@@ -223,7 +226,9 @@ def _cut(name: str) -> int:
         return 0
     if f"{base}@k" in DEFINITIONS and at and cut.isdecimal() and int(cut) >= 1:
         return int(cut)
-    raise ConfigError(f"there is no metric {name!r} of friendships; {did_you_mean(name, DEFINITIONS)}")
+    raise ConfigError(
+        f"there is no metric {name!r} of friendships; {did_you_mean(name, DEFINITIONS)}"
+    )
 
 
 def _fitted(
@@ -238,7 +243,9 @@ def _fitted(
             )
         one = one.fit(split.train, rng=seed)
     if not one.train.users.ids.ids.equals(split.train.users.ids.ids):
-        raise DataError(f"{name!r} was fitted on other users than those of the split; fit it on split.train")
+        raise DataError(
+            f"{name!r} was fitted on other users than those of the split; fit it on split.train"
+        )
     if one.graph.has(split.links).any():
         raise DataError(
             f"{name!r} knows {int(one.graph.has(split.links).sum()):,} of the held-out friendships; "

@@ -45,8 +45,8 @@ class PairsOfVectors:
     """Logistic regression on an operator over the vectors of two people.
 
     The friendships that `train` knows are told from as many pairs of strangers; the vectors stay as
-    they are. A model that was itself trained on these friendships has seen the answers of its lessons:
-    give it fewer friendships than `train` has, or read its row with that in mind.
+    they are. A model that was itself trained on these friendships has seen the answers of its lessons;
+    `DeepWalk` keeps some from its walks for that reason.
     """
 
     model: FittedModel
@@ -84,17 +84,21 @@ class PairsOfVectors:
         MissingDependencyError
             If scikit-learn is not installed.
         """
+        return self.learn(train, Graph.of_dataset(train).pairs, rng=rng)
+
+    def learn(self, train: Dataset, friends: I32, *, rng: Rng = None) -> FittedLinks:
+        """Learn from some of the friendships of `train`, pairs of user rows (m, 2), alone; see `fit`."""
         graph = Graph.of_dataset(train)
         vectors = people(self.model, train) if self.of == "users" else nodes(self.model, train)
         room = graph.n * (graph.n - 1) // 2 - len(graph)
-        apart = strangers(graph.n, min(len(graph), room), (graph,), generator(rng))
-        pairs = np.concatenate([graph.pairs, apart])
+        apart = strangers(graph.n, min(len(friends), room), (graph,), generator(rng))
+        pairs = np.concatenate([friends, apart])
         if not len(apart):
             raise DataError(
                 f"all {graph.n:,} people are friends with each other; there is nothing to tell apart"
             )
         x = OPERATORS[self.operator](vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-        label = np.arange(len(pairs)) < len(graph)
+        label = np.arange(len(pairs)) < len(friends)
         return _ByVectors(
             train=train,
             graph=graph,
