@@ -17,6 +17,7 @@ from twofold._lazy import exporter
 from twofold._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from twofold import applications as applications
     from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
@@ -51,6 +52,7 @@ HOMES = {
     "Split": "twofold.split",
     "Vectors": "twofold.vectors",
     "baskets": "twofold.data.sequences",
+    "applications": "twofold.applications",
     "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
@@ -78,6 +80,7 @@ __all__ = [
     "Split",
     "Vectors",
     "__version__",
+    "applications",
     "baskets",
     "compare",
     "datasets",

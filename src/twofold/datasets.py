@@ -5,14 +5,24 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
+import polars as pl
+
 from twofold.data import catalogue
 from twofold.data.dataset import Dataset
-from twofold.data.loaders import LOADERS
+from twofold.data.loaders import LATER_LINKS, LOADERS
 from twofold.data.synthetic import small_log
 from twofold.data.token_lists import from_sequences
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 
-__all__ = ["describe", "from_sequences", "load", "load_or_generate", "names"]
+__all__ = [
+    "LATER_LINKS",
+    "describe",
+    "from_sequences",
+    "later_links",
+    "load",
+    "load_or_generate",
+    "names",
+]
 
 
 def names() -> list[str]:
@@ -62,6 +72,33 @@ def load(name: str) -> Dataset:
         )
         made = replace(made, notes=(said, *made.notes))
     return made
+
+
+def later_links(name: str) -> pl.DataFrame:
+    """Return the friendships of a set on a later day, in two columns of user ids; `load` has the earlier ones.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such set, or it knows its friendships on one day only.
+    DataError
+        If it cannot be found.
+
+    Example
+    -------
+    >>> len(later_links("lbsn2vec-nyc"))  # doctest: +SKIP
+    10545
+    """
+    entry = describe(name)
+    if name not in LATER_LINKS:
+        raise ConfigError(
+            f"{name} has no friendships of a later day; those that have: {', '.join(LATER_LINKS)}"
+        )
+    folder = catalogue.folder(entry)
+    try:
+        return LATER_LINKS[name](folder)
+    except OSError as error:
+        raise DataError(f"{name} in {folder} is not complete: {error}") from error
 
 
 def load_or_generate(name: str) -> Dataset:

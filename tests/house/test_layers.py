@@ -27,6 +27,7 @@ LAYERS = [
     ["online"],
     ["testing", "plans", "runs", "jobs", "tuning"],
     ["serve"],
+    ["applications"],
     ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -31,7 +31,11 @@ def random_case(seed, m=5, n=7, kinds=3, d=4, how=None):
         rng.random(kinds).astype(np.float32),
     )
     ones = np.ones(m, np.float32)
-    return kernels.Examples(target, ends, feature, ones, np.ones(kinds, np.float32)), outputs, tables
+    return (
+        kernels.Examples(target, ends, feature, ones, np.ones(kinds, np.float32)),
+        outputs,
+        tables,
+    )
 
 
 def answers(target, outputs, example=0):

@@ -52,7 +52,9 @@ def test_what_is_acknowledged_is_read_by_another_connection(store, tmp_path):
 
 def test_a_full_disk_is_507_and_loses_nothing(served):
     client = served(patience=0.2)
-    assert client.post("/events", json={"id": "first", "user": "u", "item": "i1"}).status_code == 200
+    assert (
+        client.post("/events", json={"id": "first", "user": "u", "item": "i1"}).status_code == 200
+    )
     live = served.live
 
     def limit(pages):
@@ -98,7 +100,9 @@ def test_a_store_that_is_away_and_back(served):
     assert client.get("/ready").json()["ready"] is True
     other.execute("rollback")
     other.close()
-    assert client.post("/events", json={"id": "2", "user": "u", "item": "i2"}).json()["accepted"] == 1
+    assert (
+        client.post("/events", json={"id": "2", "user": "u", "item": "i2"}).json()["accepted"] == 1
+    )
 
 
 def test_stores_that_cannot_be_opened(tmp_path):

@@ -17,7 +17,19 @@ from typer.exceptions import TyperException
 
 import twofold
 from twofold._version import __version__
-from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, experiment, inspect, serve, train, tune
+from twofold.cli import (
+    INTERRUPTED,
+    apply,
+    ask,
+    compare,
+    demo,
+    doctor,
+    experiment,
+    inspect,
+    serve,
+    train,
+    tune,
+)
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
@@ -73,6 +85,11 @@ online = typer.Typer(
 for command in (experiment.plan, experiment.report):
     online.command()(_interruptible(command))
 app.add_typer(online)
+
+
+app.command("map")(_interruptible(apply.map_))
+app.command("links")(_interruptible(apply.links_))
+app.command()(_interruptible(apply.analogy))
 
 
 def _version(value: bool) -> None:

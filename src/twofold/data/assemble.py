@@ -279,7 +279,11 @@ def copies_of_events(events: Interactions) -> I64:
 
 
 def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Links:
-    """Read user-user pairs from the first two columns; pairs with somebody unknown are left out."""
+    """Read user-user pairs from the first two columns, in the order and direction in which they stand.
+
+    Left out, and counted in a note: pairs that name somebody unknown, pairs of somebody with
+    themselves, and a pair that was given before. Links that are all left out, or none, are said too.
+    """
     if frame.width < 2:
         raise DataError(f"links need two columns of user ids; got {frame.columns}")
     source, target = (users.rows(as_ids(frame.to_series(at), "links")) for at in (0, 1))
@@ -288,4 +292,14 @@ def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Link
         notes.append(
             f"{int((~both).sum()):,} links name somebody who is not among the users; left out"
         )
-    return Links(source[both], target[both])
+    apart = both & (source != target)
+    if (alone := int((both & ~apart).sum())) > 0:
+        notes.append(f"{alone:,} links join somebody with themselves; left out")
+    source, target = source[apart], target[apart]
+    _, first = np.unique(source.astype(np.int64) * len(users) + target, return_index=True)
+    if len(first) < len(source):
+        notes.append(f"{len(source) - len(first):,} links were given before; counted once")
+    if not len(first):
+        notes.append("the links join no two of the users: the social graph is empty")
+    kept = np.sort(first)
+    return Links(source[kept], target[kept])

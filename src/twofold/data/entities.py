@@ -37,7 +37,10 @@ class Entities:
 
 @dataclass(frozen=True, eq=False)
 class Links:
-    """Directed user-user pairs as user rows; an undirected friendship is stored in both directions."""
+    """Directed user-user pairs as user rows, as they were read: each once, nobody with themselves.
+
+    A friendship may stand in one direction or in both; who needs it without direction reads both sides.
+    """
 
     source: I32
     target: I32

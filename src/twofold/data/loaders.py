@@ -158,6 +158,14 @@ def lbsn2vec(at: Path) -> Dataset:
     )
 
 
+def lbsn2vec_later(at: Path) -> pl.DataFrame:
+    """Read the friendships of New York after the check-ins; those of before are the dataset's links."""
+    from scipy.io import loadmat
+
+    found = loadmat(at / "dataset_connected_NYC.mat", variable_names=["friendship_new"])
+    return pl.DataFrame(np.asarray(found["friendship_new"], np.int64), schema=["a", "b"])
+
+
 def marc(at: Path) -> Dataset:
     """Read trajectories of New York with context and places."""
     parts = [
@@ -332,3 +340,6 @@ LOADERS: dict[str, Callable[[Path], Dataset]] = {
     "tafeng": tafeng,
 }
 """How the files of each set become a `Dataset`."""
+
+LATER_LINKS: dict[str, Callable[[Path], pl.DataFrame]] = {"lbsn2vec-nyc": lbsn2vec_later}
+"""Sets that know their friendships on a second, later day."""

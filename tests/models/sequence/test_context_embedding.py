@@ -85,7 +85,12 @@ def test_what_is_next_follows_from_the_last_places_in_their_order(objective):
 
 def test_a_pause_ends_a_trajectory():
     model = ContextEmbedding(
-        factors=8, contexts=("surrounding", "user"), window=1, gap=3 * 3600, epochs=20, batch_size=64
+        factors=8,
+        contexts=("surrounding", "user"),
+        window=1,
+        gap=3 * 3600,
+        epochs=20,
+        batch_size=64,
     ).fit(round_trips(), rng=0)
     last = int(model.memory.history.time.max())
     soon, late = (
@@ -96,7 +101,9 @@ def test_a_pause_ends_a_trajectory():
     assert soon["score"].to_numpy()[:2].tolist() != late["score"].to_numpy()[:2].tolist()
     assert model.context_kinds == {"time": "time"}
     # With a gap of None the pause does not matter, and the time is not asked for.
-    model = ContextEmbedding(contexts=("surrounding",), gap=None, epochs=1).fit(round_trips(), rng=0)
+    model = ContextEmbedding(contexts=("surrounding",), gap=None, epochs=1).fit(
+        round_trips(), rng=0
+    )
     assert model.context_kinds == {}
 
 
@@ -287,7 +294,8 @@ def test_subsampling_thins_out_frequent_items_and_scores_take_it_back():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"objective": TREE}, {"weights": "features"}, {"weights": "learned", "sides": "both"}]
+    "settings",
+    [{"objective": TREE}, {"weights": "features"}, {"weights": "learned", "sides": "both"}],
 )
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_other_settings_conform_too(check, settings):

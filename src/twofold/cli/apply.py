@@ -1,0 +1,185 @@
+"""Commands that put vectors to use: map, links, analogy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twofold import datasets, loading, runs
+from twofold.applications import analogies, links, map2d
+from twofold.cli.ask import K, own_ids
+from twofold.cli.options import (
+    Data,
+    Folder,
+    Item,
+    ItemFeature,
+    Items,
+    Json,
+    Query,
+    Seed,
+    Time,
+    User,
+    Value,
+    columns,
+    read_log,
+)
+from twofold.cli.output import note, say, say_json, table
+from twofold.data.catalogue import ENTRIES
+from twofold.data.readers import read_frame
+from twofold.errors import ConfigError, did_you_mean
+from twofold.plans import DataPlan
+
+PICTURES = (".html", ".png")
+"""What a map can be written as."""
+
+
+def map_(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write a page .html or a picture .png.")],
+    users: Annotated[
+        bool, typer.Option("--users", help="Draw the users in place of the items.")
+    ] = False,
+    method: Annotated[
+        str,
+        typer.Option(help="tsne, pca or place; by default place where items have one, else tsne."),
+    ] = "",
+    colour: Annotated[
+        str,
+        typer.Option(help="Feature to colour by; by default the first category or tags, - = none."),
+    ] = "",
+    most: Annotated[
+        int, typer.Option(help="Most points; of more, so many are drawn at random.")
+    ] = 3000,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Draw the items of a model: neighbours stand beside each other, places on their coordinates.
+
+    Example: `twofold map runs/ials --out map.html`
+    """
+    if out.suffix.lower() not in PICTURES:
+        raise ConfigError(f"--out must end in {' or '.join(PICTURES)}; got {out.name!r}")
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder; name a file, such as {out / 'map.html'}")
+    there = next(one for one in (out.parent, *out.parent.parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--out {out} cannot be written: {there} is no folder to write into")
+    if method and method not in map2d.METHODS:
+        raise ConfigError(f"--method got {method!r}; {did_you_mean(method, map2d.METHODS)}")
+    model = loading.load(runs.model_folder(folder))
+    chosen: Any = method or None
+    drawn = map2d.draw(
+        model,
+        side="users" if users else "items",
+        method=chosen,
+        colour={"": None, "-": ""}.get(colour, colour),
+        most=most,
+        rng=seed,
+    )
+    drawn.to_png(out) if out.suffix.lower() == ".png" else drawn.to_html(out)
+    if json:
+        say_json({"points": len(drawn), "title": drawn.title, "note": drawn.note, "out": str(out)})
+    else:
+        say(f"wrote {out}: {drawn.title}; {drawn.note}")
+
+
+def links_(
+    data: Data,
+    friends: Annotated[
+        Path | None, typer.Option("--links", help="A file of friendships: two columns of user ids.")
+    ] = None,
+    later: Annotated[
+        Path | None,
+        typer.Option(help="A file of friendships of a later day; what is new in it is held out."),
+    ] = None,
+    model: Annotated[
+        list[Path],
+        typer.Option(
+            "--model",
+            help="A run folder or a saved model, whose user vectors are compared too; repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    users: Annotated[
+        list[str],
+        typer.Option(
+            "--for", help="Recommend new friends to this user, and compare nothing; repeatable."
+        ),
+    ] = [],  # noqa: B006
+    k: K = 10,
+    test: Annotated[
+        float, typer.Option(help="Share of the friendships to hold out, without --later.")
+    ] = 0.2,
+    negatives: Annotated[int, typer.Option(help="Pairs of strangers a held-out friendship.")] = 1,
+    seed: Seed = 0,
+    user: User = "",
+    item: Item = "",
+    value: Value = "",
+    time: Time = "",
+    query: Query = "",
+    items: Items = "",
+    item_feature: ItemFeature = [],  # noqa: B006
+    json: Json = False,
+) -> None:
+    """Say who should be friends, or how well friendships can be told: scores, vectors, all together.
+
+    Friendships are held out and told from pairs of strangers. With --for, those of a person are
+    recommended from everything that is known.
+
+    Example: `twofold links --data checkins.csv --links friends.csv`, or with `--for 42`
+    """
+    said = columns(user, item, value, time, query, items, item_feature)
+    if friends is not None:
+        said["links"] = str(friends)
+    log = read_log(DataPlan.of(data, **said))
+    if users:
+        if later is not None or model:
+            raise ConfigError(
+                "--for recommends from all that is known; leave out --later and --model"
+            )
+        fitted = links.Friendship().fit(log, rng=seed)
+        answer = fitted.recommend_friends(own_ids(users, log.users.ids), k)
+        say_json(answer.to_dicts()) if json else say(table(answer))
+        return
+    named: dict[str, Any] = {}
+    for path in model:
+        loaded = loading.load(runs.model_folder(path))
+        named[f"{type(loaded.estimator).__name__} {path}"] = links.PairsOfVectors(model=loaded)
+    after = None if later is None else read_frame(str(later))
+    if later is None and data in datasets.LATER_LINKS:
+        note(f"note: the friendships of {ENTRIES[data].title} on the later day are held out")
+        after = datasets.later_links(data)
+    held = links.split(log, test=test, later=after, negatives=negatives, rng=seed)
+    for one in held.notes:
+        note(f"note: {one}")
+    report = links.compare(
+        {**links.BASELINES, "everything": links.Friendship(), **named},
+        held,
+        metrics=("auc", "f1", f"precision@{k}"),
+        rng=seed,
+    )
+    say(report.to_json() if json else f"{table(report.table())}\n{report.foot}")
+
+
+def analogy(
+    folder: Folder,
+    a: Annotated[str, typer.Argument(help="What is added: king.", show_default=False)],
+    b: Annotated[str, typer.Argument(help="What is taken away: man.", show_default=False)],
+    c: Annotated[str, typer.Argument(help="What is added: woman.", show_default=False)],
+    k: K = 10,
+    method: Annotated[str, typer.Option(help="add (3CosAdd) or mul (3CosMul).")] = "add",
+    json: Json = False,
+) -> None:
+    """List the items nearest to a - b + c, such as king - man + woman.
+
+    Example: `twofold analogy runs/ials 50 181 172`
+    """
+    if method not in analogies.METHODS:
+        raise ConfigError(f"--method got {method!r}; {did_you_mean(method, analogies.METHODS)}")
+    chosen: Any = method
+    model = loading.load(runs.model_folder(folder))
+    ids = own_ids([a, b, c], model.items.ids)
+    answer = analogies.analogy(model, *ids, k=k, method=chosen)
+    say_json(answer.to_dicts()) if json else say(table(answer))
