@@ -27,6 +27,7 @@ SMALL = {
     },
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
+    "HRM": {"factors": 8},
     "IALS": {"factors": 6},
     "ItemKNN": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},

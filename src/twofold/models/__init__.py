@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twofold.models.mapping.multi_view_dssm import MultiViewDSSM as MultiViewDSSM
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates as YouTubeCandidates
     from twofold.models.mapping.youtube_ranker import YouTubeRanker as YouTubeRanker
+    from twofold.models.sequence.hrm import HRM as HRM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -35,6 +36,7 @@ HOMES = {
     "DSSM": "twofold.models.mapping.dssm",
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
+    "HRM": "twofold.models.sequence.hrm",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
@@ -54,6 +56,7 @@ __all__ = [
     "DSSM",
     "EASE",
     "FM",
+    "HRM",
     "IALS",
     "PMF",
     "BiasedMF",

@@ -1,0 +1,1 @@
+"""Behaviour as sequences: the next basket, item or place."""
