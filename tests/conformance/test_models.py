@@ -30,6 +30,7 @@ SMALL = {
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "GRU4Rec": {"factors": 8, "epochs": 20},
+    "HRM": {"factors": 8},
     "IALS": {"factors": 6},
     "ItemKNN": {},
     "JNTM": {"factors": 8, "epochs": 20},

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from twofold.models.sequence.jntm import JNTM as JNTM
     from twofold.models.sequence.sasrec import SASRec as SASRec
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
+    from twofold.models.sequence.hrm import HRM as HRM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",
@@ -44,6 +45,7 @@ HOMES = {
     "EASE": "twofold.models.baselines.ease",
     "FM": "twofold.models.factorization.fm",
     "GRU4Rec": "twofold.models.sequence.gru4rec",
+    "HRM": "twofold.models.sequence.hrm",
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "JNTM": "twofold.models.sequence.jntm",
@@ -66,6 +68,7 @@ __all__ = [
     "DSSM",
     "EASE",
     "FM",
+    "HRM",
     "IALS",
     "JNTM",
     "PMF",

@@ -1,0 +1,280 @@
+"""Hierarchical representation model (HRM): the next basket from the last one and the user.
+
+Wang, Guo, Lan, Xu, Wan & Cheng (2015), "Learning Hierarchical Representation Model for Next Basket
+Recommendation", SIGIR. Symbols follow the paper: T_t the baskets of a user u, v^U and v^I the vectors of users and
+items, f_1 and f_2 the two aggregations;
+
+    v^T = f_1({v^I_l : l in T_{t-1}}),   v^H = f_2(v^U_u, v^T),   p(i in T_t) ~ exp(v^I_i . v^H)
+
+learned by negative sampling, with items i' drawn by popularity P_I:
+
+    sum over u, t and i in T_t of [ ln s(v_i . v^H) + k E ln s(-v_i' . v^H) ] - lambda |Theta|^2.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories, Interactions
+from twofold.data.sequences import baskets
+from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.hyperparameters import Search, hyperparameters
+from twofold.kernels import hrm_sgd as kernels
+from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.progress import track
+from twofold.random import generator, kernel_seed
+from twofold.typing import F32, F64, I32, I64, Rng
+
+log = logging.getLogger(__name__)
+ADVICE = "lower `learning_rate` or raise `reg`"
+CODES = {
+    "average": kernels.AVERAGE,
+    "max": kernels.MAXIMUM,
+    "user": kernels.USER,
+    "basket": kernels.BASKET,
+    "concatenate": kernels.CONCATENATE,
+}
+"""How aggregations are called in the kernel."""
+
+
+@hyperparameters
+class HRM:
+    """Predict the next basket from a user's vector and the vectors of the last basket.
+
+    A basket is what a user took at one time; each item counts once in it, whatever its value. The paper's four
+    models are its two aggregations; factorized Markov chains, matrix factorization and FPMC are further ones.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> log = {"u": [1, 1, 2, 2, 3, 3, 4], "i": list("ababcdc"), "t": [0, 1, 0, 1, 0, 1, 0]}
+    >>> data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    >>> model = tw.models.HRM(factors=8, epochs=200).fit(data, rng=0)
+    >>> model.recommend(users=[4], k=1)["item"].to_list()
+    ['d']
+    """
+
+    factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 50
+    """Length d of the vectors."""
+    items: Annotated[Literal["average", "max"], Search(choices=("average", "max"))] = "max"
+    """f_1: how the items of the last basket become one vector."""
+    hybrid: Annotated[
+        Literal["average", "max", "user", "basket", "concatenate"],
+        Search(choices=("average", "max")),
+    ] = "max"
+    """f_2: how user and basket become one vector; ``user`` and ``basket`` take one and leave the other."""
+    tied: bool = True
+    """Whether an item has one vector, or one where it was bought and one where it is predicted."""
+    objective: Literal["negative sampling", "bpr"] = "negative sampling"
+    """The paper's objective, or the pairwise one of FPMC (S-BPR)."""
+    negatives: Annotated[PositiveInt, Search(5, 50, log=True)] = 25
+    """k: items drawn against each item of a basket."""
+    exponent: NonNegativeFloat = 1.0
+    """Negatives are drawn in proportion to an item's number of events to this power; 0 draws all alike."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
+    """Chance that a unit of the hybrid vector is left out in a step."""
+    epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
+    """Passes over all items of all baskets."""
+    learning_rate: Annotated[PositiveFloat, Search(0.005, 0.2, log=True)] = 0.05
+    """Step at the beginning; it falls in a line to a hundredth at the end."""
+    reg: Annotated[NonNegativeFloat, Search(1e-6, 1e-2, log=True)] = 1e-4
+    """Penalty lambda on every vector, counted each time it is read."""
+    init_scale: PositiveFloat = 0.1
+    """Standard deviation of the normal initial vectors."""
+
+    def __post_init__(self) -> None:
+        """Refuse vectors of two lengths that are to be one.
+
+        Raises
+        ------
+        ConfigError
+            If `tied` is set and vectors are put side by side.
+        """
+        if self.tied and self.hybrid == "concatenate":
+            raise ConfigError(
+                "hybrid='concatenate' predicts with vectors twice as long as those of a basket, which cannot "
+                "be tied; set tied=False"
+            )
+
+    def fit(
+        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+    ) -> FittedHRM:
+        """Learn the vectors, one step for each item of each basket.
+
+        Parameters
+        ----------
+        train
+            The log; where it has no times every event is a basket of its own.
+        validation
+            Not used.
+        rng
+            Seed or generator; the same seed gives the same model for every number of threads.
+
+        Raises
+        ------
+        DataError
+            If the log is empty, or ``hybrid="basket"`` and nobody has two baskets.
+        NotConvergedError
+            If training leaves the finite numbers.
+
+        Notes
+        -----
+        Differs from the paper: the items of a user's first basket are learned too, from the user alone; the
+        step falls over the epochs; a drawn item that is the target is drawn again; dropout is on the units of
+        v^H. The paper's text was not at hand: equations, k and the dropout of 0.5 are from reports of it.
+        """
+        del validation
+        memory = Memory.of(train)
+        found = ascend(self, transitions(train.interactions), memory, generator(rng))
+        for name, array in found._asdict().items():
+            check_finite(name, array, ADVICE)
+        return FittedHRM(
+            estimator=self,
+            memory=memory,
+            user_factors=found.users,
+            basket_factors=found.sources if not self.tied else found.sources[:0],
+            item_factors=found.targets,
+        )
+
+
+class Transitions(NamedTuple):
+    """n items with what their user bought in the basket before: ``basket[start[e]:stop[e]]``."""
+
+    user: I32  # (n,)
+    item: I32  # (n,)
+    start: I64  # (n,)
+    stop: I64  # (n,)
+    basket: I32  # distinct items, basket by basket
+
+
+def transitions(events: Interactions) -> Transitions:
+    """Return every distinct item of every basket with the basket before it, empty for a user's first one."""
+    if events.time is None:
+        indptr, user, item = np.arange(len(events) + 1), events.user, events.item
+    else:
+        found = baskets(events)
+        key = np.unique(found.of_event * events.n_items + events.item)
+        number, item = np.divmod(key, events.n_items)
+        item = item.astype(np.int32)
+        indptr, user = np.searchsorted(number, np.arange(len(found) + 1)), found.user
+    lengths = np.diff(indptr)
+    follows = np.concatenate([[False], user[1:] == user[:-1]])
+    start = np.where(follows, np.concatenate([[0], indptr[:-2]]), 0)
+    stop = np.where(follows, indptr[:-1], 0)
+    return Transitions(
+        np.repeat(user, lengths), item,
+        np.repeat(start, lengths).astype(np.int64), np.repeat(stop, lengths).astype(np.int64), item,
+    )  # fmt: skip
+
+
+class Parameters(NamedTuple):
+    """What HRM learns."""
+
+    users: F32  # (n_users, d)
+    sources: F32  # (n_items, d)
+    targets: F32  # (n_items, D)
+
+
+def ascend(model: HRM, pairs: Transitions, memory: Memory, rng: np.random.Generator) -> Parameters:
+    """Climb the objective epoch by epoch.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from.
+    NotConvergedError
+        If a value is not finite.
+    """
+    d = model.factors
+    width = 2 * d if model.hybrid == "concatenate" else d
+    scale = np.float32(model.init_scale)
+    users = scale * rng.standard_normal((len(memory.users), d), np.float32)
+    targets = scale * rng.standard_normal((len(memory.items), width), np.float32)
+    sources = (
+        targets if model.tied else scale * rng.standard_normal((len(memory.items), d), np.float32)
+    )
+    used = np.arange(len(pairs.item), dtype=np.int64)
+    if model.hybrid == "basket":
+        used = np.flatnonzero(pairs.stop > pairs.start).astype(np.int64)
+        if not len(used):
+            raise DataError(
+                "HRM with hybrid='basket' learns from two baskets of one user and nobody has two; check the times, "
+                "or use another hybrid"
+            )
+    weights: F64 = np.cumsum(
+        np.maximum(memory.popularity, 1.0).astype(np.float64) ** model.exponent
+    )
+    rates = np.linspace(model.learning_rate, 0.01 * model.learning_rate, model.epochs + 1)
+    for epoch in track(range(1, model.epochs + 1), "HRM"):
+        loss = kernels.hrm_epoch(
+            rng.permutation(used), *pairs, weights, kernel_seed(rng), users, sources, targets,
+            CODES[model.items], CODES[model.hybrid], model.objective == "bpr", model.negatives,
+            rates[epoch - 1 : epoch + 1], model.reg, model.dropout,
+        )  # fmt: skip
+        if not np.isfinite(loss):
+            raise NotConvergedError(f"HRM diverged in epoch {epoch}; {ADVICE}")
+        log.debug("HRM epoch %d/%d loss %.4f", epoch, model.epochs, loss)
+    return Parameters(users, sources, targets)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedHRM(FittedModel):
+    """People as the hybrid of their vector and their last basket, items as their vectors."""
+
+    user_factors: F32  # (n_users, d)
+    basket_factors: F32  # (n_items, d), or (0, d) where items have one vector
+    item_factors: F32  # (n_items, D)
+
+    @property
+    def item_vectors(self) -> F32:
+        """The items as they are predicted, shape (n_items, D)."""
+        return self.item_factors
+
+    def lookup(self, users: I32) -> F32:
+        """Return the hybrids of known users and their last remembered baskets, shape (n, D)."""
+        return self.resume(users, self.memory.history.take(users))
+
+    def fold_in(self, histories: Histories) -> F32:
+        """Return the hybrids of strangers, whose own vector is the mean of all users'; shape (n, D)."""
+        return self.resume(np.full(len(histories), -1, np.int32), histories)
+
+    def resume(self, users: I32, histories: Histories) -> F32:
+        """Return the hybrids of people and the last baskets of their histories, shape (n, D).
+
+        The last basket is what was taken at the latest time, or the last item where no times are told.
+        """
+        model: HRM = self.estimator
+        last = last_baskets(histories)
+        out = np.zeros((len(histories), self.item_factors.shape[1]), np.float32)
+        kernels.hybrids(
+            np.asarray(users, np.int32), last.indptr, last.item, self.user_factors,
+            self.user_factors.mean(axis=0, dtype=np.float64).astype(np.float32),
+            self.item_factors if model.tied else self.basket_factors,
+            CODES[model.items], CODES[model.hybrid], out,
+        )  # fmt: skip
+        return out
+
+
+def last_baskets(histories: Histories) -> Histories:
+    """Return the distinct items of the latest time of each history, ascending; the last item where there are no times."""
+    n = len(histories)
+    there = np.flatnonzero(histories.lengths)
+    if histories.time is None:
+        last = histories.indptr[there + 1] - 1
+        indptr = np.concatenate([[0], np.cumsum(histories.lengths > 0)]).astype(np.int64)
+        return Histories(indptr, histories.item[last], histories.value[last])
+    latest = np.full(n, np.iinfo(np.int64).min)
+    if len(there):
+        latest[there] = np.maximum.reduceat(histories.time, histories.indptr[there])
+    owner = np.repeat(np.arange(n), histories.lengths)
+    kept = np.flatnonzero(histories.time == latest[owner])
+    most = int(histories.item.max(initial=0)) + 1
+    owner, item = np.divmod(np.unique(owner[kept] * most + histories.item[kept]), most)
+    indptr = np.searchsorted(owner, np.arange(n + 1)).astype(np.int64)
+    return Histories(indptr, item.astype(np.int32), np.ones(len(item), np.float32))
