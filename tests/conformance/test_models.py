@@ -25,7 +25,7 @@ SMALL = {
         "network": {"kind": "mlp", "hidden": (16,)},
         "epochs": 60,
     },
-    "Doc2Vec": {"factors": 8, "epochs": 60},
+    "Doc2Vec": {"factors": 8, "epochs": 100},
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "IALS": {"factors": 6},
