@@ -26,7 +26,7 @@ SMALL = {
         "network": {"kind": "mlp", "hidden": (16,)},
         "epochs": 60,
     },
-    "Doc2Vec": {"factors": 8, "epochs": 60},
+    "Doc2Vec": {"factors": 8, "epochs": 100},
     "EASE": {},
     "FM": {"factors": 4, "learner": {"method": "mcmc", "burn_in": 20, "samples": 20}},
     "GRU4Rec": {"factors": 8, "epochs": 20},

@@ -9,7 +9,10 @@ from twofold.errors import DataError
 from twofold.models import Doc2Vec, Popularity
 from twofold.models.sequence.doc2vec import PVDBOW, PVDM, repeats
 
-ARCHITECTURES = {"pv-dm": PVDM(window=1, learning_rate=0.2), "pv-dbow": PVDBOW()}
+ARCHITECTURES = {
+    "pv-dm": PVDM(window=1, learning_rate=0.2, recent=0),
+    "pv-dbow": PVDBOW(learning_rate=0.05),
+}
 TOPICS, WORDS = 5, 12
 
 
@@ -75,7 +78,9 @@ def test_a_new_document_is_inferred(model):
 
 
 def test_words_alone_and_in_whatever_order_say_the_same_in_a_bag():
-    model = Doc2Vec(factors=12, architecture=PVDBOW(), inference_epochs=200).fit(documents(), rng=0)
+    model = Doc2Vec(factors=12, architecture=PVDBOW(learning_rate=0.05), inference_epochs=200).fit(
+        documents(), rng=0
+    )
     one, other = (
         model.fold_in(
             tw.Histories(np.array([0, 4]), np.array(order, np.int32), np.ones(4, np.float32))
@@ -84,6 +89,14 @@ def test_words_alone_and_in_whatever_order_say_the_same_in_a_bag():
     )
     cosine = one[:-1] @ other[:-1] / np.linalg.norm(one[:-1]) / np.linalg.norm(other[:-1])
     assert cosine > 0.99
+
+
+def test_a_document_is_asked_in_the_mean_with_its_latest_tokens():
+    model = Doc2Vec(factors=6, epochs=2, architecture=PVDM(recent=2)).fit(documents(n=20), rng=0)
+    history = model.memory.history.take(np.array([4]))
+    document, last = model.user_factors[4, :-1], model.token_vectors[history.item[-2:]]
+    wanted = np.append((document + last.sum(axis=0)) / 3, 1)
+    np.testing.assert_allclose(model.lookup(np.array([4], np.int32))[0], wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -8,12 +8,12 @@ import twofold as tw
 from twofold.errors import ConfigError, DataError
 from twofold.models import Popularity, Token2Vec
 from twofold.models.sequence import _passes as passes
+from twofold.models.sequence._history import mean_of_latest
 from twofold.models.sequence.token2vec import (
     CBOW,
     HierarchicalSoftmax,
     NegativeSampling,
     SkipGram,
-    mean_of_latest,
 )
 
 ARCHITECTURES = {"skip-gram": SkipGram(), "cbow": CBOW()}
@@ -150,13 +150,15 @@ def test_a_history_is_the_mean_of_its_latest_known_tokens():
     indptr, item = np.array([0, 4, 4, 6]), np.array([0, 1, 2, 3, 3, 0], np.int32)
     histories = tw.Histories(indptr, item, np.ones(6, np.float32))
     vectors = np.eye(4, dtype=np.float32)
-    known = np.array([True, True, True, False])[item]
+    known = np.array([True, True, True, False])
+    mean, count = mean_of_latest(histories, known, 0, vectors)
+    assert count.tolist() == [3, 0, 1]
     np.testing.assert_allclose(
-        mean_of_latest(histories, known, 0, vectors),
+        mean,
         [[1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 0], [1, 0, 0, 0]], rtol=1e-6,
     )  # fmt: skip
     np.testing.assert_allclose(
-        mean_of_latest(histories, known, 2, vectors), [[0, 0.5, 0.5, 0], [0] * 4, [1, 0, 0, 0]]
+        mean_of_latest(histories, known, 2, vectors)[0], [[0, 0.5, 0.5, 0], [0] * 4, [1, 0, 0, 0]]
     )
 
 

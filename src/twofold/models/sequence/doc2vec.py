@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
@@ -26,6 +26,7 @@ from twofold.kernels._rows import widened
 from twofold.kernels.infer_documents import infer_documents
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
+from twofold.models.sequence._history import mean_of_latest
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
 from twofold.vectors import Vectors
@@ -39,8 +40,11 @@ class PVDM:
     """The tag in files."""
     window: Annotated[PositiveInt, Search(2, 20, log=True)] = 5
     """Tokens to either side, a random number in 1 ... `window` at each place."""
-    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.2
+    learning_rate: Annotated[PositiveFloat, Search(0.01, 0.2, log=True)] = 0.05
     """First step; it falls linearly to a ten-thousandth of it."""
+    recent: NonNegativeInt = 20
+    """How many of the latest tokens are in the mean that items are scored by, beside the document; with 0 the
+    document alone scores them."""
 
 
 @hyperparameters
@@ -49,7 +53,7 @@ class PVDBOW:
 
     predicts: Literal["pv-dbow"] = "pv-dbow"
     """The tag in files."""
-    learning_rate: Annotated[PositiveFloat, Search(0.01, 0.2, log=True)] = 0.05
+    learning_rate: Annotated[PositiveFloat, Search(0.01, 0.1, log=True)] = 0.025
     """First step; it falls linearly to a ten-thousandth of it."""
 
 
@@ -156,6 +160,11 @@ class Doc2Vec:
         return self.architecture.window if isinstance(self.architecture, PVDM) else 0
 
     @property
+    def recent(self) -> int:
+        """How many of the latest tokens are in the mean that is scored."""
+        return self.architecture.recent if isinstance(self.architecture, PVDM) else 0
+
+    @property
     def course(self) -> passes.Course:
         """What a pass needs to know."""
         return passes.Course(
@@ -210,8 +219,19 @@ class FittedDoc2Vec(FittedModel):
         return self.vectors.to_word2vec(path, binary=binary)
 
     def lookup(self, users: I32) -> F32:
-        """Return the learned vectors of `users`, shape (n, d + 1)."""
-        return self.user_factors[users]
+        """Return the learned vectors of `users`, with PV-DM in the mean with their latest tokens; shape (n, d + 1)."""
+        return self._asked(self.user_factors[users], self.memory.history.take(users))
+
+    def _asked(self, documents: F32, histories: Histories) -> F32:
+        """Return what predicts the next token of documents (n, d + 1): in PV-DM their mean with the latest ones."""
+        model: Doc2Vec = self.estimator
+        if not model.recent:
+            return documents
+        known = self.token_counts > 0
+        mean, count = mean_of_latest(histories, known, model.recent, self.token_vectors)
+        count = np.minimum(count, model.recent)[:, None].astype(np.float32)
+        both = (documents[:, :-1] + count * mean) / (count + 1)
+        return np.hstack([both.astype(np.float32), documents[:, -1:]])
 
     @cached_property
     def _frozen(self) -> tuple[passes.Deal, F32, F32, F32]:
@@ -223,7 +243,7 @@ class FittedDoc2Vec(FittedModel):
         return deal, weight, widened(self.token_vectors), widened(self.item_factors[:, :-1])
 
     def fold_in(self, histories: Histories) -> F32:
-        """Infer the vectors of new documents, words kept; shape (n, d + 1).
+        """Infer the vectors of new documents, words kept, and ask them as `lookup` does; shape (n, d + 1).
 
         Starts at zero and climbs `inference_epochs` times over the history; equal histories get equal
         vectors. Frequent tokens are not thinned out, their steps are scaled by the probability to stay.
@@ -240,7 +260,8 @@ class FittedDoc2Vec(FittedModel):
             indptr, token, repeats(indptr, token), weight, model.window, deal.members, deal.accept,
             deal.other, model.negatives, model.inference_epochs, rates, x, y, out,
         )  # fmt: skip
-        return np.hstack([out[:, : model.factors], np.ones((len(out), 1), np.float32)])
+        inferred = np.hstack([out[:, : model.factors], np.ones((len(out), 1), np.float32)])
+        return self._asked(inferred, histories)
 
 
 def repeats(indptr: np.ndarray, token: I32) -> I32:

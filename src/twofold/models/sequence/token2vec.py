@@ -17,7 +17,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from scipy.sparse import csr_array
 
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
@@ -25,6 +24,7 @@ from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._codes import learn_codes
+from twofold.models.sequence._history import mean_of_latest
 from twofold.random import generator
 from twofold.typing import F32, F64, Rng
 from twofold.vectors import Vectors, unit
@@ -242,19 +242,6 @@ class FittedToken2Vec(FittedModel):
         """
         model: Token2Vec = self.estimator
         vectors = self.token_vectors if model.answers_from_outputs else unit(self.token_vectors)
-        kept = np.any(self.token_vectors, axis=1)[histories.item]
-        mean = mean_of_latest(histories, kept, model.last, vectors)
+        known = np.any(self.token_vectors, axis=1)
+        mean, _ = mean_of_latest(histories, known, model.last, vectors)
         return np.hstack([mean, np.ones((len(mean), 1), np.float32)])
-
-
-def mean_of_latest(histories: Histories, kept: np.ndarray, last: int, vectors: F32) -> F32:
-    """Return the mean vector of the `last` (0: all) events of each history that are `kept`; shape (n, d)."""
-    after = np.cumsum(kept[::-1])[::-1] if len(kept) else np.zeros(0, np.int64)
-    ends = np.append(after, 0)[histories.indptr[1:]]
-    place = after - np.repeat(ends, histories.lengths)  # 1 for the latest that is kept
-    used = kept & ((place <= last) if last else True)
-    indptr = np.concatenate([[0], np.cumsum(used)])[histories.indptr]
-    count = np.diff(indptr)
-    share = np.repeat(1 / np.maximum(count, 1), count).astype(np.float32)
-    weights = csr_array((share, histories.item[used], indptr), shape=(len(count), len(vectors)))
-    return np.asarray(weights @ vectors, np.float32)
