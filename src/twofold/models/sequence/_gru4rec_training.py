@@ -45,7 +45,9 @@ class Network(nn.Module):
         self.items = Table(nn.Parameter(F.pad(v.detach(), (0, 1))), sparse=True)
         if self.how != "shared":
             size = h if self.how == "separate" else width
-            self.inputs = Table(first_weights((n_items, size), n_items, h, "tanh", rng), sparse=True)
+            self.inputs = Table(
+                first_weights((n_items, size), n_items, h, "tanh", rng), sparse=True
+            )
         self.cell = Cell(model.cell.kind, 0 if self.how == "one-hot" else h, h, rng=rng)
         if isinstance(model.cell, parts.LSTM):
             with torch.no_grad():
@@ -113,9 +115,7 @@ class Batches:
         inside = np.arange(int(steps.sum())) - np.repeat(np.cumsum(steps) - steps, steps)
         counts = np.bincount(items[np.repeat(starts, steps) + inside + 1], minlength=n_items)
         # An item that only ever opens sessions is never a target; it can be drawn all the same.
-        self.sampler = PopularitySampler.of(
-            np.maximum(counts, 1), exponent=model.samples_exponent
-        )
+        self.sampler = PopularitySampler.of(np.maximum(counts, 1), exponent=model.samples_exponent)
         self.everything = model.samples is None or n_items <= model.samples
         self.head = np.full(n_items, -1, np.int64)
         self.all_items = torch.arange(n_items)
