@@ -372,3 +372,26 @@ def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path, monkeypatc
     assert weights_equal(whole, resumed)
     with pytest.raises(IncompatibleFileError, match="holds another run"):
         fit(decay=True, checkpoint=folder, epochs=8)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.4])
+def test_adagrad_with_momentum_moves_dense_and_sparse_weights_alike(momentum):
+    """A table whose every row is in the batch moves as dense weights do, and as torch's own Adagrad without momentum."""
+    from twofold.nn.adagrad import MomentumAdagrad
+
+    start = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    dense, sparse, own = (torch.nn.Parameter(start.clone()) for _ in range(3))
+    one, other = (MomentumAdagrad([p], 0.1, momentum) for p in (dense, sparse))
+    torchs = torch.optim.Adagrad([own], 0.1)
+    ids = torch.tensor([0, 1, 2, 3, 4, 1])
+    for step in range(4):
+        for parameter, optimiser, is_sparse in ((dense, one, False), (sparse, other, True), (own, torchs, False)):
+            optimiser.zero_grad()
+            rows = torch.nn.functional.embedding(ids, parameter, sparse=is_sparse)
+            ((rows - step) ** 2).sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(dense, sparse)
+    if not momentum:
+        torch.testing.assert_close(dense, own)
+    else:
+        assert not torch.allclose(dense, own)

@@ -41,7 +41,7 @@ def add_product(h: F32, weight: F32, first: int, gates: F32) -> None:
 
 @kernel(parallel=True)
 def run_rnn(inputs: F32, recurrent: F32, items: I32, indptr: I64, state: F32) -> None:
-    """H = tanh(W x + U h + b), in place; inputs (m, H), recurrent (H, H), items (nnz,), indptr (n + 1,), state (n, H)."""
+    """Set h = tanh(W x + U h + b) in place; inputs (m, H), recurrent (H, H), items (nnz,), indptr (n + 1,), state (n, H)."""
     for row in prange(len(state)):
         h = state[row]
         for event in range(indptr[row], indptr[row + 1]):

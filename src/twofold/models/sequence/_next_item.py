@@ -8,6 +8,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
+from twofold.data.sequences import Sequences
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import DataError
 from twofold.models._base import Memory
@@ -34,20 +35,57 @@ def with_a_next_item(lengths: I64, model: str) -> I64:
     return found.astype(np.int64)
 
 
-def first_held_out(memory: Memory, validation: Dataset) -> tuple[I32, I32]:
-    """Return users and items, in the rows of `memory`, of the first held-out event of each known user with a history.
+def last_of_each(history: Histories, cut: Sequences) -> Histories:
+    """Return the last sequence of each person as their history; `cut` is of the same events."""
+    start = history.indptr[1:].copy()  # of people without events
+    start[cut.user] = cut.indptr[:-1]  # of several sequences the last one stays
+    lengths = history.indptr[1:] - start
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    event = np.repeat(start - indptr[:-1], lengths) + np.arange(indptr[-1])
+    time = None if history.time is None else history.time[event]
+    return Histories(indptr, history.item[event], history.value[event], time)
 
-    Events of unknown users and items are passed over; at most `HELD_OUT` users, shape (n,) each.
+
+def held_out(memory: Memory, validation: Dataset) -> tuple[Histories, I32]:
+    """Return n histories and the items that follow them, (n,), in the rows of `memory`.
+
+    Of a person that training knows the first held-out event follows what is remembered; of somebody new the last one
+    follows the others. Items that training lacks are passed over; at most `HELD_OUT` people.
     """
     events = validation.interactions
-    user = memory.users.ids.rows(validation.users.ids.ids)[events.user]
     item = memory.items.ids.rows(validation.items.ids.ids)[events.item]
-    known = np.flatnonzero((user != UNKNOWN) & (item != UNKNOWN))
-    known = known[memory.history.lengths[user[known]] > 0]
-    first = known[np.unique(user[known], return_index=True)[1]]
-    if len(first) > HELD_OUT:
-        first = first[np.linspace(0, len(first) - 1, HELD_OUT).astype(np.int64)]
-    return user[first].astype(np.int32), item[first].astype(np.int32)
+    known = np.flatnonzero(item != UNKNOWN)
+    owner = events.user[known]
+    row = memory.users.ids.rows(validation.users.ids.ids)
+    remembered = np.zeros(len(row), np.bool_)
+    remembered[row >= 0] = memory.history.lengths[row[row >= 0]] > 0
+    people, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    old = remembered[people]
+    kept = old | (counts >= 2)
+    if kept.sum() > HELD_OUT:
+        some = np.flatnonzero(kept)[np.linspace(0, kept.sum() - 1, HELD_OUT).astype(np.int64)]
+        kept = np.isin(np.arange(len(kept)), some)
+    people, first, counts, old = people[kept], first[kept], counts[kept], old[kept]
+    target = known[np.where(old, first, first + counts - 1)]
+    told = np.where(old, 0, counts - 1)  # held-out events that are told
+    indptr = np.concatenate([[0], np.cumsum(told)]).astype(np.int64)
+    event = known[np.repeat(first - indptr[:-1], told) + np.arange(indptr[-1])]
+    time = None if events.time is None else events.time[event]
+    fresh = Histories(indptr, item[event].astype(np.int32), events.value[event], time)
+    mine = memory.history.take(np.where(old, row[people], UNKNOWN))
+    return side_by_side(mine, fresh), item[target].astype(np.int32)
+
+
+def side_by_side(one: Histories, other: Histories) -> Histories:
+    """Return the histories of n people of whom each has events in one of two sets only; times are kept where both have them."""
+    joined = one.joined(other)
+    if one.time is None or other.time is None:
+        return joined
+    time = np.empty(len(joined.item), np.int64)
+    for part in (one, other):
+        start = joined.indptr[:-1] - part.indptr[:-1]
+        time[np.repeat(start, part.lengths) + np.arange(len(part.item))] = part.time
+    return Histories(joined.indptr, joined.item, joined.value, time)
 
 
 def mean_gain(vectors: F32, items: F32, target: I32) -> float:
@@ -71,14 +109,13 @@ def foresight(
     encode: Callable[[Histories], F32],
     items: Callable[[], F32],
 ) -> Callable[[], float] | None:
-    """Return what measures `mean_gain` of the first held-out events, or None where there are none.
+    """Return what measures `mean_gain` on held-out events, or None where there are none.
 
     `encode` maps histories to vectors and `items` returns the item vectors, with the weights of the moment.
     """
     if validation is None:
         return None
-    users, target = first_held_out(memory, validation)
-    if not len(users):
+    histories, target = held_out(memory, validation)
+    if not len(target):
         return None
-    histories = memory.history.take(users)
     return lambda: mean_gain(encode(histories), items(), target)

@@ -27,13 +27,22 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
+from twofold.data.sequences import trajectories
 from twofold.errors import DataError, need
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import recurrent
 from twofold.kernels.dense import add_products
 from twofold.models._base import FittedModel, Memory, check_finite
-from twofold.models.sequence import _gru4rec_parts as parts
-from twofold.models.sequence._next_item import foresight, with_a_next_item
+from twofold.models.sequence._gru4rec_parts import GRU as GRU
+from twofold.models.sequence._gru4rec_parts import LSTM as LSTM
+from twofold.models.sequence._gru4rec_parts import RNN as RNN
+from twofold.models.sequence._gru4rec_parts import TOP1 as TOP1
+from twofold.models.sequence._gru4rec_parts import AnyCell, AnyLoss
+from twofold.models.sequence._gru4rec_parts import BPRLoss as BPRLoss
+from twofold.models.sequence._gru4rec_parts import BPRMax as BPRMax
+from twofold.models.sequence._gru4rec_parts import CrossEntropy as CrossEntropy
+from twofold.models.sequence._gru4rec_parts import TOP1Max as TOP1Max
+from twofold.models.sequence._next_item import foresight, last_of_each, with_a_next_item
 from twofold.nn.optimisers import Adagrad, Optimiser
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
@@ -60,11 +69,11 @@ class GRU4Rec:
 
     factors: Annotated[PositiveInt, Search(32, 256, log=True)] = 64
     """H: units of the cell and size of the item vectors; the papers have 100 and 1000."""
-    cell: parts.AnyCell = Field(default_factory=parts.GRU)
+    cell: AnyCell = Field(default_factory=GRU)
     """``RNN()`` (tanh), ``LSTM()`` or ``GRU()``."""
     embedding: Literal["shared", "separate", "one-hot"] = "shared"
     """What x is: the vectors that items are scored with, vectors of its own, or one-hot as in 2016."""
-    loss: parts.AnyLoss = Field(default_factory=parts.CrossEntropy)
+    loss: AnyLoss = Field(default_factory=CrossEntropy)
     """``CrossEntropy()``, ``BPRLoss()``, ``TOP1()``, ``BPRMax()`` or ``TOP1Max()``."""
     samples: NonNegativeInt | None = 2048
     """Negatives a batch beside its own items; None = all items are negatives."""
@@ -78,6 +87,10 @@ class GRU4Rec:
     """``Adagrad(learning_rate=..., momentum=...)`` as the papers, ``Adam()`` or ``SGD()``."""
     batch_size: PositiveInt = 128
     """Sessions side by side."""
+    gap: PositiveFloat | None = None
+    """Seconds without an event after which a new session begins; None = never."""
+    session: str | None = None
+    """Context column: where its entry changes a new session begins. Without `gap` and this a history is one session."""
     epochs: Annotated[PositiveInt, Search(5, 40)] = 10
     """Passes over the sessions, at most."""
     patience: PositiveInt = 3
@@ -91,16 +104,18 @@ class GRU4Rec:
         Parameters
         ----------
         train
-            The log; each user's history is a sequence.
+            The log; each user's history is a session, or several with `gap` or `session`.
         validation
-            Later events of the same people: the pass that ranks their first one best is kept.
+            Later events: the pass that ranks the first one of known people, and the last one of new people, best is kept.
         rng
             Seed or generator; the same seed gives the same model.
 
         Raises
         ------
         DataError
-            If the log is empty, or no sequence has two events.
+            If the log is empty, no session has two events, or `gap` is given and there are no times.
+        ConfigError
+            If there is no column `session`.
         MissingDependencyError
             If torch is not installed.
         NotConvergedError
@@ -112,14 +127,14 @@ class GRU4Rec:
         # torch is imported only where something is trained.
         from twofold.models.sequence import _gru4rec_training as training
 
-        sessions = memory.history
+        sessions = trajectories(train.interactions, gap=self.gap, session=self.session)
         chosen = with_a_next_item(sessions.lengths, "GRU4Rec")
         unread = FittedGRU4Rec(
             estimator=self, memory=memory, weights={}, states=np.zeros((0, 0), np.float32)
         )
         weights = training.fit_network(
             self,
-            sessions.item,
+            memory.history.item,
             sessions.indptr[chosen],
             sessions.lengths[chosen] - 1,
             train.n_items,
@@ -133,7 +148,8 @@ class GRU4Rec:
         )
         model = replace(unread, weights=weights)
         check_finite("item_vectors", model.item_vectors, "lower the learning rate of `optimiser`")
-        return replace(model, states=model.start(sessions).rows)
+        newest = last_of_each(memory.history, sessions)
+        return replace(model, states=model.start(newest).rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,8 +232,12 @@ class FittedGRU4Rec(FittedModel):
     def start(self, histories: Histories) -> State:
         """Return the state of n people after their histories; an empty one leaves h = 0.
 
-        Costs a step an event; a history may be longer than any in training.
+        With `gap` only the events after the last pause count, where the histories have times. Costs a step an event; a history
+        may be longer than any in training.
         """
+        gap = self.estimator.gap
+        if gap is not None and histories.time is not None:
+            histories = last_of_each(histories, trajectories(histories, gap=gap))
         size = self.estimator.factors * (2 if self.estimator.cell.kind == "lstm" else 1)
         rows = np.zeros((len(histories), size), np.float32)
         self._run(histories.item, histories.indptr, rows)
@@ -229,6 +249,8 @@ class FittedGRU4Rec(FittedModel):
 
     def advance(self, state: State, items: I32) -> State:
         """Return the state of n people after one more event each; `state` itself stays as it is.
+
+        The event belongs to the session of the state; after a pause begin with `start` anew.
 
         Parameters
         ----------

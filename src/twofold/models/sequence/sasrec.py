@@ -115,7 +115,7 @@ class SASRec:
         train
             The log; of each user the last ``length + 1`` events are learned from.
         validation
-            Later events of the same people: the pass that ranks their first one best is kept.
+            Later events: the pass that ranks the first one of known people, and the last one of new people, best is kept.
         rng
             Seed or generator; the same seed gives the same model.
 
