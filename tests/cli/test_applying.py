@@ -41,7 +41,7 @@ def test_an_analogy(run, folder):
 def test_a_map(run, folder, tmp_path):
     code, out, err = run("map", folder, "--out", tmp_path / "map.html", "--method", "pca", "--json")
     assert code == 0, err
-    assert json.loads(out)["points"] == 60
+    assert json.loads(out)["points"] == 54
     assert (tmp_path / "map.html").exists()
     code, out, _ = run("map", folder, "-o", tmp_path / "users.png", "--users", "--method", "pca", "--most", 50)  # fmt: skip
     assert code == 0
