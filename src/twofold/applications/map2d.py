@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +103,6 @@ class Map:
         DataError
             If it cannot be written.
         """
-        import io
-
         figure = need("matplotlib.figure", "plots").Figure((width, width * 0.78), dpi=150)
         axes = figure.add_axes((0.02, 0.02, 0.96, 0.9))
         colours = np.array([self._colour(at) for at in range(len(self))], np.int64)
@@ -367,5 +367,6 @@ def _written(path: Path, content: bytes) -> Path:
     except OSError as error:
         raise DataError(f"cannot write {path}: {reason_of(error)}; choose another name") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return path

@@ -94,7 +94,9 @@ def rooted_pagerank(graph: Graph, pairs: I32) -> F64:
     DECAY^t (D^-1 A)^t_ab, times sqrt(deg a / deg b), which makes it the same both ways.
     """
     degrees = np.maximum(graph.degrees, 1).astype(np.float64)
-    one_way = graph.walks(pairs, 1.0 / degrees, DECAY ** np.arange(1, STEPS + 1))
+    one_way = graph.walks(
+        pairs, 1.0 / degrees, np.array([DECAY**step for step in range(1, STEPS + 1)])
+    )
     return one_way * np.sqrt(degrees[pairs[:, 0]] / degrees[pairs[:, 1]])
 
 
@@ -138,13 +140,12 @@ class Places:
                 np.column_stack([events.item.astype(np.int64), hour]), axis=0, return_inverse=True
             )
             meetings = _ones(n, events.user, met.ravel(), int(met.max(initial=-1)) + 1)
-        found = [one for one in data.items.features.values() if isinstance(one, Category | Bag)]
         kinds = None
+        found = [one for one in data.items.features.values() if isinstance(one, Category | Bag)]
         if found and len(found[0].levels):
             of_item = _levels(found[0])
-            counted = _counts(n, events.user, events.item.astype(np.int64), data.n_items) @ of_item
-            counted.data = np.log1p(counted.data)
-            kinds = unit_rows(csr_array(counted))
+            counted = _counts(n, events.user, events.item.astype(np.int64), data.n_items)
+            kinds = unit_rows(csr_array(csr_array(counted @ of_item).log1p()))
         return cls(
             visits,
             1.0 / np.log1p(np.maximum(visitors, 1)),

@@ -18,7 +18,7 @@ from twofold.evaluation.uncertainty import RESAMPLES
 from twofold.metrics import ranking
 from twofold.models._base import FittedModel
 from twofold.random import generator
-from twofold.typing import F64, I32, Bool, Rng
+from twofold.typing import F64, I32, I64, Bool, Rng
 
 DEFINITIONS: Mapping[str, str] = {
     "auc": "share of (friendship, strangers) pairs of the split in the right order, ties counting half",
@@ -307,7 +307,7 @@ class _Resamples:
         value = weighted_auc if metric == "auc" else weighted_f1
         order = np.argsort(-scores, kind="stable")
         label, pairs = self.label[order], self.pairs[order]
-        starts = np.flatnonzero(np.diff(scores[order], prepend=np.inf) != 0)
+        starts = np.flatnonzero(np.diff(scores[order], prepend=np.inf) != 0).astype(np.int64)
         out = [value(np.ones((1, len(order))), label, starts)]
         for seed in self.seeds:
             drawn = self._weights(int(seed))
@@ -327,7 +327,7 @@ class _Resamples:
         return np.concatenate(out)
 
 
-def weighted_auc(weight: F64, label: Bool, starts: I32) -> F64:
+def weighted_auc(weight: F64, label: Bool, starts: I64) -> F64:
     """Return the AUC of weighted pairs for each row of `weight` (r, p), the highest score first.
 
     label (p,) says which pairs are friendships, `starts` where each run of equal scores begins. NaN
@@ -341,7 +341,7 @@ def weighted_auc(weight: F64, label: Bool, starts: I32) -> F64:
     return np.divide(right, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
-def weighted_f1(weight: F64, label: Bool, starts: I32) -> F64:
+def weighted_f1(weight: F64, label: Bool, starts: I64) -> F64:
     """Return F1 of weighted pairs where as much weight is called friends as friendships weigh; see `weighted_auc`.
 
     Of a run of equal scores that the edge cuts, the friendships count by the share that is called.
