@@ -85,7 +85,12 @@ def test_what_is_next_follows_from_the_last_places_in_their_order(objective):
 
 def test_a_pause_ends_a_trajectory():
     model = ContextEmbedding(
-        factors=8, contexts=("surrounding", "user"), window=1, gap=3 * 3600, epochs=20, batch_size=64
+        factors=8,
+        contexts=("surrounding", "user"),
+        window=1,
+        gap=3 * 3600,
+        epochs=20,
+        batch_size=64,
     ).fit(round_trips(), rng=0)
     last = int(model.memory.history.time.max())
     soon, late = (
@@ -96,7 +101,9 @@ def test_a_pause_ends_a_trajectory():
     assert soon["score"].to_numpy()[:2].tolist() != late["score"].to_numpy()[:2].tolist()
     assert model.context_kinds == {"time": "time"}
     # With a gap of None the pause does not matter, and the time is not asked for.
-    model = ContextEmbedding(contexts=("surrounding",), gap=None, epochs=1).fit(round_trips(), rng=0)
+    model = ContextEmbedding(contexts=("surrounding",), gap=None, epochs=1).fit(
+        round_trips(), rng=0
+    )
     assert model.context_kinds == {}
 
 
@@ -107,7 +114,7 @@ def test_a_session_ends_a_trajectory():
     fitted = model.fit(data, rng=0)
     assert len(fitted.context_vectors("trajectory")) == 3
     assert fitted.context_vectors("surrounding").tokens.ids.to_list() == ["a", "b", "c"]
-    with pytest.raises(ConfigError, match="no context column 'ss'; .*'s'"):
+    with pytest.raises(ConfigError, match=r"no context column 'ss'; .*'s'"):
         ContextEmbedding(session="ss").fit(data, rng=0)
 
 
@@ -221,7 +228,7 @@ def test_context_columns_are_read_by_their_levels():
     asked = {"w": ["sun", "rain", "rain"]}
     assert best(fitted, users=[1, 1, 2], context=asked) == ["a", "b", "b"]
     assert best(fitted, users=[1], context={"w": ["snow"]}) == best(fitted, users=[1])
-    with pytest.raises(ConfigError, match="no context column 'weather'; .*w"):
+    with pytest.raises(ConfigError, match=r"no context column 'weather'; .*w"):
         fitted.recommend(users=[1], context={"weather": ["sun"]})
 
 
@@ -245,7 +252,7 @@ def test_moments_need_times():
     data = tw.Dataset.from_frames({"u": [1, 1], "i": ["a", "b"]}, user="u", item="i")
     with pytest.raises(ConfigError, match="'hour', which needs times and the log has none"):
         ContextEmbedding(contexts=("hour",)).fit(data, rng=0)
-    assert [one.name for one in ContextEmbedding(epochs=1).fit(data, rng=0).codes] == [
+    assert [one.name for one in ContextEmbedding(epochs=1).fit(data, rng=0).contexts.codes] == [
         "user",
         "surrounding",
     ]
@@ -287,7 +294,8 @@ def test_subsampling_thins_out_frequent_items_and_scores_take_it_back():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"objective": TREE}, {"weights": "features"}, {"weights": "learned", "sides": "both"}]
+    "settings",
+    [{"objective": TREE}, {"weights": "features"}, {"weights": "learned", "sides": "both"}],
 )
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_other_settings_conform_too(check, settings):
