@@ -38,7 +38,9 @@ class Vectors:
     def __post_init__(self) -> None:
         shape = self.vectors.shape
         if len(shape) != 2 or shape[0] != len(self.tokens):
-            raise DataError(f"vectors have the shape {shape}; they must have {len(self.tokens)} rows")
+            raise DataError(
+                f"vectors have the shape {shape}; they must have {len(self.tokens)} rows"
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -91,7 +93,9 @@ class Vectors:
 def unit(vectors: F32) -> F32:
     """Return rows (n, d) of length 1; zero rows stay zero."""
     length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None]
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="unsafe")
+    return np.divide(
+        vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="unsafe"
+    )
 
 
 def read_word2vec(path: str | Path) -> Vectors:

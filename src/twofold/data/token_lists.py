@@ -57,10 +57,14 @@ def from_sequences(
     lengths = np.diff(ends)
     called = as_ids(range(len(lengths)) if names is None else list(names), "name")
     if len(called) != len(lengths) or called.null_count():
-        raise DataError(f"there are {len(called)} names for {len(lengths)} sequences; give one for each")
+        raise DataError(
+            f"there are {len(called)} names for {len(lengths)} sequences; give one for each"
+        )
     if called.n_unique() != len(called):
         twice = called.filter(called.is_duplicated())[0]
-        raise DataError(f"the name {twice!r} is given to more than one sequence; make them distinct")
+        raise DataError(
+            f"the name {twice!r} is given to more than one sequence; make them distinct"
+        )
     return Dataset(
         Interactions(
             user=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),

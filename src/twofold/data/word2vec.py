@@ -98,7 +98,9 @@ def _counts(path: Path, data: bytes) -> tuple[int, int, int]:
         )
     n, d = int(words[0]), int(words[1])
     if d < 1:
-        raise IncompatibleFileError(f"{path} announces vectors of {d} numbers; at least 1 is needed")
+        raise IncompatibleFileError(
+            f"{path} announces vectors of {d} numbers; at least 1 is needed"
+        )
     return n, d, end + 1
 
 
@@ -133,8 +135,11 @@ def _text(path: Path, data: bytes, begin: int, n: int, d: int) -> tuple[list[str
     tokens: list[str] = []
     vectors = np.empty((n, d), np.float32)
     lines = data[begin:].split(b"\n")
-    if lines and not lines[-1].strip():
-        lines.pop()
+    if lines.pop().strip():
+        raise IncompatibleFileError(
+            f"{path} does not end with the end of a line, so that its last number may be cut short; fetch it again, "
+            "or add a newline if it is whole"
+        )
     if len(lines) != n:
         raise IncompatibleFileError(
             f"{path} announces {n:,} vectors and has {len(lines):,} rows: it is cut short, or its first line is "

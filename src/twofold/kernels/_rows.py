@@ -24,7 +24,14 @@ TILE = 6
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 WORDS = ir.VectorType(ir.IntType(32), LANES)
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
-EXPONENTIAL = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5)
+EXPONENTIAL = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    0.5,
+)
 """exp(r) = 1 + r + r^2 (... r + 0.5) for |r| <= ln 2 / 2, to 2e-7 (the minimax polynomial of Cephes)."""
 LARGEST = 80.0
 """Beyond it in size, a score counts for this much: sigma is 0 or 1 there in float32."""
@@ -70,9 +77,10 @@ def _tile_products(count: int) -> Callable[..., Any]:
             zero = ir.Constant(VECTOR, [0.0] * LANES)
             sums = [cgutils.alloca_once_value(builder, zero) for _ in range(count)]
             stride = ir.Constant(width.type, LANES)
-            with cgutils.for_range_slice(
-                builder, ir.Constant(width.type, 0), width, stride
-            ) as (place, _):
+            with cgutils.for_range_slice(builder, ir.Constant(width.type, 0), width, stride) as (
+                place,
+                _,
+            ):
                 here = vector_at(builder, one, builder.add(begin, place), VECTOR)
                 left = builder.load(here, align=4)
                 for start, total in zip(begins, sums, strict=True):
@@ -116,9 +124,10 @@ def _tile_moves(count: int, into: str) -> Callable[..., Any]:
                 place = builder.add(at, ir.Constant(at.type, step))
                 scales.append(spread(builder, builder.load(builder.gep(given, [place])), VECTOR))
             stride = ir.Constant(width.type, LANES)
-            with cgutils.for_range_slice(
-                builder, ir.Constant(width.type, 0), width, stride
-            ) as (place, _):
+            with cgutils.for_range_slice(builder, ir.Constant(width.type, 0), width, stride) as (
+                place,
+                _,
+            ):
                 here = vector_at(builder, one, builder.add(begin, place), VECTOR)
                 old = builder.load(here, align=4)
                 if into == "self":
@@ -207,12 +216,11 @@ def _add_part(
             builder.store(total, there, align=4)
         return context.get_dummy_value()
 
-    signature = types.void(
-        x, types.intp, types.float32, y, types.intp, types.intp, types.intp
-    )
+    signature = types.void(x, types.intp, types.float32, y, types.intp, types.intp, types.intp)
     return signature, emit
 
 
+Number = float | np.float32
 Products = Callable[[F32, int, F32, I32, int, F32], None]
 Moves = Callable[[F32, int, F32, I32, int, F32, F32, int], None]
 
@@ -229,8 +237,8 @@ tile_steps: Moves = intrinsic(_tile_moves(TILE, "self"))
 """`tile_sets` with the sum added to x[i], after the rows moved by its old value; e and j are not read."""
 row_adds: Moves = intrinsic(_tile_moves(1, "add"))
 """`tile_adds` for one row alone."""
-slopes: Callable[[F32, int, int, float], None] = intrinsic(_slopes)
+slopes: Callable[[F32, int, int, Number], None] = intrinsic(_slopes)
 """(scores, first, last, rate): scores[first:last] = -rate sigma(scores[first:last]), in whole eights."""
-add_part: Callable[[F32, int, float, F32, int, int, int], None] = intrinsic(_add_part)
+add_part: Callable[[F32, int, Number, F32, int, int, int], None] = intrinsic(_add_part)
 """(x, i, scale, y, j, first, last): y[j, first:last] += scale x[i, first:last]; first and last are multiples
 of eight, d is the same in x (n, d) and y (m, d)."""

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels._rows import TILE, add_part, tile_sets
+from twofold.kernels._rows import TILE, Number, add_part, tile_sets
 from twofold.kernels._vector import prefetch
 from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.kernels.noise import draw_token
@@ -46,7 +46,7 @@ def order_rounds(kept: I32, group_of: I32, length: int, order: I32, start: I64) 
 @kernel()
 def mean_of_window(
     x: F32, kept: I32, at: int, low: int, high: int, docs: F32, document: int, out: F32, row: int
-) -> float:
+) -> Number:
     """Fill out[row] with the mean of the window's rows of x and, for document >= 0, of docs[document].
 
     Return 1 / their number; 0 where there are none.
@@ -114,7 +114,7 @@ def cbow_chunk(
             h = np.zeros((1, width), np.float32)
             first, size = member_start[g], member_start[g + 1] - member_start[g]
             for p in range(round_start[r, g], round_start[r, g + 1]):
-                at = order[p]
+                at = int(order[p])
                 state = mix(np.uint64(seed) + np.uint64(at + 1) * GOLDEN)
                 rows[0] = kept[at]
                 prefetch(y, rows[0])
@@ -122,8 +122,8 @@ def cbow_chunk(
                     state += GOLDEN
                     rows[k] = draw_token(state, members, accept, other, first, size)
                     prefetch(y, rows[k])
-                mine = document[at] if with_documents else -1
-                part = mean_of_window(x, kept, at, low[at], high[at], docs, mine, h, 0)
+                mine = int(document[at]) if with_documents else -1
+                part = mean_of_window(x, kept, at, int(low[at]), int(high[at]), docs, mine, h, 0)
                 share[at - begin] = part
                 if part > 0.0:
                     score_rows(h, 0, y, rows, 0, n, scores)
@@ -135,7 +135,7 @@ def cbow_chunk(
         for q in prange(parts):
             left, right = (q * (width // 8) // parts) * 8, ((q + 1) * (width // 8) // parts) * 8
             for at in range(begin, end):
-                part = share[at - begin]
+                part = np.float32(share[at - begin])
                 if part > 0.0:
                     for near in range(low[at], high[at]):
                         if near != at:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from twofold.kernels._jit import kernel
-from twofold.kernels._rows import add_part, slopes
+from twofold.kernels._rows import Number, add_part, slopes
 from twofold.kernels.cbow import mean_of_window
 from twofold.kernels.skip_gram import pull_rows, score_rows
 from twofold.typing import F32, I32, I64, U8
@@ -60,7 +60,7 @@ def fill_paths(parent: I64, bit: U8, leaf: I64, start: I64, node: I32, code: U8)
 
 @kernel()
 def follow(
-    x: F32, i: int, y: F32, node: I32, code: U8, first: int, last: int, rate: float, scores: F32,
+    x: F32, i: int, y: F32, node: I32, code: U8, first: int, last: int, rate: Number, scores: F32,
     e: F32,
 ) -> None:  # fmt: skip
     """Move the nodes of a path, and fill e[0] with the gradient of x[i] times `rate`.
@@ -103,9 +103,9 @@ def hierarchical_chunk(
     for at in range(len(kept)):
         share = np.float32(at) / np.float32(len(kept))
         rate = rates[0] + (rates[1] - rates[0]) * share
-        first, last = start[kept[at]], start[kept[at] + 1]
+        first, last = int(start[kept[at]]), int(start[kept[at] + 1])
         if mean:
-            part = mean_of_window(x, kept, at, low[at], high[at], x, -1, h, 0)
+            part = mean_of_window(x, kept, at, int(low[at]), int(high[at]), x, -1, h, 0)
             if part > 0.0:
                 follow(h, 0, y, node, code, first, last, rate, scores, e)
                 for near in range(low[at], high[at]):

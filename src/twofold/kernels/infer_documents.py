@@ -49,7 +49,7 @@ def infer_documents(
         rows = np.zeros(wide, np.int32)
         scores = np.zeros(wide, np.float32)
         h = np.zeros((1, width), np.float32)
-        first, last = indptr[row], indptr[row + 1]
+        first, last = int(indptr[row]), int(indptr[row + 1])
         steps = max((last - first) * epochs, 1)
         for epoch in range(epochs):
             for at in range(first, last):
@@ -59,7 +59,7 @@ def infer_documents(
                 state = mix(mix(np.uint64(token[at]) + GOLDEN) + place * GOLDEN)
                 low = high = at
                 if window > 0:
-                    reach = 1 + np.int64(state & np.uint64(0xFFFFFF)) % window
+                    reach = 1 + int(state & np.uint64(0xFFFFFF)) % window
                     low, high = max(at - reach, first), min(at + reach + 1, last)
                 else:
                     high = at + 1

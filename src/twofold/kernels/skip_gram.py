@@ -14,6 +14,7 @@ from numba import prange
 from twofold.kernels._jit import kernel
 from twofold.kernels._rows import (
     TILE,
+    Number,
     add_part,
     row_adds,
     row_product,
@@ -55,7 +56,7 @@ def pull_rows(
 
 
 @kernel()
-def pulls_of(rows: I32, at: int, n: int, wide: int, rate: float, scores: F32) -> None:
+def pulls_of(rows: I32, at: int, n: int, wide: int, rate: Number, scores: F32) -> None:
     """Turn scores of an observed row and n - 1 negatives into rate times the slopes of the objective.
 
     The first gets rate (1 - sigma), the others -rate sigma; a negative that is the observed row gets 0.
@@ -97,9 +98,10 @@ def skip_gram_chunk(
     for s in range(groups):
         for a in prange(groups):
             b = (a + shifts[s]) % groups
-            block = a * groups + b
-            first, last = block_start[block], block_start[block + 1]
-            begin, size = member_start[b], member_start[b + 1] - member_start[b]
+            block = int(a * groups + b)
+            first, last = int(block_start[block]), int(block_start[block + 1])
+            begin = int(member_start[b])
+            size = int(member_start[b + 1]) - begin
             state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(block + 1) * GOLDEN)
             rate = rates[s]
             ring = AHEAD + 1
@@ -110,16 +112,16 @@ def skip_gram_chunk(
                 if p < last:
                     at = ((p - first) % ring) * wide
                     rows[at] = pairs[p, 1]
-                    prefetch(x, pairs[p, 0])
-                    prefetch(y, pairs[p, 1])
+                    prefetch(x, int(pairs[p, 0]))
+                    prefetch(y, int(pairs[p, 1]))
                     for k in range(1, n):
                         state += GOLDEN
                         rows[at + k] = draw_token(state, members, accept, other, begin, size)
-                        prefetch(y, rows[at + k])
+                        prefetch(y, int(rows[at + k]))
                 now = p - AHEAD
                 if now >= first:
                     at = ((now - first) % ring) * wide
-                    i = pairs[now, 0]
+                    i = int(pairs[now, 0])
                     score_rows(x, i, y, rows, at, n, scores)
                     pulls_of(rows, at, n, wide, rate, scores)
                     if n == TILE:

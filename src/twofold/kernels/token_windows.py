@@ -13,13 +13,11 @@ from twofold.typing import F64, I32, I64
 @kernel(fastmath=False)
 def is_kept(word: np.uint64, keep: float) -> bool:
     """Say by the upper 40 bits of a random word whether an occurrence stays, with probability `keep`."""
-    return keep >= 1.0 or np.float64(word >> np.uint64(24)) * 2.0**-40 < keep
+    return bool(keep >= 1.0 or np.float64(word >> np.uint64(24)) * 2.0**-40 < keep)
 
 
 @kernel(parallel=True, fastmath=False)
-def count_kept(
-    start: I64, token: I32, keep: F64, seed: int, cut: I64, counts: I64
-) -> None:
+def count_kept(start: I64, token: I32, keep: F64, seed: int, cut: I64, counts: I64) -> None:
     """Fill `counts` (parts,) with the number of occurrences that stay.
 
     Sequence s is ``token[start[s]:start[s + 1]]``; part p holds the sequences cut[p] ... cut[p + 1] - 1;
@@ -29,7 +27,7 @@ def count_kept(
         total = 0
         for at in range(start[cut[part]], start[cut[part + 1]]):
             word = mix(np.uint64(seed) + np.uint64(at + 1) * GOLDEN)
-            total += is_kept(word, keep[token[at]])
+            total += is_kept(word, float(keep[token[at]]))
         counts[part] = total
 
 
@@ -60,7 +58,7 @@ def fill_windows(
             first = place
             for at in range(start[s], start[s + 1]):
                 word = mix(np.uint64(seed) + np.uint64(at + 1) * GOLDEN)
-                if is_kept(word, keep[token[at]]):
+                if is_kept(word, float(keep[token[at]])):
                     kept[place] = token[at]
                     document[place] = owner[s]
                     reach = window

@@ -65,10 +65,11 @@ class Course:
         return noise(corpus.count, self.exponent)
 
     def prior(self, corpus: Corpus) -> F64:
-        """Return what a score lacks to be ln P(token | context) but for a constant, shape (m,).
+        """Return what a score lacks to be the log odds of P(token | context) but for a constant, shape (m,).
 
-        With k negatives v . v' climbs to ln P(token | context) - ln k P_n(token) (Levy & Goldberg 2014), P
-        being that of the thinned log: so ln P_n and, to undo the thinning, -ln of the probability to stay.
+        With k negatives v . v' climbs to the log odds less ln k P_n(token) (Levy & Goldberg 2014; odds, because
+        a target is never its own negative), P being that of the thinned log: so ln P_n and, to undo the
+        thinning, -ln of the probability to stay.
         Tokens that were left out count as if they occurred once.
         """
         seen = np.maximum(corpus.count, 1).astype(np.float64) ** self.exponent
@@ -106,7 +107,12 @@ class Corpus:
     @classmethod
     def counted(cls, count: I32) -> Corpus:
         """Return an empty corpus of tokens that occurred `count` (m,) times."""
-        return cls(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), count.astype(np.int64))
+        return cls(
+            np.zeros(1, np.int64),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int32),
+            count.astype(np.int64),
+        )
 
     @property
     def share(self) -> F64:
@@ -282,7 +288,9 @@ def learn(
                 if sources is None:
                     group_of = Deal.of(weight, groups, rng).group_of
                 else:
-                    group_of = ((sources * np.int64(groups)) // max(len(sources), 1)).astype(np.int32)
+                    group_of = ((sources * np.int64(groups)) // max(len(sources), 1)).astype(
+                        np.int32
+                    )
                 learn_pairs(
                     course, windows, deal, group_of, rng, rates, x if docs is None else docs, y,
                     by_document=docs is not None,

@@ -39,7 +39,7 @@ class PVDM:
     """The tag in files."""
     window: Annotated[PositiveInt, Search(2, 20, log=True)] = 5
     """Tokens to either side, a random number in 1 ... `window` at each place."""
-    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.1
+    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.4, log=True)] = 0.2
     """First step; it falls linearly to a ten-thousandth of it."""
 
 
@@ -89,8 +89,8 @@ class Doc2Vec:
     inference_epochs: PositiveInt = 20
     """Passes over a new document, words kept."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
-    """How much of ln P_n(item) is added to a score: with 1 it estimates the logarithm of the probability that the
-    document has the token next, with 0 it is the bare product of the vectors."""
+    """How much of ln P_n(item) is added to a score: with 1 it estimates the log odds that the document has the
+    token next, with 0 it is the bare product of the vectors."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
@@ -159,9 +159,14 @@ class Doc2Vec:
     def course(self) -> passes.Course:
         """What a pass needs to know."""
         return passes.Course(
-            max(self.window, 1), True, self.subsample, self.negatives, self.exponent, self.epochs,
-            self.architecture.learning_rate,
-        )  # fmt: skip
+            window=max(self.window, 1),
+            dynamic=True,
+            subsample=self.subsample,
+            negatives=self.negatives,
+            exponent=self.exponent,
+            epochs=self.epochs,
+            learning_rate=self.architecture.learning_rate,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -115,8 +115,8 @@ class Token2Vec:
     """Whether a history's mean is held against the output vectors of items, or by cosine against their input
     vectors; hierarchical softmax has no output vector of a token and takes the input vectors."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
-    """How much of ln P_n(item) is added to a score against output vectors: with 1 it estimates the logarithm of the
-    probability that the item comes next, with 0 how much likelier the history makes it."""
+    """How much of ln P_n(item) is added to a score against output vectors: with 1 it estimates the log odds that the
+    item comes next, with 0 how much likelier the history makes it."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
@@ -154,9 +154,14 @@ class Token2Vec:
         random = generator(rng)
         corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
         course = passes.Course(
-            self.window, self.dynamic_window, self.subsample, self.negatives, self.noise_exponent,
-            self.epochs, self.architecture.learning_rate,
-        )  # fmt: skip
+            window=self.window,
+            dynamic=self.dynamic_window,
+            subsample=self.subsample,
+            negatives=self.negatives,
+            exponent=self.noise_exponent,
+            epochs=self.epochs,
+            learning_rate=self.architecture.learning_rate,
+        )
         pairs = isinstance(self.architecture, SkipGram)
         x = passes.initial(corpus.count > 0, self.factors, random)
         y = np.zeros_like(x)
@@ -237,7 +242,7 @@ class FittedToken2Vec(FittedModel):
         """
         model: Token2Vec = self.estimator
         vectors = self.token_vectors if model.answers_from_outputs else unit(self.token_vectors)
-        kept = self.token_vectors.any(axis=1)[histories.item]
+        kept = np.any(self.token_vectors, axis=1)[histories.item]
         mean = mean_of_latest(histories, kept, model.last, vectors)
         return np.hstack([mean, np.ones((len(mean), 1), np.float32)])
 
