@@ -36,6 +36,7 @@ from twofold.models.sequence import _contexts as contexts
 from twofold.models.sequence._context_passes import ADVICE, ascend, rate_at
 from twofold.models.sequence._context_table import ContextTable
 from twofold.models.sequence._contexts import Around
+from twofold.models.sequence._contexts import ContextCode as ContextCode  # saved models name it
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
