@@ -305,3 +305,21 @@ def test_other_settings_conform_too(check, settings):
 def test_a_log_without_events_is_refused():
     with pytest.raises(DataError, match="no interactions"):
         ContextEmbedding().fit(planted_log().part(np.zeros(0, np.int64)), rng=0)
+
+
+@pytest.mark.data
+def test_check_ins_are_found_by_who_where_from_and_when(real):
+    split = tw.split.last_fraction(real("lbsn2vec-nyc"), test=0.1, repeats="keep")
+    settings = {"factors": 32, "epochs": 6}
+    models = {
+        "popular": tw.models.Popularity(),
+        "general": ContextEmbedding(contexts=("user", "surrounding"), **settings),
+        "aware": ContextEmbedding(contexts=("user", "surrounding", "hour", "weekday"), **settings),
+    }
+    found = {
+        name: tw.evaluate(one.fit(split.train, rng=0), split, ["recall@10"], ask="each event")
+        for name, one in models.items()
+    }
+    recall = {name: report["recall@10"] for name, report in found.items()}
+    assert recall["general"] > 4 * recall["popular"]
+    assert recall["aware"] > 1.02 * recall["general"]
