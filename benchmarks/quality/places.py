@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import twofold as tw
 from twofold.errors import TwofoldError

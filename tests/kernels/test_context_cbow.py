@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twofold.kernels import _context_arrays as arrays
 from twofold.kernels import context_cbow as kernels
+from twofold.kernels.infer_contexts import infer_users
 from twofold.models.sequence._context_outputs import outputs_of
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
 
@@ -22,7 +24,7 @@ def random_case(seed, m=5, n=7, kinds=3, d=4, how=None):
     feature = (kind * 4 + rng.integers(0, 4, len(kind))).astype(np.int32)
     target = rng.integers(0, m, n).astype(np.int32)
     outputs, rows = outputs_of(how or HierarchicalSoftmax(), np.arange(1, m + 1, dtype=np.float32))
-    tables = kernels.Tables(
+    tables = arrays.Tables(
         rng.normal(size=(4 * kinds, d)).astype(np.float32),
         rng.random(4 * kinds).astype(np.float32),
         rng.normal(size=(rows, d)).astype(np.float32),
@@ -32,7 +34,7 @@ def random_case(seed, m=5, n=7, kinds=3, d=4, how=None):
     )
     ones = np.ones(m, np.float32)
     return (
-        kernels.Examples(target, ends, feature, ones, np.ones(kinds, np.float32)),
+        arrays.Examples(target, ends, feature, ones, np.ones(kinds, np.float32)),
         outputs,
         tables,
     )
@@ -94,7 +96,7 @@ def differences(function, table, step=1e-5):
 
 def one_pass(examples, outputs, tables, size, by_feature=False, learn=True, reg=0.0):
     order = np.arange(len(examples.target), dtype=np.int32)
-    places = kernels.room(size, examples, outputs, tables)
+    places = arrays.room(size, examples, outputs, tables)
     return kernels.context_epoch(
         order, examples, outputs, tables, *places, by_feature, learn, SEED, RATE, RATE, reg
     )
@@ -231,7 +233,7 @@ def test_an_inferred_user_is_where_no_direction_explains_the_history_better():
     item, share = np.array([0, 3, 3, 5, 1], np.int32), np.full(5, 0.5, np.float32)
     base, out = rng.normal(size=(5, 3)).astype(np.float32), np.zeros((2, 3), np.float32)
     indptr = np.array([0, 5, 5], np.int64)
-    kernels.infer_users(indptr, item, base, share, outputs, table, 6, 400, 0.5, 0.0, 0.1, out)
+    infer_users(indptr, item, base, share, outputs, table, 6, 400, 0.5, 0.0, 0.1, out)
 
     def value(u):
         total = -5 * 0.05 * (u @ u)

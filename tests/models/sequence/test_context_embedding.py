@@ -114,7 +114,7 @@ def test_a_session_ends_a_trajectory():
     fitted = model.fit(data, rng=0)
     assert len(fitted.context_vectors("trajectory")) == 3
     assert fitted.context_vectors("surrounding").tokens.ids.to_list() == ["a", "b", "c"]
-    with pytest.raises(ConfigError, match="no context column 'ss'; .*'s'"):
+    with pytest.raises(ConfigError, match=r"no context column 'ss'; .*'s'"):
         ContextEmbedding(session="ss").fit(data, rng=0)
 
 
@@ -228,7 +228,7 @@ def test_context_columns_are_read_by_their_levels():
     asked = {"w": ["sun", "rain", "rain"]}
     assert best(fitted, users=[1, 1, 2], context=asked) == ["a", "b", "b"]
     assert best(fitted, users=[1], context={"w": ["snow"]}) == best(fitted, users=[1])
-    with pytest.raises(ConfigError, match="no context column 'weather'; .*w"):
+    with pytest.raises(ConfigError, match=r"no context column 'weather'; .*w"):
         fitted.recommend(users=[1], context={"weather": ["sun"]})
 
 
@@ -252,7 +252,7 @@ def test_moments_need_times():
     data = tw.Dataset.from_frames({"u": [1, 1], "i": ["a", "b"]}, user="u", item="i")
     with pytest.raises(ConfigError, match="'hour', which needs times and the log has none"):
         ContextEmbedding(contexts=("hour",)).fit(data, rng=0)
-    assert [one.name for one in ContextEmbedding(epochs=1).fit(data, rng=0).codes] == [
+    assert [one.name for one in ContextEmbedding(epochs=1).fit(data, rng=0).contexts.codes] == [
         "user",
         "surrounding",
     ]
@@ -305,3 +305,21 @@ def test_other_settings_conform_too(check, settings):
 def test_a_log_without_events_is_refused():
     with pytest.raises(DataError, match="no interactions"):
         ContextEmbedding().fit(planted_log().part(np.zeros(0, np.int64)), rng=0)
+
+
+@pytest.mark.data
+def test_check_ins_are_found_by_who_where_from_and_when(real):
+    split = tw.split.last_fraction(real("lbsn2vec-nyc"), test=0.1, repeats="keep")
+    settings = {"factors": 32, "epochs": 6}
+    models = {
+        "popular": tw.models.Popularity(),
+        "general": ContextEmbedding(contexts=("user", "surrounding"), **settings),
+        "aware": ContextEmbedding(contexts=("user", "surrounding", "hour", "weekday"), **settings),
+    }
+    found = {
+        name: tw.evaluate(one.fit(split.train, rng=0), split, ["recall@10"], ask="each event")
+        for name, one in models.items()
+    }
+    recall = {name: report["recall@10"] for name, report in found.items()}
+    assert recall["general"] > 4 * recall["popular"]
+    assert recall["aware"] > 1.02 * recall["general"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.kernels.context_cbow import Outputs
+from twofold.kernels._context_arrays import Outputs
 from twofold.kernels.noise import fill_alias
 from twofold.models.sequence._codes import huffman
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling

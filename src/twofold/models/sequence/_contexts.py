@@ -16,13 +16,11 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Category, Column, Kind, Vector, kind_of
 from twofold.data.dataset import Dataset
-from twofold.data.interactions import Histories, Interactions
 from twofold.data.moments import LEVELS, Moment, moment, regions
-from twofold.data.sequences import trajectories
-from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.design import indicators
-from twofold.typing import F32, I32, I64
+from twofold.typing import I32, I64
 
 USER, TRAJECTORY, SURROUNDING, REGION = "user", "trajectory", "surrounding", "region"
 Source = Literal["user", "trajectory", "surrounding", "column", "feature", "moment"]
@@ -172,9 +170,9 @@ def learn_contexts(
             source, levels, of_item = "feature", column.levels, levels_of(column)
         elif name in LEVELS and train.interactions.time is not None:
             source = "moment"
-            levels = Vocabulary(pl.Series(LEVELS[cast("Moment", name)], dtype=pl.String))
+            levels = Vocabulary(pl.Series(LEVELS[name], dtype=pl.String))
         else:
-            raise ConfigError(_refusal(name, train))
+            raise ConfigError(refusal(name, train))
         found.append(
             ContextCode(
                 name=name, source=source, start=start, kind=kind, levels=levels, of_item=of_item
@@ -213,7 +211,7 @@ def place_of(data: Dataset) -> Vector | None:
     return None
 
 
-def _refusal(name: str, train: Dataset) -> str:
+def refusal(name: str, train: Dataset) -> str:
     columns = {**train.items.features, **train.interactions.context}
     if name in columns:
         return (
@@ -240,60 +238,6 @@ def levels_of(column: Category | Bag) -> csr_array:
     return made
 
 
-def cut(
-    events: Interactions | Histories, gap: float | None, session: str | None
-) -> tuple[I64, I64, I64]:
-    """Return for every event its trajectory, and the first event and the last + 1 of it; each (n,).
-
-    Pauses are looked for where there are times, sessions where there is the column.
-    """
-    told = isinstance(events, Interactions) and session is not None
-    pause = gap if events.time is not None else None
-    runs = trajectories(events, gap=pause, session=session if told else None)
-    number = runs.of_event
-    return number, runs.indptr[number], runs.indptr[number + 1]
-
-
-def nearby(first: I64, stop: I64, window: int, *, both: bool) -> I64:
-    """Return the events next to each one in its trajectory, nearest first, (n, most); -1 = none.
-
-    `first` and `stop` (n,) bound the trajectory of each event. The `window` events before it, and those
-    after it where `both`.
-    """
-    at = np.arange(len(first), dtype=np.int64)
-    found: list[I64] = []
-    for step in range(1, window + 1):
-        found.append(np.where(at - step >= first, at - step, UNKNOWN))
-        if both:
-            found.append(np.where(at + step < stop, at + step, UNKNOWN))
-    return np.stack(found, axis=1)
-
-
-def latest(histories: Histories, asked: I64 | None, window: int, gap: float | None) -> I32:
-    """Return the last items of each history's last trajectory, latest first, (n, window); -1 = none.
-
-    Where the question is asked, at `asked` (n,), later than `gap` after the last event, there are none.
-    """
-    n, stop = len(histories), histories.indptr[1:]
-    if not len(histories.item):
-        return np.full((n, window), UNKNOWN, np.int32)
-    _, first, _ = cut(histories, gap, None)
-    last = np.maximum(stop - 1, 0)
-    begin = np.where(histories.lengths > 0, first[np.minimum(last, len(first) - 1)], stop)
-    if asked is not None and gap is not None and histories.time is not None:
-        pause = asked - histories.time[np.minimum(last, len(first) - 1)]
-        begin = np.where(pause > gap, stop, begin)
-    at = stop[:, None] - 1 - np.arange(window)
-    return np.where(at >= begin[:, None], histories.item[np.maximum(at, 0)], UNKNOWN).astype(
-        np.int32
-    )
-
-
-def taken(items: I32, at: I64) -> I32:
-    """Return items at places `at`, -1 where the place is -1."""
-    return np.where(at >= 0, items[np.maximum(at, 0)], UNKNOWN).astype(np.int32)
-
-
 def interleaved(parts: Sequence[Ragged]) -> tuple[I64, I32]:
     """Return the rows of each event kind by kind: ends (n * kinds + 1,) and rows (nnz,)."""
     kinds = len(parts)
@@ -309,16 +253,3 @@ def interleaved(parts: Sequence[Ragged]) -> tuple[I64, I32]:
 
 def _nothing(n: int) -> Ragged:
     return Ragged(np.zeros(n + 1, np.int64), np.zeros(0, np.int64))
-
-
-def weights_of(counts: I64, share: F32, *, by_feature: bool) -> F32:
-    """Return what a feature of each kind counts for in h, (n, kinds), 0 where there is none.
-
-    1 / (all features) of the row where `by_feature`, else exp(share) / (kinds n_k), for `counts` n_k (n, kinds)
-    features and `share` (kinds,) logarithms of the weights of the kinds.
-    """
-    if by_feature:
-        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        return ((counts > 0) / total).astype(np.float32)
-    weight = np.exp(share.astype(np.float64)) / counts.shape[1]
-    return (weight / np.maximum(counts, 1) * (counts > 0)).astype(np.float32)

@@ -12,9 +12,9 @@ sum over k drawn j of ln sigma(-v_j . h), or by a Huffman tree (Mikolov, Chen, C
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,31 +25,24 @@ from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, NotConvergedError, did_you_mean
+from twofold.errors import ConfigError, did_you_mean
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.kernels.context_cbow import (
-    Examples,
-    Outputs,
-    Tables,
-    context_epoch,
-    infer_users,
-    room,
-)
+from twofold.kernels._context_arrays import Examples
+from twofold.kernels.infer_contexts import infer_users
 from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.sequence import _context_events as nearby_events
 from twofold.models.sequence import _context_outputs as softmax
 from twofold.models.sequence import _contexts as contexts
-from twofold.models.sequence._contexts import Around, ContextCode
+from twofold.models.sequence._context_passes import ADVICE, ascend, rate_at
+from twofold.models.sequence._context_table import ContextTable
+from twofold.models.sequence._contexts import Around
+from twofold.models.sequence._contexts import ContextCode as ContextCode  # saved models name it
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
-from twofold.progress import track
-from twofold.random import generator, kernel_seed
+from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
 from twofold.recommend import TIME
-from twofold.typing import F32, I32, I64, Bool, Rng
+from twofold.typing import F32, I32, Rng
 from twofold.vectors import Vectors
-
-log = logging.getLogger(__name__)
-ADVICE = "lower `learning_rate`"
 
 
 @hyperparameters
@@ -85,9 +78,9 @@ class ContextEmbedding:
     """Minutes that local time is ahead of UTC, for hours and weekdays."""
     cell_km: Annotated[float, Field(ge=0.01, le=5000)] = 1.0
     """Side of the cells of regions in kilometres."""
-    weights: Literal["features", "contexts", "learned"] = "contexts"
+    weights: Literal["features", "contexts", "learned"] = "learned"
     """What the average runs over: all features alike, the contexts (each the mean of its features) alike, or the contexts by weights that are learned."""
-    withheld: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    withheld: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.1
     """Chance of a context to be left out of an example, so that any part of them can be told at serving."""
     objective: Annotated[NegativeSampling | HierarchicalSoftmax, Field(discriminator="loss")] = (
         NegativeSampling(count=10)
@@ -148,14 +141,13 @@ class ContextEmbedding:
                 f"{did_you_mean('', contexts.there(train))}"
             )
         events = train.interactions
-        trajectory, first, stop = contexts.cut(events, self.gap, self.session)
+        trajectory, first, stop = nearby_events.cut(events, self.gap, self.session)
         codes = contexts.learn_contexts(
             self.contexts, train, int(trajectory.max()) + 1, self.cell_km
         )
-        near = contexts.nearby(first, stop, self.window, both=self.sides == "both")
-        around = Around(
-            events.user, trajectory, contexts.taken(events.item, near), events.time, events.context
-        )
+        at = nearby_events.nearby(first, stop, self.window, both=self.sides == "both")
+        near = nearby_events.taken(events.item, at)
+        around = Around(events.user, trajectory, near, events.time, events.context)
         ends, feature = contexts.interleaved([one.rows(around, self.offset) for one in codes])
         n_features = sum(one.width for one in codes)
         outputs, n_outputs = softmax.outputs_of(self.objective, memory.popularity)
@@ -170,57 +162,25 @@ class ContextEmbedding:
             check_finite(name, getattr(tables, name), ADVICE)
         met = np.zeros(n_features, np.bool_)
         met[feature] = True
+        table = ContextTable(
+            codes=codes,
+            factors=tables.context,
+            met=met,
+            shares=tables.share,
+            by_feature=self.weights == "features",
+            window=self.window,
+            gap=self.gap,
+            offset=self.offset,
+            columns=tuple(events.context),
+        )
         return FittedContextEmbedding(
             estimator=self,
             memory=memory,
-            codes=codes,
-            context_names=tuple(events.context),
-            context_factors=tables.context,
-            met=met,
-            shares=tables.share,
+            contexts=table,
             output_factors=tables.output,
             log_chance=bias,
             turns=softmax.turns_of(outputs, n_outputs, bias),
         )
-
-
-def ascend(
-    model: ContextEmbedding,
-    examples: Examples,
-    outputs: Outputs,
-    sizes: tuple[int, int],
-    rng: np.random.Generator,
-) -> Tables:
-    """Climb the sum of ln P over the examples; `sizes` are the rows of the contexts and of the outputs.
-
-    As in word2vec contexts begin evenly in +-1 / (2 d) and outputs at zero.
-    """
-    d, kinds, n = model.factors, len(examples.told), len(examples.target)
-    tables = Tables(
-        ((rng.random((sizes[0], d), np.float32) - np.float32(0.5)) / np.float32(d)),
-        np.zeros(sizes[0], np.float32),
-        np.zeros((sizes[1], d), np.float32),
-        np.zeros(sizes[1], np.float32),
-        np.zeros(kinds, np.float32),
-        np.zeros(kinds, np.float32),
-    )
-    places = room(min(model.batch_size, n), examples, outputs, tables)
-    for epoch in track(range(model.epochs), "ContextEmbedding"):
-        first, last = (rate_at(model, done / model.epochs) for done in (epoch, epoch + 1))
-        loss = context_epoch(
-            rng.permutation(n).astype(np.int32), examples, outputs, tables, *places,
-            model.weights == "features", model.weights == "learned", kernel_seed(rng),
-            first, last, model.reg,
-        )  # fmt: skip
-        if not np.isfinite(loss):
-            raise NotConvergedError(f"ContextEmbedding diverged in epoch {epoch + 1}; {ADVICE}")
-        log.debug("ContextEmbedding epoch %d/%d loss %.4f", epoch + 1, model.epochs, loss)
-    return tables
-
-
-def rate_at(model: ContextEmbedding, done: float) -> float:
-    """Return the step size when the share `done` of training is over."""
-    return model.learning_rate * (1 - model.decay * done)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -231,12 +191,7 @@ class FittedContextEmbedding(FittedModel):
     both turns at every inner node and an item says which turns lead to it, so that the product is ln P itself.
     """
 
-    codes: tuple[ContextCode, ...]
-    context_names: tuple[str, ...]
-    """Context columns of the training log, read or not."""
-    context_factors: F32  # (n_features, d)
-    met: Bool  # (n_features,) whether training had a context
-    shares: F32  # (kinds,) logarithms of the weights of the kinds of context
+    contexts: ContextTable
     output_factors: F32  # (n_items, d), or (inner nodes, d)
     log_chance: F32  # (n_items,)
     turns: csr_array  # (n_items, 2 inner nodes + 1); no rows with negative sampling
@@ -263,23 +218,9 @@ class FittedContextEmbedding(FittedModel):
         ConfigError
             If the model does not read the context.
         """
-        code = self.code(name)
-        rows = np.flatnonzero(self.met[code.start : code.start + code.width])
-        return Vectors(code.levels.take(rows), self.context_factors[code.start + rows])
-
-    def code(self, name: str) -> ContextCode:
-        """Return how a context is coded.
-
-        Raises
-        ------
-        ConfigError
-            If the model does not read it.
-        """
-        for one in self.codes:
-            if one.name == name:
-                return one
-        known = [one.name for one in self.codes]
-        raise ConfigError(f"no context {name!r} in this model; {did_you_mean(name, known)}")
+        table, code = self.contexts, self.contexts.code(name)
+        rows = np.flatnonzero(table.met[code.start : code.start + code.width])
+        return Vectors(code.levels.take(rows), table.factors[code.start + rows])
 
     @property
     def user_vectors(self) -> F32:
@@ -290,22 +231,23 @@ class FittedContextEmbedding(FittedModel):
         ConfigError
             If users are no context of the model.
         """
-        code = self.code(contexts.USER)
-        return self.context_factors[code.start : code.start + code.width]
+        code = self.contexts.code(contexts.USER)
+        return self.contexts.factors[code.start : code.start + code.width]
 
     @property
     def context_weights(self) -> dict[str, float]:
-        """The weight of each context in the average, their sum 1 where all are told; all features alike where `weights` says so."""
-        weight = np.exp(self.shares.astype(np.float64))
-        return dict(
-            zip((one.name for one in self.codes), (weight / weight.sum()).tolist(), strict=True)
-        )
+        """The weight of each context, with a sum of 1; equal ones unless `weights` is ``learned``."""
+        weight = np.exp(self.contexts.shares.astype(np.float64))
+        names = [one.name for one in self.contexts.codes]
+        return dict(zip(names, (weight / weight.sum()).tolist(), strict=True))
 
     @property
     def item_vectors(self) -> F32 | csr_array:
         """The items, shape (n_items, d + 1), or sparse (n_items, 2 inner nodes + 1)."""
-        if self.is_tree:
-            return self.turns
+        return self.turns if self.is_tree else self._item_vectors
+
+    @cached_property
+    def _item_vectors(self) -> F32:
         return np.column_stack([self.output_factors, self.log_chance])
 
     def similarity_of(self, vectors: F32) -> F32:
@@ -339,10 +281,8 @@ class FittedContextEmbedding(FittedModel):
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
         """The context columns that are read, and ``time`` where the training log had times and it is read."""
-        kinds = {one.name: one.kind for one in self.codes if one.source == "column"}
-        moments = any(one.source == "moment" for one in self.codes)
-        pauses = self.estimator.gap is not None and any(one.is_near for one in self.codes)
-        if self.memory.history.time is not None and (moments or pauses):
+        kinds = dict(self.contexts.kinds)
+        if self.memory.history.time is not None and (self.contexts.moments or self.contexts.pauses):
             kinds[TIME] = "time"
         return kinds
 
@@ -354,12 +294,7 @@ class FittedContextEmbedding(FittedModel):
         ConfigError
             If a context column was not there in training, or is of another kind.
         """
-        columns = [one.name for one in self.codes if one.source == "column"]
-        for name in queries.context:
-            if name not in self.context_names:
-                raise ConfigError(f"no context column {name!r}; {did_you_mean(name, columns)}")
-        when = queries.time is not None and any(one.source == "moment" for one in self.codes)
-        said = when or any(name in queries.context for name in columns)
+        said = self.contexts.said(queries)
         source = sources(self.memory.history, queries, said=said)
         vectors = self._asked(self.aggregate(queries))
         keep = (source != FALLBACK).astype(np.float32)[:, None]
@@ -386,75 +321,33 @@ class FittedContextEmbedding(FittedModel):
         return np.column_stack([h, np.ones(len(h), np.float32)])
 
     def aggregate(self, queries: Queries) -> F32:
-        """Return h, the average of the contexts that each query tells, shape (n, d); 0 where it tells none."""
-        out = np.zeros((len(queries), self.context_factors.shape[1]), np.float32)
+        """Return h, the weighted sum of the contexts that each query tells, shape (n, d); 0 where it tells none."""
+        out = np.zeros((len(queries), self.estimator.factors), np.float32)
         for told in (False, True):
             rows = np.flatnonzero(queries.has_history == told)
-            if len(rows):
-                asked = queries.take(rows)
-                history = asked.history if told else self.memory.history.take(asked.user)
-                out[rows] = self._average(asked, history)
+            if not len(rows):
+                continue
+            asked = queries.take(rows)
+            history = asked.history if told else self.memory.history.take(asked.user)
+            counts, sums = self.contexts.asked(asked, history)
+            k, new = self.contexts.strangers(counts, history)
+            if len(new):
+                counts[new, k] = 1
+                sums[k][new] = self._infer(history.take(new), k)
+            out[rows] = self.contexts.weighed(counts, sums)
         return out
 
-    def _average(self, asked: Queries, history: Histories) -> F32:
-        """Return h of n queries whose histories are these, shape (n, d)."""
+    def _infer(self, history: Histories, k: int) -> F32:
+        """Return embeddings of n people, the kind `k` of context, that explain their histories; shape (n, d)."""
         model: ContextEmbedding = self.estimator
-        n = len(asked)
-        near = contexts.latest(history, asked.time, model.window, model.gap)
-        around = Around(asked.user, np.full(n, UNKNOWN, np.int64), near, asked.time, asked.context)
-        counts, sums = self._told(around)
-        for k, one in enumerate(self.codes):
-            new = np.flatnonzero((counts[:, k] == 0) & (history.lengths > 0))
-            if one.source == contexts.USER and len(new):
-                counts[new, k] = 1
-                sums[k][new] = self._infer(history.take(new))
-        return self._weighed(counts, sums)
-
-    def _told(self, around: Around) -> tuple[I64, list[F32]]:
-        """Return how many features of each kind are told, (n, kinds), and for each kind their sums, (n, d)."""
-        counts = np.zeros((len(around.user), len(self.codes)), np.int64)
-        sums: list[F32] = []
-        for k, one in enumerate(self.codes):
-            rows = one.rows(around, self.estimator.offset)
-            known = self.met[rows.row]
-            ends = np.concatenate([[0], np.cumsum(known)])[rows.indptr]
-            shape = (len(counts), len(self.context_factors))
-            row = rows.row[known]
-            told = csr_array((np.ones(len(row), np.float32), row, ends), shape=shape)
-            counts[:, k] = np.diff(ends)
-            sums.append(np.asarray(told @ self.context_factors, np.float32))
-        return counts, sums
-
-    def _weights(self, counts: I64) -> F32:
-        by_feature = self.estimator.weights == "features"
-        return contexts.weights_of(counts, self.shares, by_feature=by_feature)
-
-    def _weighed(self, counts: I64, sums: list[F32]) -> F32:
-        """Return the average of n rows, (n, d)."""
-        weight = self._weights(counts)
-        h = np.zeros_like(sums[0])
-        for k, one in enumerate(sums):
-            h += weight[:, k, None] * one
-        return h
-
-    def _infer(self, history: Histories) -> F32:
-        """Return embeddings of n people that explain their histories, shape (n, d)."""
-        model: ContextEmbedding = self.estimator
-        n = len(history.item)
-        _, first, stop = contexts.cut(history, model.gap, None)
-        near = contexts.nearby(first, stop, model.window, both=model.sides == "both")
-        nobody = np.full(n, UNKNOWN, np.int64)
-        near = contexts.taken(history.item, near)
-        around = Around(nobody.astype(np.int32), nobody, near, history.time, {})
-        counts, sums = self._told(around)
-        k = next(at for at, one in enumerate(self.codes) if one.source == contexts.USER)
+        counts, sums = self.contexts.events(history, both=model.sides == "both")
         counts[:, k] = 1
         outputs, _ = softmax.outputs_of(model.objective, self.memory.popularity)
-        width = softmax.longest_way(outputs)
         out = np.zeros((len(history), model.factors), np.float32)
         infer_users(
-            history.indptr, history.item, self._weighed(counts, sums),
-            np.ascontiguousarray(self._weights(counts)[:, k]), outputs, self.output_factors, width,
-            model.epochs, rate_at(model, 0.0), rate_at(model, 1.0), model.reg, out,
+            history.indptr, history.item, self.contexts.weighed(counts, sums),
+            np.ascontiguousarray(self.contexts.weights(counts)[:, k]), outputs, self.output_factors,
+            softmax.longest_way(outputs), model.epochs, rate_at(model, 0.0), rate_at(model, 1.0),
+            model.reg, out,
         )  # fmt: skip
         return out
