@@ -114,7 +114,9 @@ def test_units_of_whom_nothing_was_known_do_not_bias_cuped():
     x[:, ::2] = np.nan
     found = compare_arms(*(arm(y[at], before=x[at]) for at in (0, 1)))
     assert abs(found.difference.value) < 4 * found.standard_error
-    assert found.kept_variance == pytest.approx(0.75, abs=0.03)  # half the people lose half their variance
+    assert found.kept_variance == pytest.approx(
+        0.75, abs=0.03
+    )  # half the people lose half their variance
 
 
 @given(seed=st.integers(0, 99))

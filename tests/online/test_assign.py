@@ -93,7 +93,9 @@ def test_layers_do_not_interfere_and_one_layer_is_shared_without_overlap():
     both = [(got["a"], got["c"]) for got in found if "a" in got]
     counts = [both.count(pair) for pair in itertools.product(["control", "x"], repeat=2)]
     expected = len(both) / 4
-    assert sum((n - expected) ** 2 / expected for n in counts) < 16.27  # chi-square, 3 degrees, 0.001
+    assert (
+        sum((n - expected) ** 2 / expected for n in counts) < 16.27
+    )  # chi-square, 3 degrees, 0.001
 
 
 def test_a_ramp_only_adds_people_and_keeps_their_variant():

@@ -147,7 +147,9 @@ def test_the_model_never_saw_the_row_it_speaks_of():
 
 
 def test_missing_support_is_named_with_rows_and_action():
-    with pytest.raises(DataError, match=r"2 of 3 rows: action 'c', for one, was never possible in 2"):
+    with pytest.raises(
+        DataError, match=r"2 of 3 rows: action 'c', for one, was never possible in 2"
+    ):
         check_support([[0.5, 0.5, 0]] * 2 + [[0.2, 0.2, 0.6]], [[0, 0.5, 0.5]] * 3, ["a", "b", "c"])
     check_support([[0.5, 0.5, 0]], [[0.9, 0.1, 0]])
     with pytest.raises(DataError, match=r"1 of 2 rows a chance of 0, most of them action 'x'"):
