@@ -208,6 +208,7 @@ EVENT = {"unit": ["u", "v"], "kind": ["click", "click"], "time": [1.0, 2.0]}
         (lambda: exposure_log(pl.DataFrame({**BASE, "unit": ["u", None]})), "no unit in 1 rows, first in row 1"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": [1.0, np.nan]})), "not finite, in row 1"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": ["1970-01-01T00:00:00Z", "soon"]})), "not ISO 8601"),
+        (lambda: exposure_log(pl.DataFrame({**BASE, "time": [1, 1793491200000]})), "in row 1, which is after the year 9999.*not milliseconds"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": [[1], [2]]})), "times of type"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "propensities": ["a|b", "c"]})), "not lists of Float64"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "items": [1, 2]})), "they must be lists"),

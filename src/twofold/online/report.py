@@ -217,7 +217,8 @@ def report(
     counts = dict.fromkeys(variants, 0) | dict(units.frame.group_by("variant").len().iter_rows())
     weights = [experiment.variants[one].weight for one in variants]
     ratio = ratio_check([counts[one] for one in variants], weights)
-    times = days(float(units.frame["first"].min()), end)  # type: ignore[arg-type]
+    start = float(units.frame["first"].min())  # type: ignore[arg-type]
+    times = days(start, end)
     ratio_p = float(sequential_ratio_check(_arrivals(units, variants, times), weights)[-1])
     alarm = ratio_p < ALARM if experiment.test == "sequential" else ratio.alarm
     notes = _left_out(shown, done, units)
@@ -233,7 +234,7 @@ def report(
     return ExperimentReport(
         name=slice_.name,
         experiment=experiment,
-        first=times[0] - DAY if len(times) > 1 else float(units.frame["first"].min()),  # type: ignore[arg-type]
+        first=start,
         until=end,
         units=counts,
         ratio=ratio,
