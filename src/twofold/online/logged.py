@@ -50,7 +50,8 @@ def places_of(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThroug
     if wrong.any():
         one = long.row(int(wrong.arg_max() or 0), named=True)
         raise DataError(f"the propensity of item {one['items']!r} for unit {one['unit']!r} is {one['propensities']}; a chance with which something was done is above 0 and at most 1")  # fmt: skip
-    hits = answers(exposures, events, metric).filter(pl.col("item").is_not_null()).unique()
+    hits = answers(exposures, events, metric).filter(pl.col("item").is_not_null())
+    hits = hits.select("at", "item").unique()
     return (
         long.rename({"items": "item", "propensities": "propensity"})
         .with_columns(
