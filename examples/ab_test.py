@@ -29,7 +29,9 @@ DAYS, A_DAY, LIFT = 14, 1500, 0.25
 DAY = 86400.0
 
 
-def browsed(slice_: experiments.Slice, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
+def browsed(
+    slice_: experiments.Slice, rng: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return what a population was shown and did; the new ranker raises all chances by 25 %."""
     shown, done = [], []
     for unit in range(DAYS * A_DAY):

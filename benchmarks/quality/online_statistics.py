@@ -79,7 +79,7 @@ def share(flags: Any) -> Share:
 
 def row(what: str, wanted: str, found: object, holds: bool | None) -> None:
     """Keep and print a row; None = shown for comparison, nothing is promised."""
-    ROWS.append((what, wanted, str(found), holds))
+    ROWS.append((what, wanted, str(found), None if holds is None else bool(holds)))
     told = "" if holds is None else "yes" if holds else "NO"
     sys.stderr.write(f"{what} | {wanted} | {found} | {told}\n")
 

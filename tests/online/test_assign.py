@@ -168,6 +168,7 @@ BAD = [
     ({"experiments": {"a": {"variants": {"control": {"weight": math.inf}, "x": {}}}}}, "finite"),
     ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "share": 1.5}}}, "less than or equal to 1"),
     ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "start": 5, "stop": 5}}}, "stop must be after start"),
+    ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "start": 1793491200000}}}, "before the year 10000"),
     ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "test": "fixed"}}}, "declare stop"),
     ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "metrics": {}}}}, "needs a metric"),
     ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "metrics": {"m": {"kind": "click_thru"}}}}}, "did you mean 'click_through'"),

@@ -19,6 +19,7 @@ from twofold.online.outcomes import (
     answered,
     arm_of,
     outcomes,
+    outcomes_at,
     units_of,
 )
 
@@ -85,7 +86,7 @@ def test_answers_are_those_of_the_rule(shown, done, window):
     # Exposures of one unit at one moment are told apart by nothing: leave such logs to the order of rows.
     if exposures.select("unit", "time").is_duplicated().any():
         return
-    found = answered(exposures, events, ClickThrough(window_hours=window)).to_list()
+    found = answered(exposures, events, ClickThrough(window_hours=window)).is_finite().to_list()
     assert found == brute_answers(exposures, events, window * HOUR)
 
 
@@ -128,6 +129,20 @@ def test_sums_of_units_are_those_of_the_rule(shown, done, until):
                 expected[unit] = float(total if metric.most is None else min(total, metric.most))
         found = outcomes(units, exposures, events, metric, until=until)
         assert dict(found.select("unit", "total").iter_rows()) == expected
+
+
+@given(st.lists(exposure, min_size=1, max_size=10), st.lists(event, max_size=10), st.lists(times, min_size=1, max_size=4))  # fmt: skip
+@settings(max_examples=80)
+def test_outcomes_at_many_moments_are_those_of_each_moment(shown, done, moments):
+    exposures, events = logs(shown, done)
+    units = units_of(exposures, ["a", "b"])
+    for metric in (ClickThrough(), Revenue(window_hours=2)):
+        many = outcomes_at(units, exposures, events, metric, sorted(moments), before_days=1)
+        for moment, found in zip(sorted(moments), many):
+            alone = outcomes(units, exposures, events, metric, until=moment, before_days=1)
+            if exposures["request"].is_null().all():  # a request shown later may claim its event
+                assert found.equals(alone)
+            assert found["unit"].to_list() == alone["unit"].to_list()
 
 
 def test_what_was_done_before_is_counted_before_alone():
@@ -174,7 +189,7 @@ def test_a_clock_that_goes_backwards_answers_nothing():
         [{"unit": "u", "variant": "a", "time": 100.0, "request": "r1", "items": ["x"]}],
         [{"unit": "u", "kind": "click", "time": 99.0, "item": "x", "value": None, "request": "r1"}],
     )
-    assert answered(shown, done, ClickThrough()).to_list() == [False]
+    assert answered(shown, done, ClickThrough()).to_list() == [math.inf]
 
 
 def test_times_may_be_datetimes_dates_texts_or_seconds():
@@ -208,6 +223,7 @@ EVENT = {"unit": ["u", "v"], "kind": ["click", "click"], "time": [1.0, 2.0]}
         (lambda: exposure_log(pl.DataFrame({**BASE, "unit": ["u", None]})), "no unit in 1 rows, first in row 1"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": [1.0, np.nan]})), "not finite, in row 1"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": ["1970-01-01T00:00:00Z", "soon"]})), "not ISO 8601"),
+        (lambda: exposure_log(pl.DataFrame({**BASE, "time": [1, 1793491200000]})), "in row 1, which is after the year 9999.*not milliseconds"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "time": [[1], [2]]})), "times of type"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "propensities": ["a|b", "c"]})), "not lists of Float64"),
         (lambda: exposure_log(pl.DataFrame({**BASE, "items": [1, 2]})), "they must be lists"),

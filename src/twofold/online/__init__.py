@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twofold.online import explore as explore
     from twofold.online import interleave as interleave
     from twofold.online import interleaving_report as interleaving_report
+    from twofold.online import logged as logged
     from twofold.online import logs as logs
     from twofold.online import off_policy as off_policy
     from twofold.online import outcomes as outcomes
@@ -28,6 +29,7 @@ __all__ = [
     "explore",
     "interleave",
     "interleaving_report",
+    "logged",
     "logs",
     "off_policy",
     "outcomes",

@@ -9,7 +9,7 @@ each with its length in front so that no two lists of parts look alike:
 2. ramp: (salt, "ramp", experiment salt, unit). It takes part while the draw is below the ramp's share, so
    that who took part still does when the share grows.
 3. variant: one draw u_v each, (salt, "variant", experiment salt, variant, unit); the unit gets the
-   variant with the smallest -log(u_v) / weight_v: weighted rendezvous hashing (Thaler & Ravishankar 1998;
+   variant with the smallest -log(1 - u_v) / weight_v: weighted rendezvous hashing (Thaler & Ravishankar 1998;
    Schindelhauer & Schomaker 2005). Shares are exactly the weights. When one weight grows, units move to
    that variant alone, and no more of them than the shares ask for; when a variant is added, units move
    to it alone; when one is removed, its units alone move.

@@ -19,6 +19,7 @@ from pydantic import Field, PositiveFloat
 
 from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import hyperparameters, names, values
+from twofold.online.logs import LAST_MOMENT
 from twofold.online.outcomes import ClickThrough, Conversion, Retention, Revenue, WatchTime
 
 Moment = datetime | date | float | None
@@ -50,6 +51,8 @@ def seconds(moment: Moment, default: float) -> float:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if isinstance(moment, date):
         return datetime(moment.year, moment.month, moment.day, tzinfo=UTC).timestamp()
+    if abs(moment) > LAST_MOMENT:
+        raise ConfigError(f"a moment must be seconds since 1970, before the year 10000; got {moment!r}")  # fmt: skip
     return float(moment)
 
 

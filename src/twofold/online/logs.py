@@ -27,6 +27,8 @@ LISTS = {
 """Columns of exposures that hold lists, with what is in them."""
 EXPOSURES = ("unit", "variant", "time", "request", *LISTS)
 EVENTS = ("unit", "kind", "time", "item", "value", "request", "event")
+LAST_MOMENT = 253_402_300_799.0
+"""The end of the year 9999, in seconds since 1970."""
 NEEDED = 3
 """The first columns of each log, which must be there."""
 
@@ -78,6 +80,9 @@ def as_seconds(column: pl.Series, what: str) -> pl.Series:
     wrong = given.is_not_null() & ~given.is_finite()
     if wrong.any():
         raise DataError(f"{what} have a time that is not finite, in row {wrong.arg_max()}")
+    far = given.is_not_null() & (given.abs() > LAST_MOMENT)
+    if far.any():
+        raise DataError(f"{what} have the time {given[far.arg_max()]:.6g} in row {far.arg_max()}, which is after the year 9999; times are seconds since 1970, not milliseconds")  # fmt: skip
     return given
 
 

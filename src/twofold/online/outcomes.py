@@ -8,7 +8,7 @@ units then arrive one by one, independent and alike, which is what the sequentia
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from twofold.hyperparameters import hyperparameters
 from twofold.online.ab_test import Arm, arm
 
 HOUR, DAY = 3600.0, 86400.0
+COLUMNS = ("unit", "variant", "first", "final", "total", "weight", "before")
 
 
 @hyperparameters
@@ -141,7 +142,8 @@ def answers(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough)
     Returns
     -------
     DataFrame
-        `at` (row number of the exposure) and `item` (null where the event names none), a row an event.
+        `at` (row number of the exposure), `item` (null where the event names none) and `time` of the
+        event, a row an event.
     """
     window = metric.window_hours * HOUR
     shown = exposures.select("unit", "request", "time").with_row_index("at")
@@ -164,14 +166,16 @@ def answers(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough)
     )
     # Rows are in order of time: the largest number is the latest exposure.
     latest = found.group_by("event", maintain_order=True).agg(pl.col("at").max())
-    return latest.join(done.select("event", "item"), on="event").select("at", "item")
+    told = done.select("event", "item", "time")
+    return latest.join(told, on="event").select("at", "item", "time")
 
 
 def answered(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough) -> pl.Series:
-    """Say for each exposure whether an event answers it; see `answers`."""
-    hits = np.zeros(len(exposures), np.bool_)
-    hits[answers(exposures, events, metric)["at"].to_numpy()] = True
-    return pl.Series("answered", hits)
+    """Return when each exposure was first answered, in seconds since 1970; infinite where it was not. See `answers`."""
+    found = answers(exposures, events, metric)
+    first = np.full(len(exposures), np.inf)
+    np.minimum.at(first, found["at"].to_numpy(), found["time"].to_numpy())
+    return pl.Series("answered", first)
 
 
 def _matches(
@@ -250,30 +254,53 @@ def outcomes(
     if math.isinf(until):
         last = [one["time"].max() for one in (exposures, events) if len(one)]
         until = float(max(last, default=0.0))  # type: ignore[type-var]
-    shown = exposures.filter(pl.col("time") <= until)
-    done = events.filter(pl.col("time") <= until)
-    rows = units.frame.filter(pl.col("first") <= until)
+    return outcomes_at(units, exposures, events, metric, [until], before_days=before_days)[0]
+
+
+def outcomes_at(
+    units: Units,
+    exposures: pl.DataFrame,
+    events: pl.DataFrame,
+    metric: Metric,
+    moments: Sequence[float],
+    *,
+    before_days: float = 0.0,
+) -> list[pl.DataFrame]:
+    """Return `outcomes` as they were at each of some moments, rising; the logs are joined once."""
+    shown = exposures.filter(pl.col("time") <= moments[-1])
+    done = events.filter(pl.col("time") <= moments[-1])
+    rows = units.frame.filter(pl.col("first") <= moments[-1])
+    rows = rows.with_columns(before=_before(rows, events, metric, before_days))
     if isinstance(metric, ClickThrough):
-        hits = shown.select("unit", "variant").with_columns(hit=answered(shown, done, metric).cast(pl.Float64))  # fmt: skip
-        hits = hits.join(rows, on=["unit", "variant"], how="semi")
-        sums = hits.group_by("unit").agg(total=pl.col("hit").sum(), weight=pl.len().cast(pl.Float64))  # fmt: skip
-        rows = rows.join(sums, on="unit", how="left", maintain_order="left")
-        rows = rows.with_columns(final=pl.col("first"))
+        lists = shown.select("unit", "variant", "time", answered=answered(shown, done, metric))
+        lists = lists.join(rows, on=["unit", "variant"], how="semi")
+        return [_clicks(rows, lists, moment) for moment in moments]
+    after = metric.after_hours * HOUR if isinstance(metric, Retention) else 0.0
+    length = after + metric.window_hours * HOUR
+    rows = rows.with_columns(final=pl.col("first") + length)
+    rows = rows.filter(pl.col("final") <= moments[-1])
+    kinds = done if not metric.event else done.filter(pl.col("kind") == metric.event)
+    if isinstance(metric, Retention) and not metric.event:
+        kinds = pl.concat([kinds.select("unit", "time", "value"), shown.select("unit", "time", value=pl.lit(0.0))])  # fmt: skip
+    inside = _sums(rows, kinds, pl.col("first") + after, pl.col("first") + length)
+    if isinstance(metric, Conversion | Retention):
+        total = (inside["count"] > 0).cast(pl.Float64)
     else:
-        after = metric.after_hours * HOUR if isinstance(metric, Retention) else 0.0
-        length = after + metric.window_hours * HOUR
-        rows = rows.with_columns(final=pl.col("first") + length).filter(pl.col("final") <= until)
-        kinds = done if not metric.event else done.filter(pl.col("kind") == metric.event)
-        if isinstance(metric, Retention) and not metric.event:
-            kinds = pl.concat([kinds.select("unit", "time", "value"), shown.select("unit", "time", value=pl.lit(0.0))])  # fmt: skip
-        inside = _sums(rows, kinds, pl.col("first") + after, pl.col("first") + length)
-        if isinstance(metric, Conversion | Retention):
-            total = (inside["count"] > 0).cast(pl.Float64)
-        else:
-            total = inside["value"]
-            total = total if metric.most is None else total.clip(upper_bound=metric.most)
-        rows = rows.with_columns(total=total, weight=pl.lit(1.0))
-    return rows.with_columns(before=_before(rows, events, metric, before_days))
+        total = inside["value"]
+        total = total if metric.most is None else total.clip(upper_bound=metric.most)
+    rows = rows.with_columns(total=total, weight=pl.lit(1.0)).select(COLUMNS)
+    return [rows.filter(pl.col("final") <= moment) for moment in moments]
+
+
+def _clicks(rows: pl.DataFrame, lists: pl.DataFrame, moment: float) -> pl.DataFrame:
+    """Return the exposures of each unit, and those answered, as they were at a moment."""
+    seen = lists.filter(pl.col("time") <= moment)
+    sums = seen.group_by("unit").agg(
+        total=(pl.col("answered") <= moment).sum().cast(pl.Float64),
+        weight=pl.len().cast(pl.Float64),
+    )
+    here = rows.filter(pl.col("first") <= moment).join(sums, on="unit", how="left", maintain_order="left")  # fmt: skip
+    return here.with_columns(final=pl.col("first")).select(COLUMNS)
 
 
 def _before(rows: pl.DataFrame, events: pl.DataFrame, metric: Metric, days: float) -> pl.Series:

@@ -17,7 +17,7 @@ from twofold.hyperparameters import values
 from twofold.online.ab_test import Arm, Interval, Lift, compare_arms
 from twofold.online.experiments import Experiment, Slice
 from twofold.online.logs import Log, event_log, exposure_log
-from twofold.online.outcomes import DAY, ClickThrough, Metric, Units, arm_of, outcomes, units_of
+from twofold.online.outcomes import DAY, ClickThrough, Metric, Units, arm_of, outcomes_at, units_of
 from twofold.online.ratio_check import ALARM, RatioCheck, ratio_check, sequential_ratio_check
 from twofold.online.sequential import FIRST_LOOK, always_valid_interval, always_valid_p
 
@@ -217,13 +217,14 @@ def report(
     counts = dict.fromkeys(variants, 0) | dict(units.frame.group_by("variant").len().iter_rows())
     weights = [experiment.variants[one].weight for one in variants]
     ratio = ratio_check([counts[one] for one in variants], weights)
-    times = days(float(units.frame["first"].min()), end)  # type: ignore[arg-type]
+    start = float(units.frame["first"].min())  # type: ignore[arg-type]
+    times = days(start, end)
     ratio_p = float(sequential_ratio_check(_arrivals(units, variants, times), weights)[-1])
     alarm = ratio_p < ALARM if experiment.test == "sequential" else ratio.alarm
     notes = _left_out(shown, done, units)
     found: list[_Found] = []
     for name, metric in experiment.metrics.items():
-        rows = _by_look(units, *logs, metric, times, experiment.before_days)
+        rows = outcomes_at(units, *logs, metric, times, before_days=experiment.before_days)
         for treatment in (one for one in variants if one != experiment.control):
             told = _track(rows, times, experiment, treatment)
             if told is None:
@@ -233,7 +234,7 @@ def report(
     return ExperimentReport(
         name=slice_.name,
         experiment=experiment,
-        first=times[0] - DAY if len(times) > 1 else float(units.frame["first"].min()),  # type: ignore[arg-type]
+        first=start,
         until=end,
         units=counts,
         ratio=ratio,
@@ -299,21 +300,6 @@ def _arrivals(units: Units, variants: list[str], times: list[float]) -> np.ndarr
         first = units.frame.filter(pl.col("variant") == one)["first"].sort().to_numpy()
         columns.append(np.searchsorted(first, times, side="right"))
     return np.stack(columns, axis=1)
-
-
-def _by_look(
-    units: Units,
-    shown: pl.DataFrame,
-    done: pl.DataFrame,
-    metric: Metric,
-    times: list[float],
-    before: float,
-) -> list[pl.DataFrame]:
-    """Return the outcomes at each moment. Those of units are final when they enter; clicks are still added."""
-    if isinstance(metric, ClickThrough):
-        return [outcomes(units, shown, done, metric, until=one, before_days=before) for one in times]  # fmt: skip
-    last = outcomes(units, shown, done, metric, until=times[-1], before_days=before)
-    return [last.filter(pl.col("final") <= one) for one in times]
 
 
 def _track(
