@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
+from tests_of_serving import items_of
 
 import twofold as tw
-from tests_of_serving import items_of
 
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])
@@ -57,7 +57,11 @@ def test_variety_is_that_of_maximal_marginal_relevance(ask, models):
 
 
 def test_a_batch_is_its_questions_one_by_one(ask):
-    questions = [{"user": 101, "k": 3}, {"history": ["i2"], "k": 4}, {"user": "new", "deny": ["i1"]}]
+    questions = [
+        {"user": 101, "k": 3},
+        {"history": ["i2"], "k": 4},
+        {"user": "new", "deny": ["i1"]},
+    ]
     found = ask.post("/recommend/batch", json={"questions": questions}).json()["answers"]
     for one, question in zip(found, questions, strict=True):
         assert one["items"] == ask.post("/recommend", json=question).json()["items"]
@@ -72,7 +76,9 @@ def test_an_event_is_in_the_next_answer(ask, models):
     expected = model.recommend(histories=[[first[0]]], k=5)
     assert items_of(ask.post("/recommend", json={"user": "stranger", "k": 5})) == expected["item"].to_list()  # fmt: skip
     known = model.users.ids[0]
-    seen = model.memory.log().frame("interactions").filter(pl.col("user") == known)["item"].to_list()
+    seen = (
+        model.memory.log().frame("interactions").filter(pl.col("user") == known)["item"].to_list()
+    )
     new = next(one for one in model.items.ids.ids.to_list() if one not in seen)
     ask.post("/events", json={"user": known, "item": new})
     expected = model.recommend(histories=[[*seen, new]], k=5)["item"].to_list()
@@ -95,7 +101,9 @@ def test_events_that_are_no_history_change_no_list(ask, served):
 
 def test_events_of_another_order_make_the_same_history(served):
     """GRU-like models read the order: events stand by their own time, whenever they come."""
-    sent = [{"user": "x", "item": f"i{at}", "time": 1000 + 10 * at, "id": f"e{at}"} for at in range(8)]
+    sent = [
+        {"user": "x", "item": f"i{at}", "time": 1000 + 10 * at, "id": f"e{at}"} for at in range(8)
+    ]
     orders = [sent, sent[::-1], sent[4:] + sent[:4] + sent[2:6]]
     found = []
     for at, order in enumerate(orders):
@@ -131,7 +139,9 @@ def test_a_second_server_on_the_same_state_follows(served):
 
 def test_what_training_had_already_counts_once(served, tmp_path):
     log = pl.DataFrame({"user": ["a", "a", "b", "b", "c"], "item": ["p", "q", "p", "r", "q"], "time": [10, 20, 10, 30, 40]})  # fmt: skip
-    model = tw.models.ItemKNN().fit(tw.Dataset.from_frames(log, user="user", item="item", time="time"), rng=0)
+    model = tw.models.ItemKNN().fit(
+        tw.Dataset.from_frames(log, user="user", item="item", time="time"), rng=0
+    )
     model.save(tmp_path / "m")
     client = served(tmp_path / "m")
     rows = [{"user": u, "item": i, "time": t} for u, i, t in log.iter_rows()]

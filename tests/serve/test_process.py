@@ -31,7 +31,9 @@ class Process:
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         until = time.monotonic() + 60
-        while not (found := re.search(r"listening on http://127.0.0.1:(\d+)", self.log.read_text())):
+        while not (
+            found := re.search(r"listening on http://127.0.0.1:(\d+)", self.log.read_text())
+        ):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < until, self.log.read_text()
             time.sleep(0.02)
@@ -60,12 +62,12 @@ def test_kill_9_loses_no_acknowledged_event_and_doubles_none(models, tmp_path):
     kills = 0
     while kills < 4 and time.monotonic() < until:
         server = Process(tmp_path / "state", models / "good")
-        alive = True
+        dead = threading.Event()
 
-        def post(client, server=server):
+        def post(client, server=server, dead=dead):
             nonlocal sent
             again = None
-            while alive:
+            while not dead.is_set():
                 with lock:
                     first, sent = sent, sent + 10
                 names = again or [f"e{at}" for at in range(first, first + 10)]
@@ -86,7 +88,7 @@ def test_kill_9_loses_no_acknowledged_event_and_doubles_none(models, tmp_path):
             one.start()
         time.sleep(rng.uniform(0.1, 1.0))
         server.end(signal.SIGKILL)
-        alive = False
+        dead.set()
         for one in clients:
             one.join()
         kills += 1

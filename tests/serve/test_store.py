@@ -6,13 +6,14 @@ import time
 import polars as pl
 import pytest
 from sqlalchemy import text
+from tests_of_serving import items_of
 
 import twofold as tw
-from tests_of_serving import items_of
 from twofold.errors import ConfigError, DataError
 from twofold.serve.export import log_of
 from twofold.serve.store import Store
 from twofold.serve.tables import EVENTS
+from twofold.serve.watch import retain
 
 
 def event(at, user="u", **more):
@@ -52,7 +53,9 @@ def test_what_is_acknowledged_is_read_by_another_connection(store, tmp_path):
 
 def test_a_full_disk_is_507_and_loses_nothing(served):
     client = served(patience=0.2)
-    assert client.post("/events", json={"id": "first", "user": "u", "item": "i1"}).status_code == 200
+    assert (
+        client.post("/events", json={"id": "first", "user": "u", "item": "i1"}).status_code == 200
+    )
     live = served.live
 
     def limit(pages):
@@ -98,7 +101,9 @@ def test_a_store_that_is_away_and_back(served):
     assert client.get("/ready").json()["ready"] is True
     other.execute("rollback")
     other.close()
-    assert client.post("/events", json={"id": "2", "user": "u", "item": "i2"}).json()["accepted"] == 1
+    assert (
+        client.post("/events", json={"id": "2", "user": "u", "item": "i2"}).json()["accepted"] == 1
+    )
 
 
 def test_stores_that_cannot_be_opened(tmp_path):
@@ -135,7 +140,7 @@ def test_old_events_are_deleted(served):
     until = time.monotonic() + 5
     while len(served.live.store.rows(EVENTS)) > 1 or served.live.histories.count > 1:
         # The first look comes at once, the next ones every ten minutes: ask for one.
-        client.portal.call(served.live.retain)
+        client.portal.call(retain, served.live)
         assert time.monotonic() < until
     assert [row["item_id"] for row in served.live.store.rows(EVENTS)] == ["i2"]
     assert served.live.histories.of("v") is None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tests_of_serving import items_of
 
 import twofold as tw
-from tests_of_serving import items_of
 from twofold.hyperparameters import hyperparameters
 from twofold.models._base import Memory
 from twofold.serve.guardrails import Candidate, against_report
@@ -22,6 +22,9 @@ class Yours:
 
     weight: float = 1.0
     """Of the position in the catalogue."""
+
+    def fit(self, train, *, validation=None, rng=None):
+        return YourFitted(estimator=self, memory=Memory.of(train))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -196,8 +199,10 @@ def test_a_shadow_answers_silently_and_always_for_the_same_people(served, models
     client.post("/models", json={"path": str(models / "EASE")})
     assert client.put("/models/shadow", json={"version": 2, "share": 0.5}).json()["shadow"] == 2
     users = tw.load(models / "good").users.ids.ids.to_list()
-    lists = {user: items_of(client.post("/recommend", json={"user": user, "k": 5})) for user in users}
-    served.live._threads.submit(lambda: None).result()
+    lists = {
+        user: items_of(client.post("/recommend", json={"user": user, "k": 5})) for user in users
+    }
+    served.live.threads.submit(lambda: None).result()
     found = client.get("/models/shadow").json()["shadow"]
     expected = [user for user in users if share_of(f"user:{user}", "shadow") < 0.5]
     assert 0 < len(expected) < len(users)
@@ -228,10 +233,9 @@ def test_a_model_of_your_own_is_served(served, tmp_path):
     from twofold.serve.settings import Settings
 
     data = tw.testing.planted_log()
-    model = YourFitted(estimator=Yours(), memory=Memory.of(data))
+    model = Yours().fit(data)
     model.save(tmp_path / "m")
     settings = Settings(state=str(tmp_path / "s"), model=str(tmp_path / "m"))
     with TestClient(create_app(Live.open(settings, extra=(Yours, YourFitted)))) as client:
         expected = model.recommend(users=[101], k=4)["item"].to_list()
         assert items_of(client.post("/recommend", json={"user": 101, "k": 4})) == expected
-

@@ -24,35 +24,65 @@ EXTRA = ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson")
 
 State = Annotated[Path, typer.Argument(help="A state folder of twofold serve.", show_default=False)]
 StoreUrl = Annotated[
-    str, typer.Option("--store", help="Database URL of the events; SQLite in the state folder otherwise.")
+    str,
+    typer.Option(
+        "--store", help="Database URL of the events; SQLite in the state folder otherwise."
+    ),
 ]
 
 
 def serve(
     folder: Annotated[
         Path,
-        typer.Argument(help="A run folder, a saved model, or the state of an earlier server.", show_default=False),
+        typer.Argument(
+            help="A run folder, a saved model, or the state of an earlier server.",
+            show_default=False,
+        ),
     ],
     state: Annotated[
         Path | None,
-        typer.Option(help="Folder of events and versions; beside the model otherwise.", show_default=False),
+        typer.Option(
+            help="Folder of events and versions; beside the model otherwise.", show_default=False
+        ),
     ] = None,
     store: StoreUrl = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 = any free one.", min=0, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 = any free one.", min=0, max=65535)
+    ] = 8000,
     keys: Annotated[
-        Path | None, typer.Option(help="TOML file of API keys; needed on a public address.", envvar="TWOFOLD_KEYS", show_envvar=False)
+        Path | None,
+        typer.Option(
+            help="TOML file of API keys; needed on a public address.",
+            envvar="TWOFOLD_KEYS",
+            show_envvar=False,
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that share address and store.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes that share address and store.", min=1)
+    ] = 1,
     kind: Annotated[
-        list[str], typer.Option(help="Kind of event that makes up histories; repeatable. All but impressions otherwise.")
+        list[str],
+        typer.Option(
+            help="Kind of event that makes up histories; repeatable. All but impressions otherwise."
+        ),
     ] = [],  # noqa: B006
-    retention_days: Annotated[float, typer.Option(help="Days after which events are deleted; 0 = never.", min=0)] = 0,
-    rate: Annotated[float, typer.Option(help="Requests a second of one client; 0 = no limit.", min=0)] = 0,
+    retention_days: Annotated[
+        float, typer.Option(help="Days after which events are deleted; 0 = never.", min=0)
+    ] = 0,
+    rate: Annotated[
+        float, typer.Option(help="Requests a second of one client; 0 = no limit.", min=0)
+    ] = 0,
     max_body: Annotated[int, typer.Option(help="Bytes of the largest body.", min=1)] = 1_000_000,
-    timeout: Annotated[float, typer.Option(help="Seconds for a body, and for an answer.", min=0.1)] = 10,
-    exposures: Annotated[bool, typer.Option("--exposures", help="Log every list that is answered.")] = False,
-    log_requests: Annotated[bool, typer.Option("--log-requests", help="Log every request.")] = False,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for a body, and for an answer.", min=0.1)
+    ] = 10,
+    exposures: Annotated[
+        bool, typer.Option("--exposures", help="Log every list that is answered.")
+    ] = False,
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="Log every request.")
+    ] = False,
 ) -> None:
     """Answer over HTTP: lists, similar items, reasons; take events, which are in the next answer.
 
@@ -64,7 +94,9 @@ def serve(
     from twofold.serve.run import serve as run
     from twofold.serve.settings import STORE, Settings
 
-    is_state = (folder / STORE).exists() or (folder.is_dir() and bool(store) and not any(folder.iterdir()))
+    is_state = (folder / STORE).exists() or (
+        folder.is_dir() and bool(store) and not any(folder.iterdir())
+    )
     if is_state and state is not None:
         raise ConfigError(f"{folder} is a state folder itself; leave out --state, or name a model")
     own = folder.parent / f"{folder.resolve().name}{SUFFIX}"
@@ -90,7 +122,12 @@ def serve(
 
 def promote(
     state: State,
-    model: Annotated[str, typer.Argument(help="A run folder, a saved model, or the number of a version.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A run folder, a saved model, or the number of a version.", show_default=False
+        ),
+    ],
     force: Annotated[bool, typer.Option("--force", help="Although the checks say no.")] = False,
     why: Annotated[str, typer.Option("--note", help="Why; kept with the promotion.")] = "",
     store: StoreUrl = "",
@@ -102,8 +139,11 @@ def promote(
     """
 
     async def work(live: Live) -> dict[str, Any]:
-        number = int(model) if model.isdigit() else await live.register(model)
-        return await live.promote(number, force=force, note=why)
+        # As in `serve`.
+        from twofold.serve import swaps
+
+        number = int(model) if model.isdigit() else await swaps.register(live, model)
+        return await swaps.promote(live, number, force=force, note=why)
 
     done = _changed(state, store, work)
     if json:
@@ -121,7 +161,10 @@ def rollback(state: State, store: StoreUrl = "", json: Json = False) -> None:
     """
 
     async def work(live: Live) -> dict[str, Any]:
-        return await live.roll_back()
+        # As in `serve`.
+        from twofold.serve import swaps
+
+        return await swaps.roll_back(live)
 
     done = _changed(state, store, work)
     if json:
@@ -150,15 +193,22 @@ def _settings(state: Path, store: str, cls: Any) -> Any:
     from twofold.serve.settings import STORE
 
     if not store and not (state / STORE).exists():
-        raise ConfigError(f"{state} is no state folder of twofold serve; start one with twofold serve RUN")
+        raise ConfigError(
+            f"{state} is no state folder of twofold serve; start one with twofold serve RUN"
+        )
     return cls(state=str(state), store=store or None)
 
 
 def events(
     state: State,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
+    ],
     training: Annotated[
-        bool, typer.Option("--with-training", help="Put what the live model was trained on before the events.")
+        bool,
+        typer.Option(
+            "--with-training", help="Put what the live model was trained on before the events."
+        ),
     ] = False,
     store: StoreUrl = "",
     json: Json = False,

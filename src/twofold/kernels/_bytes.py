@@ -57,9 +57,7 @@ def _byte_product(typing_context: Any, codes: Any, row: Any, query: Any) -> Any:
             product = builder.mul(
                 builder.sext(item, whole), builder.sext(asked, whole), flags=("nsw",)
             )
-            pairs = _halved(
-                builder, product, list(range(0, BYTES, 2)), list(range(1, BYTES, 2))
-            )
+            pairs = _halved(builder, product, list(range(0, BYTES, 2)), list(range(1, BYTES, 2)))
             builder.store(builder.add(builder.load(total), pairs), total)
         lanes = builder.load(total)
         count = BYTES // 2

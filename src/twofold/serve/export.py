@@ -59,13 +59,16 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
 def trained(model: FittedModel) -> pl.DataFrame:
     """Return what a model remembers of its training, with the columns of the store."""
     log = model.memory.log().frame("interactions")
-    bits = USER_IS_INTEGER * log["user"].dtype.is_integer() | ITEM_IS_INTEGER * log[
-        "item"
-    ].dtype.is_integer()
+    bits = (
+        USER_IS_INTEGER * log["user"].dtype.is_integer()
+        | ITEM_IS_INTEGER * log["item"].dtype.is_integer()
+    )
     columns: list[pl.Expr] = [
         pl.col("user").cast(pl.String),
         pl.col("item").cast(pl.String),
-        (pl.col("value") if "value" in log.columns else pl.lit(None)).cast(pl.Float64).alias("value"),
+        (pl.col("value") if "value" in log.columns else pl.lit(None))
+        .cast(pl.Float64)
+        .alias("value"),
         (pl.col("time") if "time" in log.columns else pl.lit(None)).cast(pl.Int64).alias("time"),
         pl.lit("training").alias("kind"),
         pl.lit(bits, dtype=pl.Int8).alias("ids"),

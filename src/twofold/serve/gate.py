@@ -149,10 +149,12 @@ class Gate:
                         "send fewer, or ask again later", {"retry-after": str(int(wait) + 1)},
                     )  # fmt: skip
         if length < 0:
-            return Refused(400, "bad_request", "content-length is no number", "send the length of the body")
+            return Refused(
+                400, "bad_request", "content-length is no number", "send the length of the body"
+            )
         if length > self.settings.max_body:
             return too_large(self.settings.max_body)
-        if length and not kind.split(";")[0].strip().lower() == "application/json":
+        if length and kind.split(";")[0].strip().lower() != "application/json":
             return Refused(
                 415, "not_json", f"the body is {kind or 'of no kind'}",
                 "send it with Content-Type: application/json",
@@ -200,7 +202,11 @@ async def _next_part(receive: Receive, seconds: float) -> Message:
             message = await receive()
     except TimeoutError as error:
         raise Refused(
-            408, "slow_body", "the body did not arrive in time", "send it faster", {"connection": "close"}
+            408,
+            "slow_body",
+            "the body did not arrive in time",
+            "send it faster",
+            {"connection": "close"},
         ) from error
     if message["type"] == "http.disconnect":
         raise Refused(400, "gone", "the client is gone", "")

@@ -66,7 +66,9 @@ class Keys:
             found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise ConfigError(f"cannot read the keys of {path}: {reason}; see docs/serving.md") from error
+            raise ConfigError(
+                f"cannot read the keys of {path}: {reason}; see docs/serving.md"
+            ) from error
         return cls.of(found)
 
     def allows(self, key: str | None, role: str) -> bool | None:

@@ -16,21 +16,31 @@ class Metrics:
         self.registry = CollectorRegistry()
         one: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter(
-            "twofold_requests", "Requests by path, method and status.", ["path", "method", "status"], **one
+            "twofold_requests",
+            "Requests by path, method and status.",
+            ["path", "method", "status"],
+            **one,
         )
         self.seconds = Histogram(
             "twofold_request_seconds", "Seconds of a request.", ["path"], buckets=BUCKETS, **one
         )
         self.answers = Counter(
-            "twofold_answers", "Lists by version, variant and source.", ["version", "variant", "source"], **one
+            "twofold_answers",
+            "Lists by version, variant and source.",
+            ["version", "variant", "source"],
+            **one,
         )
-        self.events = Counter("twofold_events", "Events by what became of them.", ["outcome"], **one)
+        self.events = Counter(
+            "twofold_events", "Events by what became of them.", ["outcome"], **one
+        )
         self.lost = Gauge("twofold_exposures_lost", "Exposures that could not be written.", **one)
         self.version = Gauge("twofold_live_version", "The live version.", **one)
         self.people = Gauge("twofold_people", "People with events since training.", **one)
         self.held = Gauge("twofold_events_held", "Events that are held in memory.", **one)
         self.store = Gauge("twofold_store_reachable", "Whether the store answered last.", **one)
-        self.changes = Counter("twofold_changes", "Promotions, rollbacks, shadows.", ["action"], **one)
+        self.changes = Counter(
+            "twofold_changes", "Promotions, rollbacks, shadows.", ["action"], **one
+        )
         self._counters: dict[tuple[Any, ...], Any] = {}
 
     def request(self, path: str, method: str, status: int, seconds: float) -> None:

@@ -40,8 +40,10 @@ class Version:
     @classmethod
     def of(cls, row: Row) -> Version:
         """Read a row of the store."""
-        report = None if row["report"] is None else orjson.loads(row["report"])
-        return cls(**{**row, "report": report})
+        held: Row = dict(row)
+        if held["report"] is not None:
+            held["report"] = orjson.loads(held["report"])
+        return cls(**held)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,9 @@ def digest_of(folder: Path) -> str:
     try:
         return hashlib.sha256((folder / persistence.MANIFEST).read_bytes()).hexdigest()
     except OSError as error:
-        raise IncompatibleFileError(f"cannot read {folder}: {error.strerror}; save the model again") from error
+        raise IncompatibleFileError(
+            f"cannot read {folder}: {error.strerror}; save the model again"
+        ) from error
 
 
 def report_of(folder: Path) -> Mapping[str, Any] | None:
@@ -183,7 +187,9 @@ def report_of(folder: Path) -> Mapping[str, Any] | None:
         try:
             return orjson.loads(measured.read_bytes())
         except (OSError, ValueError) as error:
-            raise ConfigError(f"cannot read {measured}: {error}; evaluate the model again") from error
+            raise ConfigError(
+                f"cannot read {measured}: {error}; evaluate the model again"
+            ) from error
     result = runs.Run(folder.parent.parent).result_of(folder.name)
     if result.is_dir():
         kept = persistence.load(result, "result", runs.RESULT_CLASSES, mmap=False)

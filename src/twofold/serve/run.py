@@ -73,10 +73,12 @@ def serve(settings: Settings) -> None:
         live.close()  # it only had to be seen that everything can be opened
         os.environ[TOLD] = json.dumps(dataclasses.asdict(settings))
         config = uvicorn.Config(
-            "twofold.serve.run:worker_app", factory=True, workers=settings.workers, **options(settings)
+            "twofold.serve.run:worker_app",
+            factory=True,
+            workers=settings.workers,
+            **options(settings),
         )
-        server = uvicorn.Server(config)
-        Multiprocess(config, target=server.run, sockets=[listening]).run()
+        Multiprocess(config, sockets=[listening]).run()
     finally:
         listening.close()
 

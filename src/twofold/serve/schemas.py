@@ -77,9 +77,7 @@ class Question(Body):
     def _names_somebody(self) -> Self:
         said = (self.user, self.history, self.features, self.words)
         if all(one is None for one in said):
-            raise ValueError(
-                "the question names nobody; give user, history, features or words"
-            )
+            raise ValueError("the question names nobody; give user, history, features or words")
         for name, columns in (("features", self.features), ("context", self.context)):
             check_columns(name, columns or {})
         return self
