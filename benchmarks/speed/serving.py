@@ -48,6 +48,7 @@ class Line(asyncio.Protocol):
     """One kept-alive connection: a request at a time."""
 
     def connection_made(self, transport: Any) -> None:
+        """Keep where to write."""
         self.transport = transport
         self.buffer = b""
         self.waits: asyncio.Future[tuple[int, bytes]] | None = None
@@ -59,6 +60,7 @@ class Line(asyncio.Protocol):
         return self.waits
 
     def data_received(self, data: bytes) -> None:
+        """Take a part of an answer."""
         self.buffer += data
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -71,6 +73,7 @@ class Line(asyncio.Protocol):
             self.waits.set_result(answer)
 
     def connection_lost(self, error: Exception | None) -> None:
+        """Tell who waits."""
         if self.waits is not None and not self.waits.done():
             self.waits.set_exception(error or ConnectionError("closed"))
 
@@ -89,7 +92,9 @@ async def lines(port: int) -> list[Line]:
     return [line for _, line in made]
 
 
-async def at_rate(port: int, make: Callable[[int], bytes], rate: float, seconds: float) -> np.ndarray:
+async def at_rate(
+    port: int, make: Callable[[int], bytes], rate: float, seconds: float
+) -> np.ndarray:
     """Send requests at set moments, whatever the server does; return the ms from each moment to its answer."""
     free: asyncio.Queue[Line] = asyncio.Queue()
     for line in await lines(port):
@@ -143,7 +148,11 @@ def running(command: list[str], folder: Path, ready: str) -> Iterator[int]:
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     with log.open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, *command], stderr=said, stdout=said, cwd=folder, env={**os.environ, **one}
+            [sys.executable, *command],
+            stderr=said,
+            stdout=said,
+            cwd=folder,
+            env={**os.environ, **one},
         )
     try:
         until = time.monotonic() + 120
@@ -174,8 +183,14 @@ def models(users: int, items: int, events: int, folder: Path) -> tw.FittedModel:
 
 def main() -> None:
     """Measure and print the table."""
-    n_items, n_users = int(beside.option("--items", "100000")), int(beside.option("--users", "20000"))
-    n_events, seconds = int(beside.option("--events", "2000000")), float(beside.option("--seconds", "20"))
+    n_items, n_users = (
+        int(beside.option("--items", "100000")),
+        int(beside.option("--users", "20000")),
+    )
+    n_events, seconds = (
+        int(beside.option("--events", "2000000")),
+        float(beside.option("--seconds", "20")),
+    )
     rate = float(beside.option("--rate", "500"))
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as name:
@@ -183,9 +198,15 @@ def main() -> None:
         model = models(n_users, n_items, n_events, folder)
         users, items = model.users.ids.ids.to_list(), model.items.ids.ids.to_list()
         rng = np.random.default_rng(1)
-        who = [post("/recommend", {"user": users[at], "k": K}) for at in rng.integers(0, len(users), 5000)]
+        who = [
+            post("/recommend", {"user": users[at], "k": K})
+            for at in rng.integers(0, len(users), 5000)
+        ]
         what = [
-            post("/recommend", {"history": [items[one] for one in rng.integers(0, len(items), HISTORY)], "k": K})
+            post(
+                "/recommend",
+                {"history": [items[one] for one in rng.integers(0, len(items), HISTORY)], "k": K},
+            )
             for _ in range(5000)
         ]
         (folder / "bare.py").write_text(BARE)
@@ -198,19 +219,32 @@ def main() -> None:
             serve = ["-m", "twofold", "serve", str(folder / kind), "--port", "0"]
             with running(serve, folder, r"listening on http://127.0.0.1:(\d+)") as port:
                 for asked, requests in (("a known user", who), ("a history", what)):
+
                     def make(at: int, requests: list[bytes] = requests) -> bytes:
                         return requests[at % len(requests)]
 
                     asyncio.run(flat_out(port, make, 1))
                     took = asyncio.run(at_rate(port, make, rate, seconds))
                     most = asyncio.run(flat_out(port, make, seconds))
-                    rows.append([asked, kind, *_latency(took), f"{most:.0f}", f"{most / limit:.0%}"])
+                    rows.append(
+                        [asked, kind, *_latency(took), f"{most:.0f}", f"{most / limit:.0%}"]
+                    )
                 if kind == "trained":
-                    kept = asyncio.run(flat_out(port, lambda at: events_of(at, users, items), seconds))
+                    kept = asyncio.run(
+                        flat_out(port, lambda at: events_of(at, users, items), seconds)
+                    )
                     kept_at = asyncio.run(
                         at_rate(port, lambda at: events_of(-1 - at, users, items), 50, seconds)
                     )
-                    rows.append([f"{BATCH} events", "", *_latency(kept_at), f"{kept:.0f}", f"{kept * BATCH:,.0f} events/s"])
+                    rows.append(
+                        [
+                            f"{BATCH} events",
+                            "",
+                            *_latency(kept_at),
+                            f"{kept:.0f}",
+                            f"{kept * BATCH:,.0f} events/s",
+                        ]
+                    )
     beside.table(
         "Serving",
         [

@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 import pytest
+from tests_of_serving import items_of
 
 import twofold as tw
-from tests_of_serving import items_of
 
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])

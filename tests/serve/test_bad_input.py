@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from tests_of_serving import items_of
 
 from twofold.errors import ConfigError
 from twofold.serve.keys import Keys
 from twofold.serve.settings import Settings
 from twofold.serve.tables import EVENTS
-from tests_of_serving import items_of
 
 JSON = {"content-type": "application/json"}
 

@@ -139,8 +139,11 @@ def promote(
     """
 
     async def work(live: Live) -> dict[str, Any]:
-        number = int(model) if model.isdigit() else await live.register(model)
-        return await live.promote(number, force=force, note=why)
+        # As in `serve`.
+        from twofold.serve import swaps
+
+        number = int(model) if model.isdigit() else await swaps.register(live, model)
+        return await swaps.promote(live, number, force=force, note=why)
 
     done = _changed(state, store, work)
     if json:
@@ -158,7 +161,10 @@ def rollback(state: State, store: StoreUrl = "", json: Json = False) -> None:
     """
 
     async def work(live: Live) -> dict[str, Any]:
-        return await live.roll_back()
+        # As in `serve`.
+        from twofold.serve import swaps
+
+        return await swaps.roll_back(live)
 
     done = _changed(state, store, work)
     if json:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twofold.kernels._bytes import byte_product
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels.top_k import ROUNDING, _insert, _passing
+from twofold.kernels.top_k import ROUNDING, insert, passing_of
 from twofold.typing import F32, I32, I64, U8
 
 I8: TypeAlias = NDArray[np.int8]
@@ -157,7 +157,7 @@ def top_k_coded(
                 of_length[u],
                 most[:count],
             )
-            if _passing(most[:count], bar[u]) == 0:
+            if passing_of(most[:count], bar[u]) == 0:
                 continue
             for at in range(indptr[u], indptr[u + 1]):
                 marks[hidden[at]] = 1
@@ -170,7 +170,7 @@ def top_k_coded(
                     score = dot(vectors[u], item_vectors[item])
                     better = score > bar[u] or (score == bar[u] and item < items[u, k - 1])
                     if filled[u] < k or better:
-                        filled[u] = _insert(items[u], best[u], filled[u], item, score)
+                        filled[u] = insert(items[u], best[u], filled[u], item, score)
                         if filled[u] == k:
                             bar[u] = best[u, k - 1]
             for at in range(indptr[u], indptr[u + 1]):

@@ -32,7 +32,7 @@ ROUNDING = 4e-7
 
 
 @kernel(fastmath=False)
-def _insert(items: I32, best: F32, filled: int, item: int, score: float) -> int:
+def insert(items: I32, best: F32, filled: int, item: int, score: float) -> int:
     """Insert into a list sorted by (score down, item up); return the new fill."""
     k = len(items)
     place = filled if filled < k else k - 1
@@ -46,7 +46,7 @@ def _insert(items: I32, best: F32, filled: int, item: int, score: float) -> int:
 
 
 @kernel()
-def _passing(run: F32, bar: float) -> int:
+def passing_of(run: F32, bar: float) -> int:
     """Return how many of a run of scores reach `bar`."""
     count = 0
     for score in run:
@@ -117,7 +117,7 @@ def top_k_block(scores: F32, indptr: I64, seen: I32, banned: I32, items: I32, be
         worst: Any = np.float32(-np.inf)
         for start in range(0, m, RUN):
             stop = min(start + RUN, m)
-            if _passing(line[start:stop], worst) == 0:
+            if passing_of(line[start:stop], worst) == 0:
                 continue
             for column in range(start, stop):
                 if line[column] > worst:
@@ -258,7 +258,7 @@ def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: 
             if ahead >= 0:
                 prefetch(item_vectors, ahead)
             total = float(dot(vectors[row], item_vectors[item]))
-            filled = _insert(items[row], best[row], filled, item, total)
+            filled = insert(items[row], best[row], filled, item, total)
 
 
 @kernel(parallel=True)

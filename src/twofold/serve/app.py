@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
-from twofold.serve import openapi
+from twofold.serve import content, intake, openapi, swaps, watch
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
 from twofold.serve.keys import Keys
@@ -66,7 +66,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         numba.set_num_threads(
             1
         )  # of this thread: one question at a time gains nothing from several
-        watching = asyncio.create_task(live.watch())
+        watching = asyncio.create_task(watch.watch(live))
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
@@ -128,7 +128,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
                 413, "too_many_events", f"the request holds {len(given):,} events",
                 f"send at most {LONGEST_EVENTS:,} at a time",
             )  # fmt: skip
-        kept = await live.take(given)
+        kept = await intake.take(live, given)
         return Json({**kept, **live.about("store", request.scope["request_id"])})
 
     # ---- items ------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     async def put_item(item: str, request: Request) -> Response:
         body = await read(request, Item)
         check_id(item)
-        known = await live.put_item(item, body.features)
+        known = await content.put_item(live, item, body.features)
         source = "model" if known else "content"
         return Json(
             {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
@@ -151,7 +151,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     @app.delete("/items/{item:path}", **openapi.of("List an item no more"))
     async def withdraw(item: str, request: Request) -> Response:
-        await live.withdraw(item)
+        await content.withdraw(live, item)
         return Json(
             {"item": item, "withdrawn": True, **live.about("store", request.scope["request_id"])}
         )
@@ -185,16 +185,16 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.post("/models", status_code=201, **openapi.of("Register a model", Registration))
     async def register(request: Request) -> Response:
         body = await read(request, Registration)
-        return Json({"version": await live.register(body.path)}, 201)
+        return Json({"version": await swaps.register(live, body.path)}, 201)
 
     @app.post("/models/{version:int}/promote", **openapi.of("Make a version live", Promotion))
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
-        return Json(await live.promote(version, force=body.force, note=body.note))
+        return Json(await swaps.promote(live, version, force=body.force, note=body.note))
 
     @app.post("/models/rollback", **openapi.of("Go back to the version that was live before"))
     async def roll_back() -> Response:
-        return Json(await live.roll_back())
+        return Json(await swaps.roll_back(live))
 
     @app.get("/models/shadow", **openapi.of("Say where the shadow's lists differ"))
     async def shadow() -> Response:
@@ -203,7 +203,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.put("/models/shadow", **openapi.of("Ask a version silently beside the live one", Shadow))
     async def set_shadow(request: Request) -> Response:
         body = await read(request, Shadow)
-        await live.set_shadow(body.version, body.share)
+        await swaps.set_shadow(live, body.version, body.share)
         return Json({"shadow": body.version, "share": body.share})
 
     # ---- operations -------------------------------------------------------------------------

@@ -22,6 +22,8 @@ SCHEMA = {
 def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
     """Return the events that make histories, in order of time, in the ids they came with.
 
+    An event without a value gets the one that it has in lists: 1, the highest rating where values are ratings.
+
     Parameters
     ----------
     live
@@ -50,6 +52,7 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
     for name, bit in (("user", USER_IS_INTEGER), ("item", ITEM_IS_INTEGER)):
         if len(found) and (found["ids"] & bit != 0).all():
             found = found.with_columns(pl.col(name).cast(pl.Int64))
+    found = found.with_columns(pl.col("value").fill_null(live.base.unsaid_value))
     return found.sort("time", maintain_order=True, nulls_last=False).drop("ids")
 
 

@@ -154,7 +154,7 @@ class Gate:
             )
         if length > self.settings.max_body:
             return too_large(self.settings.max_body)
-        if length and not kind.split(";")[0].strip().lower() == "application/json":
+        if length and kind.split(";")[0].strip().lower() != "application/json":
             return Refused(
                 415, "not_json", f"the body is {kind or 'of no kind'}",
                 "send it with Content-Type: application/json",

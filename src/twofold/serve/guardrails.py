@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from twofold.errors import TwofoldError
+from twofold.models._base import FittedModel
+from twofold.serve.failures import refusal
 from twofold.serve.histories import LiveHistories
 from twofold.serve.schemas import Question
 from twofold.serve.served import Answer, Served
@@ -135,3 +137,20 @@ def ask(served: Served, question: Question) -> Answer:
 def distinct(answers: list[Answer]) -> int:
     """Return how many items the lists name."""
     return len({item for answer in answers for item in answer.items})
+
+
+def warm(model: FittedModel) -> None:
+    """Compile what answers need, so that the first question does not wait."""
+    served = Served.of(0, model)
+    empty = LiveHistories(1)
+    item = served.ids[0]
+    for question in (
+        Question(user=NOBODY, k=1),
+        Question(user=model.users.ids[0], k=1),
+        Question(history=[item], k=1),
+        Question(history=[item], k=1, deny=[item], allow=[item]),
+    ):
+        try:
+            served.answer(question, empty)
+        except TwofoldError as error:
+            raise refusal(error) from error

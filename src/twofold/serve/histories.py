@@ -90,7 +90,7 @@ class LiveHistories:
         value = float("nan") if row["value"] is None else row["value"]
         late = bool(person.time) and when < person.time[-1]
         at = bisect_right(person.time, when) if late else len(person.time)
-        columns: tuple[tuple[Any, Any], ...] = (
+        columns: Any = (
             (person.item, code),
             (person.value, value),
             (person.time, when),

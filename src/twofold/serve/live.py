@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
 import orjson
+from numba.np.ufunc.parallel import threading_layer
 
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
-from twofold.serve.failures import Refused, refusal
-from twofold.serve.guardrails import NOBODY, Candidate, objections
+from twofold.serve.failures import Refused
+from twofold.serve.guardrails import warm
 from twofold.serve.histories import LiveHistories
 from twofold.serve.metrics import Metrics
-from twofold.serve.registry import PROMOTE, ROLL_BACK, SHADOW, START, Registered, Registry, before
-from twofold.serve.schemas import Event, Explanation, Question
+from twofold.serve.registry import START, Registered, Registry
+from twofold.serve.schemas import Explanation, Question
 from twofold.serve.served import Answer, Asked, Served
 from twofold.serve.settings import Settings
 from twofold.serve.shadow import Shadow
-from twofold.serve.store import Row, Store, id_bits
+from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
 from twofold.serve.variants import Assigner, Assignment, Everybody
 from twofold.typing import Id
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-AHEAD = 86_400
-"""Seconds by which the time of an event may lie ahead of the server's clock."""
 
 
 class Live:
@@ -70,10 +65,10 @@ class Live:
         self.metrics = Metrics()
         self.ready = False
         self._clock = 0.0
-        self._change = 0
-        self._changing = asyncio.Lock()
+        self.change_seen = 0
+        self.changing = asyncio.Lock()
         # A kernel that is parallel may not be called from two threads with numba's simplest layer.
-        self._threads = ThreadPoolExecutor(1, "ranking") if numba.threading_layer() != "workqueue" else None  # fmt: skip
+        self.threads = ThreadPoolExecutor(1, "ranking") if threading_layer() != "workqueue" else None  # fmt: skip
         self._waiting = ThreadPoolExecutor(2, "waiting")
         self.metrics.version.set(served.version)
 
@@ -137,19 +132,19 @@ class Live:
     def recall(self, found: Registered, *, events: bool) -> None:
         """Take up what the store holds: items, events, the shadow."""
         for row in self.store.rows(ITEMS):
-            self._take_item(row)
+            self.take_item(row)
         if self.items or self.withdrawn:
             self.served = self.with_items(self.served)
         if events:
             for rows in self.store.all_events():
                 self.histories.add(rows)
-        self._change = max((row["seq"] for row in found.changes), default=0)
+        self.change_seen = max((row["seq"] for row in found.changes), default=0)
         if found.shadow is not None and events:
             try:
                 self.shadow = Shadow(self.open_version(found, found.shadow)[0], found.share)
             except TwofoldError as error:
                 log.warning("the shadow version %d cannot be opened: %s", found.shadow, error)
-        self._gauges()
+        self.gauges()
 
     # ---- lists ------------------------------------------------------------------------------
 
@@ -165,7 +160,7 @@ class Live:
             answer = await self.work(served.of_asked, asked, question)
         seconds = time.perf_counter() - began
         if self.shadow is not None and self.shadow.takes(question):
-            self._ask_shadow(self.shadow, question, answer, seconds)
+            self.shadow.ask(question, self.histories, answer, seconds, self.threads)
         return self.told(served, assignment, question, answer, request_id)
 
     async def batch(self, questions: Sequence[Question], request_id: str) -> list[dict[str, Any]]:
@@ -244,28 +239,6 @@ class Live:
             "request_id": request_id,
         }
 
-    def _ask_shadow(self, shadow: Shadow, question: Question, live: Answer, live_seconds: float) -> None:  # fmt: skip
-        """Ask the candidate when the answer is on its way."""
-        try:
-            asked = shadow.served.asked(question, self.histories)
-        except TwofoldError as error:
-            shadow.note_failure(str(error))
-            return
-
-        def make() -> None:
-            began = time.perf_counter()
-            try:
-                own = shadow.served.of_asked(asked, question)
-            except TwofoldError as error:
-                shadow.note_failure(str(error))
-                return
-            shadow.note(live, own, time.perf_counter() - began, live_seconds)
-
-        if self._threads is None:
-            make()
-        else:
-            self._threads.submit(make)
-
     async def similar(self, item: str, k: int) -> list[dict[str, Any]]:
         """Return the items most like an item."""
         served = self.served
@@ -295,9 +268,9 @@ class Live:
         Refused
             If it does not end in time.
         """
-        if self._threads is None:
+        if self.threads is None:
             return function(*arguments)
-        task = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        task = asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
         try:
             return await asyncio.wait_for(asyncio.shield(task), self.settings.timeout)
         except TimeoutError as error:
@@ -306,109 +279,15 @@ class Live:
                 "ask for less, or again later", {"retry-after": "1"},
             ) from error  # fmt: skip
 
-    # ---- events -----------------------------------------------------------------------------
-
     def now(self) -> float:
         """Return the time, which never runs backwards."""
         self._clock = max(self._clock, time.time())
         return self._clock
 
-    async def take(self, events: Sequence[Event]) -> dict[str, Any]:
-        """Keep events; when this returns they are on disk and in the histories.
-
-        Raises
-        ------
-        Refused
-            If a time cannot be right, or the store does not take them.
-        """
-        now = self.now()
-        rows = [event_row(one, now) for one in events]
-        fresh = await asyncio.wrap_future(self.store.add_events(rows))
-        added: list[Row] = []
-        for row in rows:
-            number = fresh.pop(row["id"], None)
-            if number is not None:
-                added.append({**row, "seq": number})
-        self.histories.add(added)
-        self.metrics.events.labels("accepted").inc(len(added))
-        self.metrics.events.labels("duplicate").inc(len(rows) - len(added))
-        return {
-            "accepted": len(added),
-            "duplicates": len(rows) - len(added),
-            "ids": [row["id"] for row in rows],
-        }
-
     # ---- items ------------------------------------------------------------------------------
 
-    async def put_item(self, text: str, features: dict[str, Any]) -> bool:
-        """Add an item by content, or list one again that was withdrawn; say whether training knew it.
-
-        Raises
-        ------
-        Refused
-            If the id is not of the catalogue's kind.
-        DataError
-            If the model does not read content, or a feature is missing or of another kind.
-        """
-        item = self.own_id(text)
-        async with self._changing:
-            known = int(self.base.items.ids.rows([item])[0]) != UNKNOWN
-            items, withdrawn = dict(self.items), self.withdrawn - {item}
-            again = item in items
-            if not known:
-                items[item] = features
-            served, base = self.served, self.base
-
-            def grow() -> Served:
-                if known:
-                    return served.grown({}, list(withdrawn))
-                if again:
-                    return Served.of(served.version, base).grown(items, list(withdrawn))
-                return served.grown({item: features}, list(withdrawn))
-
-            made = await self.work(grow)
-            await asyncio.wrap_future(
-                self.store.put_item(item, features, self.now(), withdrawn=False)
-            )
-            self.items, self.withdrawn, self.served = items, withdrawn, made
-        return known
-
-    async def withdraw(self, text: str) -> None:
-        """List an item no more.
-
-        Raises
-        ------
-        Refused
-            If it is not known.
-        """
-        item = self.own_id(text)
-        async with self._changing:
-            row = int(self.served.model.items.ids.row(item))
-            item = self.served.ids[row]
-            withdrawn = self.withdrawn | {item}
-            made = await self.work(self.served.grown, {}, list(withdrawn))
-            await asyncio.wrap_future(self.store.put_item(item, None, self.now(), withdrawn=True))
-            self.withdrawn, self.served = withdrawn, made
-
-    def own_id(self, text: str) -> Id:
-        """Return an id of a path as the catalogue has it.
-
-        Raises
-        ------
-        Refused
-            If the catalogue has integers and this is none.
-        """
-        if not self.base.items.ids.is_integer:
-            return text
-        try:
-            return int(text)
-        except ValueError as error:
-            raise Refused(
-                422, "bad_request", f"the item ids of this catalogue are integers; got {text!r}",
-                "give an integer",
-            ) from error  # fmt: skip
-
-    def _take_item(self, row: Row) -> None:
+    def take_item(self, row: Row) -> None:
+        """Take up an item as the store has it."""
         item: Id = int(row["item_id"]) if row["is_integer"] else row["item_id"]
         if row["withdrawn"]:
             self.withdrawn.add(item)
@@ -435,71 +314,7 @@ class Live:
         warm(base)
         return self.with_items(Served.of(number, base)), base
 
-    async def register(self, path: str) -> int:
-        """Add a model to the registry."""
-        return await self.wait(self.registry.register, path)
-
-    async def promote(self, number: int, *, force: bool, note: str) -> dict[str, Any]:
-        """Make a version live if nothing speaks against it, or by force.
-
-        Raises
-        ------
-        Refused
-            If the checks say no.
-        """
-        async with self._changing:
-            found = await self.wait(self.registry.read)
-            if found.live == number == self.served.version:
-                raise Refused(409, "already_live", f"version {number} is live", "promote another")
-            wanted = found.version(number)
-            current = found.version(self.served.version)
-            live = self.served
-
-            def prepare() -> tuple[Served, FittedModel, list[str]]:
-                made, base = self.open_version(found, number)
-                against = objections(
-                    Candidate(made, wanted.report, wanted.data),
-                    Candidate(live, current.report, current.data),
-                    self.settings,
-                )
-                return made, base, against
-
-            made, base, against = await self.wait(prepare)
-            if against and not force:
-                raise Refused(
-                    409, "refused", f"version {number} is not promoted: {'; '.join(against)}",
-                    "train a better one, or promote with force",
-                )  # fmt: skip
-            said = "; ".join([*([note] if note else []), *(f"forced: {one}" for one in against)])
-            await self.wait(self.registry.change, PROMOTE, number, said)
-            self._swap(made, base)
-            self.metrics.changes.labels(PROMOTE).inc()
-        return {"live": number, "before": live.version, "objections": against}
-
-    async def roll_back(self) -> dict[str, Any]:
-        """Make the version live that was so before."""
-        async with self._changing:
-            found = await self.wait(self.registry.read)
-            number = before(found)
-            made, base = await self.wait(self.open_version, found, number)
-            gone = self.served.version
-            await self.wait(self.registry.change, ROLL_BACK, number, f"from version {gone}")
-            self._swap(made, base)
-            self.metrics.changes.labels(ROLL_BACK).inc()
-        return {"live": number, "before": gone}
-
-    async def set_shadow(self, number: int | None, share: float) -> None:
-        """Begin or end to ask a candidate beside the live version."""
-        async with self._changing:
-            made = None
-            if number is not None:
-                found = await self.wait(self.registry.read)
-                made, _ = await self.wait(self.open_version, found, number)
-            await self.wait(self.registry.change, SHADOW, number, "", share)
-            self.shadow = None if made is None else Shadow(made, share)
-            self.metrics.changes.labels(SHADOW).inc()
-
-    def _swap(self, served: Served, base: FittedModel) -> None:
+    def swap(self, served: Served, base: FittedModel) -> None:
         """Answer with another version from now on; questions under way end with the one before."""
         self.served, self.base = served, base
         self.metrics.version.set(served.version)
@@ -508,57 +323,8 @@ class Live:
         """Run what may wait for a disk or a database beside the event loop and the lists."""
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
 
-    # ---- while it runs ----------------------------------------------------------------------
-
-    async def watch(self) -> None:
-        """Follow what other processes do to the store, and delete what is too old."""
-        retain = 0.0
-        while True:
-            await asyncio.sleep(self.settings.poll)
-            if not await self.wait(self.store.ping):
-                self._gauges()
-                continue
-            with contextlib.suppress(Refused):
-                await self.follow()
-                if self.settings.retention_days and time.monotonic() >= retain:
-                    retain = time.monotonic() + 600
-                    await self.retain()
-            self._gauges()
-
-    async def follow(self) -> None:
-        """Take up events and changes that other processes wrote."""
-        numbers = await self.wait(self.store.numbers_after, self.histories.floor)
-        missing = [one for one in numbers if not self.histories.has(one)]
-        if missing:
-            self.histories.add(await self.wait(self.store.events_at, missing))
-        if numbers and self.store.in_order:
-            self.histories.settle(numbers[-1])
-        last = await self.wait(self.store.last_change)
-        if last == self._change:
-            return
-        async with self._changing:
-            found = await self.wait(self.registry.read)
-            self._change = last
-            try:
-                if found.live is not None and found.live != self.served.version:
-                    self._swap(*await self.wait(self.open_version, found, found.live))
-                running = None if self.shadow is None else self.shadow.served.version
-                if found.shadow != running:
-                    self.shadow = None
-                    if found.shadow is not None:
-                        made, _ = await self.wait(self.open_version, found, found.shadow)
-                        self.shadow = Shadow(made, found.share)
-            except TwofoldError as error:
-                log.error("version %s stays live: %s", self.served.version, error)
-
-    async def retain(self) -> None:
-        """Delete what is older than is kept."""
-        cutoff = self.now() - 86_400 * self.settings.retention_days
-        while await asyncio.wrap_future(self.store.delete_before(cutoff)):
-            await asyncio.sleep(0)
-        self.histories.forget_before(cutoff)
-
-    def _gauges(self) -> None:
+    def gauges(self) -> None:
+        """Set the numbers that are read off."""
         self.metrics.people.set(len(self.histories))
         self.metrics.held.set(self.histories.count)
         self.metrics.lost.set(self.store.lost)
@@ -566,52 +332,7 @@ class Live:
 
     def close(self) -> None:
         """Write what waits, then let go of everything."""
-        for pool in (self._threads, self._waiting):
+        for pool in (self.threads, self._waiting):
             if pool is not None:
                 pool.shutdown(wait=True, cancel_futures=True)
         self.store.close()
-
-
-def event_row(event: Event, now: float) -> Row:
-    """Return an event as it is kept.
-
-    Raises
-    ------
-    Refused
-        If it lies in the future.
-    """
-    when = now if event.time is None else event.time
-    if when > now + AHEAD:
-        hint = "give seconds since 1970"
-        if when / 1000 <= now + AHEAD:
-            hint += f"; this looks like milliseconds: {when / 1000:.3f}"
-        raise Refused(422, "bad_time", f"the time {when:.0f} of an event lies in the future", hint)
-    return {
-        "id": event.id or uuid.uuid4().hex,
-        "user_id": str(event.user),
-        "item_id": str(event.item),
-        "kind": event.kind,
-        "value": event.value,
-        "time": when,
-        "received": now,
-        "request_id": event.request_id,
-        "session": event.session,
-        "ids": id_bits(event.user, event.item),
-    }
-
-
-def warm(model: FittedModel) -> None:
-    """Compile what answers need, so that the first question does not wait."""
-    served = Served.of(0, model)
-    empty = LiveHistories(1)
-    item = served.ids[0]
-    for question in (
-        Question(user=NOBODY, k=1),
-        Question(user=model.users.ids[0], k=1),
-        Question(history=[item], k=1),
-        Question(history=[item], k=1, deny=[item], allow=[item]),
-    ):
-        try:
-            served.answer(question, empty)
-        except TwofoldError as error:
-            raise refusal(error) from error

@@ -40,8 +40,10 @@ class Version:
     @classmethod
     def of(cls, row: Row) -> Version:
         """Read a row of the store."""
-        report = None if row["report"] is None else orjson.loads(row["report"])
-        return cls(**{**row, "report": report})
+        held: Row = dict(row)
+        if held["report"] is not None:
+            held["report"] = orjson.loads(held["report"])
+        return cls(**held)
 
 
 @dataclass(frozen=True)

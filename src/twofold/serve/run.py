@@ -78,8 +78,7 @@ def serve(settings: Settings) -> None:
             workers=settings.workers,
             **options(settings),
         )
-        server = uvicorn.Server(config)
-        Multiprocess(config, target=server.run, sockets=[listening]).run()
+        Multiprocess(config, sockets=[listening]).run()
     finally:
         listening.close()
 

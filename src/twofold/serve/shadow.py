@@ -1,11 +1,15 @@
-"""A candidate that answers silently beside the live version: where do its lists differ?"""
+"""A candidate that answers silently beside the live version, and where its lists differ."""
 
 from __future__ import annotations
 
 import hashlib
+import time
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from twofold.errors import TwofoldError
+from twofold.serve.histories import LiveHistories
 from twofold.serve.schemas import Question
 from twofold.serve.served import Answer, Served
 
@@ -48,6 +52,35 @@ class Shadow:
     def takes(self, question: Question) -> bool:
         """Say whether the candidate gets a question: always the same people's."""
         return self.share >= 1 or share_of(unit_of(question), "shadow") < self.share
+
+    def ask(
+        self,
+        question: Question,
+        histories: LiveHistories,
+        live: Answer,
+        live_seconds: float,
+        threads: Executor | None,
+    ) -> None:
+        """Ask the candidate too, beside the requests where there is a thread for it."""
+        try:
+            asked = self.served.asked(question, histories)
+        except TwofoldError as error:
+            self.note_failure(str(error))
+            return
+
+        def make() -> None:
+            began = time.perf_counter()
+            try:
+                own = self.served.of_asked(asked, question)
+            except TwofoldError as error:
+                self.note_failure(str(error))
+                return
+            self.note(live, own, time.perf_counter() - began, live_seconds)
+
+        if threads is None:
+            make()
+        else:
+            threads.submit(make)
 
     def note(self, live: Answer, own: Answer, seconds: float, live_seconds: float) -> None:
         """Count one pair of answers."""

@@ -145,7 +145,7 @@ def _durable(connection: Any, record: object) -> None:
 
 
 def _view(dialect: str) -> list[str]:
-    """Return the statements that make the view of events as a log for training."""
+    """Return the statements that make the view of events as a log for training; what has no value counts 1."""
     if dialect == "sqlite":
         user = f"CASE WHEN ids & {USER_IS_INTEGER} THEN CAST(user_id AS INTEGER) ELSE user_id END"
         item = f"CASE WHEN ids & {ITEM_IS_INTEGER} THEN CAST(item_id AS INTEGER) ELSE item_id END"
@@ -153,7 +153,7 @@ def _view(dialect: str) -> list[str]:
     else:
         user, item, made = "user_id", "item_id", f"CREATE OR REPLACE VIEW {LOG_VIEW}"
     return [
-        f'{made} AS SELECT {user} AS "user", {item} AS "item", value, time FROM events '
+        f'{made} AS SELECT {user} AS "user", {item} AS "item", COALESCE(value, 1) AS value, time FROM events '
         f"WHERE kind <> '{IMPRESSION}' ORDER BY time, seq"
     ]
 

@@ -1,0 +1,81 @@
+"""Items that come and go while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from twofold.data.vocabulary import UNKNOWN
+from twofold.serve.failures import Refused
+from twofold.serve.live import Live
+from twofold.serve.served import Served
+from twofold.typing import Id
+
+
+async def put_item(live: Live, text: str, features: dict[str, Any]) -> bool:
+    """Add an item by content, or list one again that was withdrawn; say whether training knew it.
+
+    Raises
+    ------
+    Refused
+        If the id is not of the catalogue's kind.
+    DataError
+        If the model does not read content, or a feature is missing or of another kind.
+    """
+    item = own_id(live, text)
+    async with live.changing:
+        known = int(live.base.items.ids.rows([item])[0]) != UNKNOWN
+        items, withdrawn = dict(live.items), live.withdrawn - {item}
+        again = item in items
+        if not known:
+            items[item] = features
+        served, base = live.served, live.base
+
+        def grow() -> Served:
+            if known:
+                return served.grown({}, list(withdrawn))
+            if again:
+                return Served.of(served.version, base).grown(items, list(withdrawn))
+            return served.grown({item: features}, list(withdrawn))
+
+        made = await live.work(grow)
+        await asyncio.wrap_future(live.store.put_item(item, features, live.now(), withdrawn=False))
+        live.items, live.withdrawn, live.served = items, withdrawn, made
+    return known
+
+
+async def withdraw(live: Live, text: str) -> None:
+    """List an item no more.
+
+    Raises
+    ------
+    Refused
+        If it is not known.
+    """
+    item = own_id(live, text)
+    async with live.changing:
+        row = int(live.served.model.items.ids.row(item))
+        item = live.served.ids[row]
+        withdrawn = live.withdrawn | {item}
+        made = await live.work(live.served.grown, {}, list(withdrawn))
+        await asyncio.wrap_future(live.store.put_item(item, None, live.now(), withdrawn=True))
+        live.withdrawn, live.served = withdrawn, made
+
+
+def own_id(live: Live, text: str) -> Id:
+    """Return an id of a path as the catalogue has it.
+
+    Raises
+    ------
+    Refused
+        If the catalogue has integers and this is none.
+    """
+    if not live.base.items.ids.is_integer:
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Refused(
+            422, "bad_request", f"the item ids of this catalogue are integers; got {text!r}",
+            "give an integer",
+        ) from error  # fmt: skip

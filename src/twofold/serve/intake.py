@@ -1,0 +1,70 @@
+"""Events: what is kept of them, and when they count as kept."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from twofold.serve.failures import Refused
+from twofold.serve.live import Live
+from twofold.serve.schemas import Event
+from twofold.serve.store import Row, id_bits
+
+AHEAD = 86_400
+"""Seconds by which the time of an event may lie ahead of the server's clock."""
+
+
+async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
+    """Keep events; when this returns they are on disk and in the histories.
+
+    Raises
+    ------
+    Refused
+        If a time cannot be right, or the store does not take them.
+    """
+    now = live.now()
+    rows = [event_row(one, now) for one in events]
+    fresh = await asyncio.wrap_future(live.store.add_events(rows))
+    added: list[Row] = []
+    for row in rows:
+        number = fresh.pop(row["id"], None)
+        if number is not None:
+            added.append({**row, "seq": number})
+    live.histories.add(added)
+    live.metrics.events.labels("accepted").inc(len(added))
+    live.metrics.events.labels("duplicate").inc(len(rows) - len(added))
+    return {
+        "accepted": len(added),
+        "duplicates": len(rows) - len(added),
+        "ids": [row["id"] for row in rows],
+    }
+
+
+def event_row(event: Event, now: float) -> Row:
+    """Return an event as it is kept.
+
+    Raises
+    ------
+    Refused
+        If it lies in the future.
+    """
+    when = now if event.time is None else event.time
+    if when > now + AHEAD:
+        hint = "give seconds since 1970"
+        if when / 1000 <= now + AHEAD:
+            hint += f"; this looks like milliseconds: {when / 1000:.3f}"
+        raise Refused(422, "bad_time", f"the time {when:.0f} of an event lies in the future", hint)
+    return {
+        "id": event.id or uuid.uuid4().hex,
+        "user_id": str(event.user),
+        "item_id": str(event.item),
+        "kind": event.kind,
+        "value": event.value,
+        "time": when,
+        "received": now,
+        "request_id": event.request_id,
+        "session": event.session,
+        "ids": id_bits(event.user, event.item),
+    }

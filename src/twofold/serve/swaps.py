@@ -1,0 +1,81 @@
+"""Another version: registered, promoted, rolled back, asked silently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twofold.models._base import FittedModel
+from twofold.serve.failures import Refused
+from twofold.serve.guardrails import Candidate, objections
+from twofold.serve.live import Live
+from twofold.serve.registry import PROMOTE, ROLL_BACK, SHADOW, before
+from twofold.serve.served import Served
+from twofold.serve.shadow import Shadow
+
+
+async def register(live: Live, path: str) -> int:
+    """Add a model to the registry."""
+    return await live.wait(live.registry.register, path)
+
+
+async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[str, Any]:
+    """Make a version live if nothing speaks against it, or by force.
+
+    Raises
+    ------
+    Refused
+        If the checks say no.
+    """
+    async with live.changing:
+        found = await live.wait(live.registry.read)
+        if found.live == number == live.served.version:
+            raise Refused(409, "already_live", f"version {number} is live", "promote another")
+        wanted = found.version(number)
+        current = found.version(live.served.version)
+        live = live.served
+
+        def prepare() -> tuple[Served, FittedModel, list[str]]:
+            made, base = live.open_version(found, number)
+            against = objections(
+                Candidate(made, wanted.report, wanted.data),
+                Candidate(live, current.report, current.data),
+                live.settings,
+            )
+            return made, base, against
+
+        made, base, against = await live.wait(prepare)
+        if against and not force:
+            raise Refused(
+                409, "refused", f"version {number} is not promoted: {'; '.join(against)}",
+                "train a better one, or promote with force",
+            )  # fmt: skip
+        said = "; ".join([*([note] if note else []), *(f"forced: {one}" for one in against)])
+        await live.wait(live.registry.change, PROMOTE, number, said)
+        live.swap(made, base)
+        live.metrics.changes.labels(PROMOTE).inc()
+    return {"live": number, "before": live.version, "objections": against}
+
+
+async def roll_back(live: Live) -> dict[str, Any]:
+    """Make the version live that was so before."""
+    async with live.changing:
+        found = await live.wait(live.registry.read)
+        number = before(found)
+        made, base = await live.wait(live.open_version, found, number)
+        gone = live.served.version
+        await live.wait(live.registry.change, ROLL_BACK, number, f"from version {gone}")
+        live.swap(made, base)
+        live.metrics.changes.labels(ROLL_BACK).inc()
+    return {"live": number, "before": gone}
+
+
+async def set_shadow(live: Live, number: int | None, share: float) -> None:
+    """Begin or end to ask a candidate beside the live version."""
+    async with live.changing:
+        made = None
+        if number is not None:
+            found = await live.wait(live.registry.read)
+            made, _ = await live.wait(live.open_version, found, number)
+        await live.wait(live.registry.change, SHADOW, number, "", share)
+        live.shadow = None if made is None else Shadow(made, share)
+        live.metrics.changes.labels(SHADOW).inc()
