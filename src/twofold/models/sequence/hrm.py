@@ -241,7 +241,7 @@ class FittedHRM(FittedModel):
         return self.resume(users, self.memory.history.take(users))
 
     def fold_in(self, histories: Histories) -> F32:
-        """Return the hybrids of strangers, whose own vector is the mean of all users'; shape (n, D)."""
+        """Return the hybrids of strangers, whose own vector is the mean of all users', and for the maximum none; shape (n, D)."""
         return self.resume(np.full(len(histories), -1, np.int32), histories)
 
     def resume(self, users: I32, histories: Histories) -> F32:
