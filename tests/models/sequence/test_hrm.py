@@ -189,19 +189,29 @@ def test_the_last_basket_is_of_the_latest_time_or_the_last_item():
     assert len(last_baskets(tw.Histories.empty(2)).item) == 0
 
 
+@pytest.mark.parametrize("corrected", [True, False])
 @pytest.mark.parametrize(("first", "second"), WAYS)
-def test_scores_are_products_of_hybrids_and_items(first, second):
+def test_scores_are_products_of_hybrids_and_items_and_what_sampling_took_off(
+    first, second, corrected
+):
     data = log_of(3)
-    model = HRM(factors=4, epochs=2, items=first, hybrid=second, tied=second != "concatenate").fit(
-        data, rng=0
-    )
+    model = HRM(
+        factors=4,
+        epochs=2,
+        items=first,
+        hybrid=second,
+        tied=second != "concatenate",
+        correction=corrected,
+    ).fit(data, rng=0)
     sources = model.item_factors if model.estimator.tied else model.basket_factors
     for row, part in enumerate(data.frame().partition_by("user", maintain_order=True)):
         last = part.filter(part["time"] == part["time"].max())
         basket = data.items.ids.rows(last["item"].unique().sort())
         h = hybrid(row, basket, model.user_factors, sources, first, second)
         lists = model.recommend(users=[part["user"][0]], k=8, exclude_seen=False)
-        expected = dict(zip(data.items.ids.ids, model.item_factors @ h, strict=True))
+        count = np.bincount(data.interactions.item, minlength=data.n_items)
+        share = np.log(count / count.max()) if corrected else 0.0
+        expected = dict(zip(data.items.ids.ids, model.item_factors @ h + share, strict=True))
         assert dict(lists.select("item", "score").rows()) == pytest.approx(expected, abs=1e-5)
 
 
@@ -214,7 +224,7 @@ def test_fpmc_is_three_products_of_vectors_and_a_chain_knows_no_user():
     told = tw.Histories(
         np.array([0, 2]), np.array([1, 4], np.int32), np.ones(2, np.float32), np.array([3, 3])
     )
-    scores = fpmc.resume(np.array([2]), told) @ fpmc.item_factors.T
+    scores = fpmc.resume(np.array([2]), told) @ fpmc.item_vectors.T
     chain = fpmc.basket_factors[[1, 4]].mean(axis=0) @ fpmc.item_factors[:, 3:].T
     np.testing.assert_allclose(
         scores[0], fpmc.user_factors[2] @ fpmc.item_factors[:, :3].T + chain, atol=1e-5
