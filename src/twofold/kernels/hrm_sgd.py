@@ -218,7 +218,8 @@ def hybrids(
 ) -> None:  # fmt: skip
     """Fill `out` (n, D) with the hybrids of people and their last baskets, ragged rows of items.
 
-    `user` (n,) are rows of users (n_users, d); -1 takes the vector `stranger` (d,).
+    `user` (n,) are rows of users (n_users, d); -1 takes the vector `stranger` (d,), but for the maximum, which is
+    then that of the basket alone.
     """
     d = sources.shape[1]
     pooled, chosen = np.zeros(d, np.float32), np.zeros(d, np.int64)
@@ -227,4 +228,6 @@ def hybrids(
         if len(rows) > 0:
             pool(rows, sources, first, pooled, chosen)
         own = stranger if user[row] < 0 else users[user[row]]
+        if user[row] < 0 and second == MAXIMUM and len(rows) > 0:
+            own = pooled
         combine(own, pooled, len(rows) == 0, second, out[row])

@@ -8,7 +8,7 @@ from numba import prange
 from twofold.kernels._jit import kernel
 from twofold.typing import F32, F64, I32, I64
 
-PRECISION, RECALL, RECALL_CAPPED, HIT, MAP, NDCG, MRR = range(7)
+PRECISION, RECALL, RECALL_CAPPED, HIT, MAP, NDCG, MRR, F1 = range(8)
 """Codes of the metrics."""
 GROUPS = 64
 """Groups of users that share a buffer; does not change any value."""
@@ -69,6 +69,8 @@ def value_of(code: int, cut: int, total: int, places: I64, n: int, discount: F64
         return hits / total
     if code == RECALL_CAPPED:
         return hits / best
+    if code == F1:
+        return 2.0 * hits / (cut + total)
     if code == HIT:
         return 1.0 if hits > 0 else 0.0
     if code == MAP:

@@ -13,6 +13,10 @@ DEFINITIONS: dict[str, tuple[Family, str]] = {
     "precision": ("list", "hits in the first k / k"),
     "recall": ("list", "hits in the first k / all relevant items of the user"),
     "recall_capped": ("list", "hits in the first k / min(k, relevant items of the user)"),
+    "f1": (
+        "list",
+        "2 x hits in the first k / (k + all relevant items of the user): the harmonic mean of precision and recall",
+    ),
     "hit": ("list", "1 if any of the first k is relevant, else 0"),
     "map": (
         "list",

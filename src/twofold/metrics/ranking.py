@@ -15,6 +15,7 @@ CODES = {
     "precision": kernels.PRECISION,
     "recall": kernels.RECALL,
     "recall_capped": kernels.RECALL_CAPPED,
+    "f1": kernels.F1,
     "hit": kernels.HIT,
     "map": kernels.MAP,
     "ndcg": kernels.NDCG,

@@ -9,12 +9,16 @@ items, f_1 and f_2 the two aggregations;
 learned by negative sampling, with items i' drawn by popularity P_I:
 
     sum over u, t and i in T_t of [ ln s(v_i . v^H) + k E ln s(-v_i' . v^H) ] - lambda |Theta|^2.
+
+Its optimum is v_i . v^H = ln p(i in T_t) - ln k P_I(i) (Levy & Goldberg 2014), a lift and no probability: for ranking
+ln P_I(i) is put back, as a coordinate of the item.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -77,6 +81,8 @@ class HRM:
     """k: items drawn against each item of a basket."""
     exponent: NonNegativeFloat = 1.0
     """Negatives are drawn in proportion to an item's number of events to this power; 0 draws all alike."""
+    correction: bool = True
+    """Whether ln P_I(i), which drawing by popularity takes off the score, is put back for ranking."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
     """Chance that a unit of the hybrid vector is left out in a step."""
     epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
@@ -125,7 +131,7 @@ class HRM:
 
         Notes
         -----
-        Differs from the paper: the items of a user's first basket are learned too, from the user alone; the
+        Differs from the paper: the ranking is by v_i . v^H + ln P_I(i) unless `correction` is off; the items of a user's first basket are learned too, from the user alone; the
         step falls over the epochs; a drawn item that is the target is drawn again; dropout is on the units of
         v^H. The paper's text was not at hand: equations, k and the dropout of 0.5 are from reports of it.
         """
@@ -140,7 +146,17 @@ class HRM:
             user_factors=found.users,
             basket_factors=found.sources if not self.tied else found.sources[:0],
             item_factors=found.targets,
+            prior=prior(self, memory.popularity),
         )
+
+
+def prior(model: HRM, popularity: F32) -> F32:
+    """Return what is added to each item's score, shape (n_items,): ln P_I up to a constant, or nothing."""
+    if not model.correction or model.objective == "bpr":
+        return np.zeros_like(popularity)
+    return (model.exponent * np.log(np.maximum(popularity, 1.0) / popularity.max())).astype(
+        np.float32
+    )
 
 
 class Transitions(NamedTuple):
@@ -225,27 +241,36 @@ def ascend(model: HRM, pairs: Transitions, memory: Memory, rng: np.random.Genera
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedHRM(FittedModel):
-    """People as the hybrid of their vector and their last basket, items as their vectors."""
+    """People as (v^H, 1) of their vector and their last basket, items as (v_i, ln P_I)."""
 
     user_factors: F32  # (n_users, d)
     basket_factors: F32  # (n_items, d), or (0, d) where items have one vector
     item_factors: F32  # (n_items, D)
+    prior: F32  # (n_items,)
 
     @property
     def item_vectors(self) -> F32:
-        """The items as they are predicted, shape (n_items, D)."""
-        return self.item_factors
+        """The items as they are predicted, shape (n_items, D + 1)."""
+        return self._vectors
+
+    @cached_property
+    def _vectors(self) -> F32:
+        return np.hstack([self.item_factors, self.prior[:, None]])
+
+    def similarity_of(self, vectors: F32) -> F32:
+        """Return item vectors (j, D + 1) without their popularity, shape (j, D)."""
+        return np.ascontiguousarray(vectors[:, :-1])
 
     def lookup(self, users: I32) -> F32:
-        """Return the hybrids of known users and their last remembered baskets, shape (n, D)."""
+        """Return the hybrids of known users and their last remembered baskets, shape (n, D + 1)."""
         return self.resume(users, self.memory.history.take(users))
 
     def fold_in(self, histories: Histories) -> F32:
-        """Return the hybrids of strangers, whose own vector is the mean of all users'; shape (n, D)."""
+        """Return the hybrids of strangers, whose own vector is the mean of all users', and for the maximum none; shape (n, D + 1)."""
         return self.resume(np.full(len(histories), -1, np.int32), histories)
 
     def resume(self, users: I32, histories: Histories) -> F32:
-        """Return the hybrids of people and the last baskets of their histories, shape (n, D).
+        """Return the hybrids of people and the last baskets of their histories, shape (n, D + 1).
 
         The last basket is what was taken at the latest time, or the last item where no times are told.
         """
@@ -258,7 +283,7 @@ class FittedHRM(FittedModel):
             self.item_factors if model.tied else self.basket_factors,
             CODES[model.items], CODES[model.hybrid], out,
         )  # fmt: skip
-        return out
+        return np.hstack([out, np.ones((len(out), 1), np.float32)])
 
 
 def last_baskets(histories: Histories) -> Histories:
