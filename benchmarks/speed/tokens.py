@@ -134,6 +134,11 @@ def race(
     for _ in range(runs):
         mine.append(ours(estimator, data, name))
         peer.append(theirs(name, data, rate, SHARED["epochs"]))
+        took = [
+            one if isinstance(one, str) else f"{one['seconds']:.1f} s"
+            for one in (mine[-1], peer[-1])
+        ]
+        sys.stderr.write(f"{name}: ours {took[0]}, gensim {took[1]}\n")
     counts = data.interactions.item_counts
     own = np.array([len(data) / one["seconds"] / 1e6 for one in mine])
     row = [name, quality(mine[0], name, topic, of_sentence, counts), f"{np.median(own):.2f}"]

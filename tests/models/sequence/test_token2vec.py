@@ -7,6 +7,7 @@ import pytest
 import twofold as tw
 from twofold.errors import ConfigError, DataError
 from twofold.models import Popularity, Token2Vec
+from twofold.models.sequence import _corpus
 from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._history import mean_of_latest
 from twofold.models.sequence.token2vec import (
@@ -107,8 +108,8 @@ def test_negative_sampling_learns_the_log_odds_of_the_conditional_probability():
 
 
 def test_the_prior_undoes_noise_and_thinning():
-    corpus = passes.Corpus.of(np.array([0, 100]), np.repeat([0, 1, 2], [70, 25, 5]), 4)
-    course = passes.Course(5, True, 0.05, 5, 0.75, 1, 0.025)
+    corpus = _corpus.Corpus.of(np.array([0, 100]), np.repeat([0, 1, 2], [70, 25, 5]), 4)
+    course = _corpus.Course(5, True, 0.05, 5, 0.75, 1, 0.025)
     share = np.array([0.7, 0.25, 0.05])
     keep = np.minimum(np.sqrt(0.05 / share) + 0.05 / share, 1)
     np.testing.assert_allclose(course.keep(corpus)[:3], keep)
@@ -209,10 +210,10 @@ def test_rare_tokens_are_left_out_and_passed_over():
 
 
 def test_a_long_sequence_is_cut_and_chunks_cover_everything(monkeypatch):
-    monkeypatch.setattr(passes, "LONGEST", 7)
-    monkeypatch.setattr(passes, "CHUNK", 20)
+    monkeypatch.setattr(_corpus, "LONGEST", 7)
+    monkeypatch.setattr(_corpus, "CHUNK", 20)
     indptr = np.array([0, 0, 15, 15, 16, 50])
-    corpus = passes.Corpus.of(indptr, np.arange(50, dtype=np.int32) % 9, 9)
+    corpus = _corpus.Corpus.of(indptr, np.arange(50, dtype=np.int32) % 9, 9)
     assert np.diff(corpus.start).tolist() == [7, 7, 1, 1, 7, 7, 7, 7, 6]
     assert corpus.owner.tolist() == [1, 1, 1, 3, 4, 4, 4, 4, 4]
     chunks = corpus.chunks()

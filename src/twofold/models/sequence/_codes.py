@@ -9,7 +9,8 @@ import numpy as np
 
 from twofold.errors import NotConvergedError
 from twofold.kernels.hierarchical import fill_paths, hierarchical_chunk, join_rarest
-from twofold.models.sequence._passes import ADVICE, Corpus, Course, Windows, falling
+from twofold.models.sequence._corpus import Corpus, Course
+from twofold.models.sequence._passes import ADVICE, Windows, falling
 from twofold.progress import track
 from twofold.random import kernel_seed
 from twofold.typing import F32, I32, I64, U8

@@ -26,6 +26,7 @@ from twofold.kernels._rows import widened
 from twofold.kernels.infer_documents import infer_documents
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
+from twofold.models.sequence._corpus import Corpus, Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
@@ -130,7 +131,7 @@ class Doc2Vec:
         del validation
         memory = Memory.of(train)
         random = generator(rng)
-        corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
+        corpus = corpus_of(train, self.gap, self.session, self.min_count)
         course = self.course
         pairs = isinstance(self.architecture, PVDBOW)
         x = passes.initial(corpus.count > 0, self.factors, random)
@@ -165,9 +166,9 @@ class Doc2Vec:
         return self.architecture.recent if isinstance(self.architecture, PVDM) else 0
 
     @property
-    def course(self) -> passes.Course:
+    def course(self) -> Course:
         """What a pass needs to know."""
-        return passes.Course(
+        return Course(
             window=max(self.window, 1),
             dynamic=True,
             subsample=self.subsample,
@@ -237,7 +238,7 @@ class FittedDoc2Vec(FittedModel):
     def _frozen(self) -> tuple[passes.Deal, F32, F32, F32]:
         """What inference reads: draws, weights of tokens, input and output vectors of padded length."""
         model: Doc2Vec = self.estimator
-        corpus = passes.Corpus.counted(self.token_counts)
+        corpus = Corpus.counted(self.token_counts)
         deal = passes.Deal.whole(model.course.noise(corpus))
         weight = np.where(corpus.count > 0, model.course.keep(corpus), 0).astype(np.float32)
         return deal, weight, widened(self.token_vectors), widened(self.item_factors[:, :-1])

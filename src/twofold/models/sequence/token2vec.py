@@ -24,6 +24,7 @@ from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._codes import learn_codes
+from twofold.models.sequence._corpus import Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
 from twofold.random import generator
 from twofold.typing import F32, F64, Rng
@@ -152,8 +153,8 @@ class Token2Vec:
         del validation
         memory = Memory.of(train)
         random = generator(rng)
-        corpus = passes.corpus_of(train, self.gap, self.session, self.min_count)
-        course = passes.Course(
+        corpus = corpus_of(train, self.gap, self.session, self.min_count)
+        course = Course(
             window=self.window,
             dynamic=self.dynamic_window,
             subsample=self.subsample,
