@@ -385,7 +385,11 @@ def test_adagrad_with_momentum_moves_dense_and_sparse_weights_alike(momentum):
     torchs = torch.optim.Adagrad([own], 0.1)
     ids = torch.tensor([0, 1, 2, 3, 4, 1])
     for step in range(4):
-        for parameter, optimiser, is_sparse in ((dense, one, False), (sparse, other, True), (own, torchs, False)):
+        for parameter, optimiser, is_sparse in (
+            (dense, one, False),
+            (sparse, other, True),
+            (own, torchs, False),
+        ):
             optimiser.zero_grad()
             rows = torch.nn.functional.embedding(ids, parameter, sparse=is_sparse)
             ((rows - step) ** 2).sum().backward()

@@ -39,7 +39,7 @@ def step_rows(
 
     rows (k,) differ, total (k, d) is g, weight and squares are (n, d); velocity is (n, d), or empty without momentum.
     """
-    tiny, rate, momentum = np.float32(1e-10), np.float32(rate), np.float32(momentum)
+    tiny, fall, kept = np.float32(1e-10), np.float32(rate), np.float32(momentum)
     for at in range(len(rows)):
         own, g, w = squares[rows[at]], total[at], weight[rows[at]]
         for k in range(len(w)):
@@ -47,8 +47,8 @@ def step_rows(
         if momentum > 0:
             v = velocity[rows[at]]
             for k in range(len(w)):
-                v[k] = momentum * v[k] - rate * g[k] / (np.sqrt(own[k]) + tiny)
+                v[k] = kept * v[k] - fall * g[k] / (np.sqrt(own[k]) + tiny)
                 w[k] += v[k]
         else:
             for k in range(len(w)):
-                w[k] -= rate * g[k] / (np.sqrt(own[k]) + tiny)
+                w[k] -= fall * g[k] / (np.sqrt(own[k]) + tiny)

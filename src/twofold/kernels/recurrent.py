@@ -8,6 +8,7 @@ person's bits do not depend on the others, nor on whether the events came at onc
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -17,7 +18,7 @@ from twofold.typing import F32, I32, I64
 
 
 @kernel()
-def sigmoid(x: float) -> float:
+def sigmoid(x: Any) -> Any:
     """Return 1 / (1 + e^-x)."""
     return np.float32(1.0) / (np.float32(1.0) + math.exp(-x))
 

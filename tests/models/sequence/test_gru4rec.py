@@ -278,9 +278,7 @@ def test_cutting_by_a_pause_is_cutting_the_log_into_users():
     one = fitted(tw.Dataset.from_frames(log, user="u", item="i", time="t"), gap=60)
     two = fitted(tw.Dataset.from_frames(apart, user="u", item="i", time="t"))
     three = fitted(
-        tw.Dataset.from_frames(
-            column, user="u", item="i", time="t", context={"visit": "category"}
-        ),
+        tw.Dataset.from_frames(column, user="u", item="i", time="t", context={"visit": "category"}),
         session="visit",
     )
     for name, found in two.weights.items():
@@ -317,9 +315,7 @@ def test_what_validation_asks_and_how_it_counts():
     memory = tw.Memory.of(train)
     histories, target = held_out(memory, later)
     ids = train.items.ids.ids.to_list()
-    told = [
-        [ids[one] for one in part] for part in np.split(histories.item, histories.indptr[1:-1])
-    ]
+    told = [[ids[one] for one in part] for part in np.split(histories.item, histories.indptr[1:-1])]
     asked = sorted(zip(told, [ids[one] for one in target]))
     assert asked == [(["a", "b"], "c"), (["b"], "c")]
     vectors, items = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)

@@ -99,7 +99,9 @@ def test_torch_and_numba_agree_at_every_place_whatever_the_padding():
         for row, n in enumerate(lengths):
             own = items[row, :n].astype(np.int32)
             alone = tw.Histories(np.array([0, n]), own, np.ones(n, np.float32))
-            np.testing.assert_allclose(out[row, n - 1], model.fold_in(alone)[0], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                out[row, n - 1], model.fold_in(alone)[0], rtol=1e-4, atol=1e-5
+            )
 
 
 def test_what_comes_later_changes_nothing_before():

@@ -82,9 +82,9 @@ def side_by_side(one: Histories, other: Histories) -> Histories:
     if one.time is None or other.time is None:
         return joined
     time = np.empty(len(joined.item), np.int64)
-    for part in (one, other):
+    for part, own in ((one, one.time), (other, other.time)):
         start = joined.indptr[:-1] - part.indptr[:-1]
-        time[np.repeat(start, part.lengths) + np.arange(len(part.item))] = part.time
+        time[np.repeat(start, part.lengths) + np.arange(len(part.item))] = own
     return Histories(joined.indptr, joined.item, joined.value, time)
 
 
