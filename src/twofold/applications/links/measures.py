@@ -145,7 +145,7 @@ class Places:
         if found and len(found[0].levels):
             of_item = _levels(found[0])
             counted = _counts(n, events.user, events.item.astype(np.int64), data.n_items)
-            kinds = unit_rows(csr_array(csr_array(counted @ of_item).log1p()))
+            kinds = unit_rows(_logarithms(csr_array(counted @ of_item)))
         return cls(
             visits,
             1.0 / np.log1p(np.maximum(visitors, 1)),
@@ -176,6 +176,12 @@ def unit_rows(matrix: csr_array) -> csr_array:
     """Return a matrix with rows of length 1; rows of zeros stay."""
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return csr_array(diags_array(1.0 / np.where(lengths > 0, lengths, 1.0)) @ matrix)
+
+
+def _logarithms(matrix: csr_array) -> csr_array:
+    """Return log(1 + x) of every entry of a matrix (n, m)."""
+    ends = (np.log1p(matrix.data), matrix.indices, matrix.indptr)
+    return csr_array(ends, shape=matrix.shape)
 
 
 def _counts(n: int, user: I32, column: I64, width: int) -> csr_array:
