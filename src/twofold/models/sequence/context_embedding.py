@@ -201,8 +201,6 @@ class FittedContextEmbedding(FittedModel):
         """Whether the softmax is a Huffman tree."""
         return isinstance(self.estimator.objective, HierarchicalSoftmax)
 
-    # ---- vectors of their own -----------------------------------------------------------------
-
     def context_vectors(self, name: str) -> Vectors:
         """Return the embeddings of a context under what they stand for; those that training never met are left out.
 
@@ -275,8 +273,6 @@ class FittedContextEmbedding(FittedModel):
     def unknown_user(self) -> F32:
         """Somebody of whom nothing is known: h = 0."""
         return self._asked(np.zeros((1, self.output_factors.shape[1]), np.float32))[0]
-
-    # ---- questions ----------------------------------------------------------------------------
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
