@@ -1,6 +1,6 @@
 """Where to go next: ContextEmbedding with one context after the other, beside what it has to beat.
 
-``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|beside] [--part validation] [--seed 0] [--save]``
+``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|more|beside] [--part validation] [--seed 0] [--save]``
 
 Every held-out check-in is a question of its own, asked with what its user did before it, its time and its columns;
 all places are ranked, also those that the user knows already.
@@ -22,11 +22,19 @@ import beside
 
 SEED = int(beside.option("--seed", "0"))
 METRICS = ["recall@1", "recall@5", "recall@10"]
-LADDERS: dict[str, tuple[list[str], list[str]]] = {
-    "lbsn2vec-nyc": (["user", "surrounding", "category", "trajectory"], ["hour", "weekday", "hour_of_week"]),
-    "marc-foursquare-nyc": (["user", "surrounding", "category", "region", "trajectory"], ["hour", "day", "weather"]),
-}  # fmt: skip
-"""Contexts of general recommendation, and those of the question's moment."""
+LADDERS: dict[str, dict[str, list[str]]] = {
+    "lbsn2vec-nyc": {
+        "general": ["user", "surrounding"],
+        "time": ["hour", "weekday"],
+        "more": ["hour_of_week", "category", "trajectory"],
+    },
+    "marc-foursquare-nyc": {
+        "general": ["user", "surrounding"],
+        "time": ["hour", "day"],
+        "more": ["weather", "category", "region", "trajectory"],
+    },
+}
+"""Contexts of general recommendation, one added to the other; those of the moment, added to them; and more, each added alone."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "lbsn2vec-nyc": {},
     "marc-foursquare-nyc": {"session": "tid"},
@@ -56,12 +64,16 @@ def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
             yield label, "beside", "not in this version"
         else:
             yield label, "beside", getattr(tw.models, label)(**settings)
-    general, moments = LADDERS[name]
-    for kind, names in (("general", general), ("time", moments)):
-        for at in range(len(names)):
-            told = tuple(names[: at + 1]) if kind == "general" else (*general, *names[: at + 1])
-            label = f"{'general' if kind == 'general' else 'time-aware'}: {'+ ' * bool(at or kind == 'time')}{told[-1]}"
-            yield label, kind, tw.models.ContextEmbedding(contexts=told, **SETTINGS[name])
+    told: tuple[str, ...] = ()
+    for kind, names in LADDERS[name].items():
+        for one in names:
+            added = (*told, one)
+            yield (
+                f"{kind}: {' + '.join(added)}",
+                kind,
+                tw.models.ContextEmbedding(contexts=added, **SETTINGS[name]),
+            )
+            told = told if kind == "more" else added
 
 
 def measure(name: str, only: str, part: str) -> None:

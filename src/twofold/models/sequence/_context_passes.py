@@ -16,6 +16,9 @@ from twofold.random import kernel_seed
 if TYPE_CHECKING:
     from twofold.models.sequence.context_embedding import ContextEmbedding
 
+STEPS = 50
+"""Steps of a pass, at least, where there are so many events."""
+
 log = logging.getLogger(__name__)
 ADVICE = "lower `learning_rate`"
 
@@ -40,7 +43,7 @@ def ascend(
         np.zeros(kinds, np.float32),
         np.zeros(kinds, np.float32),
     )
-    places = room(min(model.batch_size, n), examples, outputs, tables)
+    places = room(min(model.batch_size, max(n // STEPS, 1)), examples, outputs, tables)
     for epoch in track(range(model.epochs), "ContextEmbedding"):
         first, last = (rate_at(model, done / model.epochs) for done in (epoch, epoch + 1))
         loss = context_epoch(

@@ -56,7 +56,7 @@ class ContextEmbedding:
     >>> import twofold as tw
     >>> log = {"u": [1, 1, 2, 2] * 20, "i": ["cafe", "bar"] * 40, "t": [8 * 3600, 20 * 3600] * 40}
     >>> data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
-    >>> model = ContextEmbedding(factors=4, contexts=("user", "hour"), epochs=10).fit(data, rng=0)
+    >>> model = ContextEmbedding(factors=4, contexts=("user", "hour")).fit(data, rng=0)
     >>> asked = {"time": ["2026-05-04T08:30", "2026-05-04T20:30"]}
     >>> model.recommend(users=[1, 1], context=asked, k=1, exclude_seen=False)["item"].to_list()
     ['cafe', 'bar']
@@ -97,7 +97,7 @@ class ContextEmbedding:
     reg: Annotated[NonNegativeFloat, Search(1e-4, 0.1, log=True)] = 0.0
     """L2 penalty on a row, counted once for every batch that touches it."""
     batch_size: PositiveInt = 256
-    """Examples a step."""
+    """Examples a step, at most; fewer where a pass would have less than 50 steps."""
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
@@ -201,8 +201,6 @@ class FittedContextEmbedding(FittedModel):
         """Whether the softmax is a Huffman tree."""
         return isinstance(self.estimator.objective, HierarchicalSoftmax)
 
-    # ---- vectors of their own -----------------------------------------------------------------
-
     def context_vectors(self, name: str) -> Vectors:
         """Return the embeddings of a context under what they stand for; those that training never met are left out.
 
@@ -275,8 +273,6 @@ class FittedContextEmbedding(FittedModel):
     def unknown_user(self) -> F32:
         """Somebody of whom nothing is known: h = 0."""
         return self._asked(np.zeros((1, self.output_factors.shape[1]), np.float32))[0]
-
-    # ---- questions ----------------------------------------------------------------------------
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
