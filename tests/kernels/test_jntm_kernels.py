@@ -72,17 +72,30 @@ def literal(now, parts, users, start, item, head, choice, count):
     return np.array(out)
 
 
+def states_of(now, parts, users, start, item, head):
+    """What the kernel makes of a batch: states, cells and gates."""
+    e, kind = len(item), now.inputs.dtype
+    lane = np.linspace(0, len(users), trajectories.LANES + 1).astype(np.int64)
+    made = [np.zeros((e, one), kind) for one in (now.outputs.shape[1], D, 3 * D)]
+    trajectories.trajectory_states(
+        lane, users, start, item, head, now.preference, now.network, now.inputs, now.shared,
+        np.array(parts), *made,
+    )  # fmt: skip
+    return lane, made
+
+
 def computed(now, parts, users, start, item, head, choice, count, clip=FAR, kind=np.float64):
-    """What the kernel makes of a batch: -ln p of the events, and all gradients as arrays like `now`."""
+    """What the kernels make of a batch: -ln p of the events, and all gradients as arrays like `now`."""
     now = training.Parameters(*(one.astype(kind) for one in now))
-    e, b, wide = len(item), len(users), now.outputs.shape[1]
-    lane = np.linspace(0, b, trajectories.LANES + 1).astype(np.int64)
-    x, error = np.empty((e, wide), kind), np.zeros(choice.shape, kind)
+    e, b = len(item), len(users)
+    lane, (x, cell, gates) = states_of(now, parts, users, start, item, head)
+    error, dx, loss = np.zeros(choice.shape, kind), np.empty_like(x), np.empty(e)
+    trajectories.choice_errors(x, now.outputs, choice, count, error, dx, loss)
     du, dp, dn = np.empty((e, D), kind), np.empty((b, D), kind), np.empty((b, D), kind)
-    lanes, loss = np.zeros((trajectories.LANES, *now.shared.shape), kind), np.empty(e)
+    lanes = np.zeros((trajectories.LANES, *now.shared.shape), kind)
     trajectories.trajectory_gradients(
-        lane, users, start, item, head, choice, count, now.preference, now.network, now.inputs,
-        now.outputs, now.shared, np.array(parts), clip, x, error, du, dp, dn, lanes, loss,
+        lane, start, item, head, x, dx, cell, gates, now.inputs, now.shared, np.array(parts), clip,
+        du, dp, dn, lanes,
     )  # fmt: skip
     grown = training.Parameters(*(np.zeros_like(one) for one in now))
     np.add.at(grown.preference, users, dp)
@@ -127,6 +140,25 @@ def test_gradients_of_trajectories_are_finite_differences(parts, seed):
         np.testing.assert_allclose(getattr(grown, name), found, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
+@given(seed=st.integers(0, 999))
+def test_the_softmax_over_all_places_is_that_over_all_choices(seed):
+    rng = np.random.default_rng(seed)
+    x, outputs = rng.normal(size=(9, D)), rng.normal(size=(M, D))
+    item = rng.integers(0, M, 9).astype(np.int32)
+    dx, grown, loss = training.whole_softmax(x, outputs, item)
+    p = np.exp(x @ outputs.T)
+    p /= p.sum(axis=1, keepdims=True)
+    assert loss == pytest.approx(-np.log(p[np.arange(9), item]).sum(), rel=1e-9)
+    p[np.arange(9), item] -= 1
+    np.testing.assert_allclose(dx, p @ outputs, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(grown, p.T @ x, rtol=1e-9, atol=1e-12)
+    single = [one.astype(np.float32) for one in (x, outputs)]
+    drawn_dx, drawn, drawn_loss = training.drawn_softmax(*single, item, np.arange(9), 1.0, 1)
+    assert (drawn.count == M).all()
+    assert drawn_loss == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_allclose(drawn_dx, dx, rtol=1e-3, atol=1e-5)
+
+
 def test_a_long_gradient_of_a_state_is_scaled_down():
     rng = np.random.default_rng(0)
     now, batch = parameters(rng, PARTS["short"]), people(rng)
@@ -140,19 +172,10 @@ def test_a_new_sub_trajectory_forgets_the_short_term_and_tells_the_long_term():
     rng = np.random.default_rng(1)
     parts = PARTS["all"]
     now = parameters(rng, parts)
-    users, start = np.array([0], np.int32), np.array([0, 4])
-    head, count = np.array([0, 0, 2, 2]), np.ones(4, np.int64)
+    users, start, head = np.array([0], np.int32), np.array([0, 4]), np.array([0, 0, 2, 2])
 
     def states(items):
-        item = np.array(items, np.int32)
-        x = np.empty((4, 4 * D))
-        lane = np.array([0, 1])
-        trajectories.trajectory_gradients(
-            lane, users, start, item, head, item[:, None].copy(), count, now.preference, now.network,
-            now.inputs, now.outputs, now.shared, np.array(parts), FAR, x, np.empty((4, 1)),
-            np.empty((4, D)), np.empty((1, D)), np.empty((1, D)), np.zeros((1, *now.shared.shape)),
-            np.empty(4),
-        )  # fmt: skip
+        _, (x, *_) = states_of(now, parts, users, start, np.array(items, np.int32), head)
         return x[:, 6:9], x[:, 9:12]
 
     short, long = states([0, 1, 2, 3])
@@ -324,17 +347,10 @@ def test_states_that_read_events_one_by_one_are_those_of_training():
     rng = np.random.default_rng(5)
     parts = PARTS["all"]
     now = training.Parameters(*(one.astype(np.float32) for one in parameters(rng, parts)))
-    users, start, item, head, choice, count = people(rng)
-    e, b = len(item), len(users)
-    x = np.empty((e, 4 * D), np.float32)
-    trajectories.trajectory_gradients(
-        np.array([0, b]), users, start, item, head, choice, count, now.preference, now.network,
-        now.inputs, now.outputs, now.shared, np.array(parts), FAR, x, np.empty(choice.shape, np.float32),
-        np.empty((e, D), np.float32), np.empty((b, D), np.float32), np.empty((b, D), np.float32),
-        np.zeros((1, *now.shared.shape), np.float32), np.empty(e),
-    )  # fmt: skip
-    begins = head == np.arange(e)
-    for row in range(b):
+    users, start, item, head, *_ = people(rng)
+    _, (x, *_) = states_of(now, parts, users, start, item, head)
+    begins = head == np.arange(len(item))
+    for row in range(len(users)):
         cell = now.shared[None, 7 * D + 4].copy()
         at_head, short = cell.copy(), np.zeros((1, D), np.float32)
         for t in range(start[row], start[row + 1]):
@@ -365,18 +381,13 @@ def test_the_compiled_kernel_does_what_its_body_says(name, monkeypatch):
         now = training.Parameters(
             *(one.astype(np.float32) for one in parameters(rng, PARTS["all"]))
         )
-        users, start, item, head, choice, count = people(rng)
-        e, b = len(item), len(users)
-        made = [np.zeros(s, np.float32) for s in ((e, 4 * D), choice.shape, (e, D), (b, D), (b, D))]
-        made += [np.zeros((b, *now.shared.shape), np.float32), np.zeros(e)]
+        batch = people(rng)
         if name == "trajectory_gradients":
-            trajectories.trajectory_gradients(
-                np.arange(b + 1), users, start, item, head, choice, count, now.preference, now.network,
-                now.inputs, now.outputs, now.shared, np.array(PARTS["all"]), FAR, *made,
-            )  # fmt: skip
-            return made
-        states = [np.repeat(now.shared[None, 7 * D + 4], b, axis=0) for _ in range(3)]
-        begins = head == np.arange(e)
+            loss, grown = computed(now, PARTS["all"], *batch, kind=np.float32)
+            return loss, *(one for one in grown if one.any())
+        users, start, item, head, *_ = batch
+        states = [np.repeat(now.shared[None, 7 * D + 4], len(users), axis=0) for _ in range(3)]
+        begins = head == np.arange(len(item))
         trajectories.advance_states(start, item, begins, now.inputs, now.shared, *states)
         return states
 

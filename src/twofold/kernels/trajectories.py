@@ -215,30 +215,22 @@ def back_long(
 
 
 @kernel(parallel=True)
-def trajectory_gradients(
+def trajectory_states(
     lane: I64,
     users: I32,
     start: I64,
     item: I32,
     head: I64,
-    choice: I32,
-    count: I64,
     p: F32,
     network: F32,
     u: F32,
-    table: F32,
     shared: F32,
     parts: I64,
-    most: float,
     x: F32,
-    error: F32,
-    du: F32,
-    dp: F32,
-    dnetwork: F32,
-    lanes: F32,
-    loss: F64,
+    cell: F32,
+    gates: F32,
 ) -> None:
-    """Fill states, errors and gradients of the negative log-likelihood of a batch of users.
+    """Fill the states of a batch of users from which their events are predicted.
 
     Parameters
     ----------
@@ -248,31 +240,23 @@ def trajectory_gradients(
         User rows, and where their events begin.
     item, head : (e,)
         Item rows, and the first event of the same sub-trajectory, both counted in the batch.
-    choice, count : (e, width), (e,)
-        The items that the softmax runs over, the true one first.
-    p, network, u, table, shared : (n, d), (n, d), (m, d), (m, D), (7 d + 5, d)
-        Preferences, network vectors, places as inputs, places as outputs, what all users share.
+    p, network, u, shared : (n, d), (n, d), (m, d), (7 d + 5, d)
+        Preferences, network vectors, places as inputs, what all users share.
     parts : (4,)
         Where preference, network vector, short and long term begin in a state of D numbers; -1 = left out.
-    most
-        Largest norm of the gradient of a recurrent state, which is scaled down where it is longer.
-    x, error, du, dp, dnetwork, lanes : (e, D), (e, width), (e, d), (b, d), (b, d), (l, 7 d + 5, d)
-        Out: states, p - [true] of the choices, gradients of u by event, of p and network by user, and of
-        `shared` by lane (added to what is there).
-    loss : (e,)
-        Out: -ln p of the true item.
+    x, cell, gates : (e, D), (e, d), (e, 3 d)
+        Out: states, the long-term states before the events, and the gates of the events; the latter two as far
+        as a later sub-trajectory reads them.
     """
-    d, wide = u.shape[1], table.shape[1]
+    d = u.shape[1]
     for part in prange(len(lane) - 1):
         for row in range(lane[part], lane[part + 1]):
             user, begin, end = users[row], start[row], start[row + 1]
             n = end - begin
-            own, first = item[begin:end], head[begin:end] - begin
-            states, dx = x[begin:end], np.empty((n, wide), u.dtype)
-            last = first[n - 1]
-            steps = last if parts[3] >= 0 else 0
-            cell, gates = np.empty((steps + 1, d), u.dtype), np.empty((steps, 3 * d), u.dtype)
-            long_states(own, u, shared, steps, cell, gates)
+            own, first, states = item[begin:end], head[begin:end] - begin, x[begin:end]
+            cells = cell[begin:end]
+            if parts[3] >= 0:
+                long_states(own, u, shared, first[n - 1], cells, gates[begin:end])
             for t in range(n):
                 if parts[0] >= 0:
                     states[t, parts[0] : parts[0] + d] = p[user]
@@ -287,28 +271,73 @@ def trajectory_gradients(
                         short_step(shared, before, u[own[t - 1]], True, states[t, at : at + d])
                 if parts[3] >= 0:
                     for f in range(d):
-                        states[t, parts[3] + f] = np.tanh(cell[first[t], f])
-                e = begin + t
-                some = choice[e, : count[e]]
-                loss[e] = softmax_errors(states[t], table, some, error[e, : count[e]], dx[t])
-            du[begin:end] = 0
+                        states[t, parts[3] + f] = np.tanh(cells[first[t], f])
+
+
+@kernel(parallel=True)
+def choice_errors(
+    x: F32, table: F32, choice: I32, count: I64, error: F32, dx: F32, loss: F64
+) -> None:
+    """Fill errors, gradients of the states and -ln p of events, each with a softmax over choices of its own.
+
+    x (e, D) are the states and table (m, D) the places as outputs; choice (e, width) holds ``count[e]`` items,
+    the true one first. Out: error (e, width), dx (e, D), loss (e,).
+    """
+    for e in prange(len(x)):
+        some = choice[e, : count[e]]
+        loss[e] = softmax_errors(x[e], table, some, error[e, : count[e]], dx[e])
+
+
+@kernel(parallel=True)
+def trajectory_gradients(
+    lane: I64,
+    start: I64,
+    item: I32,
+    head: I64,
+    x: F32,
+    dx: F32,
+    cell: F32,
+    gates: F32,
+    u: F32,
+    shared: F32,
+    parts: I64,
+    most: float,
+    du: F32,
+    dp: F32,
+    dnetwork: F32,
+    lanes: F32,
+) -> None:
+    """Carry the gradients of the states, dx (e, D), back to what they were made from; see `trajectory_states`.
+
+    No gradient of a recurrent state is longer than `most`. Out: du (e, d) by event, dp and dnetwork (b, d) by
+    user, and lanes (l, 7 d + 5, d), the gradient of `shared` by lane, which is added to what is there.
+    """
+    d = u.shape[1]
+    for part in prange(len(lane) - 1):
+        for row in range(lane[part], lane[part + 1]):
+            begin, end = start[row], start[row + 1]
+            first, pulls, mine = head[begin:end] - begin, dx[begin:end], du[begin:end]
+            mine[:] = 0
             dp[row] = 0
             dnetwork[row] = 0
-            for t in range(n):
-                if parts[0] >= 0:
-                    add(dp[row], 1.0, dx[t, parts[0] : parts[0] + d])
-                if parts[1] >= 0:
-                    add(dnetwork[row], 1.0, dx[t, parts[1] : parts[1] + d])
-            mine, grow = du[begin:end], lanes[part]
+            for t in range(end - begin):
+                for f in range(d):
+                    if parts[0] >= 0:
+                        dp[row, f] += pulls[t, parts[0] + f]
+                    if parts[1] >= 0:
+                        dnetwork[row, f] += pulls[t, parts[1] + f]
             if parts[2] >= 0:
-                back_short(first, states, dx, u, shared, parts[2], most, mine, grow)
+                back_short(first, x[begin:end], pulls, u, shared, parts[2], most, mine, lanes[part])
             if parts[3] >= 0:
-                back_long(first, own, dx, u, shared, parts[3], most, cell, gates, mine, grow)
+                back_long(
+                    first, item[begin:end], pulls, u, shared, parts[3], most, cell[begin:end],
+                    gates[begin:end], mine, lanes[part],
+                )  # fmt: skip
 
 
 @kernel()
 def long_states(item: I32, u: F32, shared: F32, steps: int, cell: F32, gates: F32) -> None:
-    """Fill `cell` (steps + 1, d) with c_0 and the states after each of the first `steps` items, and their `gates`."""
+    """Fill the first steps + 1 rows of `cell` with c_0 and the states after each of the first items, and their `gates`."""
     d = u.shape[1]
     a, b, bias = shared[d : 4 * d], shared[4 * d : 7 * d], shared[7 * d : 7 * d + 3]
     h = np.empty(d, u.dtype)

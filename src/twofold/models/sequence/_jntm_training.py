@@ -11,9 +11,18 @@ from twofold.data.interactions import Histories
 from twofold.data.sequences import trajectories
 from twofold.kernels.adagrad_rows import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
 from twofold.kernels.edges import draw_strangers, edge_gradients
-from twofold.kernels.trajectories import LANES, draw_others, trajectory_gradients
+from twofold.kernels.trajectories import (
+    LANES,
+    choice_errors,
+    draw_others,
+    trajectory_gradients,
+    trajectory_states,
+)
 from twofold.random import kernel_seed
 from twofold.typing import F32, I32, I64
+
+BLOCK_BYTES = 32 * 2**20
+"""Memory for the probabilities of one block of events."""
 
 
 class Parameters(NamedTuple):
@@ -92,6 +101,61 @@ def batches(n: int, size: int, rng: np.random.Generator) -> list[I32]:
     return [order[at : at + size] for at in range(0, n, size)]
 
 
+class Drawn(NamedTuple):
+    """The places that each of e events is told apart from, and p - [true] of them."""
+
+    choice: I32  # (e, width)
+    count: I64  # (e,)
+    error: F32  # (e, width)
+
+
+def drawn_softmax(
+    x: F32, outputs: F32, item: I32, number: I64, share: float, seed: int
+) -> tuple[F32, Drawn, float]:
+    """Return gradients of the states, errors and the summed -ln p, over each event's place and drawn others.
+
+    x (e, D), outputs (m, D); item (e,) is the true place and number (e,) names the event's draws.
+    """
+    room = width(len(outputs), share)
+    made = Drawn(
+        np.empty((len(x), room), np.int32), np.empty(len(x), np.int64), np.empty((len(x), room), x.dtype)
+    )  # fmt: skip
+    draw_others(seed, number, item, len(outputs), share, made.choice, made.count)
+    dx, loss = np.empty_like(x), np.empty(len(x))
+    choice_errors(x, outputs, *made, dx, loss)
+    return dx, made, float(loss.sum())
+
+
+def whole_softmax(x: F32, outputs: F32, item: I32) -> tuple[F32, F32, float]:
+    """Return gradients of the states (e, D) and of the outputs (m, D), and the summed -ln p, over all places."""
+    dx, grown, total = np.empty_like(x), np.zeros_like(outputs), 0.0
+    step = max(1, BLOCK_BYTES // (x.itemsize * len(outputs)))
+    for at in range(0, len(x), step):
+        some = x[at : at + step]
+        p = some @ outputs.T
+        rows, true = np.arange(len(p)), item[at : at + step]
+        p -= p.max(axis=1, keepdims=True)
+        total -= float(p[rows, true].sum(dtype=np.float64))
+        np.exp(p, out=p)
+        mass = p.sum(axis=1, keepdims=True)
+        total += float(np.log(mass).sum(dtype=np.float64))
+        p /= mass
+        p[rows, true] -= 1
+        np.matmul(p, outputs, out=dx[at : at + step])
+        grown += p.T @ some
+    return dx, grown, total
+
+
+def step_drawn(
+    drawn: Drawn, x: F32, by: float, rate: float, reg: float, outputs: F32, sums: F32
+) -> None:
+    """Move the rows of `outputs` (m, D) that are among the drawn, x (e, D) being the states of the events."""
+    begin = np.zeros(len(outputs) + 1, np.int64)
+    place = np.empty(int(drawn.count.sum()), np.int64)
+    sort_by_row(drawn.choice, drawn.count, begin, place)
+    step_pairs(begin, place, drawn.error, x, by, rate, reg, outputs, sums)
+
+
 def trajectory_epoch(
     data: Trajectories,
     size: int,
@@ -106,30 +170,36 @@ def trajectory_epoch(
     lengths = np.diff(data.indptr)
     users = np.flatnonzero(lengths).astype(np.int32)
     lanes = np.zeros((LANES, *now.shared.shape), now.shared.dtype)
-    room = width(m, pace.share)
-    begin, total = np.zeros(m + 1, np.int64), 0.0
-    seed = kernel_seed(rng)
+    begin, total, kind = np.zeros(m + 1, np.int64), 0.0, now.inputs.dtype
+    by, rate, reg = 1 / size, pace.learning_rate, pace.reg
+    seed, all_items = kernel_seed(rng), np.arange(m, dtype=np.int32)
     for at in batches(len(users), size, rng):
         some, lane = dealt(users[at], lengths[users[at]])
-        n, kind = len(some), now.inputs.dtype
+        n = len(some)
         start = np.concatenate([[0], np.cumsum(lengths[some])])
         number = np.repeat(data.indptr[some] - start[:-1], lengths[some]) + np.arange(start[-1])
         e = len(number)
         item, head = data.item[number], data.head[number] - (number - np.arange(e))
-        choice, count = np.empty((e, room), np.int32), np.empty(e, np.int64)
-        draw_others(seed, number, item, m, pace.share, choice, count)
-        x, error, du = np.empty((e, wide), kind), np.empty((e, room), kind), np.empty((e, d), kind)
-        dp, dnetwork, loss = np.empty((n, d), kind), np.empty((n, d), kind), np.empty(e)
-        trajectory_gradients(
-            lane, some, start, item, head, choice, count, now.preference, now.network, now.inputs,
-            now.outputs, now.shared, parts, pace.state_clip, x, error, du, dp, dnetwork, lanes, loss,
+        x, cell, gates = (np.empty((e, one), kind) for one in (wide, d, 3 * d))
+        trajectory_states(
+            lane, some, start, item, head, now.preference, now.network, now.inputs, now.shared, parts,
+            x, cell, gates,
         )  # fmt: skip
-        total += loss.sum()
-        by, rate, reg = 1 / size, pace.learning_rate, pace.reg
-        place = np.empty(int(count.sum()), np.int64)
-        sort_by_row(choice, count, begin, place)
-        step_pairs(begin, place, error, x, by, rate, reg, now.outputs, sums.outputs)
-        once = np.ones(e, np.int64)
+        if pace.share == 1:
+            dx, grown, loss = whole_softmax(x, now.outputs, item)
+        else:
+            dx, grown, loss = drawn_softmax(x, now.outputs, item, number, pace.share, seed)
+        total += loss
+        du, dp, dnetwork = (np.empty((one, d), kind) for one in (e, n, n))
+        trajectory_gradients(
+            lane, start, item, head, x, dx, cell, gates, now.inputs, now.shared, parts,
+            pace.state_clip, du, dp, dnetwork, lanes,
+        )  # fmt: skip
+        if isinstance(grown, Drawn):
+            step_drawn(grown, x, by, rate, reg, now.outputs, sums.outputs)
+        else:
+            step_rows(all_items, grown, by, rate, reg, UNBOUNDED, now.outputs, sums.outputs)
+        place, once = np.empty(e, np.int64), np.ones(e, np.int64)
         sort_by_row(item[:, None], once, begin, place)
         step_pairs(begin, place, np.ones((e, 1), kind), du, by, rate, reg, now.inputs, sums.inputs)
         step_rows(some, dp, by, rate, reg, UNBOUNDED, now.preference, sums.preference)
