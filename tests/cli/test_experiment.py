@@ -49,6 +49,19 @@ def test_a_report_from_files(run, files):
     assert found["headline"] in out
 
 
+def test_an_interleaving_experiment_is_reported_too(run, files):
+    (files / "exp.toml").write_text(TOML.replace("planned_units", 'method = "team_draft"\nplanned_units'))  # fmt: skip
+    shown = pl.read_parquet(files / "shown.parquet")
+    shown.with_columns(teams=pl.Series([[0, 1]] * len(shown))).write_parquet(
+        files / "shown.parquet"
+    )
+    code, out, err = run(*asked(files))
+    assert code == 0, err
+    assert "control is preferred" in out  # item a is the control's, and all clicks are on it
+    code, out, _ = run(*asked(files, "parquet", "--json"))
+    assert json.loads(out)["preference"]["for_b"] == 0
+
+
 def test_nothing_later_is_looked_at(run, files):
     _, early, _ = run(*asked(files, "parquet", "--json", "--until", "1970-01-01T12:00:00Z"))
     assert sum(json.loads(early)["units"].values()) == 361

@@ -157,6 +157,10 @@ def test_sessions_and_users_are_assigned_each_by_their_id():
 
 
 BAD = [
+    ({"salt": 3, "experiments": {"a": {"variants": {"control": {}, "x": {}}}}}, "salt must be a text"),
+    ({"experiments": {"a": {"variants": ["control", "x"]}}}, "must hold a table each"),
+    ({"experiments": {"a": {"variants": {"control": 1, "x": {}}}}}, "must be a table of keys"),
+    ({"experiments": {"a": {"variants": {"control": {}, "x": {}}, "ramp": 0.5}}}, "must be a list of steps"),
     ({"experiment": {}}, "no key 'experiment'.*did you mean 'experiments'"),
     ({}, "needs an experiment"),
     ({"experiments": {"a": 3}}, r"\[experiments.a\] must be a table"),
@@ -209,6 +213,11 @@ new = { weight = 1, model = "runs/ship" }
         made["rankr"]
     with pytest.raises(ConfigError, match="did you mean"):
         read(tmp_path / "exp.tml")
+    with pytest.raises(ConfigError, match="cannot read"):
+        read(tmp_path)
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(ConfigError, match="must be a table; got list"):
+        read(tmp_path / "list.json")
     path.write_text("= 3")
     with pytest.raises(ConfigError, match="holds no experiments"):
         read(path)

@@ -221,3 +221,19 @@ def test_the_uniform_log_of_open_bandit_tells_what_thompson_sampling_earned(real
         error = math.hypot((found.high - found.low) / (2 * 1.96), own_error)
         assert abs(found.value - own) < 1.96 * error, f"{found} beside {own:.5f}"
         assert found.mean_weight == pytest.approx(1, abs=0.05)
+
+
+def test_the_bootstrap_is_close_to_the_delta_method_and_the_same_for_a_seed():
+    done, r, chances, target = log(4, n=3000)
+    p, q = chances[done], target[done]
+    delta = estimate(r, p, q)
+    drawn = estimate(r, p, q, interval="bootstrap", rng=1)
+    assert drawn == estimate(r, p, q, interval="bootstrap", rng=1)
+    width = delta.high - delta.low
+    assert (drawn.low, drawn.high) == pytest.approx((delta.low, delta.high), abs=0.15 * width)
+    with pytest.raises(ConfigError, match="did you mean 'bootstrap'"):
+        estimate(r, p, q, interval="bootstrp")
+    with pytest.raises(DataError, match="chances must be numbers"):
+        check_support([[-0.5, 1.5]], [[0.5, 0.5]])
+    with pytest.raises(ConfigError, match="prior must be"):
+        reward_of_action(done, r, target, prior=-1)

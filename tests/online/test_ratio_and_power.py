@@ -118,6 +118,7 @@ def test_a_sequential_plan_is_larger_and_days_follow():
         ({"comparisons": 0}, "comparisons must be"),
         ({"units_per_day": 0}, "units_per_day must be"),
         ({"weights": (1, -1)}, "weights must be"),
+        ({"spread": (1.0, 0.0)}, "those of control and treatment"),
     ],
 )
 def test_a_bad_plan_is_one_sentence(more, said):

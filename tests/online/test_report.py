@@ -228,6 +228,10 @@ def test_interleaving_is_reported_from_the_logs():
     assert found.preference.for_b == sum(one > 0 for one in net.values())
     assert found.preference.for_a == sum(one < 0 for one in net.values())
     assert "no difference shown" in interleaving_report(mixed, *interleaved(0.0)).headline
+    early = interleaving_report(mixed, shown, done, until=100 * 60.0)
+    assert early.preference.requests == 101
+    with pytest.raises(DataError, match="is empty"):
+        interleaving_report(mixed, shown, done, until=-1.0)
     assert "Preference" in found.to_html()
     assert json.loads(json.dumps(found.as_dict()))["b"] == "new"
 

@@ -27,9 +27,9 @@ def band(title: str, looks: Sequence[Look], first: float) -> str:
     bottom = HEIGHT - FOOT
     days = [(one.time - first) / DAY for one in known]
     across = Scale(0.0, max(days), LEFT, WIDTH - RIGHT)
-    # The first bands are wide; the picture is for the later ones.
-    last = max(abs(known[-1].low), abs(known[-1].high), *(abs(one.difference) for one in known))
-    up = Scale(-2 * last, 2 * last, bottom, 10.0)
+    # The first bands are wide: the scale is that of the last one, and what is outside is cut.
+    last = 2.5 * max(abs(known[-1].low), abs(known[-1].high))
+    up = Scale(-last, last, bottom, 10.0)
 
     def at(day: float, value: float) -> str:
         return f"{across(day):.1f},{up(min(max(value, up.low), up.high)):.1f}"
