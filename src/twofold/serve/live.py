@@ -321,6 +321,8 @@ class Live:
 
     async def wait(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run what may wait for a disk or a database beside the event loop and the lists."""
+        if self.threads is None:
+            return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
 
     def gauges(self) -> None:
