@@ -3,8 +3,8 @@
 import time
 
 import pytest
-
 from tests_of_serving import items_of
+
 from twofold.serve.store import Store
 from twofold.serve.tables import EVENTS
 
@@ -45,7 +45,9 @@ def test_writers_that_meet_do_not_wait_for_each_other(postgresql):
 
 def test_a_database_that_is_gone_and_back(postgresql, served):
     client = served(store=postgresql.url, patience=0.3)
-    assert client.post("/events", json={"id": "before", "user": "x", "item": "i1"}).status_code == 200
+    assert (
+        client.post("/events", json={"id": "before", "user": "x", "item": "i1"}).status_code == 200
+    )
     postgresql.run("pg_ctl", "-m", "immediate", "stop")
     try:
         away = client.post("/events", json={"id": "while", "user": "x", "item": "i2"})
@@ -56,11 +58,11 @@ def test_a_database_that_is_gone_and_back(postgresql, served):
     finally:
         postgresql.start()
     until = time.monotonic() + 10
-    while client.post("/events", json={"id": "while", "user": "x", "item": "i2"}).status_code != 200:
+    while (
+        client.post("/events", json={"id": "while", "user": "x", "item": "i2"}).status_code != 200
+    ):
         assert time.monotonic() < until
         time.sleep(0.1)
     kept = [row["id"] for row in served.live.store.rows(EVENTS)]
     assert {"before", "while"} <= set(kept)
     assert len(kept) == len(set(kept))
-
-
