@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twofold import datasets as datasets
     from twofold import metrics as metrics
     from twofold import models as models
+    from twofold import online as online
     from twofold import split as split
     from twofold import testing as testing
     from twofold.data.dataset import Dataset as Dataset
@@ -47,6 +48,7 @@ HOMES = {
     "load": "twofold.loading",
     "metrics": "twofold.metrics",
     "models": "twofold.models",
+    "online": "twofold.online",
     "split": "twofold.split",
     "testing": "twofold.testing",
 }
@@ -67,6 +69,7 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "online",
     "split",
     "testing",
 ]

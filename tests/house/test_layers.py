@@ -24,6 +24,7 @@ LAYERS = [
     ["loading"],
     ["split", "metrics"],
     ["evaluation"],
+    ["online"],
     ["testing", "plans", "runs", "jobs", "tuning"],
     ["serve"],
     ["cli", "__main__"],

@@ -17,7 +17,18 @@ from typer.exceptions import TyperException
 
 import twofold
 from twofold._version import __version__
-from twofold.cli import INTERRUPTED, ask, compare, demo, doctor, inspect, serve, train, tune
+from twofold.cli import (
+    INTERRUPTED,
+    ask,
+    compare,
+    demo,
+    doctor,
+    experiment,
+    inspect,
+    serve,
+    train,
+    tune,
+)
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
@@ -67,6 +78,12 @@ for function in (
     serve.events,
 ):
     app.command()(_interruptible(function))
+online = typer.Typer(
+    name="experiment", no_args_is_help=True, help="Online tests: how large, and what they show."
+)
+for command in (experiment.plan, experiment.report):
+    online.command()(_interruptible(command))
+app.add_typer(online)
 
 
 def _version(value: bool) -> None:
