@@ -59,8 +59,12 @@ class Declared:
         if not given:
             return Assignment()
         arms = tuple(Arm(one.experiment, one.variant, self._unit(one.experiment, user, session)) for one in given)  # fmt: skip
-        deciding = next((one for one in given if tuple(one) in self.versions), given[0])
-        return Assignment(deciding.variant, arms, self.versions.get(tuple(deciding)))
+        deciding = next(
+            (one for one in given if (one.experiment, one.variant) in self.versions), given[0]
+        )
+        return Assignment(
+            deciding.variant, arms, self.versions.get((deciding.experiment, deciding.variant))
+        )
 
     def _unit(self, name: str, user: Id | None, session: str | None) -> str:
         by = self.experiments.slices[name].experiment.unit
