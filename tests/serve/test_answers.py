@@ -6,6 +6,7 @@ import pytest
 from tests_of_serving import items_of
 
 import twofold as tw
+from twofold.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])
@@ -230,21 +231,43 @@ def test_exposures_are_logged_with_what_was_shown(served):
     assert json.loads(row["items"]) == [one["item"] for one in answer["items"]]
 
 
-def test_an_experiment_chooses_the_version(served, models):
-    """The place where an experiment stands: whoever assigns, names the arm and its version."""
-    from twofold.serve.variants import Assignment
+EXPERIMENT = """
+[experiments.first]
+layer = "models"
+[experiments.first.variants.control]
+[experiments.first.variants.new]
+model = "EASE"
+"""
+
+
+def test_an_experiment_chooses_the_version(served, models, tmp_path):
+    from twofold.serve.tables import EXPOSURES
 
     client = served()
-
-    class Halves:
-        def assign(self, user, session):
-            arm = str(user)[-1] in "02468"
-            return Assignment("new" if arm else "old", "first", 2 if arm else None)
-
-    live = served.live
-    number = client.post("/models", json={"path": str(models / "EASE")}).json()["version"]
-    live.others[number] = live.open_version(live.registry.read(), number)[0]
-    live.assigner = Halves()
-    for user in (101, 102):
-        answer = client.post("/recommend", json={"user": user}).json()
-        assert (answer["variant"], answer["model"]) == (("new", "EASE") if user == 102 else ("old", "IALS"))  # fmt: skip
+    client.post("/models", json={"path": str(models / "EASE")})
+    client.__exit__(None, None, None)
+    (tmp_path / "exp.toml").write_text(EXPERIMENT)
+    client = served(None, experiment=str(tmp_path / "exp.toml"))
+    assert client.get("/experiments").json() == {"experiments": ["first"]}
+    found = {}
+    for at in range(100):
+        answer = client.post("/recommend", json={"user": 100 + at, "k": 3}).json()
+        assert (answer["variant"], answer["model"]) in {("control", "IALS"), ("new", "EASE")}
+        again = client.post("/recommend", json={"user": str(100 + at), "k": 3}).json()
+        assert again["variant"] == answer["variant"]
+        found[str(100 + at)] = answer["variant"]
+        if at % 3 == 0:
+            item = answer["items"][0]["item"]
+            event = {"user": 100 + at, "item": item, "kind": "click", "request_id": answer["request_id"]}  # fmt: skip
+            client.post("/events", json=event)
+    assert 25 < list(found.values()).count("new") < 75
+    served.live.store.do(lambda connection: None).result()
+    rows = served.live.store.rows(EXPOSURES)
+    assert {row["unit"]: row["variant"] for row in rows} == found
+    assert {row["experiment"] for row in rows} == {"first"}
+    shown = client.get("/experiments/first").json()
+    assert sum(shown["units"].values()) == 100, shown
+    assert client.get("/experiments/second").status_code == 422
+    (tmp_path / "exp.toml").write_text(EXPERIMENT.replace("EASE", "EASEL"))
+    with pytest.raises(ConfigError, match="did you mean 'EASE'"):
+        served(None, state="state", experiment=str(tmp_path / "exp.toml"))

@@ -77,6 +77,10 @@ def serve(
     timeout: Annotated[
         float, typer.Option(help="Seconds for a body, and for an answer.", min=0.1)
     ] = 10,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of experiments that choose the version.", show_default=False),
+    ] = None,
     exposures: Annotated[
         bool, typer.Option("--exposures", help="Log every list that is answered.")
     ] = False,
@@ -114,6 +118,7 @@ def serve(
             rate=rate,
             max_body=max_body,
             timeout=timeout,
+            experiment=None if experiment is None else str(experiment),
             exposures=exposures,
             log_requests=log_requests,
         )

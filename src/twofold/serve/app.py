@@ -18,6 +18,7 @@ from starlette.responses import Response
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
 from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
 from twofold.serve.keys import Keys
@@ -48,7 +49,7 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         """Return the bytes; numbers that are not finite become null."""
-        return orjson.dumps(content)
+        return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
@@ -205,6 +206,23 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         body = await read(request, Shadow)
         await swaps.set_shadow(live, body.version, body.share)
         return Json({"shadow": body.version, "share": body.share})
+
+    # ---- experiments ------------------------------------------------------------------------
+
+    @app.get("/experiments", **openapi.of("List the running experiments"))
+    async def experiments() -> Response:
+        declared = live.assigner
+        names = list(declared.experiments.slices) if isinstance(declared, Declared) else []
+        return Json({"experiments": names})
+
+    @app.get("/experiments/{name}", **openapi.of("Say what an experiment shows so far"))
+    async def experiment(name: str) -> Response:
+        declared = live.assigner
+        if not isinstance(declared, Declared):
+            raise Refused(
+                404, "no_experiment", "no experiment runs", "start with --experiment FILE"
+            )
+        return Json(await live.wait(shown, live.store, declared.one(name)))
 
     # ---- operations -------------------------------------------------------------------------
 

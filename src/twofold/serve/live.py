@@ -16,6 +16,7 @@ from numba.np.ufunc.parallel import threading_layer
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
+from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused
 from twofold.serve.guardrails import warm
 from twofold.serve.histories import LiveHistories
@@ -27,7 +28,7 @@ from twofold.serve.settings import Settings
 from twofold.serve.shadow import Shadow
 from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
-from twofold.serve.variants import Assigner, Assignment, Everybody
+from twofold.serve.variants import Arm, Assigner, Assignment, Everybody
 from twofold.typing import Id
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,11 @@ class Live:
             for rows in self.store.all_events():
                 self.histories.add(rows)
         self.change_seen = max((row["seq"] for row in found.changes), default=0)
+        if self.settings.experiment is not None and events:
+            declared = Declared.read(self.settings.experiment, found)
+            for number in set(declared.versions.values()) - {self.served.version}:
+                self.others[number] = self.open_version(found, number)[0]
+            self.assigner = declared
         if found.shadow is not None and events:
             try:
                 self.shadow = Shadow(self.open_version(found, found.shadow)[0], found.share)
@@ -184,7 +190,7 @@ class Live:
 
     def pick(self, assignment: Assignment) -> Served:
         """Return the version that an assignment asks for."""
-        if assignment.version is None:
+        if assignment.version is None or assignment.version == self.served.version:
             return self.served
         return self.others.get(assignment.version, self.served)
 
@@ -198,21 +204,28 @@ class Live:
     ) -> dict[str, Any]:
         """Return an answer as it is sent, and log the exposure."""
         self.metrics.answer(served.version, assignment.variant, answer.source)
-        if assignment.experiment is not None or self.settings.exposures:
+        arms = assignment.arms
+        if not arms and self.settings.exposures:
             unit = question.session if question.user is None else str(question.user)
+            arms = (Arm("", assignment.variant, unit or request_id),)
+        if arms:
+            row = {
+                "request_id": request_id,
+                "version": served.version,
+                "source": answer.source,
+                "items": orjson.dumps(answer.items).decode(),
+                "propensities": None,
+                "time": self.now(),
+            }
             self.store.add_exposures(
                 [
                     {
-                        "request_id": request_id,
-                        "unit": unit or request_id,
-                        "experiment": assignment.experiment,
-                        "variant": assignment.variant,
-                        "version": served.version,
-                        "source": answer.source,
-                        "items": orjson.dumps(answer.items).decode(),
-                        "propensities": None,
-                        "time": self.now(),
+                        **row,
+                        "unit": arm.unit,
+                        "experiment": arm.experiment or None,
+                        "variant": arm.variant,
                     }
+                    for arm in arms
                 ]
             )
         return {
@@ -321,6 +334,8 @@ class Live:
 
     async def wait(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run what may wait for a disk or a database beside the event loop and the lists."""
+        if self.threads is None:
+            return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
 
     def gauges(self) -> None:

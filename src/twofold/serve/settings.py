@@ -50,6 +50,8 @@ class Settings:
     """Days after which events are deleted; 0 = kept for ever."""
     poll: PositiveFloat = 0.5
     """Seconds between looks at what other processes wrote to the store."""
+    experiment: str | None = None
+    """TOML file of experiments that choose the version."""
     exposures: bool = False
     """Whether every list that is answered is logged; an experiment logs its own."""
     log_requests: bool = False

@@ -32,13 +32,13 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
             raise Refused(409, "already_live", f"version {number} is live", "promote another")
         wanted = found.version(number)
         current = found.version(live.served.version)
-        live = live.served
+        old = live.served
 
         def prepare() -> tuple[Served, FittedModel, list[str]]:
             made, base = live.open_version(found, number)
             against = objections(
                 Candidate(made, wanted.report, wanted.data),
-                Candidate(live, current.report, current.data),
+                Candidate(old, current.report, current.data),
                 live.settings,
             )
             return made, base, against
@@ -53,7 +53,7 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
         await live.wait(live.registry.change, PROMOTE, number, said)
         live.swap(made, base)
         live.metrics.changes.labels(PROMOTE).inc()
-    return {"live": number, "before": live.version, "objections": against}
+    return {"live": number, "before": old.version, "objections": against}
 
 
 async def roll_back(live: Live) -> dict[str, Any]:

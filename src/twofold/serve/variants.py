@@ -10,11 +10,20 @@ LIVE = "live"
 """The variant of an answer outside of experiments."""
 
 
+class Arm(NamedTuple):
+    """A variant of an experiment, and the unit that got it."""
+
+    experiment: str
+    variant: str
+    unit: str
+
+
 class Assignment(NamedTuple):
-    """What an experiment says of one question."""
+    """What the experiments say of one question."""
 
     variant: str = LIVE
-    experiment: str | None = None
+    arms: tuple[Arm, ...] = ()
+    """One an experiment that the question takes part in; each is logged."""
     version: int | None = None
     """The version that answers; None = the live one."""
 

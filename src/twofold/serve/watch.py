@@ -14,10 +14,13 @@ from twofold.serve.shadow import Shadow
 
 log = logging.getLogger(__name__)
 
+EVERY = 600
+"""Seconds between deletions."""
+
 
 async def watch(live: Live) -> None:
     """Follow what other processes do to the store, and delete what is too old."""
-    retain = 0.0
+    due = 0.0
     while True:
         await asyncio.sleep(live.settings.poll)
         if not await live.wait(live.store.ping):
@@ -25,8 +28,8 @@ async def watch(live: Live) -> None:
             continue
         with contextlib.suppress(Refused):
             await follow(live)
-            if live.settings.retention_days and time.monotonic() >= retain:
-                retain = time.monotonic() + 600
+            if live.settings.retention_days and time.monotonic() >= due:
+                due = time.monotonic() + EVERY
                 await retain(live)
         live.gauges()
 
