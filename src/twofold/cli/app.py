@@ -19,6 +19,7 @@ import twofold
 from twofold._version import __version__
 from twofold.cli import (
     INTERRUPTED,
+    apply,
     ask,
     compare,
     demo,

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from twofold.models.sequence.context_embedding import ContextEmbedding as ContextEmbedding
     from twofold.models.sequence.doc2vec import Doc2Vec as Doc2Vec
     from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
+    from twofold.models.sequence.hrm import HRM as HRM
     from twofold.models.sequence.jntm import JNTM as JNTM
     from twofold.models.sequence.sasrec import SASRec as SASRec
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
-    from twofold.models.sequence.hrm import HRM as HRM
 
 HOMES = {
     "BPMF": "twofold.models.factorization.bpmf",

@@ -309,7 +309,7 @@ def test_what_validation_asks_and_how_it_counts():
         {"u": [1, 1, 2], "i": list("abc"), "t": [1, 2, 3]}, user="u", item="i", time="t"
     )
     later = tw.Dataset.from_frames(
-        {"u": [1, 1, 7, 7, 7, 8, 2], "i": list("cabxca") + ["x"], "t": [4, 5, 4, 5, 6, 4, 4]},
+        {"u": [1, 1, 7, 7, 7, 8, 2], "i": [*"cabxca", "x"], "t": [4, 5, 4, 5, 6, 4, 4]},
         user="u", item="i", time="t",
     )  # fmt: skip
     memory = tw.Memory.of(train)
