@@ -146,6 +146,9 @@ def running(command: list[str], folder: Path, ready: str) -> Iterator[int]:
     """Start a server on a free port, and end it."""
     log = folder / "log.txt"
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    one["PYTHONPATH"] = str(
+        Path(tw.__file__).parents[1]
+    )  # the server is the package that is imported here
     with log.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, *command],
