@@ -12,8 +12,9 @@ from twofold.evaluation.uncertainty import holm
 from twofold.online.ab_test import arm, compare_arms
 from twofold.online.experiments import from_dict
 from twofold.online.interleaving_report import report as interleaving_report
-from twofold.online.report import LOOKS, days, report
+from twofold.online.report import report
 from twofold.online.sequential import always_valid_p
+from twofold.online.track import LOOKS, days
 
 DAY = 86400.0
 METRICS = {

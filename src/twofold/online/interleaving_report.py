@@ -25,8 +25,8 @@ from twofold.online.interleave import (
 )
 from twofold.online.logs import event_log, exposure_log
 from twofold.online.outcomes import ClickThrough, answers
-from twofold.online.report import PLANNED
 from twofold.online.sequential import FIRST_LOOK, always_valid_p
+from twofold.online.track import PLANNED
 
 NEEDED = {"team_draft": ("items", "teams"), "balanced": ("items", "ranking_a", "ranking_b")}
 """Columns of the exposures that each method is credited from."""

@@ -82,7 +82,8 @@ def as_seconds(column: pl.Series, what: str) -> pl.Series:
         raise DataError(f"{what} have a time that is not finite, in row {wrong.arg_max()}")
     far = given.is_not_null() & (given.abs() > LAST_MOMENT)
     if far.any():
-        raise DataError(f"{what} have the time {given[far.arg_max()]:.6g} in row {far.arg_max()}, which is after the year 9999; times are seconds since 1970, not milliseconds")  # fmt: skip
+        at = int(far.arg_max() or 0)
+        raise DataError(f"{what} have the time {given[at]:.6g} in row {at}, which is after the year 9999; times are seconds since 1970, not milliseconds")  # fmt: skip
     return given
 
 

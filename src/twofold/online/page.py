@@ -13,7 +13,8 @@ from twofold.hyperparameters import values
 from twofold.online.outcomes import DAY
 
 if TYPE_CHECKING:
-    from twofold.online.report import Comparison, ExperimentReport, Look
+    from twofold.online.report import Comparison, ExperimentReport
+    from twofold.online.track import Look
 
 HEIGHT, LEFT, RIGHT, FOOT = 230.0, 58.0, 12.0, 42.0
 """Sizes of a drawing, in its own units."""
