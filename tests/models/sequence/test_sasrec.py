@@ -11,7 +11,7 @@ from twofold.testing import planted_log
 torch = pytest.importorskip("torch")
 
 
-def chain(n_users=60, n_items=12, length=9, seed=0):
+def chain(n_users=40, n_items=12, length=7, seed=0):
     """Everybody walks round a ring of items from somewhere: what comes next is the following one."""
     rng = np.random.default_rng(seed)
     start = rng.integers(0, n_items, n_users)
@@ -207,7 +207,7 @@ def test_negatives_are_items_that_the_person_never_took():
 
 
 def test_order_and_the_last_event_matter_and_of_long_histories_the_last_events_are_read():
-    model = fitted(chain(), factors=16, epochs=60, dropout=0.0, learning_rate=0.01)
+    model = fitted(chain(), factors=16, epochs=40, dropout=0.0, learning_rate=0.01)
     best = model.recommend(
         histories=[["i1", "i2", "i3"], ["i3", "i2", "i1"], ["i1", "i2", "i3", "i4"]],
         k=1,
@@ -224,7 +224,7 @@ def test_order_and_the_last_event_matter_and_of_long_histories_the_last_events_a
 
 @pytest.mark.parametrize("loss", [sasrec.Binary(), sasrec.Softmax(samples=4), sasrec.Softmax()])
 def test_every_loss_learns_the_ring(loss):
-    model = fitted(chain(), factors=16, epochs=60, dropout=0.0, learning_rate=0.01, loss=loss)
+    model = fitted(chain(), factors=16, epochs=40, dropout=0.0, learning_rate=0.01, loss=loss)
     best = model.recommend(
         histories=[[f"i{one}", f"i{(one + 1) % 12}"] for one in range(12)],
         k=1,

@@ -40,9 +40,11 @@ class Network(nn.Module):
         super().__init__()
         h = model.factors
         self.how = model.embedding
+        # Where all items are scored their gradient has no empty rows.
+        sparse = not scores_everything(model, n_items)
         width = CELLS[model.cell.kind].gates * h
         v = first_weights((n_items, h), n_items, h, "tanh", rng)
-        self.items = Table(nn.Parameter(F.pad(v.detach(), (0, 1))), sparse=True)
+        self.items = Table(nn.Parameter(F.pad(v.detach(), (0, 1))), sparse=sparse)
         if self.how != "shared":
             size = h if self.how == "separate" else width
             self.inputs = Table(
@@ -55,13 +57,18 @@ class Network(nn.Module):
 
     def rows(self, before: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Return x of the items `before` (B,), and v with b of `asked` (C,): (B, n_in), (C, H + 1)."""
-        look = self.items.weight
+        look, sparse = self.items.weight, self.items.sparse
         if self.how == "shared":
-            both = F.embedding(torch.cat([before, asked]), look, sparse=True)
+            both = F.embedding(torch.cat([before, asked]), look, sparse=sparse)
             x, rows = both.split([len(before), len(asked)])
             return x[:, :-1], rows
         x = F.embedding(before, self.inputs.weight, sparse=True)
-        return x, F.embedding(asked, look, sparse=True)
+        return x, F.embedding(asked, look, sparse=sparse)
+
+
+def scores_everything(model: GRU4Rec, n_items: int) -> bool:
+    """Say whether all items are negatives, because that was asked for or there are no more than the samples."""
+    return model.samples is None or n_items <= model.samples
 
 
 def fit_network(
@@ -116,7 +123,7 @@ class Batches:
         counts = np.bincount(items[np.repeat(starts, steps) + inside + 1], minlength=n_items)
         # An item that only ever opens sessions is never a target; it can be drawn all the same.
         self.sampler = PopularitySampler.of(np.maximum(counts, 1), exponent=model.samples_exponent)
-        self.everything = model.samples is None or n_items <= model.samples
+        self.everything = scores_everything(model, n_items)
         self.head = np.full(n_items, -1, np.int64)
         self.all_items = torch.arange(n_items)
         drawn = 0 if self.everything else model.samples or 0
