@@ -211,12 +211,12 @@ def test_rare_tokens_are_left_out_and_passed_over():
 
 def test_a_long_sequence_is_cut_and_chunks_cover_everything(monkeypatch):
     monkeypatch.setattr(_corpus, "LONGEST", 7)
-    monkeypatch.setattr(_corpus, "CHUNK", 20)
+    monkeypatch.setattr(_corpus, "SMALLEST", 20)
     indptr = np.array([0, 0, 15, 15, 16, 50])
     corpus = _corpus.Corpus.of(indptr, np.arange(50, dtype=np.int32) % 9, 9)
     assert np.diff(corpus.start).tolist() == [7, 7, 1, 1, 7, 7, 7, 7, 6]
     assert corpus.owner.tolist() == [1, 1, 1, 3, 4, 4, 4, 4, 4]
-    chunks = corpus.chunks()
+    chunks = corpus.chunks(3)
     assert [one for a, b in chunks for one in range(a, b)] == list(range(9))
     assert len(chunks) == 3
 

@@ -75,7 +75,7 @@ def learn_codes(
     done = 0
     for epoch in track(range(1, course.epochs + 1), label):
         seed = kernel_seed(rng)
-        for first, last in corpus.chunks():
+        for first, last in corpus.chunks(course.epochs):
             windows = Windows.of(corpus, first, last, keep, course, seed)
             ahead = int(corpus.start[last] - corpus.start[first])
             rates = falling(course, done / total, (done + ahead) / total, 2)

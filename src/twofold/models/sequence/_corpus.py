@@ -15,8 +15,10 @@ from twofold.data.sequences import trajectories
 from twofold.errors import DataError
 from twofold.typing import F64, I32, I64
 
-CHUNK = 1 << 18
-"""Tokens a chunk, about: groups are dealt anew for each."""
+CHUNKS = 128
+"""Chunks of a whole training, about: groups are dealt anew for each, and rare tokens need many deals."""
+SMALLEST, LARGEST = 1 << 12, 1 << 18
+"""Tokens a chunk, at least and at most; and at least as many as there are tokens to deal."""
 LONGEST = 1 << 16
 """A longer sequence is cut, so that a chunk fits into memory."""
 
@@ -96,9 +98,10 @@ class Corpus:
         """f(w), shape (m,)."""
         return self.count / max(int(self.count.sum()), 1)
 
-    def chunks(self) -> list[tuple[int, int]]:
-        """Return ranges of sequences of about CHUNK tokens."""
-        cuts = np.searchsorted(self.start, np.arange(0, len(self.token), CHUNK))
+    def chunks(self, epochs: int) -> list[tuple[int, int]]:
+        """Return ranges of sequences, a CHUNKS-th of the tokens of all epochs each, within bounds."""
+        wanted = max(len(self.token) * epochs // CHUNKS, SMALLEST, len(self.count))
+        cuts = np.searchsorted(self.start, np.arange(0, len(self.token), min(wanted, LARGEST)))
         edges = np.unique(np.append(cuts, len(self.owner)))
         return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 

@@ -142,7 +142,7 @@ def learn(
     """
     keep, weight = course.keep(corpus), course.noise(corpus)
     groups = max(1, min(GROUPS, int((weight > 0).sum()) // LEAST))
-    chunks = corpus.chunks()
+    chunks = corpus.chunks(course.epochs)
     total = max(course.epochs * len(corpus.token), 1)
     length = round_length(corpus.share * keep)
     room = np.zeros((length, x.shape[1]), np.float32)

@@ -124,7 +124,7 @@ class Doc2Vec:
         Notes
         -----
         Differs from the paper: negative sampling in place of hierarchical softmax, with negatives from a random
-        sixteenth of the vocabulary that is dealt anew every 262,144 tokens; vectors are averaged in PV-DM,
+        sixteenth of the vocabulary that is dealt anew for each 128th of the training or every 262,144 tokens; vectors are averaged in PV-DM,
         not concatenated. PV-DM moves the vectors of a mean by its gradient, once in a round of at most 4,096
         places; see `twofold.kernels.cbow`.
         """

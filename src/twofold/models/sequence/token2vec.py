@@ -145,7 +145,7 @@ class Token2Vec:
         Notes
         -----
         Differs from the paper: negatives come from a random sixteenth of the vocabulary that is dealt anew
-        every 262,144 tokens, and pairs are visited block by block in between (skip-gram), or input vectors
+        for each 128th of the training or every 262,144 tokens, and pairs are visited block by block in between (skip-gram), or input vectors
         are moved once in a round of at most 4,096 places (CBOW); see `twofold.kernels.skip_gram` and
         `twofold.kernels.cbow`. CBOW moves input vectors by the gradient of the mean, where word2vec.c
         forgets to divide by the size of the window. A sequence of more than 65,536 tokens is cut.
