@@ -7,6 +7,7 @@ of a whole basket, so that no two can be told to be independent beforehand. The 
 from __future__ import annotations
 
 import numpy as np
+from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
@@ -212,22 +213,82 @@ def hrm_epoch(
     return total / max(len(order), 1)
 
 
+@kernel(parallel=True, fastmath=False)
+def hrm_fold_in(
+    indptr: I64,
+    item: I32,
+    start: I64,
+    stop: I64,
+    basket: I32,
+    cumulative: F64,
+    sources: F32,
+    targets: F32,
+    first: int,
+    second: int,
+    pairwise: bool,
+    n_negatives: int,
+    epochs: int,
+    rate: float,
+    reg: float,
+    out: F32,
+) -> None:
+    """Move `out` (n, d), the vectors of new users, up the same gradient, the items kept.
+
+    Person r has the targets indptr[r] ... indptr[r + 1] - 1, each with the basket before it. The step falls from
+    `rate` to a hundredth. Draws depend on the place in the history only: equal histories get equal vectors.
+    """
+    m, d = sources.shape
+    width = targets.shape[1]
+    for row in prange(len(out)):
+        pooled, chosen = np.zeros(d, np.float32), np.zeros(d, np.int64)
+        hybrid, pull = np.zeros(width, np.float32), np.zeros(width, np.float32)
+        own = out[row]
+        begin, end = indptr[row], indptr[row + 1]
+        steps = (end - begin) * epochs
+        for at in range(steps):
+            e = begin + at % (end - begin)
+            rows = basket[start[e] : stop[e]]
+            if len(rows) > 0:
+                pool(rows, sources, first, pooled, chosen)
+            combine(own, pooled, len(rows) == 0, second, hybrid)
+            step = np.float32(rate * (1.0 - 0.99 * at / steps))
+            positive = targets[item[e]]
+            margin = dot(positive, hybrid)
+            g = np.float32(0.0) if pairwise else step / (np.float32(1.0) + np.exp(margin))
+            for f in range(width):
+                pull[f] = g * positive[f]
+            count = 0
+            state = mix(np.uint64(at + 1) * GOLDEN)
+            while count < n_negatives and m > 1:
+                state += GOLDEN
+                j = draw(state, cumulative)
+                if j == item[e]:
+                    continue
+                count += 1
+                other = targets[j]
+                below = dot(other, hybrid) - (margin if pairwise else np.float32(0.0))
+                g = step / (np.float32(1.0) + np.exp(-below))
+                for f in range(width):
+                    pull[f] += g * ((positive[f] if pairwise else np.float32(0.0)) - other[f])
+            keep = np.float32(1.0 - step * reg)
+            for f in range(d):
+                share = pull[f]
+                if len(rows) > 0 and second == AVERAGE:
+                    share = np.float32(0.5) * pull[f]
+                elif len(rows) > 0 and second == MAXIMUM and own[f] < pooled[f]:
+                    share = np.float32(0.0)
+                own[f] = keep * own[f] + share
+
+
 @kernel(fastmath=False)
 def hybrids(
-    user: I32, indptr: I64, item: I32, users: F32, stranger: F32, sources: F32, first: int, second: int, out: F32
-) -> None:  # fmt: skip
-    """Fill `out` (n, D) with the hybrids of people and their last baskets, ragged rows of items.
-
-    `user` (n,) are rows of users (n_users, d); -1 takes the vector `stranger` (d,), but for the maximum, which is
-    then that of the basket alone.
-    """
+    own: F32, indptr: I64, item: I32, sources: F32, first: int, second: int, out: F32
+) -> None:
+    """Fill `out` (n, D) with the hybrids of people, own (n, d), and their last baskets, ragged rows of items."""
     d = sources.shape[1]
     pooled, chosen = np.zeros(d, np.float32), np.zeros(d, np.int64)
-    for row in range(len(user)):
+    for row in range(len(own)):
         rows = item[indptr[row] : indptr[row + 1]]
         if len(rows) > 0:
             pool(rows, sources, first, pooled, chosen)
-        own = stranger if user[row] < 0 else users[user[row]]
-        if user[row] < 0 and second == MAXIMUM and len(rows) > 0:
-            own = pooled
-        combine(own, pooled, len(rows) == 0, second, out[row])
+        combine(own[row], pooled, len(rows) == 0, second, out[row])

@@ -83,11 +83,11 @@ class HRM:
     """Negatives are drawn in proportion to an item's number of events to this power; 0 draws all alike."""
     correction: bool = True
     """Whether ln P_I(i), which drawing by popularity takes off the score, is put back for ranking."""
-    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.1
     """Chance that a unit of the hybrid vector is left out in a step."""
     epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
     """Passes over all items of all baskets."""
-    learning_rate: Annotated[PositiveFloat, Search(0.005, 0.2, log=True)] = 0.05
+    learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.2
     """Step at the beginning; it falls in a line to a hundredth at the end."""
     reg: Annotated[NonNegativeFloat, Search(1e-6, 1e-2, log=True)] = 1e-4
     """Penalty lambda on every vector, counted each time it is read."""
@@ -133,7 +133,8 @@ class HRM:
         -----
         Differs from the paper: the ranking is by v_i . v^H + ln P_I(i) unless `correction` is off; the items of a user's first basket are learned too, from the user alone; the
         step falls over the epochs; a drawn item that is the target is drawn again; dropout is on the units of
-        v^H. The paper's text was not at hand: equations, k and the dropout of 0.5 are from reports of it.
+        v^H and less than the 0.5 that is reported. The paper's text was not at hand: equations and k are from
+        reports of it.
         """
         del validation
         memory = Memory.of(train)
@@ -223,9 +224,7 @@ def ascend(model: HRM, pairs: Transitions, memory: Memory, rng: np.random.Genera
                 "HRM with hybrid='basket' learns from two baskets of one user and nobody has two; check the times, "
                 "or use another hybrid"
             )
-    weights: F64 = np.cumsum(
-        np.maximum(memory.popularity, 1.0).astype(np.float64) ** model.exponent
-    )
+    weights = running_weights(model, memory.popularity)
     rates = np.linspace(model.learning_rate, 0.01 * model.learning_rate, model.epochs + 1)
     for epoch in track(range(1, model.epochs + 1), "HRM"):
         loss = kernels.hrm_epoch(
@@ -266,24 +265,61 @@ class FittedHRM(FittedModel):
         return self.resume(users, self.memory.history.take(users))
 
     def fold_in(self, histories: Histories) -> F32:
-        """Return the hybrids of strangers, whose own vector is the mean of all users', and for the maximum none; shape (n, D + 1)."""
+        """Return the hybrids of strangers, shape (n, D + 1); see `resume`."""
         return self.resume(np.full(len(histories), -1, np.int32), histories)
 
     def resume(self, users: I32, histories: Histories) -> F32:
         """Return the hybrids of people and the last baskets of their histories, shape (n, D + 1).
 
-        The last basket is what was taken at the latest time, or the last item where no times are told.
+        The last basket is what was taken at the latest time, or the last item where no times are told. A
+        stranger (-1) begins with the mean of all users' vectors and climbs the objective alone, items kept.
         """
         model: HRM = self.estimator
+        asked = np.asarray(users, np.int64)
+        own = self.user_factors[np.maximum(asked, 0)]
+        strangers = np.flatnonzero(asked < 0)
+        if len(strangers):
+            own[strangers] = self._strangers(histories.take(strangers))
         last = last_baskets(histories)
         out = np.zeros((len(histories), self.item_factors.shape[1]), np.float32)
         kernels.hybrids(
-            np.asarray(users, np.int32), last.indptr, last.item, self.user_factors,
-            self.user_factors.mean(axis=0, dtype=np.float64).astype(np.float32),
-            self.item_factors if model.tied else self.basket_factors,
-            CODES[model.items], CODES[model.hybrid], out,
-        )  # fmt: skip
+            own, last.indptr, last.item, self._sources, CODES[model.items], CODES[model.hybrid], out
+        )
         return np.hstack([out, np.ones((len(out), 1), np.float32)])
+
+    @property
+    def _sources(self) -> F32:
+        return self.item_factors if self.estimator.tied else self.basket_factors
+
+    def _strangers(self, histories: Histories) -> F32:
+        """Return vectors of new users, shape (n, d)."""
+        model: HRM = self.estimator
+        # Whoever has done nothing, and whoever's own vector is not read, stays where everybody begins.
+        mean = self.user_factors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        out = np.tile(mean, (len(histories), 1))
+        if model.hybrid == "basket" or not len(histories.item):
+            return out
+        pairs = transitions(as_log(histories, len(self.items)))
+        indptr = np.searchsorted(pairs.user, np.arange(len(histories) + 1)).astype(np.int64)
+        kernels.hrm_fold_in(
+            indptr, *pairs[1:], running_weights(model, self.memory.popularity), self._sources,
+            self.item_factors, CODES[model.items], CODES[model.hybrid], model.objective == "bpr",
+            model.negatives, model.epochs, model.learning_rate, model.reg, out,
+        )  # fmt: skip
+        return out
+
+
+def as_log(histories: Histories, n_items: int) -> Interactions:
+    """Return histories as a log of their own."""
+    who = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths)
+    return Interactions(
+        who, histories.item, histories.value, histories.time, len(histories), n_items
+    )
+
+
+def running_weights(model: HRM, popularity: F32) -> F64:
+    """Return running sums of the weights by which negatives are drawn, shape (n_items,)."""
+    return np.cumsum(np.maximum(popularity, 1.0).astype(np.float64) ** model.exponent)
 
 
 def last_baskets(histories: Histories) -> Histories:
