@@ -376,11 +376,11 @@ def test_every_loss_learns_the_ring(loss, embedding):
 def test_it_beats_popularity_on_sessions():
     data = tw.datasets.load("diginetica-sample")
     split = tw.split.leave_last(data, repeats="keep")
-    model = tw.models.GRU4Rec(epochs=8).fit(split.train, rng=0)
+    model = tw.models.GRU4Rec(epochs=4, samples=256).fit(split.train, rng=0)
     popular = tw.models.Popularity().fit(split.train)
     ours, theirs = (
         tw.evaluate(one, split, metrics=["recall@20"]).values["recall@20"]
         for one in (model, popular)
     )
-    assert ours > 0.15
+    assert ours > 0.1
     assert ours > 5 * theirs

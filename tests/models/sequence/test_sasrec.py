@@ -222,8 +222,17 @@ def test_order_and_the_last_event_matter_and_of_long_histories_the_last_events_a
     assert long["score"].to_list() == short["score"].to_list()
 
 
-@pytest.mark.parametrize("loss", [sasrec.Binary(), sasrec.Softmax(samples=4), sasrec.Softmax()])
-def test_every_loss_learns_the_ring(loss):
+def test_the_loss_of_the_paper_tells_what_people_take_from_what_they_do_not():
+    """Negatives are never of one's own history, so that it learns the taste; the softmax learns the order too."""
+    model = fitted(length=20, epochs=40, dropout=0.1, loss=sasrec.Binary())
+    best = model.recommend(histories=[["i1", "i5", "i9"], ["i2", "i6", "i4"]], k=5)
+    parity = np.array([int(one[1:]) % 2 for one in best["item"]])
+    assert parity[:5].all()
+    assert not parity[5:].any()
+
+
+@pytest.mark.parametrize("loss", [sasrec.Softmax(samples=4), sasrec.Softmax()])
+def test_a_softmax_learns_the_ring(loss):
     model = fitted(chain(), factors=16, epochs=40, dropout=0.0, learning_rate=0.01, loss=loss)
     best = model.recommend(
         histories=[[f"i{one}", f"i{(one + 1) % 12}"] for one in range(12)],
