@@ -62,12 +62,13 @@ def encode_histories(
 ) -> None:  # fmt: skip
     """Write the vector after each history; the newest event stands at the last of `places`.
 
-    items (m, d), places (length, d), attention (L, d, 3 d) of queries, keys and values, dense (L, 2, d, d), vectors (L, 6, d): gain and
+    An event is its item times sqrt(d) plus its place. items (m, d), places (length, d), attention (L, d, 3 d) of queries, keys and values, dense (L, 2, d, d), vectors (L, 6, d): gain and
     shift before the attention, gain and shift before the layers, and the biases of both; last (2, d) gain and shift at the end.
     event (nnz,), of which the last `length` of ``event[indptr[row]:indptr[row + 1]]`` are read; -1 is passed over.
     out (n, d), 0 for an empty history.
     """
     size, length = items.shape[1], len(places)
+    scale = np.float32(math.sqrt(size))
     for row in prange(len(out)):
         own = np.empty(length, np.int64)
         n = 0
@@ -80,7 +81,7 @@ def encode_histories(
             continue
         x = np.empty((n, size), np.float32)
         for t in range(n):
-            x[t] = items[own[n - 1 - t]] + places[length - n + t]
+            x[t] = items[own[n - 1 - t]] * scale + places[length - n + t]
         a, inner = np.empty(size, np.float32), np.empty(size, np.float32)
         keys, values = np.empty((n, size), np.float32), np.empty((n, size), np.float32)
         queries = np.empty((n, size), np.float32)

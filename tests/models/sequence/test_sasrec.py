@@ -48,7 +48,7 @@ def by_hand(model, items):
     d, n, heads = settings.factors, settings.length, settings.heads
     items = items[-n:]
     x = [
-        w["items.weight"][one] + w["places.weight"][n - len(items) + t]
+        w["items.weight"][one] * np.sqrt(d) + w["places.weight"][n - len(items) + t]
         for t, one in enumerate(items)
     ]
     for at in range(settings.blocks):

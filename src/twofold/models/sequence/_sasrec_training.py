@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ class Network(nn.Module):
         """Return a vector after each event; rows end with padding of any items, which no event before it sees."""
         at = torch.arange(items.shape[1]) + (self.length - lengths)[:, None]
         at = at.clamp(max=self.length - 1)  # of padding
-        x = F.embedding(items, self.items.weight) + F.embedding(at, self.places.weight)
+        scale = math.sqrt(self.items.weight.shape[1])
+        x = F.embedding(items, self.items.weight) * scale + F.embedding(at, self.places.weight)
         x = F.dropout(x, self.dropout, self.training)
         for block in self.blocks:
             x = block(x)

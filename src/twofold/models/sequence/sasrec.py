@@ -2,14 +2,14 @@
 
 Kang & McAuley (2018), "Self-Attentive Sequential Recommendation", ICDM. With M the item vectors and P those of n places,
 
-    x_t = M_{s_t} + P_t,                                                               Eq. 1
+    x_t = sqrt(d) M_{s_t} + P_t,                                                       Eq. 1
     x = x + drop(SA(norm(x))),  x = x + drop(FFN(norm(x)))   in each of b blocks,      Eq. 2 to 5
     SA(x) = softmax(x W^Q (x W^K)' / sqrt(d)) x W^V  over the places up to t,
     r_i,t = M_i . norm(x_t),                                                           Eq. 6
 
 learned by telling the item after each place from one drawn at random (Eq. 7), all places of a history at once.
 
-Differs from the paper: the newest event stands at place n however short the history, in training as in serving, without padding in
+Differs from the paper: items are scaled by sqrt(d) and a norm stands at the end, as in the authors' code; the newest event stands at place n however short the history, in training as in serving, without padding in
 front; attention can have several heads, and the loss can be a softmax over all or sampled items.
 """
 
