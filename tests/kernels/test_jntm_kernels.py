@@ -154,7 +154,7 @@ def test_the_softmax_over_all_places_is_that_over_all_choices(seed):
     np.testing.assert_allclose(grown, p.T @ x, rtol=1e-9, atol=1e-12)
     single = [one.astype(np.float32) for one in (x, outputs)]
     drawn_dx, drawn, drawn_loss = training.drawn_softmax(*single, item, np.arange(9), 1.0, 1)
-    assert (drawn.count == M).all()
+    assert (drawn.many == M).all()
     assert drawn_loss == pytest.approx(loss, rel=1e-4)
     np.testing.assert_allclose(drawn_dx, dx, rtol=1e-3, atol=1e-5)
 

@@ -294,3 +294,19 @@ def test_a_part_that_is_left_out_is_not_there(part):
     assert model.item_vectors.shape == (30, 12)
     assert model.lookup(np.array([0, 1], np.int32)).shape == (2, 12)
     assert len(model.recommend(users=[0], k=2)) == 2
+
+
+@pytest.mark.data
+def test_next_places_of_new_york_far_above_popularity(real):
+    """Each later check-in is asked for with its own history and time."""
+    data = real("lbsn2vec-nyc").filter(min_user_events=20, min_item_events=20)
+    split = tw.split.last_fraction(data, test=0.1, repeats="keep")
+    model = JNTM(factors=32, epochs=4, network_passes=1, negatives=0.02, reg=1e-3)
+    found, popular = (
+        tw.evaluate(one.fit(split.train, rng=0), split, ["recall@10"], ask="each event").values[
+            "recall@10"
+        ]
+        for one in (model, tw.models.Popularity())
+    )
+    assert found > 0.3
+    assert found > 3 * popular

@@ -64,6 +64,13 @@ class Pace(NamedTuple):
     state_clip: float
     network_clip: float
 
+    def steps(self, size: int, n_users: int) -> tuple[float, float, float, float]:
+        """Return what a summed gradient is multiplied by, the rate, and what a step adds of a row of a batch's user and of another.
+
+        A user is in one batch of `size` in a pass, and any other row in all of them: its penalty is spread over them.
+        """
+        return 1 / size, self.learning_rate, self.reg / size, self.reg / max(n_users, 1)
+
 
 @dataclass(frozen=True)
 class Trajectories:
@@ -105,7 +112,7 @@ class Drawn(NamedTuple):
     """The places that each of e events is told apart from, and p - [true] of them."""
 
     choice: I32  # (e, width)
-    count: I64  # (e,)
+    many: I64  # (e,) how many there are
     error: F32  # (e, width)
 
 
@@ -120,7 +127,7 @@ def drawn_softmax(
     made = Drawn(
         np.empty((len(x), room), np.int32), np.empty(len(x), np.int64), np.empty((len(x), room), x.dtype)
     )  # fmt: skip
-    draw_others(seed, number, item, len(outputs), share, made.choice, made.count)
+    draw_others(seed, number, item, len(outputs), share, made.choice, made.many)
     dx, loss = np.empty_like(x), np.empty(len(x))
     choice_errors(x, outputs, *made, dx, loss)
     return dx, made, float(loss.sum())
@@ -151,8 +158,8 @@ def step_drawn(
 ) -> None:
     """Move the rows of `outputs` (m, D) that are among the drawn, x (e, D) being the states of the events."""
     begin = np.zeros(len(outputs) + 1, np.int64)
-    place = np.empty(int(drawn.count.sum()), np.int64)
-    sort_by_row(drawn.choice, drawn.count, begin, place)
+    place = np.empty(int(drawn.many.sum()), np.int64)
+    sort_by_row(drawn.choice, drawn.many, begin, place)
     step_pairs(begin, place, drawn.error, x, by, rate, reg, outputs, sums)
 
 
@@ -171,7 +178,7 @@ def trajectory_epoch(
     users = np.flatnonzero(lengths).astype(np.int32)
     lanes = np.zeros((LANES, *now.shared.shape), now.shared.dtype)
     begin, total, kind = np.zeros(m + 1, np.int64), 0.0, now.inputs.dtype
-    by, rate, reg = 1 / size, pace.learning_rate, pace.reg
+    by, rate, by_user, reg = pace.steps(size, len(users))
     seed, all_items = kernel_seed(rng), np.arange(m, dtype=np.int32)
     for at in batches(len(users), size, rng):
         some, lane = dealt(users[at], lengths[users[at]])
@@ -202,8 +209,8 @@ def trajectory_epoch(
         place, once = np.empty(e, np.int64), np.ones(e, np.int64)
         sort_by_row(item[:, None], once, begin, place)
         step_pairs(begin, place, np.ones((e, 1), kind), du, by, rate, reg, now.inputs, sums.inputs)
-        step_rows(some, dp, by, rate, reg, UNBOUNDED, now.preference, sums.preference)
-        step_rows(some, dnetwork, by, rate, reg, pace.network_clip, now.network, sums.network)
+        step_rows(some, dp, by, rate, by_user, UNBOUNDED, now.preference, sums.preference)
+        step_rows(some, dnetwork, by, rate, by_user, pace.network_clip, now.network, sums.network)
         step_lanes(lanes, by, rate, now.shared, sums.shared)
     return total / len(data.item)
 
@@ -239,7 +246,7 @@ def network_pass(
         total += loss.sum()
         place = np.empty(int(count.sum()), np.int64)
         sort_by_row(other, count, begin, place)
-        by, rate, reg = 1 / size, pace.learning_rate, pace.reg
+        by, rate, by_user, reg = pace.steps(size, n)
         step_pairs(begin, place, error, x, by, rate, reg, now.context, sums.context)
-        step_rows(some, gradient, by, rate, reg, pace.network_clip, now.network, sums.network)
+        step_rows(some, gradient, by, rate, by_user, pace.network_clip, now.network, sums.network)
     return total / n

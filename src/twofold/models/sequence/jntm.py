@@ -80,8 +80,8 @@ class JNTM:
     """Users whose gradients are added up for one step."""
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
     """Step of AdaGrad, before it is divided by the root of the summed squares."""
-    reg: NonNegativeFloat = 0.0
-    """L2 penalty on the vectors of users and places, at each step that moves them."""
+    reg: Annotated[NonNegativeFloat, Search(0.1, 10, log=True)] = 1.0
+    """L2 penalty: reg / 2 times the squared length of every vector of a user or a place, beside the summed -ln p."""
     negatives: Annotated[float, Field(gt=0, le=1), Search(0.003, 0.1, log=True)] = 0.01
     """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them."""
     strangers: Annotated[float, Field(gt=0, le=1)] = 0.01
