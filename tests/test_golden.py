@@ -24,23 +24,31 @@ MODELS = {
     "BiasedMF": tw.models.BiasedMF(factors=2, epochs=2),
     "CDL": tw.models.CDL(content="title", factors=2, epochs=1, reconstruction=0),
     "CTR": tw.models.CTR(content="title", factors=2, topics="fixed"),
+    "ContextEmbedding": tw.models.ContextEmbedding(factors=2, epochs=1),
     "DSSM": tw.models.DSSM(
         encoder={"kind": "dense", "hidden": ()}, factors=2, epochs=2, content="title"
     ),
     "DeepContent": tw.models.DeepContent(
         factorization={"model": "IALS", "factors": 2, "epochs": 2}, network={"kind": "linear"}
     ),
+    "Doc2Vec": tw.models.Doc2Vec(factors=2, epochs=1),
     "EASE": tw.models.EASE(),
     "FM": tw.models.FM(
         factors=2, day=True, learner={"method": "mcmc", "burn_in": 1, "samples": 2, "thin": 1}
     ),
+    "GRU4Rec": tw.models.GRU4Rec(factors=2, epochs=1),
+    "HRM": tw.models.HRM(factors=2, epochs=1),
     "IALS": tw.models.IALS(factors=2, epochs=2),
     "ItemKNN": tw.models.ItemKNN(content=("tags", "title"), similarity="bm25", neighbours=3),
+    "JNTM": tw.models.JNTM(factors=2, epochs=1),
     "MultiViewDSSM": tw.models.MultiViewDSSM(
         content="title", hidden=(), factors=2, epochs=2, inputs="words"
     ),
     "PMF": tw.models.PMF(factors=2, epochs=2),
+    "PersonalFrequency": tw.models.PersonalFrequency(half_life=1.0),
     "Popularity": tw.models.Popularity(half_life=1.0),
+    "SASRec": tw.models.SASRec(factors=2, length=5, epochs=1),
+    "Token2Vec": tw.models.Token2Vec(factors=2, epochs=1),
     "YouTubeCandidates": tw.models.YouTubeCandidates(factors=2, epochs=2),
     "YouTubeRanker": tw.models.YouTubeRanker(hidden=(2,), epochs=2),
 }
