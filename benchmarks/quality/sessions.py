@@ -37,7 +37,7 @@ BEAUTY: dict[str, Any] = {
     "ItemKNN": ItemKNN(),
     "IALS": IALS(factors=64, unobserved_weight=0.1),
     "GRU4Rec": GRU4Rec(epochs=20),
-    "SASRec": SASRec(epochs=60),
+    "SASRec": SASRec(),
     "SASRec, binary": SASRec(epochs=120, loss=sasrec.Binary()),
 }
 CELLS: dict[str, Any] = {

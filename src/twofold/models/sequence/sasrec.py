@@ -9,8 +9,9 @@ Kang & McAuley (2018), "Self-Attentive Sequential Recommendation", ICDM. With M 
 
 learned by telling the item after each place from one drawn at random (Eq. 7), all places of a history at once.
 
-Differs from the paper: items are scaled by sqrt(d) and a norm stands at the end, as in the authors' code; the newest event stands at place n however short the history, in training as in serving, without padding in
-front; attention can have several heads, and the loss can be a softmax over all or sampled items.
+Differs from the paper: items are scaled by sqrt(d) and a norm stands at the end, as in the authors' code; the newest event stands
+at place n however short the history, in training as in serving, without padding in front; attention can have several heads, and the
+loss can be a softmax over all or sampled items.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ class SASRec:
     """``Binary()`` as in the paper, or ``Softmax()``."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
     """Share that is zeroed in training: of the first x, the attention weights, and what each part adds."""
-    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.001
-    """Step size of Adam."""
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.003
+    """Step size of Adam; the paper has 0.001."""
     batch_size: PositiveInt = 128
     """Histories a step."""
     epochs: Annotated[PositiveInt, Search(10, 200)] = 30
