@@ -301,7 +301,7 @@ def test_next_places_of_new_york_far_above_popularity(real):
     """Each later check-in is asked for with its own history and time."""
     data = real("lbsn2vec-nyc").filter(min_user_events=20, min_item_events=20)
     split = tw.split.last_fraction(data, test=0.1, repeats="keep")
-    model = JNTM(factors=32, epochs=4, network_passes=1, negatives=0.02, reg=1e-3)
+    model = JNTM(factors=32, epochs=4, network_passes=1)
     found, popular = (
         tw.evaluate(one.fit(split.train, rng=0), split, ["recall@10"], ask="each event").values[
             "recall@10"

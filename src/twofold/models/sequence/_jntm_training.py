@@ -56,7 +56,8 @@ class Pace(NamedTuple):
     """How steps are made."""
 
     learning_rate: float
-    reg: float
+    reg_user: float
+    reg_item: float
     share: float
     """Chance of a place to be among the negatives of an event."""
     strangers: float
@@ -69,7 +70,7 @@ class Pace(NamedTuple):
 
         A user is in one batch of `size` in a pass, and any other row in all of them: its penalty is spread over them.
         """
-        return 1 / size, self.learning_rate, self.reg / size, self.reg / max(n_users, 1)
+        return 1 / size, self.learning_rate, self.reg_user / size, self.reg_item / max(n_users, 1)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from twofold.typing import I64, Rng
 __all__ = ["JNTM", "FittedJNTM"]
 
 log = logging.getLogger(__name__)
-ADVICE = "lower `learning_rate` or raise `reg`"
+ADVICE = "lower `learning_rate` or raise the penalties"
 
 
 @hyperparameters
@@ -72,18 +72,20 @@ class JNTM:
     """Whether the gated state h_t of the sub-trajectories before is a part of the state."""
     gap: NonNegativeFloat | None = 21_600.0
     """Seconds between two events of a user after which a sub-trajectory begins; None = never."""
-    epochs: Annotated[PositiveInt, Search(5, 40)] = 10
+    epochs: Annotated[PositiveInt, Search(3, 20)] = 5
     """Passes over the trajectories, at most."""
-    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 50
-    """Passes over the network before each pass over the trajectories."""
+    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 5
+    """Passes over the network before each pass over the trajectories; the paper has 50."""
     batch_size: PositiveInt = 32
     """Users whose gradients are added up for one step."""
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
     """Step of AdaGrad, before it is divided by the root of the summed squares."""
-    reg: Annotated[NonNegativeFloat, Search(0.1, 10, log=True)] = 1.0
-    """L2 penalty: reg / 2 times the squared length of every vector of a user or a place, beside the summed -ln p."""
-    negatives: Annotated[float, Field(gt=0, le=1), Search(0.003, 0.1, log=True)] = 0.01
-    """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them."""
+    reg_user: Annotated[NonNegativeFloat, Search(0.01, 10, log=True)] = 0.03
+    """L2 penalty on P and F: reg_user / 2 times their squared length, beside the summed -ln p."""
+    reg_item: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 4.0
+    """L2 penalty on the vectors of places, and on C, in the same way."""
+    negatives: Annotated[float, Field(gt=0, le=1), Search(0.01, 1, log=True)] = 0.05
+    """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them; the paper has 0.01."""
     strangers: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass."""
     state_clip: PositiveFloat = 15.0
@@ -169,7 +171,7 @@ class JNTM:
     def pace(self) -> training.Pace:
         """How steps are made."""
         return training.Pace(
-            self.learning_rate, self.reg, self.negatives, self.strangers, self.state_clip,
+            self.learning_rate, self.reg_user, self.reg_item, self.negatives, self.strangers, self.state_clip,
             self.network_clip,
         )  # fmt: skip
 
