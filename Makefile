@@ -22,7 +22,7 @@ demo: $(STAMP) ## set up, then train, compare and recommend on MovieLens 100K
 	$(BIN)/twofold demo
 
 test: $(STAMP) ## set up, then run all tests and doctests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(STAMP) ## lint, format, types
 	$(BIN)/ruff check src tests benchmarks examples
