@@ -25,7 +25,6 @@ JOB: dict[str, Any] = {
         "ials": {"class": "IALS"},
         "bpr": {"class": "BPR"},
         "mf": {"class": "BiasedMF"},
-        "bpmf": {"class": "BPMF"},
     },
 }
 
