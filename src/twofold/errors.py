@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
+from numbers import Integral
 from types import ModuleType
 
 
@@ -109,6 +110,19 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def _folded(name: str) -> str:
     plain = name.lower().replace("_", "-")
     return plain.lstrip("0") or plain
+
+
+def at_least_one(name: str, value: object) -> int:
+    """Check a count.
+
+    Raises
+    ------
+    ConfigError
+        If it is not an integer >= 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ConfigError(f"{name} must be an integer >= 1; got {value!r}")
+    return int(value)
 
 
 def need(module: str, extra: str) -> ModuleType:

@@ -33,11 +33,18 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold._version import __version__
+from twofold.drafts import reason_of, replace_folder
 from twofold.errors import DataError, IncompatibleFileError, did_you_mean
 from twofold.hyperparameters import names, values
 from twofold.manifest import FORMAT, MANIFEST, digest, in_the_way, open_array, read_manifest, sealed
 
-__all__ = ["MANIFEST", "Verified", "load", "read_manifest", "replace_folder", "save"]
+__all__ = [
+    "MANIFEST",
+    "Verified",
+    "load",
+    "read_manifest",
+    "save",
+]
 
 
 @runtime_checkable
@@ -90,29 +97,6 @@ def save(value: object, path: Path, kind: str) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return path
-
-
-def reason_of(error: OSError) -> str:
-    """Return what the system said; NumPy's own errors of writing have no ``strerror``."""
-    return error.strerror or str(error)
-
-
-def replace_folder(draft: Path, path: Path) -> None:
-    """Put the finished folder `draft` in the place of `path` by renaming; on failure nothing moves."""
-    draft.chmod(0o755)
-    if not path.exists():
-        draft.rename(path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-    try:
-        path.rename(aside / "old")
-        try:
-            draft.rename(path)
-        except OSError:
-            (aside / "old").rename(path)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.filters import allowed_items
 from twofold.rank import (
     BLOCK_BYTES,
@@ -28,7 +28,7 @@ from twofold.rank import (
     Ranked,
     rank,
 )
-from twofold.typing import F32, I32, I64, Id, Ids
+from twofold.typing import F32, F64, I32, I64, Id, Ids
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -85,8 +85,7 @@ def recommend(
         If neither users nor histories are given, their lengths differ, `k` is not positive, or `where`
         names a feature that does not exist.
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
+    at_least_one("k", k)
     queries, who = questions(model, users, histories, context, features, text)
     ranked = rank(
         model,
@@ -114,10 +113,7 @@ def questions(
         If nobody is named and nothing is said of anybody, lengths differ, or words are given to a model
         that does not read them.
     """
-    if isinstance(users, str | int):
-        raise ConfigError(
-            f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
-        )
+    several(users)
     if isinstance(text, str):
         raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
     if text is not None and not model.reads_text:
@@ -276,3 +272,52 @@ def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
         right = np.where((items[rows] == UNKNOWN)[:, None], model.unknown_item, right)
         out[rows] = model.pair_values(left.astype(np.float32), right.astype(np.float32))
     return out
+
+
+def several(users: Ids | None) -> None:
+    """Refuse a single id where a list of them is asked for.
+
+    Raises
+    ------
+    ConfigError
+        Saying how to write it.
+    """
+    if isinstance(users, str | int):
+        raise ConfigError(
+            f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
+        )
+
+
+def known_people(ids: Vocabulary, users: Ids, k: int) -> I32:
+    """Return the rows of `users`, for whom `k` friends each are asked.
+
+    Raises
+    ------
+    ConfigError
+        If `k` is not a positive integer, or `users` is a single id.
+    UnknownIdError
+        If a user is not known.
+    """
+    at_least_one("k", k)
+    several(users)
+    return np.array([ids.row(one, "user") for one in users], np.int32)
+
+
+def lists_of_friends(ids: Vocabulary, users: I32, friends: I32, scores: F32 | F64) -> pl.DataFrame:
+    """Return lists in the caller's ids: ``user``, ``rank``, ``friend``, ``score``.
+
+    users (n,), friends and scores (n, k), best first; friend -1 where candidates ran out.
+    """
+    query, place = np.nonzero(friends >= 0)
+
+    def named(rows: I32) -> pl.Series:
+        return ids.ids.gather(pl.Series(rows, dtype=pl.UInt32))
+
+    return pl.DataFrame(
+        {
+            "user": named(users[query]),
+            "rank": (place + 1).astype(np.int32),
+            "friend": named(friends[query, place]),
+            "score": scores[query, place],
+        }
+    )

@@ -9,7 +9,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.entities import Entities
-from twofold.errors import ConfigError
+from twofold.errors import at_least_one
 from twofold.index.exact import top_k
 from twofold.kernels.top_k import products_with
 from twofold.typing import F32, Id
@@ -44,8 +44,7 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     ConfigError
         If `k` is not a positive integer.
     """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
+    at_least_one("k", k)
     row = model.items.ids.row(item)
     scores = cosine(model.similarity_vectors, row)[None, :]
     none = np.zeros(2, np.int64)

@@ -1,4 +1,4 @@
-"""Vectors of tokens by themselves: read from word2vec's files or taken from a model, asked for likeness."""
+"""Vectors by themselves, under their ids: read from word2vec's files, taken from a model, or your own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 
 from twofold import similar
 from twofold.data import word2vec
 from twofold.data.entities import Entities
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
-from twofold.typing import F32, Id
+from twofold.features.design import unit_rows
+from twofold.typing import F32, I32, Id, Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +35,34 @@ class Vectors:
     """
 
     tokens: Vocabulary
-    vectors: F32
+    vectors: F32 | csr_array
     """Shape (n, d)."""
 
+    @classmethod
+    def of(cls, ids: Ids, vectors: ArrayLike) -> Vectors:
+        """Return your own vectors (n, d) under their ids, in the sorted order of the ids.
+
+        Raises
+        ------
+        DataError
+            If there are not as many, an id occurs twice, or a value is not finite.
+        """
+        made = np.asarray(vectors, np.float32)
+        known = Vocabulary.of(ids)
+        if made.ndim != 2 or len(made) != len(ids):
+            raise DataError(
+                f"vectors must have a row for each of {len(ids):,} ids; got the shape {made.shape}"
+            )
+        if len(known) != len(ids):
+            raise DataError(f"{len(ids) - len(known):,} ids occur twice; give each one vector")
+        if not np.isfinite(made).all():
+            raise DataError("a vector has a value that is not finite; leave it out")
+        order = np.empty(len(ids), np.int64)
+        order[known.rows(ids)] = np.arange(len(ids))
+        return cls(known, made[order])
+
     def __post_init__(self) -> None:
-        shape = self.vectors.shape
+        shape = self.vectors.shape or ()
         if len(shape) != 2 or shape[0] != len(self.tokens):
             raise DataError(
                 f"vectors have the shape {shape}; they must have {len(self.tokens)} rows"
@@ -56,7 +82,8 @@ class Vectors:
         UnknownIdError
             If it has none.
         """
-        return self.vectors[self.tokens.row(token, "token")]
+        row = self.vectors[[self.tokens.row(token, "token")]]
+        return (row if isinstance(row, np.ndarray) else row.toarray())[0]
 
     @property
     def items(self) -> Entities:
@@ -64,14 +91,22 @@ class Vectors:
         return Entities(self.tokens)
 
     @property
-    def similarity_vectors(self) -> F32:
+    def similarity_vectors(self) -> F32 | csr_array:
         """The vectors, shape (n, d)."""
         return self.vectors
 
     @cached_property
-    def unit(self) -> F32:
+    def unit(self) -> F32 | csr_array:
         """The vectors with length 1, shape (n, d); zero rows stay zero."""
-        return unit(self.vectors)
+        return (
+            unit(self.vectors) if isinstance(self.vectors, np.ndarray) else unit_rows(self.vectors)
+        )
+
+    def cosines(self, rows: I32) -> F32:
+        """Return the cosines of the vectors at `rows` (r,) with all; shape (r, n)."""
+        if isinstance(self.unit, np.ndarray):
+            return np.einsum("rd,nd->rn", self.unit[rows], self.unit, optimize=True)
+        return np.asarray((self.unit[rows] @ self.unit.T).toarray(), np.float32)
 
     def similar(self, token: Id, k: int = 10) -> pl.DataFrame:
         """Return the `k` tokens with the highest cosine: rank, item, score; see `twofold.similar.similar_items`."""
@@ -83,8 +118,10 @@ class Vectors:
         Raises
         ------
         DataError
-            If a token is empty or holds white space, or the file cannot be written.
+            If the vectors are sparse, a token is empty or holds white space, or the file cannot be written.
         """
+        if not isinstance(self.vectors, np.ndarray):
+            raise DataError("word2vec's formats hold dense vectors and these are sparse")
         names = self.tokens.ids.cast(pl.String).to_list()
         word2vec.write_word2vec(Path(path), names, self.vectors, binary=binary)
         return Path(path)

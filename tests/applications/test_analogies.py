@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import twofold as tw
 from twofold.applications import analogies
-from twofold.applications.analogies import NamedVectors, Question
+from twofold.applications.analogies import Question
 from twofold.errors import ConfigError, DataError, UnknownIdError
 
 
@@ -32,21 +32,25 @@ def test_answers_are_the_written_formulas(seed, method):
             wanted[ids[d]] = to_a - to_b + to_c
         else:
             wanted[ids[d]] = (to_a + 1) / 2 * (to_c + 1) / 2 / ((to_b + 1) / 2 + 0.001)
-    got = analogies.analogy(NamedVectors.of(ids, x), ids[a], ids[b], ids[c], k=20, method=method)
+    got = analogies.analogy(tw.Vectors.of(ids, x), ids[a], ids[b], ids[c], k=20, method=method)
     assert set(got["item"]) == set(wanted)
     assert got["score"].to_list() == sorted(got["score"], reverse=True)
     for item, score in got.select("item", "score").iter_rows():
         assert score == pytest.approx(wanted[item], rel=1e-4, abs=1e-5)
 
 
-def test_the_nearest_are_those_of_similar_items():
+def test_vectors_on_their_own_are_like_the_items_of_their_model():
     data = analogies.planted(pairs=4, sentences=400, rng=0).data
     for estimator in (tw.models.IALS(factors=6), tw.models.EASE()):
         model = estimator.fit(data, rng=0)
-        mine = analogies.nearest(model, "capital-1", k=5)
-        theirs = model.similar_items("capital-1", k=5)
-        assert mine["item"].to_list() == theirs["item"].to_list()
-        np.testing.assert_allclose(mine["score"], theirs["score"], rtol=1e-4)
+        vectors = tw.Vectors(model.items.ids, model.similarity_vectors)
+        mine = vectors.similar("capital-1", k=5)
+        assert mine.equals(model.similar_items("capital-1", k=5))
+        row = np.array([model.items.ids.row("capital-1")], np.int32)
+        cosines = vectors.cosines(row)[0]
+        rows = model.items.ids.rows(mine["item"])
+        np.testing.assert_allclose(cosines[rows], mine["score"], rtol=1e-4)
+        assert cosines[row[0]] == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("method", analogies.METHODS)
@@ -64,7 +68,7 @@ def test_planted_relations_are_found(estimator, method):
 def test_vectors_at_random_answer_nothing():
     planted = analogies.planted(pairs=8, sentences=300, rng=0)
     ids = planted.data.items.ids.ids.to_list()
-    vectors = NamedVectors.of(ids, np.random.default_rng(0).normal(size=(len(ids), 16)))
+    vectors = tw.Vectors.of(ids, np.random.default_rng(0).normal(size=(len(ids), 16)))
     assert analogies.evaluate(vectors, planted.questions)["accuracy"][-1] < 0.15
 
 
@@ -72,7 +76,7 @@ def test_exact_parallelograms_are_always_found():
     rng = np.random.default_rng(0)
     country, kind = rng.normal(size=(6, 20)), rng.normal(size=(2, 20))
     ids = [f"{k}{c}" for k in range(2) for c in range(6)]
-    vectors = NamedVectors.of(ids, (kind[:, None] + country).reshape(12, 20))
+    vectors = tw.Vectors.of(ids, (kind[:, None] + country).reshape(12, 20))
     questions = [Question("k", f"0{a}", f"1{a}", f"0{c}", f"1{c}") for a in range(6) for c in range(6) if a != c]  # fmt: skip
     assert analogies.evaluate(vectors, questions)["accuracy"].to_list() == [1.0, 1.0]
 
@@ -85,7 +89,7 @@ def test_the_file_of_questions_is_word2vecs(tmp_path):
     questions = analogies.read_questions(path)
     assert questions[0] == Question("family", "king", "queen", "man", "woman")
     words = ["king", "queen", "man", "woman", "good", "better"]
-    vectors = NamedVectors.of(
+    vectors = tw.Vectors.of(
         words, [[1, 0, 1], [1, 1, 0], [0, 0, 1], [0, 1, 0], [9, 0, 0], [8, 1, 1]]
     )
     found = analogies.evaluate(vectors, questions)
@@ -114,13 +118,13 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path, text, match):
 
 
 def test_wrong_questions_are_one_sentence():
-    vectors = NamedVectors.of(["a", "b", "c", "d"], np.eye(4))
+    vectors = tw.Vectors.of(["a", "b", "c", "d"], np.eye(4))
     with pytest.raises(UnknownIdError, match="did you mean 'a'"):
         analogies.analogy(vectors, "A", "b", "c")
     with pytest.raises(ConfigError, match="method got 'times'"):
         analogies.analogy(vectors, "a", "b", "c", method="times")
     with pytest.raises(ConfigError, match="k must be"):
-        analogies.nearest(vectors, "a", k=0)
+        analogies.analogy(vectors, "a", "b", "c", k=0)
     with pytest.raises(DataError, match="no question"):
         analogies.evaluate(vectors, [])
     for wrong in ({"pairs": 1}, {"sentences": 0}, {"relations": []}, {"relations": "capital"}):
@@ -138,10 +142,10 @@ def test_wrong_questions_are_one_sentence():
 )
 def test_vectors_that_are_none_are_refused(ids, vectors, match):
     with pytest.raises(DataError, match=match):
-        NamedVectors.of(ids, vectors)
+        tw.Vectors.of(ids, vectors)
 
 
 def test_own_vectors_keep_their_ids():
-    made = NamedVectors.of(["b", "a"], [[1, 2], [3, 4]])
-    assert made.vectors[made.ids.row("b")].tolist() == [1, 2]
+    made = tw.Vectors.of(["b", "a"], [[1, 2], [3, 4]])
+    assert made["b"].tolist() == [1, 2]
     assert len(made) == 2

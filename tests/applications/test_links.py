@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import twofold as tw
 from twofold.applications import links
-from twofold.applications.links import _logistic, holdout, measures, report, vectors
+from twofold.applications.links import _logistic, holdout, measures, resamples, vectors
 from twofold.applications.links.graph import Graph, strangers
 from twofold.errors import ConfigError, DataError, UnknownIdError
 
@@ -417,7 +417,7 @@ def test_auc_and_f1_are_those_of_loops(seed):
     order = np.argsort(-scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=np.inf) != 0)
     weight = np.vstack([np.ones(30), rng.integers(0, 3, 30)])[:, order]
-    auc = report.weighted_auc(weight, label[order], starts)
+    auc = resamples.weighted_auc(weight, label[order], starts)
     assert auc[0] == pytest.approx(tw.metrics.roc_auc(scores, label.astype(float)))
     s, y, w = scores[order], label[order], weight[1]
     top = sum(
@@ -431,7 +431,7 @@ def test_auc_and_f1_are_those_of_loops(seed):
     mean = np.mean(
         [label[np.lexsort((rng.random(30), -scores))[:n]].sum() / n for _ in range(3000)]
     )
-    assert report.weighted_f1(weight[:1], y, starts)[0] == pytest.approx(mean, abs=0.03)
+    assert resamples.weighted_f1(weight[:1], y, starts)[0] == pytest.approx(mean, abs=0.03)
 
 
 def test_lists_are_ranked_over_everybody():
@@ -461,7 +461,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         apart = strangers(60, len(graph), (graph,), rng)
         pairs = np.concatenate([graph.pairs, apart])
         split = links.LinkSplit(None, graph, pairs, np.arange(len(pairs)) < len(graph))
-        values = report._Resamples(split, rng).of_pairs("auc", rng.normal(size=len(pairs)))
+        values = resamples.Resamples(split, rng).of_pairs("auc", rng.normal(size=len(pairs)))
         low, high = np.quantile(values[1:], [0.025, 0.975])
         held += low < 0.5 < high
     assert held >= 34

@@ -10,7 +10,6 @@ import pytest
 
 import twofold as tw
 from twofold.applications import _map_page, map2d
-from twofold.applications.map2d import NamedVectors
 from twofold.errors import ConfigError, DataError
 from twofold.testing import planted_log
 
@@ -44,9 +43,7 @@ def test_places_stand_on_their_coordinates():
 def clusters(n=90, d=12):
     rng = np.random.default_rng(0)
     middle = np.repeat(rng.normal(size=(3, d)), n // 3, axis=0)
-    return NamedVectors.of(
-        [f"w{at:02}" for at in range(n)], middle + 0.15 * rng.normal(size=(n, d))
-    )
+    return tw.Vectors.of([f"w{at:02}" for at in range(n)], middle + 0.15 * rng.normal(size=(n, d)))
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -91,14 +88,14 @@ def test_models_are_drawn_by_what_their_items_are():
 def test_vectors_of_zeros_are_left_out():
     vectors = np.eye(6)
     vectors[2] = 0
-    drawn = map2d.draw(NamedVectors.of(list(range(6)), vectors), method="pca")
+    drawn = map2d.draw(tw.Vectors.of(list(range(6)), vectors), method="pca")
     assert drawn.ids.to_list() == [0, 1, 3, 4, 5]
     assert "1 have no vector" in drawn.note
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_a_few_points_are_a_map_too(n):
-    drawn = map2d.draw(NamedVectors.of(list(range(n)), np.eye(n)), method="tsne")
+    drawn = map2d.draw(tw.Vectors.of(list(range(n)), np.eye(n)), method="tsne")
     assert np.isfinite(drawn.points).all()
     assert np.isfinite(_map_page.scaled(drawn.points)).all()
 
@@ -181,7 +178,7 @@ def test_a_wrong_map_is_refused(said, match):
 
 def test_one_point_is_no_map(tmp_path):
     with pytest.raises(DataError, match="at least two"):
-        map2d.draw(NamedVectors.of(["a", "b"], [[0, 0], [1, 0]]))
+        map2d.draw(tw.Vectors.of(["a", "b"], [[0, 0], [1, 0]]))
     with pytest.raises(ConfigError, match="no place feature"):
         map2d.draw(clusters(), method="place")
     (tmp_path / "file").write_text("")

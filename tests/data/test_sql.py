@@ -1,12 +1,7 @@
 """Queries: SQLite, and PostgreSQL on a server of its own where its programs are found."""
 
 import datetime as dt
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -78,43 +73,9 @@ def test_without_sqlalchemy_it_says_what_to_install(monkeypatch):
         tw.Dataset.read("sqlite:///x.db", query="select 1")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Start a PostgreSQL server on a free port and return its URL."""
-    pytest.importorskip("psycopg")
-    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
-    found += [Path(one).parent for one in [shutil.which("initdb")] if one]
-    programs = next((one for one in found if (one / "initdb").exists()), None)
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed (initdb is not found)")
-    # initdb refuses root.
-    as_owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_owner and (shutil.which("runuser") is None or subprocess.run(["id", "postgres"], check=False, capture_output=True).returncode):  # fmt: skip
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-    folder = Path(subprocess.run([*as_owner, "mktemp", "-d", "/tmp/twofold-pg-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip())  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-
-    def run(program, *arguments):
-        call = [*as_owner, str(programs / program), "-D", str(folder / "base"), *arguments]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    try:
-        run("initdb", "-U", "owner", "-A", "trust", "--no-sync", "-E", "UTF8")
-        run("pg_ctl", "-l", str(folder / "log"), "-o", settings, "-w", "-t", "60", "start")
-        try:
-            yield f"postgresql://owner:secret@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_postgresql_by_one_url(server):
-    import psycopg
-
+def test_postgresql_by_one_url(postgresql):
+    psycopg = pytest.importorskip("psycopg")
+    server = postgresql.url
     with psycopg.connect(server) as made:
         made.execute(
             "create table events (user_id uuid, item_id bigint, rating numeric(3, 1), at timestamptz, day date)"

@@ -10,7 +10,7 @@ import twofold
 SOURCE = Path(twofold.__file__).parent
 LAYERS = [
     ["_version", "errors", "typing"],
-    ["hyperparameters", "random", "progress", "_lazy", "manifest"],
+    ["hyperparameters", "random", "progress", "_lazy", "manifest", "drafts"],
     ["persistence"],
     ["data", "datasets"],
     ["features", "nn"],

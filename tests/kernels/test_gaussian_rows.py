@@ -5,13 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
+from twofold.kernels._random import GOLDEN, mix
 from twofold.kernels.gaussian_rows import (
-    GOLDEN,
     add_outer,
     cholesky,
     conditional_rows,
     fill_normal,
-    mix,
     solve_lower,
     solve_upper,
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.kernels import adagrad_rows, edges, trajectories
+from twofold.kernels import adagrad_rows, draws, edges, trajectories
 from twofold.models.sequence import _jntm_training as training
 
 D, N, M = 3, 4, 6
@@ -42,7 +42,7 @@ def people(rng, n=3, most=7):
     begins[start[:-1]] = True
     head = np.maximum.accumulate(np.where(begins, np.arange(e), 0))
     choice, count = np.empty((e, 1 + M), np.int32), np.empty(e, np.int64)
-    trajectories.draw_others(3, np.arange(e), item, M, 0.5, choice, count)
+    draws.draw_others(3, np.arange(e), item, M, 0.5, choice, count)
     return users, start, item, head, choice, count
 
 
@@ -199,7 +199,7 @@ def test_the_network_likelihood_and_its_gradients(seed):
     network, context = rng.normal(size=(2, n, D))
     users = rng.permutation(n)[:5].astype(np.int32)
     other, count = np.empty((5, 2 * n), np.int32), np.empty(5, np.int64)
-    edges.draw_strangers(4, users, indptr, friend, 0.6, other, count)
+    draws.draw_strangers(4, users, indptr, friend, 0.6, other, count)
     error, x, grown, loss = np.zeros((5, 2 * n)), np.empty((5, D)), np.empty((5, D)), np.empty(5)
     degree = np.diff(indptr)[users]
     edges.edge_gradients(users, degree, other, count, network, context, error, x, grown, loss)
@@ -281,7 +281,7 @@ def test_each_other_item_is_drawn_with_the_same_chance(share):
     n, e = 50, 20_000
     positive = (np.arange(e) % n).astype(np.int32)
     out, count = np.empty((e, n + 1), np.int32), np.empty(e, np.int64)
-    trajectories.draw_others(9, np.arange(e), positive, n, share, out, count)
+    draws.draw_others(9, np.arange(e), positive, n, share, out, count)
     np.testing.assert_array_equal(out[:, 0], positive)
     times = np.zeros(n)
     for row in range(e):
@@ -298,11 +298,11 @@ def test_each_other_item_is_drawn_with_the_same_chance(share):
 def test_room_for_draws_is_enough_and_a_full_row_takes_no_more():
     assert training.width(10, 1.0) == 11
     out, count = np.empty((200, 3), np.int32), np.empty(200, np.int64)
-    trajectories.draw_others(1, np.arange(200), np.zeros(200, np.int32), 90, 0.5, out, count)
+    draws.draw_others(1, np.arange(200), np.zeros(200, np.int32), 90, 0.5, out, count)
     assert count.max() == 3
     room = training.width(5000, 0.01)
     out, count = np.empty((2000, room), np.int32), np.empty(2000, np.int64)
-    trajectories.draw_others(1, np.arange(2000), np.zeros(2000, np.int32), 5000, 0.01, out, count)
+    draws.draw_others(1, np.arange(2000), np.zeros(2000, np.int32), 5000, 0.01, out, count)
     assert count.max() < room
 
 
@@ -411,10 +411,10 @@ def test_the_compiled_draws_and_edges_do_what_their_bodies_say(name, monkeypatch
         out, count = np.full((6, 9), -1, np.int32), np.zeros(6, np.int64)
         rows = np.arange(6, dtype=np.int32)
         if name == "draw_others":
-            trajectories.draw_others(5, np.arange(6), rows, 9, 0.4, out, count)
+            draws.draw_others(5, np.arange(6), rows, 9, 0.4, out, count)
             return out, count
         indptr, friend = np.arange(0, 14, 2), np.array([1, 2, 0, 3, 4, 5] * 2, np.int32)
-        edges.draw_strangers(5, rows, indptr, friend, 0.5, out, count)
+        draws.draw_strangers(5, rows, indptr, friend, 0.5, out, count)
         network, context = rng.normal(size=(2, 6, D)).astype(np.float32)
         error, x, g = (np.zeros(s, np.float32) for s in ((6, 9), (6, D), (6, D)))
         loss = np.zeros(6)
@@ -423,7 +423,7 @@ def test_the_compiled_draws_and_edges_do_what_their_bodies_say(name, monkeypatch
 
     compiled = run()
     with np.errstate(over="ignore"):
-        for module in (trajectories, edges):
+        for module in (draws, trajectories, edges):
             for one in dir(module):
                 if hasattr(getattr(module, one), "py_func"):
                     monkeypatch.setattr(module, one, getattr(module, one).py_func)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofold.kernels.gaussian_rows import GOLDEN
+from twofold.kernels._random import GOLDEN
 from twofold.kernels.sample_log import (
     PATIENCE,
     PAUSE,

@@ -1,11 +1,6 @@
 """Servers of small models, asked in this process."""
 
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -57,46 +52,3 @@ def served(models, tmp_path):
 def ask(served):
     """A client of a server of iALS."""
     return served()
-
-
-class Database:
-    """A PostgreSQL server that can be stopped and started again."""
-
-    def __init__(self, url, run, start):
-        self.url, self.run, self.start = url, run, start
-
-
-@pytest.fixture
-def postgresql():
-    """Start a PostgreSQL server on a free port, in a folder of its own."""
-    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
-    found += [Path(one).parent for one in [shutil.which("initdb")] if one]
-    programs = next((one for one in found if (one / "initdb").exists()), None)
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed (initdb is not found)")
-    # initdb refuses root.
-    as_owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if as_owner and (shutil.which("runuser") is None or subprocess.run(["id", "postgres"], check=False, capture_output=True).returncode):  # fmt: skip
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-    folder = Path(subprocess.run([*as_owner, "mktemp", "-d", "/tmp/twofold-pg-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip())  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-
-    def run(program, *arguments):
-        call = [*as_owner, str(programs / program), "-D", str(folder / "base"), *arguments]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def start():
-        run("pg_ctl", "-l", str(folder / "log"), "-o", settings, "-w", "-t", "60", "start")
-
-    try:
-        run("initdb", "-U", "owner", "-A", "trust", "--no-sync", "-E", "UTF8")
-        start()
-        try:
-            yield Database(f"postgresql://owner:secret@127.0.0.1:{port}/postgres", run, start)
-        finally:
-            run("pg_ctl", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

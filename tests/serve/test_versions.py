@@ -1,5 +1,6 @@
 """Promotion, rollback, hot swap, shadow: refused where something speaks against it, and never a failed request."""
 
+import contextlib
 import json
 import shutil
 import threading
@@ -7,13 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 from tests_of_serving import items_of
 
 import twofold as tw
 from twofold.hyperparameters import hyperparameters
 from twofold.models._base import Memory
+from twofold.serve.app import create_app
 from twofold.serve.guardrails import Candidate, against_report
+from twofold.serve.live import Live
+from twofold.serve.settings import Settings
 from twofold.serve.shadow import share_of
+from twofold.serve.store import Store
 
 
 @hyperparameters
@@ -239,3 +245,22 @@ def test_a_model_of_your_own_is_served(served, tmp_path):
     with TestClient(create_app(Live.open(settings, extra=(Yours, YourFitted)))) as client:
         expected = model.recommend(users=[101], k=4)["item"].to_list()
         assert items_of(client.post("/recommend", json={"user": 101, "k": 4})) == expected
+
+
+@pytest.mark.parametrize("wrong", ["model", "experiment"])
+def test_a_server_that_cannot_start_leaves_nothing(models, tmp_path, run, wrong):
+    model = tmp_path / "nowhere" if wrong == "model" else models / "good"
+    extra = ["--experiment", tmp_path / "none.toml"] if wrong == "experiment" else []
+    code, _, said = run("serve", model, "--state", tmp_path / "state", *extra)
+    assert code == 2
+    assert said.count("\n") == 1
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_that_was_there_stays_where_a_server_cannot_start(models, tmp_path, run):
+    settings = Settings(state=str(tmp_path / "state"), model=str(models / "good"))
+    with TestClient(create_app(Live.open(settings))) as client:
+        client.post("/events", json={"id": "e", "user": 100, "item": "i1"})
+    assert run("serve", tmp_path / "state", "--experiment", tmp_path / "none.toml")[0] == 2
+    with contextlib.closing(Store(settings.url)) as store:
+        assert [row["id"] for rows in store.all_events() for row in rows] == ["e"]

@@ -7,8 +7,9 @@ CoNLL, for the two answers, the best d other than a, b and c by
     add   cos(d, a) - cos(d, b) + cos(d, c)                                      (3CosAdd, Eq. 3)
     mul   cos'(d, a) cos'(d, c) / (cos'(d, b) + 0.001), cos' = (cos + 1) / 2     (3CosMul, Eq. 4)
 
+>>> import twofold as tw
 >>> from twofold.applications import analogies
->>> vectors = analogies.NamedVectors.of(
+>>> vectors = tw.Vectors.of(
 ...     ["king", "man", "queen", "woman"], [[1, 1, 0], [0, 1, 0], [1, 0, 1], [0, 0, 1]]
 ... )
 >>> analogies.analogy(vectors, "king", "man", "woman", k=1)["item"].to_list()
@@ -25,21 +26,20 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from twofold.applications.named import NamedVectors
+from twofold.applications.named import vectors_of
 from twofold.data.dataset import Dataset
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.models._base import FittedModel
 from twofold.random import generator
 from twofold.typing import F32, F64, I32, Id, Rng
+from twofold.vectors import Vectors
 
 __all__ = [
-    "NamedVectors",
     "Planted",
     "Question",
     "analogy",
     "evaluate",
-    "nearest",
     "planted",
     "read_questions",
 ]
@@ -63,13 +63,13 @@ class Question:
     d: Id
 
 
-def named(vectors: NamedVectors | FittedModel) -> NamedVectors:
+def named(vectors: Vectors | FittedModel) -> Vectors:
     """Return vectors as they are, or those of the items of a model."""
-    return vectors if isinstance(vectors, NamedVectors) else NamedVectors.of_model(vectors)
+    return vectors if isinstance(vectors, Vectors) else vectors_of(vectors)
 
 
 def analogy(
-    vectors: NamedVectors | FittedModel,
+    vectors: Vectors | FittedModel,
     a: Id,
     b: Id,
     c: Id,
@@ -82,7 +82,7 @@ def analogy(
     Parameters
     ----------
     vectors
-        A fitted model, whose item vectors are taken, or `NamedVectors`.
+        A fitted model, whose item vectors are taken, or `twofold.Vectors`.
     a, b, c
         Ids. The three are never the answer.
     k
@@ -99,27 +99,9 @@ def analogy(
     """
     _check(k, method)
     own = named(vectors)
-    rows = np.array([[own.ids.row(one) for one in (a, b, c)]], np.int32)
+    rows = np.array([[own.tokens.row(one) for one in (a, b, c)]], np.int32)
     scores = solve(own.cosines(rows.ravel()).reshape(1, 3, -1), method)[0]
     scores[rows[0]] = -np.inf
-    return _best(own, scores, k)
-
-
-def nearest(vectors: NamedVectors | FittedModel, one: Id, *, k: int = 10) -> pl.DataFrame:
-    """Return the `k` items with the highest cosine to an item: rank, item, score; itself left out.
-
-    Raises
-    ------
-    UnknownIdError
-        If the id is not known.
-    ConfigError
-        If `k` is not a positive integer.
-    """
-    _check(k, "add")
-    own = named(vectors)
-    row = own.ids.row(one)
-    scores = own.cosines(np.array([row], np.int32))[0].astype(np.float64)
-    scores[row] = -np.inf
     return _best(own, scores, k)
 
 
@@ -133,19 +115,18 @@ def solve(cosines: F32, method: Method) -> F64:
 
 
 def _check(k: int, method: str) -> None:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
+    at_least_one("k", k)
     if method not in METHODS:
         raise ConfigError(f"method got {method!r}; {did_you_mean(method, METHODS)}")
 
 
-def _best(own: NamedVectors, scores: F64, k: int) -> pl.DataFrame:
+def _best(own: Vectors, scores: F64, k: int) -> pl.DataFrame:
     order = np.argsort(-scores, kind="stable")[:k]
     order = order[np.isfinite(scores[order])]
     return pl.DataFrame(
         {
             "rank": np.arange(1, len(order) + 1, dtype=np.int32),
-            "item": own.ids.ids.gather(pl.Series(order, dtype=pl.UInt32)),
+            "item": own.tokens.ids.gather(pl.Series(order, dtype=pl.UInt32)),
             "score": scores[order],
         }
     )
@@ -185,14 +166,14 @@ def read_questions(path: str | Path) -> list[Question]:
 
 
 def evaluate(
-    vectors: NamedVectors | FittedModel, questions: Sequence[Question], *, method: Method = "add"
+    vectors: Vectors | FittedModel, questions: Sequence[Question], *, method: Method = "add"
 ) -> pl.DataFrame:
     """Return how many questions of each section are answered by the one nearest item.
 
     Parameters
     ----------
     vectors
-        A fitted model, whose item vectors are taken, or `NamedVectors`.
+        A fitted model, whose item vectors are taken, or `twofold.Vectors`.
     questions
         a is to b as c is to d, so that d is looked for near b - a + c among all items but a, b and c.
     method
@@ -217,7 +198,7 @@ def evaluate(
         raise DataError("there is no question to answer")
     own = named(vectors)
     rows = np.stack(
-        [own.ids.rows([getattr(one, side) for one in questions]) for side in "bacd"], axis=1
+        [own.tokens.rows([getattr(one, side) for one in questions]) for side in "bacd"], axis=1
     )
     known = (rows != UNKNOWN).all(axis=1)
     right = np.zeros(len(questions), np.bool_)
@@ -235,7 +216,7 @@ def evaluate(
     return pl.concat([counted, whole]).with_columns(share.alias("accuracy"))
 
 
-def _answers(own: NamedVectors, rows: I32, method: Method) -> I32:
+def _answers(own: Vectors, rows: I32, method: Method) -> I32:
     """Return the one best answer to each question, rows (q, 3) of a, b, c of a - b + c; shape (q,)."""
     out = np.empty(len(rows), np.int32)
     step = max(1, AT_ONCE // (3 * max(len(own), 1)))

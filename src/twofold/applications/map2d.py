@@ -1,7 +1,8 @@
 """A picture of vectors: neighbours in the space stand beside each other, places on their coordinates.
 
+>>> import twofold as tw
 >>> from twofold.applications import map2d
->>> vectors = map2d.NamedVectors.of(["a", "b", "c"], [[1, 0, 0], [1, 0.1, 0], [0, 0, 1]])
+>>> vectors = tw.Vectors.of(["a", "b", "c"], [[1, 0, 0], [1, 0.1, 0], [0, 0, 1]])
 >>> drawn = map2d.draw(vectors, method="pca")
 >>> drawn.frame().columns
 ['id', 'label', 'group', 'x', 'y']
@@ -9,29 +10,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.applications import _map_page
-from twofold.applications.named import NamedVectors, Side
-from twofold.data.columns import Bag, Category, Column, Text, Vector, kind_of
+from twofold.applications._map_labels import OTHER, Groups, given, groups_of, labels_of
+from twofold.applications.named import Side, vectors_of
+from twofold.data.columns import Vector, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
+from twofold.drafts import draft_of
 from twofold.errors import ConfigError, DataError, did_you_mean, need
+from twofold.evaluation.report import write_page
 from twofold.models._base import FittedModel
-from twofold.persistence import reason_of
 from twofold.random import generator, kernel_seed
 from twofold.typing import F32, F64, I64, Rng
+from twofold.vectors import Vectors
 
-__all__ = ["Map", "NamedVectors", "draw"]
+__all__ = ["Map", "draw"]
 
 Method = Literal["tsne", "pca", "place"]
 METHODS: tuple[Method, ...] = ("tsne", "pca", "place")
@@ -43,9 +45,6 @@ AXES = 50
 """Principal axes that t-SNE starts from (van der Maaten & Hinton 2008, section 4.2)."""
 PERPLEXITY = 30.0
 """Neighbours that a point of t-SNE looks at, about; fewer where there are few points."""
-OTHER = "other"
-LONGEST = 80
-"""Characters of a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,7 @@ class Map:
             for at, (one, label) in enumerate(zip(self.ids.to_list(), self.labels, strict=True))
         ]
         page = _map_page.page(self.title, self.note, named, self.group, self.points, self.shown)
-        return _written(Path(path), page.encode("utf-8"))
+        return write_page(path, page)
 
     def to_png(self, path: str | Path, *, width: float = 9.0) -> Path:
         """Write a picture; `width` in inches, at 150 dots an inch.
@@ -124,9 +123,9 @@ class Map:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(f"{self.title}\n{self.note}", fontsize=9, loc="left")
-        held = io.BytesIO()
-        figure.savefig(held, format="png")
-        return _written(Path(path), held.getvalue())
+        with draft_of(Path(path), "choose another place") as draft:
+            figure.savefig(draft, format="png")
+        return Path(path)
 
     def _colour(self, at: int) -> int:
         """Return the place of a point's colour: that of its group, or the last one."""
@@ -136,7 +135,7 @@ class Map:
 
 
 def draw(
-    source: FittedModel | Dataset | NamedVectors,
+    source: FittedModel | Dataset | Vectors,
     *,
     side: Side = "items",
     method: Method | None = None,
@@ -150,7 +149,7 @@ def draw(
     Parameters
     ----------
     source
-        A fitted model; a dataset, whose items have a place; or `NamedVectors`.
+        A fitted model; a dataset, whose items have a place; or `twofold.Vectors`.
     side
         ``items`` or ``users`` of the model or the dataset.
     method
@@ -161,7 +160,7 @@ def draw(
         The feature (a category, tags or a bag) to colour by; of several tags the first, of a bag the
         most frequent. None = the first such feature; ``""`` = none.
     groups
-        In place of `colour`, a name for each of your own vectors, in the order of ``source.ids``.
+        In place of `colour`, a name for each of your own vectors, in the order of ``source.tokens.ids``.
     most
         Points, 2 ... 20,000; of more, so many are drawn at random, and the note says so.
     rng
@@ -183,11 +182,11 @@ def draw(
     if method is not None and method not in METHODS:
         raise ConfigError(f"method got {method!r}; {did_you_mean(method, METHODS)}")
     random = generator(rng)
-    entities = Entities(source.ids) if isinstance(source, NamedVectors) else getattr(source, side)
+    entities = source.items if isinstance(source, Vectors) else getattr(source, side)
     place = _place(entities)
     if method is None:
         method = "place" if place is not None else "tsne"
-    grouped = _groups(entities, colour) if groups is None else _Groups("", _given(groups, entities))
+    grouped = groups_of(entities, colour) if groups is None else Groups("", given(groups, entities))
     vectors = None if method == "place" else _vectors(source, side)
     usable = _usable(place if vectors is None else vectors, side)
     rows, counted = _sample(usable, len(entities), int(most), side, random)
@@ -206,19 +205,19 @@ def draw(
         title=f"{side.capitalize()} {'of ' + name + ' ' if name else ''}{said}",
         note=f"{counted}{colours}.",
         ids=entities.ids.ids.gather(pl.Series(rows, dtype=pl.UInt32)),
-        labels=_labels(entities, rows),
+        labels=labels_of(entities, rows),
         points=points,
         group=tuple(chosen),
         shown=tuple(common[""].head(SHOWN).to_list()),
     )
 
 
-def _vectors(source: FittedModel | Dataset | NamedVectors, side: Side) -> F32 | csr_array:
+def _vectors(source: FittedModel | Dataset | Vectors, side: Side) -> F32 | csr_array:
     if isinstance(source, Dataset):
         raise ConfigError(
             f"the {side} of a dataset have no vectors; give a fitted model, or {side} with a place feature"
         )
-    own = NamedVectors.of_model(source, side) if isinstance(source, FittedModel) else source
+    own = vectors_of(source, side) if isinstance(source, FittedModel) else source
     return own.unit
 
 
@@ -290,83 +289,3 @@ def len_of(vectors: F32 | csr_array) -> tuple[int, int]:
     """Return the shape of vectors (n, d)."""
     n, d = vectors.shape or (0, 0)
     return int(n), int(d)
-
-
-class _Groups(NamedTuple):
-    feature: str
-    names: list[str]
-
-
-def _given(groups: Sequence[str], entities: Entities) -> list[str]:
-    if isinstance(groups, str) or len(groups) != len(entities):
-        raise ConfigError(f"groups must be a list of {len(entities):,} names, one a vector")
-    return [str(one) for one in groups]
-
-
-def _groups(entities: Entities, colour: str | None) -> _Groups:
-    """Return the group of each row by a feature.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such feature, or it has no levels.
-    """
-    fit = {name: one for name, one in entities.features.items() if isinstance(one, Category | Bag)}
-    if colour is None:
-        colour = next(iter(fit), "")
-    if not colour:
-        return _Groups("", [])
-    if colour not in entities.features:
-        raise ConfigError(
-            f"there is no feature {colour!r} to colour by; {did_you_mean(colour, fit)}"
-        )
-    if colour not in fit:
-        kind = kind_of(entities.features[colour])
-        raise ConfigError(
-            f"{colour!r} is a {kind}; a map is coloured by a category, tags or a bag; {did_you_mean('', fit)}"
-        )
-    return _Groups(colour, _level_of(fit[colour]))
-
-
-def _level_of(column: Column) -> list[str]:
-    """Return one level of each row: the category, the first tag, the most frequent of a bag."""
-    if isinstance(column, Category):
-        codes = column.codes
-    elif isinstance(column, Bag):
-        codes = np.full(len(column), -1, np.int32)
-        for row in range(len(column)):
-            span = slice(column.indptr[row], column.indptr[row + 1])
-            if len(column.codes[span]):
-                codes[row] = column.codes[span][np.argmax(column.counts[span])]
-    else:
-        raise TypeError(type(column).__name__)
-    levels = [str(one) for one in column.levels.ids.to_list()]
-    return [levels[code] if code >= 0 else OTHER for code in codes.tolist()]
-
-
-def _labels(entities: Entities, rows: I64) -> tuple[str, ...]:
-    """Return what each point is called: its first text, or its id."""
-    ids = [str(one) for one in entities.ids.ids.gather(pl.Series(rows, dtype=pl.UInt32)).to_list()]
-    texts = [one for one in entities.features.values() if isinstance(one, Text) and not one.is_path]
-    if not texts:
-        return tuple(ids)
-    said = texts[0].take(rows).values.to_list()
-    return tuple(
-        (one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…") if one else own
-        for one, own in zip(said, ids, strict=True)
-    )
-
-
-def _written(path: Path, content: bytes) -> Path:
-    """Write a file under a temporary name, then rename it."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {reason_of(error)}; choose another name") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return path

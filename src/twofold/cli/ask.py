@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from twofold.cli.options import Folder, Json
 from twofold.cli.output import note, say, say_json, table
 from twofold.data.readers import read_frame
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.drafts import draft_of
 from twofold.errors import ConfigError, DataError, UnknownIdError
 
 K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
@@ -164,17 +164,12 @@ def write(frame: pl.DataFrame, path: Path) -> None:
     DataError
         If it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[path.suffix.lower()](frame, draft)
-        draft.replace(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
+        with draft_of(path, "nothing was changed") as draft:
+            WRITERS[path.suffix.lower()](frame, draft)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
         raise DataError(f"cannot write {path}: {reason}; nothing was changed") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def similar(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twofold.drafts import draft_of
 from twofold.errors import DataError, IncompatibleFileError
 from twofold.typing import F32
 
@@ -38,16 +39,13 @@ def write_word2vec(path: Path, tokens: Sequence[str], vectors: F32, *, binary: b
             )
     n, d = vectors.shape
     rows = np.ascontiguousarray(vectors, "<f4")
-    try:
-        with path.open("wb") as file:
-            file.write(f"{n} {d}\n".encode())
-            for token, row in zip(tokens, rows, strict=True):
-                if binary:
-                    file.write(token.encode() + b" " + row.tobytes() + b"\n")
-                else:
-                    file.write(f"{token} {' '.join(map(str, row.tolist()))}\n".encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; choose another file") from error
+    with draft_of(path, "choose another file") as draft, draft.open("wb") as file:
+        file.write(f"{n} {d}\n".encode())
+        for token, row in zip(tokens, rows, strict=True):
+            if binary:
+                file.write(token.encode() + b" " + row.tobytes() + b"\n")
+            else:
+                file.write(f"{token} {' '.join(map(str, row.tolist()))}\n".encode())
 
 
 def read_word2vec(path: Path) -> tuple[list[str], F32]:

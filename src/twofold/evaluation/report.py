@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from twofold import persistence
-from twofold.errors import DataError, UnknownIdError, did_you_mean
+from twofold.drafts import draft_of
+from twofold.errors import UnknownIdError, did_you_mean
 from twofold.evaluation import page
 from twofold.metrics import parse
 from twofold.typing import F64
@@ -206,15 +207,8 @@ def write_page(path: str | Path, text: str) -> Path:
         If it cannot be written.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with draft_of(path, "choose another place") as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        if draft.is_file():
-            draft.unlink()
-        raise DataError(f"cannot write {path}: {error.strerror}; choose another place") from error
     return path
 
 

@@ -14,7 +14,7 @@ from numba import prange
 
 from twofold.kernels._dot import dot_difference
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, share_of, stream
 from twofold.typing import F32, F64, I32, I64
 
 GROUPS = 16
@@ -73,7 +73,7 @@ def draw(state: np.uint64, members: I32, cumulative: F64, seen: I32, mark: int) 
     place = 0
     for attempt in range(PATIENCE):
         word = mix(state + np.uint64(attempt + 1) * GOLDEN)
-        share = np.float64(word >> np.uint64(11)) * 2.0**-53
+        share = share_of(word)
         if len(cumulative):
             low, high = 0, size - 1
             wanted = share * cumulative[size - 1]
@@ -165,7 +165,7 @@ def bpr_epoch(
             first, last = block_start[block], block_start[block + 1]
             inside = members[member_start[b] : member_start[b + 1]]
             weights = cumulative[member_start[b] : member_start[b + 1]]
-            begin = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(block + 1) * GOLDEN)
+            begin = stream(seed, block)
             taken = seen[a]
             total = 0.0
             start = first

@@ -13,9 +13,9 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
+from twofold.kernels._random import GOLDEN, mix
 from twofold.kernels._rows import TILE, Number, add_part, tile_sets
 from twofold.kernels._vector import prefetch
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.kernels.noise import draw_token
 from twofold.kernels.skip_gram import pull_rows, pulls_of, score_rows
 from twofold.typing import F32, I32, I64

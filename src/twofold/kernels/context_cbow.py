@@ -15,7 +15,7 @@ from numba import prange
 from twofold.kernels._context_arrays import Batch, Examples, Outputs, Tables, Touched
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, stream
 from twofold.kernels.noise import draw_token
 from twofold.kernels.sample_log import uniform
 from twofold.typing import F32, I32
@@ -48,12 +48,6 @@ def choose_outputs(target: int, state: np.uint64, outputs: Outputs, row: I32, la
         )
         label[k] = 0.0
     return outputs.negatives + 1
-
-
-@kernel(fastmath=False)
-def stream(seed: int, example: int) -> np.uint64:
-    """Return where the random numbers of one example begin; those of its contexts are `mix` of it."""
-    return mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(example + 1) * GOLDEN)
 
 
 @kernel()

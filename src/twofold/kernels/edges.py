@@ -11,44 +11,7 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.typing import F32, F64, I32, I64
-
-
-@kernel(parallel=True, fastmath=False)
-def draw_strangers(
-    seed: int, users: I32, indptr: I64, friend: I32, share: float, out: I32, count: I64
-) -> None:
-    """Fill each row of `out` (b, width) with a user's friends and each other user with chance `share`.
-
-    `indptr` (n + 1,) and `friend` are the friends of every user, ascending and without the user; `count`
-    (b,) becomes how many there are. A row that is full takes no more. Gaps between the drawn are geometric.
-    """
-    n = len(indptr) - 1
-    scale = 1.0 / np.log1p(-share)
-    for row in prange(len(users)):
-        i = users[row]
-        begin, end = indptr[i], indptr[i + 1]
-        filled = end - begin
-        for at in range(filled):
-            out[row, at] = friend[begin + at]
-        state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(i + 1) * GOLDEN)
-        place, at = begin, -1
-        while filled < out.shape[1]:
-            state += GOLDEN
-            uniform = (np.float64(mix(state) >> np.uint64(11)) + 1.0) * 2.0**-53  # in (0, 1]
-            gap = np.log(uniform) * scale
-            if gap >= n:
-                break
-            at += 1 + int(gap)
-            if at >= n:
-                break
-            while place < end and friend[place] < at:
-                place += 1
-            if at != i and not (place < end and friend[place] == at):
-                out[row, filled] = at
-                filled += 1
-        count[row] = filled
 
 
 @kernel(parallel=True)

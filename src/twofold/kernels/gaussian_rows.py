@@ -16,18 +16,8 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
+from twofold.kernels._random import GOLDEN, mix, positive_share_of, share_of, stream
 from twofold.typing import F32, F64, I32, I64
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-"""Step of the splitmix64 counter."""
-
-
-@kernel(fastmath=False)
-def mix(state: np.uint64) -> np.uint64:
-    """Scramble 64 bits: the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
-    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
 
 
 @kernel(fastmath=False)
@@ -36,12 +26,12 @@ def fill_normal(seed: int, row: int, out: F64) -> None:
 
     A counter goes through splitmix64, pairs of uniforms through Box and Muller's transform.
     """
-    state = mix(mix(np.uint64(seed) + GOLDEN) + (np.uint64(row) + np.uint64(1)) * GOLDEN)
+    state = stream(seed, row)
     for at in range(0, len(out), 2):
         state += GOLDEN
-        first = (np.float64(mix(state) >> np.uint64(11)) + 1.0) * 2.0**-53  # in (0, 1]
+        first = positive_share_of(mix(state))
         state += GOLDEN
-        angle = np.float64(mix(state) >> np.uint64(11)) * (2.0**-53 * 2.0 * np.pi)
+        angle = share_of(mix(state)) * (2.0 * np.pi)
         length = np.sqrt(-2.0 * np.log(first))
         out[at] = length * np.cos(angle)
         if at + 1 < len(out):

@@ -11,7 +11,7 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, share_of, stream
 from twofold.typing import F32, F64, I32, I64
 
 AVERAGE, MAXIMUM, USER, BASKET, CONCATENATE = range(5)
@@ -151,7 +151,7 @@ def hrm_step(
 @kernel(fastmath=False)
 def draw(state: np.uint64, cumulative: F64) -> int:
     """Draw a row in proportion to the weights whose running sums are `cumulative` (m,)."""
-    wanted = np.float64(mix(state) >> np.uint64(11)) * 2.0**-53 * cumulative[-1]
+    wanted = share_of(mix(state)) * cumulative[-1]
     return min(np.searchsorted(cumulative, wanted, side="right"), len(cumulative) - 1)
 
 
@@ -192,7 +192,7 @@ def hrm_epoch(
     total = 0.0
     for at in range(len(order)):
         e = order[at]
-        state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(at + 1) * GOLDEN)
+        state = stream(seed, at)
         count = 0
         while count < n_negatives and m > 1:
             state += GOLDEN
@@ -203,7 +203,7 @@ def hrm_epoch(
         if dropout > 0:
             for f in range(width):
                 state += GOLDEN
-                share = np.float64(mix(state) >> np.uint64(11)) * 2.0**-53
+                share = share_of(mix(state))
                 mask[f] = kept if share >= dropout else np.float32(0.0)
         rate = rates[0] + (rates[1] - rates[0]) * at / len(order)
         total += hrm_step(

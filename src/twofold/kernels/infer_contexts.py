@@ -8,8 +8,8 @@ from numba import prange
 from twofold.kernels._context_arrays import Outputs
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
+from twofold.kernels._random import stream
 from twofold.kernels.context_cbow import TINY, choose_outputs
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.typing import F32, I32, I64
 
 
@@ -47,7 +47,7 @@ def infer_users(
                 for f in range(d):
                     h[f] = base[at, f] + share[at] * mine[f]
                     pull[f] = -np.float32(reg) * mine[f]
-                state = mix(mix(np.uint64(item[at]) + GOLDEN) + np.uint64(epoch + 1) * GOLDEN)
+                state = stream(item[at], epoch)
                 count = choose_outputs(item[at], state, outputs, rows, labels)
                 for one in range(count):
                     row = table[rows[one]]

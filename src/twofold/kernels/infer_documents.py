@@ -10,9 +10,9 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
+from twofold.kernels._random import GOLDEN, stream
 from twofold.kernels._rows import add_part
 from twofold.kernels.cbow import mean_of_window
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.kernels.noise import draw_token
 from twofold.kernels.skip_gram import pulls_of, score_rows
 from twofold.typing import F32, I32, I64
@@ -55,8 +55,7 @@ def infer_documents(
             for at in range(first, last):
                 done = np.float32(epoch * (last - first) + at - first) / np.float32(steps)
                 rate = rates[0] + (rates[1] - rates[0]) * done
-                place = np.uint64(nth[at] * epochs + epoch + 1)
-                state = mix(mix(np.uint64(token[at]) + GOLDEN) + place * GOLDEN)
+                state = stream(token[at], nth[at] * epochs + epoch)
                 low = high = at
                 if window > 0:
                     reach = 1 + int(state & np.uint64(0xFFFFFF)) % window

@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import mix
+from twofold.kernels._random import mix
 from twofold.typing import F32, F64, I32, I64
 
 

@@ -6,14 +6,14 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, stream
 from twofold.typing import F64
 
 
 @kernel(fastmath=False)
 def drawn(seed: int, resample: int, place: int, n: int) -> np.int64:
     """Return which of n users is drawn at a place of a resample."""
-    begin = mix(mix(np.uint64(seed) + GOLDEN) + (np.uint64(resample) + np.uint64(1)) * GOLDEN)
+    begin = stream(seed, resample)
     word = mix(begin + (np.uint64(place) + np.uint64(1)) * GOLDEN)
     return np.int64(((word >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, share_of, stream
 from twofold.typing import F32, F64, I32, I64
 
 PATIENCE = 50
@@ -16,16 +16,10 @@ PAUSE = 8.0
 
 
 @kernel(fastmath=False)
-def stream(seed: int, user: int) -> np.uint64:
-    """Return where the random stream of one user begins."""
-    return mix(mix(np.uint64(seed) + GOLDEN) + (np.uint64(user) + np.uint64(1)) * GOLDEN)
-
-
-@kernel(fastmath=False)
 def uniform(begin: np.uint64, place: int) -> float:
     """Return number `place` of the stream that begins at `begin`, in [0, 1)."""
     word = mix(begin + (np.uint64(place) + np.uint64(1)) * GOLDEN)
-    return np.float64(word >> np.uint64(11)) * 2.0**-53
+    return share_of(word)
 
 
 @kernel(parallel=True, fastmath=False)

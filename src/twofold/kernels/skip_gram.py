@@ -12,6 +12,7 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
+from twofold.kernels._random import GOLDEN, stream
 from twofold.kernels._rows import (
     TILE,
     Number,
@@ -24,7 +25,6 @@ from twofold.kernels._rows import (
     tile_steps,
 )
 from twofold.kernels._vector import prefetch
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.kernels.noise import draw_token
 from twofold.typing import F32, I32, I64
 
@@ -102,7 +102,7 @@ def skip_gram_chunk(
             first, last = int(block_start[block]), int(block_start[block + 1])
             begin = int(member_start[b])
             size = int(member_start[b + 1]) - begin
-            state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(block + 1) * GOLDEN)
+            state = stream(seed, block)
             rate = rates[s]
             ring = AHEAD + 1
             rows = np.zeros(ring * wide, np.int32)

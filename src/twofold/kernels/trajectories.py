@@ -23,39 +23,10 @@ from numba import prange
 
 from twofold.kernels._dot import dot
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
 from twofold.typing import F32, F64, I32, I64, Bool
 
 LANES = 8
 """Groups of the users of a batch, hence the most threads that can work at once."""
-
-
-@kernel(parallel=True, fastmath=False)
-def draw_others(
-    seed: int, number: I64, positive: I32, n: int, share: float, out: I32, count: I64
-) -> None:
-    """Fill each row of `out` (e, width) with its `positive` and each other of n numbers with chance `share`.
-
-    `count` (e,) becomes how many there are; a row that is full takes no more. `number` (e,) names each row's
-    stream, so that draws depend on nothing else. Gaps between the drawn are geometric.
-    """
-    scale = 1.0 / np.log1p(-share)
-    for e in prange(len(number)):
-        state = mix(mix(np.uint64(seed) + GOLDEN) + np.uint64(number[e] + 1) * GOLDEN)
-        out[e, 0] = positive[e]
-        filled, at = 1, -1
-        while filled < out.shape[1]:
-            state += GOLDEN
-            uniform = (np.float64(mix(state) >> np.uint64(11)) + 1.0) * 2.0**-53  # in (0, 1]
-            gap = np.log(uniform) * scale
-            if gap >= n:
-                break
-            at += 1 + int(gap)
-            if at >= n - 1:
-                break
-            out[e, filled] = at if at < positive[e] else at + 1
-            filled += 1
-        count[e] = filled
 
 
 @kernel()

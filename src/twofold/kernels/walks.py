@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels.gaussian_rows import GOLDEN, mix
+from twofold.kernels._random import GOLDEN, mix, stream
 from twofold.typing import F64, I32, I64
 
 
@@ -65,7 +65,7 @@ def random_walks(indptr: I64, neighbours: I32, starts: I32, seed: int, out: I32)
     """
     length = out.shape[1]
     for row in prange(len(out)):
-        state = mix(mix(np.uint64(seed) + GOLDEN) + (np.uint64(row) + np.uint64(1)) * GOLDEN)
+        state = stream(seed, row)
         node = np.int64(starts[row])
         out[row, 0] = node
         for step in range(1, length):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, at_least_one
 from twofold.random import generator
 from twofold.typing import F64, Rng
 
@@ -33,8 +33,7 @@ def _candidates(scores: ArrayLike, k: int) -> tuple[F64, int]:
         raise DataError(f"scores must be one number for each of at least one candidate; got shape {given.shape}")  # fmt: skip
     if not np.isfinite(given).all():
         raise DataError(f"the score of candidate {int(np.argmin(np.isfinite(given)))} is not finite; leave it out")  # fmt: skip
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
+    at_least_one("k", k)
     return given, min(int(k), len(given))
 
 

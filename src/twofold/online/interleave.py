@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, betaincinv, ndtri, stdtr
 
-from twofold.errors import ConfigError, DataError
+from twofold.errors import DataError, at_least_one
 from twofold.online.sequential import check_level
 from twofold.random import generator
 from twofold.typing import Id, Rng
@@ -43,8 +43,7 @@ def _check(a: Sequence[Id], b: Sequence[Id], k: int) -> None:
     for name, one in (("a", a), ("b", b)):
         if len(set(one)) != len(one):
             raise DataError(f"ranking {name} names an item twice; a ranking names each once")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
+    at_least_one("k", k)
 
 
 def _next(ranking: Sequence[Id], start: int, taken: set[Id]) -> int:

@@ -6,8 +6,7 @@ import polars as pl
 
 from twofold.models._base import FittedModel
 from twofold.serve.live import Live
-from twofold.serve.store import is_history
-from twofold.serve.tables import ITEM_IS_INTEGER, USER_IS_INTEGER
+from twofold.serve.tables import ITEM_IS_INTEGER, USER_IS_INTEGER, is_history
 
 SCHEMA = {
     "user": pl.String,

@@ -114,3 +114,21 @@ def shown(value: Any) -> str:
         return f"{len(value):,} bytes"
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
+
+
+def unwritten(said: str, *, full: bool, gone: bool) -> Refused:
+    """Return the refusal of rows that the store did not take: it is full, out of reach, or says no."""
+    if full:
+        return Refused(
+            507, "store_full", f"the store has no room: {said}",
+            "nothing was kept of this request; make room, then send it again",
+        )  # fmt: skip
+    if gone:
+        return Refused(
+            503, "store_away", f"the store cannot be reached: {said}",
+            "nothing was kept of this request; send it again later", {"retry-after": "1"},
+        )  # fmt: skip
+    return Refused(
+        500, "store_failed", f"the store refused the rows: {said}",
+        "nothing was kept of this request; please report it",
+    )  # fmt: skip

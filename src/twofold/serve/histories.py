@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twofold.serve.store import Row, is_history
-from twofold.serve.tables import ITEM_IS_INTEGER
+from twofold.serve.store import Row
+from twofold.serve.tables import ITEM_IS_INTEGER, is_history
 from twofold.typing import F32, I32, I64, Id
 
 RECENT = 5_000

@@ -10,7 +10,8 @@ from typing import Any
 from twofold.serve.failures import Refused
 from twofold.serve.live import Live
 from twofold.serve.schemas import Event
-from twofold.serve.store import Row, id_bits
+from twofold.serve.store import Row
+from twofold.serve.tables import id_bits
 
 AHEAD = 86_400
 """Seconds by which the time of an event may lie ahead of the server's clock."""

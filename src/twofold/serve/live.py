@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,14 +96,17 @@ class Live:
         IncompatibleFileError
             If the model is damaged.
         """
+        folder = Path(settings.state)
+        was_there = folder.exists()
         try:
-            Path(settings.state).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
                 f"cannot make {settings.state}: {error.strerror}; choose another --state"
             ) from error
-        store = Store(settings.url, patience=settings.patience)
+        store: Store | None = None
         try:
+            store = Store(settings.url, patience=settings.patience)
             registry = Registry(store, extra)
             named = None if settings.model is None else registry.register(settings.model)
             found = registry.read()
@@ -126,7 +130,10 @@ class Live:
             made = cls(settings, store, registry, Served.of(number, base), base)
             made.recall(found, events=events)
         except TwofoldError:
-            store.close()
+            if store is not None:
+                store.close()
+            if not was_there:  # nothing was promised to anybody yet
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         return made
 
@@ -204,9 +211,9 @@ class Live:
     ) -> dict[str, Any]:
         """Return an answer as it is sent, and log the exposure."""
         self.metrics.answer(served.version, assignment.variant, answer.source)
+        unit = question.session if question.user is None else str(question.user)
         arms = assignment.arms
         if not arms and self.settings.exposures:
-            unit = question.session if question.user is None else str(question.user)
             arms = (Arm("", assignment.variant, unit or request_id),)
         if arms:
             row = {
@@ -217,17 +224,7 @@ class Live:
                 "propensities": None,
                 "time": self.now(),
             }
-            self.store.add_exposures(
-                [
-                    {
-                        **row,
-                        "unit": arm.unit,
-                        "experiment": arm.experiment or None,
-                        "variant": arm.variant,
-                    }
-                    for arm in arms
-                ]
-            )
+            self.store.add_exposures([arm.exposure(row) for arm in arms])
         return {
             "items": [
                 {"item": item, "score": score, "source": source}

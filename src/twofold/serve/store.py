@@ -16,15 +16,12 @@ from sqlalchemy import Connection, Select, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from twofold.serve.failures import Refused
+from twofold.serve.failures import Refused, unwritten
 from twofold.serve.tables import (
     CHANGES,
     EVENTS,
     EXPOSURES,
-    IMPRESSION,
-    ITEM_IS_INTEGER,
     ITEMS,
-    USER_IS_INTEGER,
     VERSIONS,
     open_engine,
     reason_of,
@@ -162,7 +159,7 @@ class Store:
                     return
                 self.reachable = not gone or full
                 log.warning("store: %d jobs not written: %s", len(jobs), said)
-                self._end(jobs, failure=_refused(said, full=full, gone=gone))
+                self._end(jobs, failure=unwritten(said, full=full, gone=gone))
             except Refused as refused:
                 if len(jobs) > 1:
                     for one in jobs:
@@ -284,7 +281,7 @@ class Store:
             return records(connection, select(table).order_by(key))
 
     def delete_before(self, cutoff: float) -> Future[int]:
-        """Delete the events and exposures before a time, ``Store.AT_ONCE`` rows a transaction; the result says how many."""
+        """Delete the events and exposures before a time, at most `TOGETHER` of each; the result says how many."""
 
         def work(connection: Connection) -> int:
             count = 0
@@ -328,30 +325,3 @@ def records(connection: Connection, query: Select[Any]) -> list[Row]:
     answer = connection.execute(query)
     names = [str(name) for name in answer.keys()]  # noqa: SIM118  a result is no mapping
     return [dict(zip(names, row, strict=True)) for row in answer]
-
-
-def is_history(row: Row, kinds: Sequence[str]) -> bool:
-    """Say whether an event belongs to a history."""
-    return row["kind"] in kinds if kinds else row["kind"] != IMPRESSION
-
-
-def id_bits(user: int | str, item: int | str) -> int:
-    """Return the bits that say which of two ids is an integer."""
-    return USER_IS_INTEGER * isinstance(user, int) | ITEM_IS_INTEGER * isinstance(item, int)
-
-
-def _refused(said: str, *, full: bool, gone: bool) -> Refused:
-    if full:
-        return Refused(
-            507, "store_full", f"the store has no room: {said}",
-            "nothing was kept of this request; make room, then send it again",
-        )  # fmt: skip
-    if gone:
-        return Refused(
-            503, "store_away", f"the store cannot be reached: {said}",
-            "nothing was kept of this request; send it again later", {"retry-after": "1"},
-        )  # fmt: skip
-    return Refused(
-        500, "store_failed", f"the store refused the rows: {said}",
-        "nothing was kept of this request; please report it",
-    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -97,6 +98,16 @@ CHANGES = Table(
     Column("note", Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+def is_history(row: Mapping[str, Any], kinds: Sequence[str]) -> bool:
+    """Say whether an event belongs to a history."""
+    return row["kind"] in kinds if kinds else row["kind"] != IMPRESSION
+
+
+def id_bits(user: int | str, item: int | str) -> int:
+    """Return the bits that say which of two ids is an integer."""
+    return USER_IS_INTEGER * isinstance(user, int) | ITEM_IS_INTEGER * isinstance(item, int)
 
 
 def open_engine(url: str) -> Engine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from twofold.typing import Id
 
@@ -16,6 +17,11 @@ class Arm(NamedTuple):
     experiment: str
     variant: str
     unit: str
+
+    def exposure(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row of the exposure log that says this unit was shown an `answer`."""
+        named = self.experiment or None
+        return {**answer, "unit": self.unit, "experiment": named, "variant": self.variant}
 
 
 class Assignment(NamedTuple):

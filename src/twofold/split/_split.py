@@ -68,19 +68,6 @@ def fraction(name: str, value: float, *, zero: bool = False) -> float:
     return float(value)
 
 
-def at_least_one(name: str, value: int) -> int:
-    """Check a count.
-
-    Raises
-    ------
-    ConfigError
-        If it is not an integer >= 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError(f"{name} must be an integer >= 1; got {value!r}")
-    return int(value)
-
-
 def repeats_allowed(repeats: str) -> bool:
     """Check the policy for test events that repeat a training pair; return whether to keep them.
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, at_least_one
 from twofold.random import generator
 from twofold.split._split import (
     TEST,
     TRAIN,
     VALIDATION,
     Split,
-    at_least_one,
     fraction,
     make,
 )

@@ -49,7 +49,7 @@ class Graph:
         if not len(made):
             raise DataError(
                 f"the dataset has no friendships among its {data.n_users:,} users; "
-                "give links= with two columns of user ids when it is read"
+                "give links= with two columns of user ids when it is read (on the command line --links)"
             )
         return made
 

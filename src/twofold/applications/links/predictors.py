@@ -17,9 +17,10 @@ from twofold.applications.links.measures import GRAPH, Places, pair_features
 from twofold.data.dataset import Dataset
 from twofold.data.frames import as_frame
 from twofold.data.vocabulary import UNKNOWN, as_ids
-from twofold.errors import ConfigError, DataError
+from twofold.errors import DataError
 from twofold.hyperparameters import hyperparameters
 from twofold.random import generator
+from twofold.recommend import known_people, lists_of_friends
 from twofold.typing import F64, I32, Ids, Rng
 
 Measure = Literal[
@@ -91,32 +92,14 @@ class FittedLinks(ABC):
         UnknownIdError
             If a user is not known.
         """
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ConfigError(f"k must be an integer >= 1; got {k!r}")
-        if isinstance(users, str | int):
-            raise ConfigError(
-                f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
-            )
         ids = self.train.users.ids
-        parts = [(one, *self.best(ids.row(one, "user"), int(k))) for one in users]
-        friend = np.concatenate([np.zeros(0, np.int32), *(friends for _, friends, _ in parts)])
-        return pl.DataFrame(
-            {
-                "user": pl.Series(
-                    [one for one, friends, _ in parts for _ in friends],
-                    dtype=ids.ids.dtype,
-                    strict=False,
-                ),
-                "rank": np.concatenate(
-                    [
-                        np.zeros(0, np.int32),
-                        *(np.arange(1, len(f) + 1, dtype=np.int32) for _, f, _ in parts),
-                    ]
-                ),
-                "friend": ids.ids.gather(pl.Series(friend, dtype=pl.UInt32)),
-                "score": np.concatenate([np.zeros(0), *(scores for _, _, scores in parts)]),
-            }
-        )
+        rows = known_people(ids, users, k)
+        friends = np.full((len(rows), min(int(k), len(ids))), -1, np.int32)
+        scores = np.zeros(friends.shape)
+        for at, row in enumerate(rows):
+            found, best = self.best(int(row), int(k))
+            friends[at, : len(found)], scores[at, : len(found)] = found, best
+        return lists_of_friends(ids, rows, friends, scores)
 
     def best(self, user: int, k: int) -> tuple[I32, F64]:
         """Return the rows of the `k` likeliest new friends of a user row, best first, and their scores."""

@@ -24,6 +24,7 @@ from twofold.models.sequence import _jntm_states as states
 from twofold.models.sequence._jntm_states import State
 from twofold.models.sequence._jntm_training import Parameters
 from twofold.rank import FALLBACK, FOLD_IN, Encoded, sources
+from twofold.recommend import known_people, lists_of_friends
 from twofold.typing import F32, I32, I64, Bool, Ids
 
 if TYPE_CHECKING:
@@ -294,10 +295,10 @@ class FittedJNTM(FittedModel):
         UnknownIdError
             If a user is not known.
         """
-        rows = social.asked(self.users.ids, users, k)
+        rows = known_people(self.users.ids, users, k)
         friends = self.friend_ends, self.friend_rows
         found, best = social.likeliest(*self._sides, friends, rows, k)
-        return social.as_frame(self.users.ids, rows, found, best)
+        return lists_of_friends(self.users.ids, rows, found, best)
 
     @property
     def _sides(self) -> tuple[F32, F32]:

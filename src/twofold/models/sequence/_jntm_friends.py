@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
 from twofold.data.entities import Links
-from twofold.data.vocabulary import Vocabulary
-from twofold.errors import ConfigError
 from twofold.index.exact import top_k
 from twofold.rank import BLOCK_BYTES
-from twofold.typing import F32, I32, I64, Ids
+from twofold.typing import F32, I32, I64
 
 
 def friends_of(links: Links, n_users: int, *, directed: bool) -> tuple[I64, I32]:
@@ -53,39 +50,3 @@ def likeliest(
         rows = slice(start, start + len(some))
         found[rows], best[rows] = top_k(left[some] @ right.T, at, flat, none, k)
     return found, best
-
-
-def asked(ids: Vocabulary, users: Ids, k: int) -> I32:
-    """Return the rows of `users`, all of them known.
-
-    Raises
-    ------
-    ConfigError
-        If `k` is not a positive integer, or `users` is a single id.
-    UnknownIdError
-        If a user is not known.
-    """
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ConfigError(f"k must be an integer >= 1; got {k!r}")
-    if isinstance(users, str | int):
-        raise ConfigError(
-            f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
-        )
-    return np.array([ids.row(one, "user") for one in users], np.int32)
-
-
-def as_frame(ids: Vocabulary, users: I32, found: I32, best: F32) -> pl.DataFrame:
-    """Return lists of friends (n, k) in the caller's ids: ``user``, ``rank``, ``friend``, ``score``."""
-    query, place = np.nonzero(found >= 0)
-
-    def named(rows: I32) -> pl.Series:
-        return ids.ids.gather(pl.Series(rows, dtype=pl.UInt32))
-
-    return pl.DataFrame(
-        {
-            "user": named(users[query]),
-            "rank": (place + 1).astype(np.int32),
-            "friend": named(found[query, place]),
-            "score": best[query, place],
-        }
-    )

@@ -10,11 +10,11 @@ import numpy as np
 from twofold.data.interactions import Histories
 from twofold.data.sequences import trajectories
 from twofold.kernels.adagrad_rows import UNBOUNDED, sort_by_row, step_lanes, step_pairs, step_rows
-from twofold.kernels.edges import draw_strangers, edge_gradients
+from twofold.kernels.draws import draw_others, draw_strangers
+from twofold.kernels.edges import edge_gradients
 from twofold.kernels.trajectories import (
     LANES,
     choice_errors,
-    draw_others,
     trajectory_gradients,
     trajectory_states,
 )

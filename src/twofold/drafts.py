@@ -1,0 +1,55 @@
+"""Files and folders that take their place whole: written under another name beside it, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from twofold.errors import DataError
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the system said; NumPy's own errors of writing have no ``strerror``."""
+    return error.strerror or str(error)
+
+
+def replace_folder(draft: Path, path: Path) -> None:
+    """Put the finished folder `draft` in the place of `path` by renaming; on failure nothing moves."""
+    draft.chmod(0o755)
+    if not path.exists():
+        draft.rename(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+    try:
+        path.rename(aside / "old")
+        try:
+            draft.rename(path)
+        except OSError:
+            (aside / "old").rename(path)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def draft_of(path: Path, advice: str) -> Generator[Path]:
+    """Give a temporary name beside `path` to write to; what stands there at the end takes its place, whole.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written, ending in the `advice`; what was at `path` is left as it was.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {reason_of(error)}; {advice}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
