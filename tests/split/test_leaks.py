@@ -151,6 +151,16 @@ def test_a_random_feature_raises_no_alarm():
     )
 
 
+@pytest.mark.parametrize("events", [1, 2])
+def test_as_many_test_events_for_everybody_tell_no_order(events):
+    ages = np.random.default_rng(0).integers(18, 80, 40)
+    users = {"user": np.arange(40) + 100, "age": ages}
+    data = build(planted_log().frame(), users=users, user_features={"age": "number"})
+    split = tw.split.leave_last(data, n=events)
+    assert set(np.bincount(split.test.interactions.user)) == {events}
+    assert find_leaks(split) == []
+
+
 def test_a_history_that_holds_the_target():
     split = tw.split.user_disjoint(planted_log(), test=0.2, rng=0)
     everything = pl.concat([split.test_history.frame(), split.test.frame().head(4)])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import gammaln
 
 from twofold.data.columns import NO_TIME, Column, Number, Time, Vector
 from twofold.data.dataset import Dataset
@@ -36,10 +37,10 @@ CHANCE = 1e-3
 LAST_TIME = "last time"
 FEWEST = 3
 """Rows that have to differ before a feature can be judged."""
-LEVELS = 5
-"""Distinct values that a feature must have to be judged by its order alone."""
 ROWS = 10
-"""Rows that it must have for that."""
+"""Rows that a feature must have to be judged by its order alone."""
+LOG_ORDERS = float(np.log(2 / CHANCE**2))
+"""Log of the number of orders that the feature, and the statistic, must tell apart for that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +202,7 @@ def agreement_by_chance(one: F64, other: F64, rtol: float) -> float:
 def keeps_order(values: F64, before: F64, after: F64, rtol: float) -> I64 | None:
     """Return the rows that `after` puts in the order of `values`, or the reverse, and `before` does not."""
     rows = np.flatnonzero(np.isfinite(values) & np.isfinite(before) & np.isfinite(after))
-    if len(rows) < ROWS or len(np.unique(values[rows])) < LEVELS:
+    if len(rows) < ROWS or min(log_orders(one[rows]) for one in (values, after)) < LOG_ORDERS:
         return None
     for sign in (1, -1):
         if disorder(sign * values[rows], after[rows]):
@@ -210,6 +211,12 @@ def keeps_order(values: F64, before: F64, after: F64, rtol: float) -> I64 | None
             return None
         return rows[~close(before[rows], after[rows], rtol)]
     return None
+
+
+def log_orders(values: F64) -> float:
+    """Return the logarithm of how many orders the values can stand in; 0 where they are all the same."""
+    ties = np.unique(values, return_counts=True)[1]
+    return float(gammaln(len(values) + 1) - gammaln(ties + 1).sum())
 
 
 def disorder(values: F64, statistic: F64) -> int:
