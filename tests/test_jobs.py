@@ -240,15 +240,15 @@ def test_every_split_of_a_job_can_be_made():
 
 
 def test_a_job_is_a_file_or_options_and_not_both(tmp_path):
-    nothing = ([], "default", [], {}, 0, {})
+    nothing = ([], "default", [], [], {}, 0, {})
     with pytest.raises(ConfigError, match="not both and not neither"):
         job_of(None, "", *nothing)
     with pytest.raises(ConfigError, match="not both and not neither"):
         job_of(tmp_path / "job.toml", "log.csv", *nothing)
     with pytest.raises(ConfigError, match="are the file's"):
-        job_of(tmp_path / "job.toml", "", [], "default", [], {}, 3, {})
+        job_of(tmp_path / "job.toml", "", [], "default", [], [], {}, 3, {})
     with pytest.raises(ConfigError, match="are the file's"):
-        job_of(tmp_path / "job.toml", "", [], "default", [], {"candidates": "new"}, 0, {})
+        job_of(tmp_path / "job.toml", "", [], "default", [], [], {"candidates": "new"}, 0, {})
 
 
 @pytest.mark.parametrize(

@@ -242,24 +242,42 @@ def assignments(texts: list[str], owner: type) -> dict[str, Any]:
     ConfigError
         If a text has no ``=`` or the model has no such hyperparameter.
     """
-    found: dict[str, Any] = {}
     hints = get_type_hints(owner)
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign:
-            raise ConfigError(f"--set takes name=value, for example factors=64; got {text!r}")
-        if name in found:
-            raise ConfigError(f"--set {name} is given twice; give it once")
+    found = typed(texts, "--set", "factors=64")
+    for name in found:
         if name not in hints:
             raise ConfigError(
                 f"{owner.__name__} has no hyperparameter {name!r}; {did_you_mean(name, names(owner))}"
             )
-        found[name] = _value(name, value)
+    return found
+
+
+def split_options(texts: list[str]) -> dict[str, Any]:
+    """Read ``name=value`` arguments of a split; `SplitPlan` checks the names."""
+    return typed(texts, "--split-option", "gap=21600")
+
+
+def typed(texts: list[str], option: str, example: str) -> dict[str, Any]:
+    """Read ``name=value`` as typed behind an option; see `assignments`.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no ``=``, a name comes twice, or a table or list cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ConfigError(f"{option} takes name=value, for example {example}; got {text!r}")
+        if name in found:
+            raise ConfigError(f"{option} {name} is given twice; give it once")
+        found[name] = _value(f"{option} {name}", value)
     return found
 
 
 def _value(name: str, text: str) -> Any:
-    """Read what stands behind the ``=`` of ``--set``: TOML, a table or list also as JSON, else a text."""
+    """Read what stands behind the ``=``: TOML, a table or list also as JSON, else a text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -271,7 +289,7 @@ def _value(name: str, text: str) -> Any:
         kind = "table" if text.startswith("{") else "list"
         example = '{method = "sgd", epochs = 3}' if kind == "table" else '["age", "genre"]'
         raise ConfigError(
-            f"--set {name} got {text!r}, which is no {kind} in TOML or JSON; write it like {example}"
+            f"{name} got {text!r}, which is no {kind} in TOML or JSON; write it like {example}"
         ) from error
 
 

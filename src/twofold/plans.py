@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from twofold import datasets, split
 from twofold.data.dataset import Dataset
+from twofold.data.moments import Moment, with_moments, with_regions
 from twofold.errors import ConfigError, did_you_mean
 from twofold.evaluation.questions import policies
 from twofold.evaluation.rolling import Asking
@@ -83,6 +84,12 @@ class DataPlan:
     """User columns to read, with their kinds."""
     context: dict[str, str] = Field(default_factory=dict)
     """Columns of the log to read as context, with their kinds."""
+    moments: list[Moment] = Field(default_factory=list[Moment])
+    """Context made of the times: hour, weekday, weekend, hour_of_week."""
+    ahead: float | str = 0.0
+    """Minutes that local time is ahead of UTC, for `moments`: a number, or a context column that says it."""
+    region_km: Annotated[float, Field(ge=0)] = 0.0
+    """Side in kilometres of the cells that become the item feature `region`, of items with a place; 0 = none."""
     duplicates: Literal["keep", "last", "sum", "mean"] = "keep"
     """What becomes of rows that repeat a pair."""
     min_value: float | None = None
@@ -113,6 +120,8 @@ class DataPlan:
                     f"{features} are columns of a file of {file}, and none is named; "
                     f'give {file} = "{file}.csv" too, or read columns of the log as context'
                 )
+        if self.ahead and not self.moments:
+            raise ConfigError('ahead goes with moments, such as moments = ["hour"]')
         if self.query and "://" not in str(self.source):
             raise ConfigError(f"a query needs a database URL as its source; got {self.source!r}")
 
@@ -139,6 +148,10 @@ class DataPlan:
         else:
             said = {name: "" if one == NO_COLUMN else one for name, one in given.items()}
             data = Dataset.read(str(self.source), duplicates=self.duplicates, **said)
+        if self.moments:
+            data = with_moments(data, *self.moments, offset=minutes(self.ahead))
+        if self.region_km:
+            data = with_regions(data, cell_km=self.region_km)
         if self.min_value is not None:
             data = data.where_value(at_least=self.min_value)
         if self.min_user_events > 1 or self.min_item_events > 1:
@@ -168,6 +181,14 @@ class DataPlan:
         return cls(**given)
 
 
+def minutes(ahead: float | str) -> float | str:
+    """Return a number where a number was typed, and a column's name else."""
+    try:
+        return float(ahead)
+    except ValueError:
+        return ahead
+
+
 def located(table: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """Return the paths of a [data] table, taken from `folder` and made absolute; URLs stay as they are."""
     return {
@@ -188,11 +209,7 @@ class SplitPlan:
 
     def __post_init__(self) -> None:
         """Check the name, and the arguments as far as that goes without the data."""
-        if self.kind not in SPLITS:
-            raise ConfigError(
-                f"no split is called {self.kind!r}; {did_you_mean(self.kind, SPLITS)}"
-            )
-        allowed = [name for name in self._signature() if name not in {"data", "rng"}]
+        allowed = self.arguments(self.kind)
         hints = get_type_hints(SPLITS[self.kind])
         for name, value in self.options.items():
             if name not in allowed:
@@ -211,6 +228,21 @@ class SplitPlan:
             raise ConfigError(
                 f"test + validation must be below 1; got {shares[0]:g} + {shares[1]:g}"
             )
+
+    @staticmethod
+    def arguments(kind: str) -> list[str]:
+        """Return the names of what a split can be told.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such split.
+        """
+        if kind not in SPLITS:
+            raise ConfigError(f"no split is called {kind!r}; {did_you_mean(kind, SPLITS)}")
+        return [
+            one for one in inspect.signature(SPLITS[kind]).parameters if one not in {"data", "rng"}
+        ]
 
     def _signature(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(SPLITS[self.kind]).parameters

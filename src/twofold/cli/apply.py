@@ -14,17 +14,10 @@ from twofold.cli.ask import K, own_ids
 from twofold.cli.options import (
     Data,
     Folder,
-    Item,
-    ItemFeature,
-    Items,
     Json,
-    Query,
     Seed,
-    Time,
-    User,
-    Value,
-    columns,
     read_log,
+    reads_a_log,
 )
 from twofold.cli.output import note, say, say_json, table
 from twofold.data.catalogue import ENTRIES
@@ -86,11 +79,9 @@ def map_(
         say(f"wrote {out}: {drawn.title}; {drawn.note}")
 
 
+@reads_a_log
 def links_(
     data: Data,
-    friends: Annotated[
-        Path | None, typer.Option("--links", help="A file of friendships: two columns of user ids.")
-    ] = None,
     later: Annotated[
         Path | None,
         typer.Option(help="A file of friendships of a later day; what is new in it is held out."),
@@ -102,7 +93,7 @@ def links_(
             help="A run folder or a saved model, whose user vectors are compared too; repeatable.",
         ),
     ] = [],  # noqa: B006
-    users: Annotated[
+    asked: Annotated[
         list[str],
         typer.Option(
             "--for", help="Recommend new friends to this user, and compare nothing; repeatable."
@@ -114,14 +105,9 @@ def links_(
     ] = 0.2,
     negatives: Annotated[int, typer.Option(help="Pairs of strangers a held-out friendship.")] = 1,
     seed: Seed = 0,
-    user: User = "",
-    item: Item = "",
-    value: Value = "",
-    time: Time = "",
-    query: Query = "",
-    items: Items = "",
-    item_feature: ItemFeature = [],  # noqa: B006
     json: Json = False,
+    *,
+    said: dict[str, Any],
 ) -> None:
     """Say who should be friends, or how well friendships can be told: scores, vectors, all together.
 
@@ -130,17 +116,14 @@ def links_(
 
     Example: `twofold links --data checkins.csv --links friends.csv`, or with `--for 42`
     """
-    said = columns(user, item, value, time, query, items, item_feature)
-    if friends is not None:
-        said["links"] = str(friends)
     log = read_log(DataPlan.of(data, **said))
-    if users:
+    if asked:
         if later is not None or model:
             raise ConfigError(
                 "--for recommends from all that is known; leave out --later and --model"
             )
         fitted = links.Friendship().fit(log, rng=seed)
-        answer = fitted.recommend_friends(own_ids(users, log.users.ids), k)
+        answer = fitted.recommend_friends(own_ids(asked, log.users.ids), k)
         say_json(answer.to_dicts()) if json else say(table(answer))
         return
     named: dict[str, Any] = {}

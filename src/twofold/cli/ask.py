@@ -18,6 +18,7 @@ from twofold.data.readers import read_frame
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.drafts import draft_of
 from twofold.errors import ConfigError, DataError, UnknownIdError
+from twofold.jobs import typed
 
 K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -39,6 +40,15 @@ def recommend(
     history: Annotated[
         list[str], typer.Option(help="Item ids of somebody never seen, with commas; repeatable.")
     ] = [],  # noqa: B006
+    text: Annotated[
+        list[str], typer.Option(help="Words of somebody, where the model reads words; repeatable.")
+    ] = [],  # noqa: B006
+    context: Annotated[
+        list[str],
+        typer.Option(
+            help="A circumstance that the model reads, as name=value such as hour=9 or time=2026-05-01T09:00; repeatable."
+        ),
+    ] = [],  # noqa: B006
     k: K = 10,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
@@ -50,14 +60,14 @@ def recommend(
     deny: Annotated[Path | None, typer.Option(help="A file of items to leave out.")] = None,
     json: Json = False,
 ) -> None:
-    """Recommend items: for users of a file, for single ids, for histories, or for everybody.
+    """Recommend items: for users of a file, for single ids, for histories, for words, or for everybody.
 
     Example: `twofold recommend runs/ials --users users.csv --k 10 --out lists.parquet`
     """
     if out is not None:
         check_target(out)
-    if (users is not None) + bool(user) + bool(history) > 1:
-        raise ConfigError("give one of --users, --user and --history")
+    if (users is not None) + bool(user) + bool(history) + bool(text) > 1:
+        raise ConfigError("give one of --users, --user, --history and --text")
     model = loading.load(runs.model_folder(folder))
     allowed, denied = (
         None if path is None else read_ids(path, "item", model.items.ids) for path in (allow, deny)
@@ -69,12 +79,18 @@ def recommend(
             [one for ids in lists for one in ids], model.items.ids, "items are passed over"
         )
         who = {"histories": lists}
+    elif text:
+        who = {"text": text}
     elif user:
         who = {"users": own_ids(user, model.users.ids)}
     elif users is not None:
         who = {"users": read_ids(users, "user", model.users.ids)}
     else:
         who = {"users": model.users.ids.ids.to_list()}
+    if context:
+        said = typed(context, "--context", "hour=9")
+        n_asked = len(next(iter(who.values())))
+        who["context"] = {name: [one] * n_asked for name, one in said.items()}
     answer = model.recommend(**who, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied)
     if answer.is_empty():
         note("note: nothing is left to recommend: all items are seen, denied or not allowed")

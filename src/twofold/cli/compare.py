@@ -10,25 +10,20 @@ import typer
 
 from twofold import jobs, runs
 from twofold.cli.options import (
+    Ask,
     Candidates,
     DataInstead,
-    Item,
-    ItemFeature,
-    Items,
     JobFile,
     Json,
     Kind,
     Metric,
     Models,
-    Query,
     RelevantFrom,
     Seed,
-    Time,
+    SplitOption,
     UnknownItems,
-    User,
-    Value,
-    columns,
     read_log,
+    reads_a_log,
 )
 from twofold.cli.output import interruptible, leaderboard, note, say, width
 from twofold.data.dataset import Dataset
@@ -47,34 +42,34 @@ USUAL_MODELS = ("ItemKNN", "EASE", "IALS", "BPR")
 SHARES: dict[str, Any] = {
     "cold_items": 0.1,
     "cold_users": 0.1,
+    "last_basket": True,
     "last_fraction": 0.1,
+    "last_trajectories": 0.1,
     "leave_last": True,
     "random": 0.1,
 }
 """The validation part that `tune` asks of the splits that make none by themselves."""
 
 
+@reads_a_log
 def compare(
     job_file: JobFile = None,
     data: DataInstead = "",
     model: Models = [],  # noqa: B006
     split: Kind = "default",
+    split_option: SplitOption = [],  # noqa: B006
     metric: Metric = [],  # noqa: B006
     relevant_from: RelevantFrom = None,
     unknown_items: UnknownItems = "count",
     candidates: Candidates = "all",
+    ask: Ask = "each user",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run folder; the job may name it too.")
     ] = None,
     seed: Seed = 0,
-    user: User = "",
-    item: Item = "",
-    value: Value = "",
-    time: Time = "",
-    query: Query = "",
-    items: Items = "",
-    item_feature: ItemFeature = [],  # noqa: B006
     json: Json = False,
+    *,
+    said: dict[str, Any],
 ) -> None:
     """Train several models on one split and say which is best, with intervals and paired tests.
 
@@ -83,17 +78,18 @@ def compare(
 
     Example: `twofold compare job.toml --out runs/first`, or `twofold compare --data ratings.csv --out runs/first`
     """
-    said = columns(user, item, value, time, query, items, item_feature)
     job = job_of(
         job_file,
         data,
         list(model) or ([] if job_file else list(USUAL_MODELS)),
         split,
+        split_option,
         metric,
         {
             "relevant_from": relevant_from,
             "unknown_items": unknown_items,
             "candidates": candidates,
+            "ask": ask,
         },
         seed,
         said,
@@ -199,6 +195,7 @@ def job_of(
     data: str,
     model: list[str],
     split: str,
+    split_option: list[str],
     metric: list[str],
     evaluation: dict[str, Any],
     seed: int,
@@ -218,7 +215,7 @@ def job_of(
     if job_file is not None:
         usual = jobs.values(EvaluationPlan())
         changed = any(one != usual[key] for key, one in evaluation.items())
-        if model or metric or seed or said or changed or split != "default":
+        if model or metric or seed or said or changed or split_option or split != "default":
             raise ConfigError(
                 "with a job file, models, metrics, evaluation, split, seed and columns are the file's; "
                 "put them there, or leave the file out"
@@ -229,6 +226,7 @@ def job_of(
         "split": {
             "kind": split,
             **({"validation": SHARES[split]} if split in SHARES and validation else {}),
+            **jobs.split_options(split_option),
         },
         "models": {name: {} for name in model},
         "seed": seed,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +12,7 @@ import typer
 
 from twofold.cli.output import note
 from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError
+from twofold.jobs import typed
 from twofold.plans import DataPlan
 
 COLUMNS = "Columns of the log"
@@ -24,25 +27,82 @@ Models = Annotated[
     list[str],
     typer.Option("--model", help="Without a job: a model of `twofold models`; repeatable."),
 ]
-User = Annotated[str, typer.Option(help="Column of the user id.", rich_help_panel=COLUMNS)]
-Item = Annotated[str, typer.Option(help="Column of the item id.", rich_help_panel=COLUMNS)]
-Value = Annotated[
-    str, typer.Option(help="Column of the rating or count; - = none.", rich_help_panel=COLUMNS)
-]
-Time = Annotated[str, typer.Option(help="Column of the time; - = none.", rich_help_panel=COLUMNS)]
-Query = Annotated[
-    str, typer.Option(help="SQL, where --data is a database URL.", rich_help_panel=COLUMNS)
-]
-Items = Annotated[
-    str, typer.Option(help="File of what is known of the items.", rich_help_panel=COLUMNS)
-]
-ItemFeature = Annotated[
-    list[str],
-    typer.Option(
-        help="Column of --items to read, as name=kind such as genres=tags; repeatable.",
-        rich_help_panel=COLUMNS,
+
+
+def _of_log(help: str) -> Any:
+    return typer.Option(help=help, rich_help_panel=COLUMNS)
+
+
+LOG_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "user": (Annotated[str, _of_log("Column of the user id.")], ""),
+    "item": (Annotated[str, _of_log("Column of the item id.")], ""),
+    "value": (Annotated[str, _of_log("Column of the rating or count; - = none.")], ""),
+    "time": (Annotated[str, _of_log("Column of the time; - = none.")], ""),
+    "query": (Annotated[str, _of_log("SQL, where --data is a database URL.")], ""),
+    "items": (Annotated[str, _of_log("File of what is known of the items.")], ""),
+    "item_features": (
+        Annotated[
+            list[str],
+            typer.Option(
+                "--item-feature",
+                help="Column of --items to read, as name=kind such as genres=tags; repeatable.",
+                rich_help_panel=COLUMNS,
+            ),
+        ],
+        [],
     ),
-]
+    "users": (Annotated[str, _of_log("File of what is known of the users.")], ""),
+    "user_features": (
+        Annotated[
+            list[str],
+            typer.Option(
+                "--user-feature",
+                help="Column of --users to read, as name=kind such as age=number; repeatable.",
+                rich_help_panel=COLUMNS,
+            ),
+        ],
+        [],
+    ),
+    "context": (
+        Annotated[
+            list[str],
+            _of_log(
+                "Column of the log to read as a circumstance, as name=kind such as device=category; repeatable."
+            ),
+        ],
+        [],
+    ),
+    "links": (Annotated[str, _of_log("File of friendships: two columns of user ids.")], ""),
+    "moments": (
+        Annotated[
+            list[str],
+            typer.Option(
+                "--moment",
+                help="A circumstance made of the time: hour, weekday, weekend, hour_of_week; repeatable.",
+                rich_help_panel=COLUMNS,
+            ),
+        ],
+        [],
+    ),
+    "ahead": (
+        Annotated[
+            str, _of_log("For --moment: minutes that local time is ahead of UTC, or their column.")
+        ],
+        "",
+    ),
+    "region_km": (
+        Annotated[
+            float,
+            _of_log(
+                "Gives items with a place the feature `region`, cells so many kilometres wide."
+            ),
+        ],
+        0.0,
+    ),
+}
+"""Options of every command that reads a log, by the key of a [data] section: type and default."""
+KINDS = ("item_features", "user_features", "context")
+"""Those of them that are name=kind."""
 JobFile = Annotated[
     Path | None,
     typer.Argument(help="A TOML job: data, split, models, metrics.", show_default=False),
@@ -51,9 +111,13 @@ Kind = Annotated[
     str,
     typer.Option(
         "--split",
-        help="How to hold out: temporal, random, leave_last, last_fraction, cold_users, cold_items, user_disjoint.",
+        help="How to hold out: temporal, random, leave_last, last_fraction, cold_users, cold_items, user_disjoint, last_basket, last_trajectories.",
         metavar="KIND",
     ),
+]
+SplitOption = Annotated[
+    list[str],
+    typer.Option(help="An argument of the split, as name=value such as gap=21600; repeatable."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -73,36 +137,39 @@ UnknownItems = Annotated[
 Candidates = Annotated[
     str, typer.Option(help="What is ranked: all items, or the new ones alone (items by content).")
 ]
+Ask = Annotated[
+    str,
+    typer.Option(
+        help="What is one question: each user, each event (told what came before it), each basket."
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The run folder to write.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder or a saved model.", show_default=False)]
 
 
-def columns(
-    user: str, item: str, value: str, time: str, query: str, items: str, item_feature: list[str]
-) -> dict[str, Any]:
-    """Return what was said of the columns of a log, as keys of a [data] section.
+def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that tell how a log is read; it gets what was said of them as `said`.
 
-    Raises
-    ------
-    ConfigError
-        If a feature is not name=kind.
+    `said` holds keys of a [data] section, those alone that were given.
     """
-    kinds: dict[str, str] = {}
-    for text in item_feature:
-        name, sign, kind = text.partition("=")
-        if not sign:
-            raise ConfigError(f"--item-feature takes name=kind, such as genres=tags; got {text!r}")
-        kinds[name] = kind
-    given: dict[str, Any] = {
-        "user": user,
-        "item": item,
-        "value": value,
-        "time": time,
-        "query": query,
-        "items": items,
-        "item_features": kinds,
-    }
-    return {name: one for name, one in given.items() if one}
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+        for name, (hint, default) in LOG_OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        told = {name: given.pop(name) for name in LOG_OPTIONS}
+        for name in KINDS:
+            told[name] = typed(told[name], f"--{name.rstrip('s').replace('_', '-')}", "age=number")
+        command(**given, said={name: one for name, one in told.items() if one})
+
+    kept = [one for one in own if one.name != "said"]
+    signature = inspect.Signature([*kept, *more])
+    wrapped.__dict__["__signature__"] = signature
+    wrapped.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
+    return wrapped
 
 
 def read_log(plan: DataPlan) -> Dataset:

@@ -10,25 +10,20 @@ import typer
 
 from twofold import jobs, loading, persistence, runs
 from twofold.cli.options import (
+    Ask,
     Candidates,
     Data,
     Folder,
-    Item,
-    ItemFeature,
-    Items,
     Json,
     Kind,
     Metric,
     Out,
-    Query,
     RelevantFrom,
     Seed,
-    Time,
+    SplitOption,
     UnknownItems,
-    User,
-    Value,
-    columns,
     read_log,
+    reads_a_log,
 )
 from twofold.cli.output import interruptible, note, say, say_json
 from twofold.data.dataset import Dataset
@@ -44,6 +39,7 @@ SHARE = 0.1
 """What `fit` holds out unless told otherwise."""
 
 
+@reads_a_log
 def fit(
     model: Annotated[str, typer.Argument(help="A name of `twofold models`.", show_default=False)],
     data: Data,
@@ -52,6 +48,7 @@ def fit(
         list[str], typer.Option("--set", "-s", help="A hyperparameter, as name=value; repeatable.")
     ] = [],  # noqa: B006  typer reads the default
     split: Kind = "default",
+    split_option: SplitOption = [],  # noqa: B006
     test: Annotated[
         float | None,
         typer.Option(
@@ -61,27 +58,24 @@ def fit(
     ] = None,
     unknown_items: UnknownItems = "count",
     candidates: Candidates = "all",
+    ask: Ask = "each user",
     seed: Seed = 0,
-    user: User = "",
-    item: Item = "",
-    value: Value = "",
-    time: Time = "",
-    query: Query = "",
-    items: Items = "",
-    item_feature: ItemFeature = [],  # noqa: B006
     json: Json = False,
+    *,
+    said: dict[str, Any],
 ) -> None:
     """Train one model, measure it on what was held out, and save both.
 
     Example: `twofold fit IALS --data ratings.csv --out runs/ials --set factors=128`
     """
     plan = jobs.section(
-        EvaluationPlan, {"unknown_items": unknown_items, "candidates": candidates}, "evaluation"
+        EvaluationPlan,
+        {"unknown_items": unknown_items, "candidates": candidates, "ask": ask},
+        "evaluation",
     )
     cls = type(jobs.estimator(model, {}))
     estimator = jobs.estimator(model, jobs.assignments(settings, cls))
-    cut_plan = share_plan(split, test)
-    said = columns(user, item, value, time, query, items, item_feature)
+    cut_plan = share_plan(split, test, jobs.split_options(split_option))
     job = Job(
         DataPlan.of(data, **said),
         cut_plan,
@@ -114,6 +108,7 @@ def fit(
                 cut,
                 unknown_items=plan.unknown_items,
                 candidates=plan.candidates,
+                ask=plan.ask,
                 rng=seed,
             )
         if report is not None:
@@ -128,25 +123,27 @@ def fit(
     say(f"next: twofold recommend {out} --k 10 --out recommendations.csv")
 
 
-def share_plan(kind: str, test: float | None) -> SplitPlan:
-    """Make the plan of a split of which only the share is said.
+def share_plan(kind: str, test: float | None, more: dict[str, Any]) -> SplitPlan:
+    """Make the plan of a split of which the share is said, and `more` of its arguments.
 
     Raises
     ------
     ConfigError
-        If the share is none, or the split takes none.
+        If the share is none, or the split takes none or another of the arguments.
     """
-    takes_share = kind not in {"leave_last", "fixed_train"}
     if test is not None and not (math.isfinite(test) and 0 <= test < 1):
         raise ConfigError(f"--test must be a share, 0 <= test < 1; got {test:g}")
-    if test and not takes_share:
+    takes = SplitPlan.arguments(kind)
+    share = next((name for name in ("test", "share") if name in takes), None)
+    if test and share is None:
         raise ConfigError(f"split {kind} takes no share; leave out --test")
-    options: dict[str, Any] = {"test": test or SHARE} if takes_share else {}
+    options: dict[str, Any] = {} if share is None else {share: test or SHARE}
     if kind in {"default", "temporal", "user_disjoint"}:
         options["validation"] = 0
-    return SplitPlan(kind=kind, options=options)
+    return SplitPlan(kind=kind, options={**options, **more})
 
 
+@reads_a_log
 def evaluate(
     folder: Folder,
     data: Annotated[
@@ -159,16 +156,12 @@ def evaluate(
     relevant_from: RelevantFrom = None,
     unknown_items: UnknownItems = "count",
     candidates: Candidates = "all",
+    ask: Ask = "each user",
     html: Annotated[Path | None, typer.Option(help="Also write the report as a page.")] = None,
     seed: Seed = 0,
-    user: User = "",
-    item: Item = "",
-    value: Value = "",
-    time: Time = "",
-    query: Query = "",
-    items: Items = "",
-    item_feature: ItemFeature = [],  # noqa: B006
     json: Json = False,
+    *,
+    said: dict[str, Any],
 ) -> None:
     """Measure a model on what it was not trained on.
 
@@ -180,13 +173,14 @@ def evaluate(
     for one in metric:
         parse(one)
     plan = jobs.section(
-        EvaluationPlan, {"unknown_items": unknown_items, "candidates": candidates}, "evaluation"
+        EvaluationPlan,
+        {"unknown_items": unknown_items, "candidates": candidates, "ask": ask},
+        "evaluation",
     )
     path = runs.model_folder(folder)
     model = loading.load(path)
     if metric:
         jobs.check_metrics(metric, {type(model.estimator).__name__: model.estimator})
-    said = columns(user, item, value, time, query, items, item_feature)
     log = read_log(_data_of(path, data, said))
     cut = _held_out(path, model.memory.log(), log)
     strange = plan.unknown_items != "content"
@@ -202,6 +196,7 @@ def evaluate(
         relevant_from=relevant_from,
         unknown_items=plan.unknown_items,
         candidates=plan.candidates,
+        ask=plan.ask,
         rng=seed,
     )
     if html is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,21 +11,15 @@ from twofold import jobs, runs, tuning
 from twofold.cli.compare import job_of
 from twofold.cli.options import (
     DataInstead,
-    Item,
-    ItemFeature,
-    Items,
     JobFile,
     Json,
     Kind,
     Models,
     Out,
-    Query,
     Seed,
-    Time,
-    User,
-    Value,
-    columns,
+    SplitOption,
     read_log,
+    reads_a_log,
 )
 from twofold.cli.output import interruptible, note, say, say_json, table
 from twofold.evaluation.report import write_page
@@ -34,11 +28,13 @@ SHOWN = 5
 """Trials of a model that are printed; all stand in its table."""
 
 
+@reads_a_log
 def tune(
     job_file: JobFile = None,
     data: DataInstead = "",
     model: Models = [],  # noqa: B006
     split: Kind = "default",
+    split_option: SplitOption = [],  # noqa: B006
     metric: Annotated[
         str, typer.Option("--metric", "-m", help="Without a job: what is made best.")
     ] = "",
@@ -47,14 +43,9 @@ def tune(
     ] = None,
     out: Out = Path("tuned"),
     seed: Seed = 0,
-    user: User = "",
-    item: Item = "",
-    value: Value = "",
-    time: Time = "",
-    query: Query = "",
-    items: Items = "",
-    item_feature: ItemFeature = [],  # noqa: B006
     json: Json = False,
+    *,
+    said: dict[str, Any],
 ) -> None:
     """Search hyperparameters over their declared ranges, on the validation part only.
 
@@ -64,9 +55,10 @@ def tune(
 
     Example: `twofold tune job.toml --trials 30 --out runs/tuned`
     """
-    said = columns(user, item, value, time, query, items, item_feature)
     metrics = [metric] if metric else []
-    job = job_of(job_file, data, list(model), split, metrics, {}, seed, said, validation=True)
+    job = job_of(
+        job_file, data, list(model), split, split_option, metrics, {}, seed, said, validation=True
+    )
     if metric:
         job = jobs.tuning_for(job, metric)
     chosen = tuning.to_tune(job)

@@ -1,0 +1,115 @@
+"""Everything that a job can say of the data can be said as options, too."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from twofold import jobs, loading
+from twofold.cli.options import LOG_OPTIONS
+from twofold.plans import COLUMNS, DataPlan
+
+N_USERS, N_ITEMS, DAY = 40, 12, 86_400
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, N_USERS, 800), rng.integers(0, N_ITEMS, 800)
+    hour = 8 + 12 * (item % 2)
+    time = 1_700_006_400 + DAY * np.sort(rng.integers(0, 100, 800)) + 3600 * hour
+    pl.DataFrame({"who": user, "what": item, "when": time, "device": [f"d{one % 3}" for one in item]}).write_csv(tmp_path / "log.csv")  # fmt: skip
+    pl.DataFrame({"who": range(N_USERS), "age": rng.integers(18, 80, N_USERS)}).write_csv(tmp_path / "who.csv")  # fmt: skip
+    pl.DataFrame({"what": range(N_ITEMS), "place": [f"{40 + one / 10},-74" for one in range(N_ITEMS)]}).write_csv(tmp_path / "what.csv")  # fmt: skip
+    pl.DataFrame({"a": [1, 2, 3], "b": [2, 3, 4]}).write_csv(tmp_path / "friends.csv")
+    return tmp_path
+
+
+def said(files):
+    return [
+        "--data", files / "log.csv", "--user", "who", "--item", "what", "--time", "when", "--value", "-",
+        "--users", files / "who.csv", "--user-feature", "age=number", "--items", files / "what.csv",
+        "--context", "device=category", "--links", files / "friends.csv",
+    ]  # fmt: skip
+
+
+def test_every_column_of_a_plan_has_an_option():
+    assert set(LOG_OPTIONS) == {*COLUMNS, "moments", "ahead", "region_km"}
+
+
+def test_a_model_is_told_of_people_circumstances_and_hours(run, files):
+    out = files / "run"
+    code, shown, complaint = run(
+        "fit", "ContextEmbedding", *said(files), "--moment", "hour", "--ahead", "60", "--out", out,
+        "--set", 'contexts=["user","hour","device"]', "--set", "epochs=5", "--split", "last_trajectories",
+        "--split-option", "gap=21600", "--test", "0.2", "--ask", "each event",
+    )  # fmt: skip
+    assert code == 0, complaint
+    assert "questions with" in shown
+    model = loading.load(out / "model")
+    assert set(model.context_kinds) >= {"device", "hour"}
+    assert model.users.features["age"].values.min() >= 18
+    recorded = json.loads((out / "job.json").read_text())["split"]
+    assert recorded == {"kind": "last_trajectories", "share": 0.2, "gap": 21600}
+
+
+def test_the_answer_depends_on_the_hour_that_is_said(run, files):
+    out = files / "run"
+    code, _, complaint = run(
+        "fit", "ContextEmbedding", *said(files), "--test", "0", "--out", out, "--moment", "hour",
+        "--set", 'contexts=["user","hour"]', "--set", "factors=8",
+    )  # fmt: skip
+    assert code == 0, complaint
+    for hour, odd in (("8", 0), ("20", 1)):
+        _, shown, _ = run("recommend", out, "--user", "1", "--context", f"hour={hour}", "--k", "3", "--keep-seen", "--json")  # fmt: skip
+        assert [one["item"] % 2 for one in json.loads(shown)] == [odd] * 3
+    code, _, complaint = run("recommend", out, "--user", "1", "--context", "huor=8")
+    assert code == 2
+    assert "did you mean 'hour'" in complaint
+
+
+def test_regions_come_from_places(files):
+    plan = DataPlan.of(
+        str(files / "log.csv"), user="who", item="what", time="when",
+        items=str(files / "what.csv"), item_features={"place": "place"}, region_km=20,
+    )  # fmt: skip
+    assert 1 < len(plan.read().items.features["region"].levels) < N_ITEMS
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--user-feature", "age"], "--user-feature takes name=value"),
+        (["--context", "device=colour"], "device"),
+        (["--moment", "minute"], "hour"),
+        (["--ahead", "60"], "ahead goes with moments"),
+        (["--moment", "hour", "--ahead", "nowhere"], "nowhere"),
+        (["--region-km", "2"], "place"),
+        (["--region-km", "-2"], "region_km"),
+        (["--split", "last_basket", "--split-option", "gap=3"], "last_basket has no argument 'gap'"),
+        (["--split", "last_basket", "--test", "0.2"], "takes no share"),
+        (["--split-option", "gap"], "--split-option takes name=value"),
+        (["--ask", "each day"], "ask"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_in_one_sentence(run, files, more, sentence):
+    given = [one for one in said(files) if "--context" not in more or one not in ("--context", "device=category")]  # fmt: skip
+    given = [*given, *more]
+    code, _, complaint = run("fit", "Popularity", *given, "--out", files / "run")
+    assert code == 2
+    assert sentence in complaint
+    assert complaint.strip().splitlines()[-1].startswith("error: ")
+    assert not (files / "run").exists()
+
+
+def test_a_job_says_the_same(files):
+    plan = {
+        "source": str(files / "log.csv"), "user": "who", "item": "what", "time": "when",
+        "moments": ["hour"], "ahead": 60,
+    }  # fmt: skip
+    job = jobs.from_dict({"data": plan, "models": {"Popularity": {}}})
+    read = job.data.read()
+    assert set(read.frame()["hour"]) == {"9", "21"}
+    assert len(read.links) == 0
+    assert jobs.from_dict(job.as_dict() | {"metrics": ["ndcg@10"]}).data == job.data
