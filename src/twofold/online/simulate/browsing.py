@@ -40,8 +40,9 @@ EXPOSURES: dict[str, Any] = {
     "answered": pl.Float64,
     "watched": pl.Float64,
     "spent": pl.Float64,
+    "bought": pl.Float64,
 }
-"""Columns of what was shown; the last three are what was to be expected: see `Reaction`."""
+"""Columns of what was shown; the last four are what was to be expected: see `Reaction`."""
 EVENTS: dict[str, Any] = {
     "unit": pl.String,
     "kind": pl.String,
@@ -60,7 +61,7 @@ class Day:
     number: int
     """From 0."""
     exposures: pl.DataFrame
-    """A row a list: `unit`, `variant`, `time`, `request`, `items`, and what was to be expected of it: `answered` (chance of a click), `watched` (seconds), `spent`."""
+    """A row a list: `unit`, `variant`, `time`, `request`, `items`, and what was to be expected of it: `answered` (chance of a click), `watched` (seconds), `spent`, `bought` (chance of a purchase)."""
     events: pl.DataFrame
     """A row an event that the server acknowledged: `unit`, `kind` (click, watch, purchase), `time`, `item`, `value`, `request`, `event`."""
     new_items: tuple[str, ...] = ()
@@ -222,6 +223,7 @@ async def _lists(
                 "answered": found.answered,
                 "watched": found.watched,
                 "spent": found.spent,
+                "bought": found.bought,
             }
         )
         for one in found.taken:
@@ -229,7 +231,7 @@ async def _lists(
             what = [("click", None), ("watch", one.watched)]
             what += [("purchase", one.spent)] if one.spent else []
             for step, (kind, value) in enumerate(what):
-                done.append(  # noqa: PERF401  a row of ten lines is no comprehension
+                done.append(
                     {
                         "unit": visit.person.name,
                         "kind": kind,

@@ -2,8 +2,9 @@
 
 The truth of a population is the ratio of what is expected of it under each arm: R = sum t / sum w over
 its N people and D lives (draws) each, with t and w the metric's total and weight of one life, as
-`twofold.online.outcomes` counts them. For click-through, watch time and revenue (not cut) t is what was to be
-expected of the lists that were shown, not what was drawn, which takes most of the luck out (Rao-Blackwell).
+`twofold.online.outcomes` counts them. For click-through, conversion, watch time and revenue (not cut) t is what
+was to be expected of the lists that were shown, not what was drawn, which takes most of the luck out
+(Rao-Blackwell); an event then counts where its list does.
 The people are given, their luck is not, so the error is that of luck: with psi_ud = (t_ud - R w_ud) / mean(w),
 
     Var(R) = (1/N^2) sum_u var_d(psi_ud) / D.
@@ -21,8 +22,17 @@ import polars as pl
 
 from twofold.errors import ConfigError, DataError
 from twofold.online.logs import event_log, exposure_log
-from twofold.online.outcomes import ClickThrough, Metric, Revenue, WatchTime, outcomes, units_of
-from twofold.online.simulate.browsing import Day, gathered
+from twofold.online.outcomes import (
+    HOUR,
+    ClickThrough,
+    Conversion,
+    Metric,
+    Revenue,
+    WatchTime,
+    outcomes,
+    units_of,
+)
+from twofold.online.simulate.browsing import FIRST_CLICK, NEXT_CLICK, Day, gathered
 from twofold.typing import F64
 
 
@@ -112,19 +122,39 @@ def _life(days: Sequence[Day], metric: Metric, until: float) -> _Life:
     shown = shown.filter(pl.col("time") <= until).with_columns(variant=pl.lit("all"))
     if shown.is_empty():
         raise DataError("a draw has no lists; nobody came")
-    if isinstance(metric, ClickThrough):
+    expected = _expected(metric, shown)
+    if expected == "answered":
         sums = shown.group_by("unit").agg(pl.col("answered").sum(), many=pl.len().cast(pl.Float64))
         return _Life(sums["unit"], sums["answered"], sums["many"])
-    expected = {WatchTime: "watched", Revenue: "spent"}.get(type(metric))
-    if expected is not None and getattr(metric, "most", None) is None:
-        done = shown.select(
-            "unit", "time", kind=pl.lit(metric.event), value=pl.col(expected), event=pl.lit(None, pl.String)
-        )  # fmt: skip
+    counted: Metric = metric
+    if expected is not None:
+        value = pl.col(expected)
+        if isinstance(metric, Conversion):  # 1 - prod (1 - bought), as a sum of logarithms
+            value, counted = (-value).log1p(), Revenue(event=metric.event, window_hours=metric.window_hours)  # fmt: skip
+        done = shown.select("unit", "time", kind=pl.lit(getattr(metric, "event", "")), value=value)
     logs = exposure_log(shown).frame, event_log(done).frame
-    rows = outcomes(units_of(logs[0], ["all"]), *logs, metric, until=until)
+    rows = outcomes(units_of(logs[0], ["all"]), *logs, counted, until=until)
     if rows.is_empty():
         raise DataError("nobody counts yet: the window of the metric has passed for nobody; run more days")  # fmt: skip
-    return _Life(rows["unit"], rows["total"], rows["weight"])
+    total = rows["total"]
+    if counted is not metric:
+        total = 1.0 - total.exp()
+    return _Life(rows["unit"], total, rows["weight"])
+
+
+def _expected(metric: Metric, shown: pl.DataFrame) -> str | None:
+    """Return the column of what was to be expected of a list; None where what was drawn must be counted."""
+    if isinstance(metric, ClickThrough):
+        longest = int(shown["items"].list.len().max() or 0)  # type: ignore[arg-type]
+        last = FIRST_CLICK + NEXT_CLICK * longest
+        return (
+            "answered" if metric.event == "click" and metric.window_hours * HOUR >= last else None
+        )
+    if isinstance(metric, WatchTime | Revenue) and metric.most is not None:
+        return None
+    column = {WatchTime: ("watch", "watched"), Revenue: ("purchase", "spent"), Conversion: ("purchase", "bought")}  # fmt: skip
+    event, name = column.get(type(metric), ("", ""))
+    return name if name and getattr(metric, "event", "") == event else None
 
 
 def _ratio(lives: Sequence[_Life], row: dict[str, int]) -> tuple[float, float]:

@@ -58,9 +58,15 @@ def examination(n: int, position_bias: float) -> F64:
     return np.arange(1, n + 1, dtype=np.float64) ** -position_bias
 
 
-def answered(clicked: F64) -> float:
-    """Return the chance that a list is clicked at all, from the chances of its places, which are independent."""
-    return float(-np.expm1(np.log1p(-clicked).sum())) if (clicked < 1).all() else 1.0
+def any_of(chances: F64) -> float:
+    """Return the chance that anything happens at the places of a list, which are independent.
+
+    Example
+    -------
+    >>> round(any_of(np.array([0.5, 0.2])), 6)
+    0.6
+    """
+    return float(1.0 - np.prod(1.0 - chances))
 
 
 class Taken(NamedTuple):
@@ -84,6 +90,8 @@ class Reaction(NamedTuple):
     """Mean seconds."""
     spent: float
     """Mean spending."""
+    bought: float
+    """Chance of a purchase."""
 
 
 class Population:
@@ -132,7 +140,8 @@ class Population:
         chance = np.exp(FOCUS * self.appeal @ meant.T)
         chance /= chance.sum(axis=1, keepdims=True)
         self.words: list[str] = [
-            " ".join(f"word{one:03}" for one in draws.choice(len(meant), SAID, p=row)) for row in chance  # fmt: skip
+            " ".join(f"word{one:03}" for one in draws.choice(len(meant), SAID, p=row))
+            for row in chance
         ]
         """What each item is described by."""
         self._row_of_item = {item: row for row, item in enumerate(self.items)}
@@ -284,9 +293,10 @@ class Person:
         self.mood += told.memory * (bool(taken) - self.mood)
         return Reaction(
             taken,
-            answered(clicked),
+            any_of(clicked),
             float(told.watched * (clicked * pull).sum()),
             float(told.bought * (clicked * pull * people.price[rows]).sum()),
+            any_of(told.bought * clicked * pull),
         )
 
 
