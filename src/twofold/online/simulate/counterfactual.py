@@ -152,9 +152,15 @@ def _expected(metric: Metric, shown: pl.DataFrame) -> str | None:
         )
     if isinstance(metric, WatchTime | Revenue) and metric.most is not None:
         return None
-    column = {WatchTime: ("watch", "watched"), Revenue: ("purchase", "spent"), Conversion: ("purchase", "bought")}  # fmt: skip
-    event, name = column.get(type(metric), ("", ""))
-    return name if name and getattr(metric, "event", "") == event else None
+    match metric:
+        case WatchTime(event="watch"):
+            return "watched"
+        case Revenue(event="purchase"):
+            return "spent"
+        case Conversion(event="purchase"):
+            return "bought"
+        case _:
+            return None
 
 
 def _ratio(lives: Sequence[_Life], row: dict[str, int]) -> tuple[float, float]:

@@ -29,6 +29,7 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit
 
+from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.errors import DataError, did_you_mean
 from twofold.online.simulate.people import DAY, People
@@ -228,7 +229,7 @@ class Population:
             }
         )
         about = pl.DataFrame([{"item": self.items[row], **self.features(row)} for row in there.tolist()])  # fmt: skip
-        kinds = {"genre": "category", "words": "text", "price": "number"}
+        kinds: dict[str, Kind] = {"genre": "category", "words": "text", "price": "number"}
         return Dataset.from_frames(
             frame, user="user", item="item", time="time", items=about, item_features=kinds
         )
