@@ -68,14 +68,23 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def ended() -> Generator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C, so that servers are stopped then too."""
+    """Take SIGTERM and SIGHUP for Ctrl-C, so that servers are stopped then too; what is ignored stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    names = [one for one in ("SIGTERM", "SIGHUP") if hasattr(signal, one)]
-    before = {one: signal.signal(getattr(signal, one), signal.default_int_handler) for one in names}
+
+    def interrupt(number: int, frame: object) -> None:
+        # Not an exception from here: an event loop that runs ends its tasks in order on this signal.
+        del number, frame
+        signal.raise_signal(signal.SIGINT)
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(getattr(signal, one), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -46,7 +46,7 @@ class People:
     drift: NonNegativeFloat = 0.02
     """Radians by which tastes turn in a day; after pi/2 nothing is left of a taste."""
 
-    shown: Annotated[int, Field(ge=1, le=1000)] = 10
+    shown: Annotated[int, Field(ge=1, le=200)] = 10
     """Length of the lists that are asked for."""
     position_bias: NonNegativeFloat = 1.0
     """The place k of a list is looked at with chance k^-position_bias."""

@@ -22,7 +22,6 @@ lists that they get, and on nothing that others do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,11 +152,6 @@ class Population:
 
     # ---- what is to be expected -------------------------------------------------------------
 
-    @cached_property
-    def examination(self) -> F64:
-        """Chance of being looked at by place, shape (1000,)."""
-        return examination(1000, self.settings.position_bias)
-
     def taste(self, person: int, day: float) -> F64:
         """Return z_u(t), shape (d,)."""
         angle = self.settings.drift * day
@@ -282,7 +276,7 @@ class Person:
         rows = people.rows(items)
         pull = people.attraction(self.row, rows, day)
         pull[[row in self.taken for row in rows.tolist()]] = 0.0
-        clicked = people.examination[: len(rows)] * pull
+        clicked = examination(len(rows), told.position_bias) * pull
         luck = stream.random((3, len(rows)))
         taken: list[Taken] = []
         for place in np.flatnonzero(luck[0] < clicked).tolist():
