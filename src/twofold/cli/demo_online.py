@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json as text_of
+import math
 import shlex
 import shutil
 import time
@@ -50,6 +51,8 @@ new = {{ model = "{new}" }}
 MARK = "demo.json"
 """What tells a folder of this demo from others."""
 OWN = (MARK, "experiment.toml", "exposures.parquet", "events.parquet", "verdict.json", "report.html", "models", "server", "truth")  # fmt: skip
+INSIDE = {True: "yes", False: "no", None: "no interval"}
+"""How it is said whether an interval holds the truth."""
 DRAWS = 2
 """Lives of each person under each arm, for the truth."""
 TOGETHER = 50
@@ -295,8 +298,10 @@ def row_of(day: int, look: Any) -> dict[str, Any]:
     return {"day": day, "units": look.units, "difference": look.difference, "low": look.low, "high": look.high, "p": look.p_value}  # fmt: skip
 
 
-def inside(one: Comparison, found: Truth) -> bool:
-    """Say whether the interval of a comparison holds the truth."""
+def inside(one: Comparison, found: Truth) -> bool | None:
+    """Say whether the interval of a comparison holds the truth; None where there were too few units for an interval."""
+    if not math.isfinite(one.difference.high - one.difference.low):
+        return None
     return bool(one.difference.low <= found.difference <= one.difference.high)
 
 
@@ -311,7 +316,7 @@ def show(made: ExperimentReport, found: Mapping[str, Truth], out: Path, command:
             "lift [95 % on all days]": lifted(one),
             "verdict": one.verdict,
             "true lift": f"{found[one.metric].relative:+.1%} ± {1.96 * found[one.metric].relative_error:.1%}",
-            "inside": "yes" if inside(one, found[one.metric]) else "no",
+            "inside": INSIDE[inside(one, found[one.metric])],
         }
         for one in made.comparisons
     ]
