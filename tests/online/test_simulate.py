@@ -355,6 +355,23 @@ def test_a_server_that_refuses_or_is_away_is_told_in_a_sentence(people, monkeypa
         run(people, server)
 
 
+def test_many_events_are_posted_in_parts(people, monkeypatch):
+    """A server takes so many events at a time; the parts hold all of them."""
+    monkeypatch.setattr(browsing, "POSTED", 4)
+    sizes = []
+
+    class Counting(Server):
+        def __call__(self, request):
+            if request.url.path == "/events":
+                sizes.append(len(json.loads(request.content)))
+            return super().__call__(request)
+
+    server = Counting(people)
+    _, done = gathered(run(people, server, together=40))
+    assert max(sizes) == 4
+    assert sum(sizes) == len(done) == len(server.events)
+
+
 def test_items_that_a_server_cannot_place_are_told_and_the_days_go_on(people):
     days = run(people, Server(people, content=False))
     assert len(days) == 4

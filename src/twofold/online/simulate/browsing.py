@@ -29,6 +29,8 @@ LATER = (429, 503)
 """Statuses that mean: later."""
 NEXT_LIST, FIRST_CLICK, NEXT_CLICK = 300.0, 5.0, 10.0
 """Seconds from one list of a visit to the next, from a list to its first place, from a place to the next."""
+POSTED = 1000
+"""Events of one request at most."""
 LISTS = 10
 """Lists of one visit at most."""
 EXPOSURES: dict[str, Any] = {
@@ -244,8 +246,8 @@ async def _lists(
                 )
         if visit.stream.random() < visit.person.population.settings.another:
             stay.append(visit)
-    if done:
-        await line.send("POST", "/events", [_event(one) for one in done])
+    for at in range(0, len(done), POSTED):
+        await line.send("POST", "/events", [_event(one) for one in done[at : at + POSTED]])
     return shown, done, stay
 
 
