@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
+import typer
 
 from twofold import datasets, jobs, loading, runs
 from twofold.cli.compare import check_split, run_comparison
-from twofold.cli.options import Json, Out, Seed
+from twofold.cli.options import Json, Seed
 from twofold.cli.output import leaderboard, note, say, table, width
 from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError
 
 DATA = "ml-100k"
 JOB: dict[str, Any] = {
@@ -29,14 +31,72 @@ JOB: dict[str, Any] = {
 }
 
 
-def demo(out: Out = Path("twofold-demo"), seed: Seed = 0, json: Json = False) -> None:
-    """Compare the models on MovieLens 100K, recommend, explain, and write a report.
+FOLDER, ONLINE_FOLDER = Path("twofold-demo"), Path("twofold-demo-online")
+PEOPLE, DAYS = 1500, 10
+"""How many browse, and for how long, unless told otherwise."""
+FEWEST = 300
+"""Fewer people than this show nothing: each arm needs a hundred who come."""
+
+
+def demo(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help=f"The folder to write; {FOLDER} or {ONLINE_FOLDER} otherwise.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online", help="The online test: two models, a server, people who browse, a verdict."
+        ),
+    ] = False,
+    people: Annotated[
+        int | None,
+        typer.Option(
+            help=f"With --online: people from the beginning; {PEOPLE:,} otherwise.",
+            min=FEWEST,
+            max=100_000,
+            show_default=False,
+        ),
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            help=f"With --online: days of the experiment; {DAYS} otherwise.",
+            min=2,
+            max=365,
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare the models on MovieLens 100K, recommend, explain, and write a report; or test two of them online.
 
     The log is looked for in TWOFOLD_DATA and the cache, then fetched; where nothing can be reached
     the demo runs on generated data and says so.
 
-    Example: `twofold demo --out twofold-demo`
+    With `--online` two models are trained on the log of a simulated population and served on this machine;
+    the people browse for some days, and the experiment's verdict stands beside the truth.
+
+    Example: `twofold demo --out twofold-demo`, or `twofold demo --online`
     """
+    if online:
+        # The server's packages are an extra.
+        from twofold.cli.demo_online import demo_online
+
+        demo_online(
+            out or ONLINE_FOLDER, people=people or PEOPLE, days=days or DAYS, seed=seed, json=json
+        )
+        return
+    for name, given in (("people", people), ("days", days)):
+        if given is not None:
+            raise ConfigError(f"--{name} is of the online test; add --online")
+    out = out or FOLDER
     log = datasets.load_or_generate(DATA)
     for one in log.notes:
         note(f"note: {one}")

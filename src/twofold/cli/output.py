@@ -31,16 +31,17 @@ def note(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """Write a result as JSON; numbers that are not finite become null."""
-    say(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
+    say(json.dumps(finite(value), indent=1, default=str, allow_nan=False))
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain values with null for numbers that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return value
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twofold.online import ratio_check as ratio_check
     from twofold.online import report as report
     from twofold.online import sequential as sequential
+    from twofold.online import simulate as simulate
 
 __all__ = [
     "ab_test",
@@ -37,5 +38,6 @@ __all__ = [
     "ratio_check",
     "report",
     "sequential",
+    "simulate",
 ]
 __getattr__ = exporter(__name__, {name: f"{__name__}.{name}" for name in __all__})

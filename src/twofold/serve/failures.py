@@ -27,6 +27,8 @@ STATUS: tuple[tuple[type[TwofoldError], int, str], ...] = (
     (DataError, 422, "bad_request"),
 )
 """Which status and code an error of the library is answered with."""
+AHEAD = 86_400
+"""Seconds by which a time that a client tells may lie ahead of the server's clock."""
 LONGEST = 200
 """Characters of what a client sent that are repeated to it."""
 
@@ -132,3 +134,18 @@ def unwritten(said: str, *, full: bool, gone: bool) -> Refused:
         500, "store_failed", f"the store refused the rows: {said}",
         "nothing was kept of this request; please report it",
     )  # fmt: skip
+
+
+def check_time(when: float | None, now: float, what: str) -> None:
+    """Refuse a time that lies in the future.
+
+    Raises
+    ------
+    Refused
+        If it does; milliseconds are told.
+    """
+    if when is not None and when > now + AHEAD:
+        hint = "give seconds since 1970"
+        if when / 1000 <= now + AHEAD:
+            hint += f"; this looks like milliseconds: {when / 1000:.3f}"
+        raise Refused(422, "bad_time", f"the time {when:.0f} of {what} lies in the future", hint)

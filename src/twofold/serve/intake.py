@@ -7,14 +7,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from twofold.serve.failures import Refused
+from twofold.serve.failures import check_time
 from twofold.serve.live import Live
 from twofold.serve.schemas import Event
 from twofold.serve.store import Row
 from twofold.serve.tables import id_bits
-
-AHEAD = 86_400
-"""Seconds by which the time of an event may lie ahead of the server's clock."""
 
 
 async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
@@ -52,11 +49,7 @@ def event_row(event: Event, now: float) -> Row:
         If it lies in the future.
     """
     when = now if event.time is None else event.time
-    if when > now + AHEAD:
-        hint = "give seconds since 1970"
-        if when / 1000 <= now + AHEAD:
-            hint += f"; this looks like milliseconds: {when / 1000:.3f}"
-        raise Refused(422, "bad_time", f"the time {when:.0f} of an event lies in the future", hint)
+    check_time(when, now, "an event")
     return {
         "id": event.id or uuid.uuid4().hex,
         "user_id": str(event.user),

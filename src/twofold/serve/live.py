@@ -222,7 +222,7 @@ class Live:
                 "source": answer.source,
                 "items": orjson.dumps(answer.items).decode(),
                 "propensities": None,
-                "time": self.now(),
+                "time": self.now() if question.time is None else question.time,
             }
             self.store.add_exposures([arm.exposure(row) for arm in arms])
         return {

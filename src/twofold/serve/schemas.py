@@ -72,6 +72,8 @@ class Question(Body):
     """Weight of variety in maximal marginal relevance; 0 keeps the order."""
     session: TextId | None = None
     """Session id, for experiments that assign by session."""
+    time: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    """When it is asked, in seconds since 1970 UTC, for replays and simulations: the time of the exposure; now where missing."""
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:

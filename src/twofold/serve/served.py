@@ -20,6 +20,7 @@ from twofold.models._added import WithItems
 from twofold.models._base import FittedModel
 from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, remembered
 from twofold.recommend import TIME, questions
+from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import Question
 from twofold.typing import F32, I32, Id
@@ -102,7 +103,14 @@ class Served:
     # ---- questions --------------------------------------------------------------------------
 
     def asked(self, question: Question, live: LiveHistories) -> Asked:
-        """Translate a question; what was done since training is part of it."""
+        """Translate a question; what was done since training is part of it.
+
+        Raises
+        ------
+        Refused
+            If it is asked in the future.
+        """
+        check_time(question.time, time.time(), "a question")
         rows = self.model.items.ids.rows
         user = UNKNOWN
         lately: Lately | None = None
@@ -140,7 +148,7 @@ class Served:
         """
         context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
         if TIME in self.model.context_kinds:
-            context.setdefault(TIME, [int(time.time())])
+            context.setdefault(TIME, [int(time.time() if question.time is None else question.time)])
         features = {name: [value] for name, value in (question.features or {}).items()}
         said, _ = questions(
             self.model,
