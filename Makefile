@@ -34,6 +34,8 @@ peers: $(STAMP) ## install the peers that the benchmarks run beside us
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers-rectools
 	.venv-peers-rectools/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-rectools.txt
+	$(PYTHON) -m venv .venv-peers-recbole
+	.venv-peers-recbole/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-recbole.txt
 
 bench: bench-speed bench-quality ## run all benchmarks (hours)
 
@@ -48,5 +50,5 @@ docs: $(STAMP) ## regenerate the generated parts of the documentation
 	$(BIN)/python docs/figures.py
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .venv-peers .venv-peers-rectools .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-peers .venv-peers-rectools .venv-peers-recbole .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
