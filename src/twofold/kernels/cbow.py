@@ -268,7 +268,8 @@ def cbow_chunk(
         for g in prange(groups):
             learn_group(
                 kept, order, begin, round_start[r, g], round_start[r, g + 1], members, accept, other,
-                member_start[g], member_start[g + 1] - member_start[g], negatives, seed, r * groups + g, rates[r], share, y, room,
+                int(member_start[g]), int(member_start[g + 1] - member_start[g]), negatives, seed, r * groups + g,
+                rates[r], share, y, room,
             )  # fmt: skip
         for q in prange(parts):
             left, right = (q * (width // 8) // parts) * 8, ((q + 1) * (width // 8) // parts) * 8
