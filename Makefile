@@ -36,6 +36,8 @@ peers: $(STAMP) ## install the peers that the benchmarks run beside us
 	.venv-peers-rectools/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-rectools.txt
 	$(PYTHON) -m venv .venv-peers-libreco
 	.venv-peers-libreco/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-libreco.txt
+	$(PYTHON) -m venv .venv-peers-recbole
+	.venv-peers-recbole/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers-recbole.txt
 
 bench: bench-speed bench-quality ## run all benchmarks (hours)
 

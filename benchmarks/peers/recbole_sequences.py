@@ -1,9 +1,11 @@
 """Train RecBole's GRU4Rec or SASRec on a log and write the seconds of a pass, and with ``answer`` its vectors.
 
-Written against RecBole 1.2.1, which needs numpy below 2: an environment of its own, named by TWOFOLD_PEERS_RECBOLE.
+Written against RecBole 1.2.1, which needs numpy below 2: an environment of its own, `.venv-peers-recbole` of `make peers`, or
+that of TWOFOLD_PEERS_RECBOLE.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,7 +16,8 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.utils import get_model, get_trainer, init_seed
 
-folder = Path(sys.argv[1])
+folder = Path(sys.argv[1]).resolve()
+os.chdir(folder)  # RecBole writes its logs where it stands
 given = np.load(folder / "in.npz")
 settings = json.loads((folder / "settings.json").read_text())
 user, item = given["user"], given["item"]

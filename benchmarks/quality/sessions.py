@@ -1,6 +1,7 @@
 """The next item: GRU4Rec and SASRec beside popularity, ItemKNN, IALS and RecBole, and cells by length of the history.
 
-``python benchmarks/quality/sessions.py [--only beauty|cells|losses] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec] [--peers] [--save]``
+``python benchmarks/quality/sessions.py [--only beauty|cells|losses] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec]
+[--people N] [--part validation] [--peers] [--peer-epochs N] [--save]``
 
 beauty: amazon-beauty, the last item of everybody tests, the one before validates (early stopping), the rest trains; both are
 read by all models when they are asked. The first columns rank it among 99 items drawn uniformly from those that the person never
@@ -12,6 +13,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ import numpy as np
 
 import twofold as tw
 from twofold.data.queries import Queries
+from twofold.evaluation.uncertainty import bootstrap
 from twofold.models import IALS, GRU4Rec, ItemKNN, Popularity, SASRec
 from twofold.models.sequence import gru4rec, sasrec
 
@@ -29,6 +34,9 @@ SEED = int(beside.option("--seed", "0"))
 ONLY = beside.option("--only", "")
 NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
 EPOCHS = int(beside.option("--epochs", "0"))
+PEER_EPOCHS = int(beside.option("--peer-epochs", "20"))
+PEOPLE = int(beside.option("--people", "0"))
+PART = beside.option("--part", "test")
 NEGATIVES = 99
 K = 10
 
@@ -71,6 +79,11 @@ def scores_of(model: tw.FittedModel, histories: tw.Histories) -> np.ndarray:
     return found if isinstance(found, np.ndarray) else found.toarray()
 
 
+def answers(model: tw.FittedModel, histories: tw.Histories, part: np.ndarray) -> np.ndarray:
+    """Return the scores of all items after the histories at the places `part` (n,), (n, n_items)."""
+    return scores_of(model, histories.take(part))
+
+
 def places(scores: np.ndarray, target: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
     """Return how many score above each target (n,), half of the equal ones; `among` (n, m) are columns that count."""
     own = scores[np.arange(len(scores)), target][:, None]
@@ -79,25 +92,46 @@ def places(scores: np.ndarray, target: np.ndarray, among: np.ndarray | None = No
     return (rivals > own).sum(axis=1) + equal / 2
 
 
-def hit_and_gain(place: np.ndarray) -> tuple[float, float]:
-    """Return hit@10 and ndcg@10 of one relevant item a list."""
+def hits_and_gains(place: np.ndarray) -> np.ndarray:
+    """Return hit@10 and ndcg@10 of one relevant item a list, (2, n)."""
     inside = place < K
-    return float(inside.mean()), float((inside / np.log2(2 + place)).mean())
+    return np.stack([inside, inside / np.log2(2 + place)])
+
+
+def between(totals: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return half of each 95 % interval of sum(total) / sum(weight) over resampled people, (c,); totals (c, n)."""
+    weight = np.ones(totals.shape[1]) if weight is None else weight
+    ends = bootstrap(totals.astype(np.float64), weight, rng=np.random.default_rng(SEED))
+    return (ends[:, 1] - ends[:, 0]) / 2
+
+
+def with_intervals(label: str, found: np.ndarray, best: np.ndarray, took: float) -> list[str]:
+    """Return a row: means over people of `found` (4, n), and the paired difference of the last from `best` (n,)."""
+    means, ends = found.mean(axis=1), between(found)
+    cells = [f"{one:.4f} ± {end:.4f}" for one, end in zip(means, ends, strict=True)]
+    less = found[3] - best
+    away = f"{less.mean():+.4f} ± {between(less[None])[0]:.4f}" if less.any() else "-"
+    return [label, *cells, away, f"{took:.0f}"]
 
 
 class LastItem:
     """Leave-last-out on one log: who is asked, after what, for what, and among which items."""
 
     def __init__(self, data: tw.Dataset) -> None:
+        if PEOPLE:
+            data = data.part(np.flatnonzero(data.interactions.user < PEOPLE))
         self.split = tw.split.leave_last(data, validation=True)
         train, held, test = self.split.train, self.split.validation, self.split.test
         assert held is not None
+        if PART == "validation":
+            test = held
         row = train.items.ids.rows
         user = train.users.ids.rows(test.users.ids.ids)[test.interactions.user]
         target = row(test.items.ids.ids)[test.interactions.item]
         last = np.full(train.n_users, -1, np.int32)
-        of_held = train.users.ids.rows(held.users.ids.ids)[held.interactions.user]
-        last[of_held] = row(held.items.ids.ids)[held.interactions.item]
+        if PART == "test":
+            of_held = train.users.ids.rows(held.users.ids.ids)[held.interactions.user]
+            last[of_held] = row(held.items.ids.ids)[held.interactions.item]
         known = target >= 0
         self.left_out = int((~known).sum())
         self.user, self.target = user[known], target[known]
@@ -122,50 +156,66 @@ class LastItem:
                     drawn.append(one)
             self.among[at] = drawn
 
-    def measure(self, model: tw.FittedModel) -> list[float]:
-        """Return hit@10 and ndcg@10 among 99, and in the whole catalogue."""
+    def measure(self, scores_at: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return hit@10 and ndcg@10 of everybody among 99 and in the whole catalogue, (4, n).
+
+        `scores_at` returns the scores of all items for people by their place.
+        """
         few, whole = [], []
         for first in range(0, len(self.user), 512):
             part = np.arange(first, min(first + 512, len(self.user)))
             histories, target = self.histories.take(part), self.target[part]
-            scores = scores_of(model, histories)
+            scores = scores_at(part)
             few.append(places(scores, target, self.among[part]))
             row = np.repeat(np.arange(len(part)), histories.lengths)
             own = scores[np.arange(len(part)), target]
             scores[row, histories.item] = -np.inf
             scores[np.arange(len(part)), target] = own
             whole.append(places(scores, target))
-        return [*hit_and_gain(np.concatenate(few)), *hit_and_gain(np.concatenate(whole))]
+        return np.concatenate([hits_and_gains(np.concatenate(one)) for one in (few, whole)])
 
 
 def beauty() -> None:
     """Print the table of amazon-beauty."""
     task = LastItem(tw.datasets.load("amazon-beauty"))
     train = task.split.train
-    rows = []
+    measured: dict[str, tuple[np.ndarray, float]] = {}
+    failed: list[list[str]] = []
     for label, estimator in chosen(BEAUTY).items():
         began = time.perf_counter()
         held = task.split.validation if hasattr(estimator, "patience") else None
         model = estimator.fit(train, validation=held, rng=SEED)
         took = time.perf_counter() - began
-        rows.append([label, *(f"{one:.4f}" for one in task.measure(model)), f"{took:.0f}"])
-        sys.stderr.write(" ".join(rows[-1]) + "\n")
+        found = task.measure(partial(answers, model, task.histories))
+        measured[label] = found, took
+        means = " ".join(f"{one:.4f}" for one in found.mean(axis=1))
+        sys.stderr.write(f"{label} {means} {took:.0f} s\n")
     if "--peers" in sys.argv:
-        rows += [beside_recbole(task, name) for name in ("GRU4Rec", "SASRec")]
+        for name in ("GRU4Rec", "SASRec"):
+            made = recbole(task, name)
+            if isinstance(made, str):
+                failed.append([f"RecBole {name}", made, *[""] * 5])
+            else:
+                measured[f"RecBole {name}, {PEER_EPOCHS} passes"] = made
+    best = max(measured, key=lambda label: float(measured[label][0][3].mean()))
     beside.table(
         "The next item on amazon-beauty",
         [
             f"{train.n_users:,} people, {train.n_items:,} items; the last item tests, the one before stops training, both are read when asked; {task.left_out} "
             f"test items that training lacks are left out; seed {SEED}. Among 99 uniform negatives: for comparison with published tables only.",
+            f"± is half of the 95 % bootstrap interval over people; differences from {best} are paired. Measured: the {PART} part.",
         ],
-        ["model", "hit@10 of 100", "ndcg@10 of 100", "hit@10", "ndcg@10", "seconds"],
-        rows,
+        [
+            "model", "hit@10 of 100", "ndcg@10 of 100", "hit@10", "ndcg@10", f"ndcg@10 less that of {best}", "seconds",
+        ],
+        [with_intervals(label, found, measured[best][0][3], took) for label, (found, took) in measured.items()]
+        + failed,
         suffix="_beauty",
-    )
+    )  # fmt: skip
 
 
-def beside_recbole(task: LastItem, name: str) -> list[str]:
-    """Return the row of RecBole's model, trained on the same events, measured on the same lists."""
+def recbole(task: LastItem, name: str) -> tuple[np.ndarray, float] | str:
+    """Return what RecBole's model reaches, trained on the same events, on the same lists, and its seconds."""
     train = task.split.train.interactions
     found = beside.ask(
         "recbole_sequences",
@@ -173,25 +223,11 @@ def beside_recbole(task: LastItem, name: str) -> list[str]:
             "user": train.user, "item": train.item, "indptr": task.histories.indptr, "history": task.histories.item,
         },
         environment="recbole",
-        model=name, factors=64, epochs=EPOCHS or 20, n_items=task.split.train.n_items, answer=True,
+        model=name, factors=64, epochs=PEER_EPOCHS, n_items=task.split.train.n_items, answer=True,
     )  # fmt: skip
     if isinstance(found, str):
-        return [f"RecBole {name}", found, "", "", "", ""]
-    few, whole = [], []
-    for first in range(0, len(task.user), 512):
-        part = np.arange(first, min(first + 512, len(task.user)))
-        histories, target = task.histories.take(part), task.target[part]
-        scores = found["vectors"][part] @ found["items"].T
-        few.append(places(scores, target, task.among[part]))
-        row, own = (
-            np.repeat(np.arange(len(part)), histories.lengths),
-            scores[np.arange(len(part)), target],
-        )
-        scores[row, histories.item] = -np.inf
-        scores[np.arange(len(part)), target] = own
-        whole.append(places(scores, target))
-    measured = [*hit_and_gain(np.concatenate(few)), *hit_and_gain(np.concatenate(whole))]
-    return [f"RecBole {name}", *(f"{one:.4f}" for one in measured), f"{found['seconds']:.0f}"]
+        return found
+    return task.measure(lambda part: found["vectors"][part] @ found["items"].T), found["seconds"]
 
 
 class Sessions:
@@ -211,24 +247,29 @@ class Sessions:
             data.part(np.flatnonzero(part[events.user] == one)) for one in range(3)
         )
         self.held, self.test = self.questions(held), self.questions(test)
+        self.asked = self.test if PART == "test" else self.held
 
-    def questions(self, part: tw.Dataset) -> tuple[tw.Histories, np.ndarray]:
-        """Return the known items before each known event but the first of a session, and the event."""
+    def questions(self, part: tw.Dataset) -> tuple[tw.Histories, np.ndarray, np.ndarray]:
+        """Return the known items before each known event but the first of a session, the event, and its session."""
         items = self.train.items.ids.rows(part.items.ids.ids)[part.interactions.item]
         histories: list[np.ndarray] = []
         target: list[int] = []
-        for first, last in zip(part.interactions.indptr, part.interactions.indptr[1:]):
+        owner: list[int] = []
+        ends = part.interactions.indptr
+        for session, (first, last) in enumerate(pairwise(ends)):
             known = items[first:last][items[first:last] >= 0]
             for at in range(1, len(known)):
                 histories.append(known[:at])
                 target.append(known[at])
+                owner.append(session)
         indptr = np.concatenate([[0], np.cumsum([len(one) for one in histories])])
         item = np.concatenate(histories).astype(np.int32)
-        return tw.Histories(indptr, item, np.ones(len(item), np.float32)), np.array(target)
+        histories_ = tw.Histories(indptr, item, np.ones(len(item), np.float32))
+        return histories_, np.array(target), np.array(owner)
 
     def measure(self, model: tw.FittedModel) -> tuple[np.ndarray, np.ndarray]:
-        """Return the place of each test event in the whole catalogue, repeats allowed, and the events before it."""
-        histories, target = self.test
+        """Return the place of each event that is asked in the whole catalogue, repeats allowed, and the events before it."""
+        histories, target, _ = self.asked
         found = [
             places(scores_of(model, histories.take(part)), target[part])
             for part in np.array_split(np.arange(len(target)), max(1, len(target) // 512))
@@ -246,7 +287,13 @@ def cells() -> None:
     rows = []
     for label, estimator in chosen(contenders).items():
         place, before = task.measure(estimator.fit(task.train, rng=SEED))
-        row = [label, f"{(place < 20).mean():.4f}", f"{((place < 20) / (1 + place)).mean():.4f}"]
+        each = np.stack([place < 20, (place < 20) / (1 + place)])
+        sums = np.stack([np.bincount(task.asked[2], one) for one in each])
+        ends = between(sums, np.bincount(task.asked[2]).astype(np.float64))
+        row = [
+            label,
+            *(f"{one:.4f} ± {end:.4f}" for one, end in zip(each.mean(axis=1), ends, strict=True)),
+        ]
         for low, high in bands:
             of_band = place[(before >= low) & (before <= high)]
             row.append(f"{(of_band < 20).mean():.4f} ({len(of_band)})")
@@ -256,7 +303,8 @@ def cells() -> None:
         "The next view of a session on diginetica-sample",
         [
             f"Sessions by time, the last tenth test, the tenth before is left out; {task.train}; seed {SEED}. Events of items that training lacks are left "
-            "out. Whole catalogue, repeats count; then recall@20 by the number of events before, and how many there are.",
+            "out. Whole catalogue, repeats count; then recall@20 by the number of events before, and how many there are. ±: half of the 95 % bootstrap "
+            f"interval over sessions. Measured: the {PART} part.",
         ],
         ["model", "recall@20", "mrr@20", "1 before", "2-3", "4-7", "8 and more"],
         rows,

@@ -1,7 +1,7 @@
 """Token2Vec and Doc2Vec beside gensim: tokens a second, at the quality that each reaches in as many passes.
 
-``python benchmarks/speed/tokens.py [--tokens N] [--runs N] [--only WORD] [--save]``: a generated corpus of N tokens
-(10,000,000), 50,000 words and planted topics; then the customers of online-retail, for quality alone.
+``python benchmarks/speed/tokens.py [--tokens N] [--words N] [--topics N] [--runs N] [--only WORD] [--save]``: a generated
+corpus of N tokens (10,000,000), 50,000 words and 500 planted topics; then the customers of online-retail, for quality alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from twofold.models.sequence.token2vec import CBOW, SkipGram
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-VOCABULARY, TOPICS, LENGTH = 50_000, 500, 20
+VOCABULARY = int(beside.option("--words", "50_000"))
+TOPICS = int(beside.option("--topics", "500"))
+LENGTH = 20
+BANDS = ((0, 0.04), (0.2, 0.24), (0.6, 0.64))
+"""Frequent, less frequent and rare words: shares of the vocabulary in falling order of frequency."""
 OWN = 0.4
 """Share of a sentence's tokens that are of its topic."""
 SHARED = {"factors": 100, "epochs": 1, "subsample": 1e-3}
@@ -119,7 +123,7 @@ def quality(
         )
         return f"{agreement(made['documents'][sample], of_sentence[sample], np.arange(1_000)):.3f}"
     rank = np.argsort(-counts, kind="stable")
-    bands = (rank[:2_000], rank[10_000:12_000], rank[30_000:32_000])
+    bands = (rank[int(a * VOCABULARY) : int(b * VOCABULARY)] for a, b in BANDS)
     return " / ".join(f"{agreement(made['tokens'], topic, band):.3f}" for band in bands)
 
 
@@ -214,7 +218,7 @@ def main() -> None:
                 f"topic. d = {SHARED['factors']}, window {WINDOW}, {NEGATIVES} negatives, subsampling {SHARED['subsample']:g}, one pass, first steps as in JOBS.",
                 f"Two cores, gensim with two workers; medians of {runs} runs that alternate. gensim's reading and counting of the",
                 "corpus is left out of its time, ours is in. Quality: share of the 10 nearest that are of the same topic; of words",
-                "1 - 2,000 / 10,001 - 12,000 / 30,001 - 32,000 by frequency, or of 1,000 documents.",
+                f"{' / '.join(f'{int(a * VOCABULARY) + 1:,} - {int(b * VOCABULARY):,}' for a, b in BANDS)} by frequency, or of 1,000 documents.",
             ],
             ["model", "our quality", "our Mtokens/s", "gensim's quality", "gensim's Mtokens/s", "ratio", "range"],
             [race(name, data, topic, of_sentence, runs) for name in names],

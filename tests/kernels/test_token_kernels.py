@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.kernels import noise, token_windows
-from twofold.kernels._rows import widened
-from twofold.kernels.cbow import cbow_chunk, order_rounds
+from twofold.kernels._rows import add_sum, set_sum, widened
+from twofold.kernels.cbow import POOL, cbow_chunk, order_rounds
 from twofold.kernels.hierarchical import hierarchical_chunk
 from twofold.kernels.infer_documents import infer_documents
 from twofold.kernels.skip_gram import skip_gram_chunk
@@ -110,6 +110,15 @@ def test_skip_gram_moves_pairs_by_the_gradient_one_after_the_other(seed, negativ
     assert np.abs(x - before).max() > 0.02
 
 
+def pool_of(seed, block, deal, group, places):
+    """The tokens among which `places` places of a group draw in a round."""
+    state, pool = mix(mix(seed + GOLDEN) + (block + 1) * GOLDEN), []
+    for _ in range(min(POOL, places * K)):
+        state = (state + GOLDEN) & WORD
+        pool.append(drawn(state, deal, group))
+    return pool
+
+
 @pytest.mark.parametrize(("documents", "threads"), [(0, 1), (0, 3), (4, 1), (4, 3)])
 @pytest.mark.parametrize("seed", range(3))
 def test_cbow_moves_a_round_by_its_gradient(seed, documents, threads):
@@ -125,15 +134,19 @@ def test_cbow_moves_a_round_by_its_gradient(seed, documents, threads):
     one, other, paper = x.astype(float), y.astype(float), docs.astype(float)
     for r in range(3):
         later = []
+        pools = [
+            pool_of(11, r * 3 + g, deal, g, int(starts[r, g + 1] - starts[r, g])) for g in range(3)
+        ]
         for at in order[r * length : (r + 1) * length]:
             near = [c for c in range(low[at], high[at]) if c != at]
             parts = [one[kept[c]] for c in near] + ([paper[document[at]]] if documents else [])
             if not parts:
                 continue
             state, listed = mix(11 + (int(at) + 1) * GOLDEN), []
+            pool = pools[deal.group_of[kept[at]]]
             for _ in range(K):
                 state = (state + GOLDEN) & WORD
-                listed.append(drawn(state, deal, deal.group_of[kept[at]]))
+                listed.append(pool[((mix(state) >> 32) * len(pool)) >> 32])
             slope_h, slope_y = gradients(np.mean(parts, axis=0), other, kept[at], listed)
             other += rates[r] * slope_y
             later.append((near, document[at], rates[r] * slope_h / len(parts)))
@@ -150,6 +163,46 @@ def test_cbow_moves_a_round_by_its_gradient(seed, documents, threads):
     np.testing.assert_allclose(x, one, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(y, other, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(docs, paper, rtol=1e-3, atol=1e-3)
+
+
+def test_a_round_of_many_places_draws_from_a_pool_and_other_counts_of_negatives_move_alike():
+    """Negatives of any number take the path without tiles; more draws than POOL share its tokens."""
+    rng = np.random.default_rng(3)
+    m, n = 400, 600
+    deal = Deal.of(rng.random(m) + 0.1, 2, rng)
+    kept = rng.integers(0, m, n).astype(np.int32)
+    low = np.maximum(np.arange(n) - 2, 0).astype(np.int32)
+    high = np.minimum(np.arange(n) + 3, n).astype(np.int32)
+    order, starts = np.empty(n, np.int32), np.zeros((1, 3), np.int64)
+    order_rounds(kept, deal.group_of, n, order, starts)
+    x = widened(rng.normal(size=(m, D)).astype(np.float32))
+    for negatives in (K, 7):
+        y = np.zeros_like(x)
+        cbow_chunk(
+            kept, low, high, np.zeros(n, np.int32), order, starts, deal.members, deal.start, deal.accept,
+            deal.other, negatives, 5, np.array([1e-3], np.float32), x.copy(), y, np.zeros((0, 8), np.float32),
+            np.zeros((n, 8), np.float32), 2,
+        )  # fmt: skip
+        moved = set(np.flatnonzero(y.any(axis=1)).tolist()) - set(kept.tolist())
+        assert 20 < len(moved) <= 2 * POOL
+
+
+@pytest.mark.parametrize(("n", "left", "right"), [(0, 0, 48), (3, 0, 48), (4, 8, 40), (5, 40, 48)])
+def test_sums_of_listed_rows(n, left, right):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(6, 48)).astype(np.float32) for _ in range(2))
+    rows, scales = rng.integers(0, 6, 5).astype(np.int32), rng.normal(size=5).astype(np.float32)
+    wanted = y.copy()
+    wanted[2, left:right] += (scales[:n] @ x[rows[:n]])[left:right]
+    wanted[3, left:right] = (scales[:n] @ x[rows[:n]])[left:right]
+    sums(x, rows, scales, n, y, left, right)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+
+
+@numba.njit
+def sums(x, rows, scales, n, y, left, right):
+    add_sum(x, rows, scales, n, y, 2, left, right)
+    set_sum(x, rows, scales, n, y, 3, left, right)
 
 
 @pytest.mark.parametrize("window", [0, 2])

@@ -21,6 +21,8 @@ from twofold.typing import F32, I32
 
 TILE = 6
 """Rows of a tile: an observed one and five others, the usual number of negatives."""
+BLOCKS = 4
+"""Vectors that a sum of rows keeps in registers at a time."""
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 WORDS = ir.VectorType(ir.IntType(32), LANES)
 LOG2_E, LN2_HIGH, LN2_LOW = 1.44269504088896341, 0.693359375, -2.12194440e-4
@@ -220,7 +222,70 @@ def _add_part(
     return signature, emit
 
 
+def _sum_rows(into: str) -> Callable[..., Any]:
+    """Return a step that sums listed rows of x in registers; `into` says where it goes: set or add (a row of y)."""
+
+    def _sum(
+        typing_context: Any,  # noqa: ARG001
+        x: Any,
+        rows: Any,
+        scales: Any,
+        n: Any,  # noqa: ARG001
+        y: Any,
+        j: Any,  # noqa: ARG001
+        first: Any,  # noqa: ARG001
+        last: Any,  # noqa: ARG001
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            found = starts(context, builder, signature, arguments)
+            (source, shape), (listed, _), (given, _), (target, _) = found
+            count, result, left, right = (arguments[at] for at in (3, 5, 6, 7))
+            width = shape[1]
+            result = builder.mul(result, width)
+
+            def columns(begin: Any, end: Any, blocks: int) -> None:
+                """Emit the loop over columns begin ... end - 1 in steps of `blocks` vectors."""
+                stride = ir.Constant(width.type, blocks * LANES)
+                sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(blocks)]
+                with cgutils.for_range_slice(builder, begin, end, stride) as (column, _):
+                    steps = [ir.Constant(width.type, LANES * b) for b in range(blocks)]
+                    out = builder.add(result, column)
+                    places = [
+                        vector_at(builder, target, builder.add(out, step), VECTOR) for step in steps
+                    ]
+                    zero = ir.Constant(VECTOR, [0.0] * LANES)
+                    for place, total in zip(places, sums, strict=True):
+                        old = builder.load(place, align=4) if into == "add" else zero
+                        builder.store(old, total)
+                    with cgutils.for_range(builder, count) as loop:
+                        row = builder.mul(_row_of(builder, listed, loop.index, 0), width)
+                        scale = builder.load(builder.gep(given, [loop.index]))
+                        scale = spread(builder, scale, VECTOR)
+                        start = builder.add(row, column)
+                        for step, total in zip(steps, sums, strict=True):
+                            here = vector_at(builder, source, builder.add(start, step), VECTOR)
+                            part = builder.fmul(scale, builder.load(here, align=4), flags=FUSED)
+                            builder.store(
+                                builder.fadd(builder.load(total), part, flags=FUSED), total
+                            )
+                    for place, total in zip(places, sums, strict=True):
+                        builder.store(builder.load(total), place, align=4)
+
+            whole = ir.Constant(width.type, BLOCKS * LANES)
+            rest = builder.srem(builder.sub(right, left), whole)
+            middle = builder.sub(right, rest)
+            columns(left, middle, BLOCKS)
+            columns(middle, right, 1)
+            return context.get_dummy_value()
+
+        number = types.intp
+        return types.void(x, rows, scales, number, y, number, number, number), emit
+
+    return _sum
+
+
 Number = float | np.float32
+Sums = Callable[[F32, I32, F32, int, F32, int, int, int], None]
 Products = Callable[[F32, int, F32, I32, int, F32], None]
 Moves = Callable[[F32, int, F32, I32, int, F32, F32, int], None]
 
@@ -242,3 +307,8 @@ slopes: Callable[[F32, int, int, Number], None] = intrinsic(_slopes)
 add_part: Callable[[F32, int, Number, F32, int, int, int], None] = intrinsic(_add_part)
 """(x, i, scale, y, j, first, last): y[j, first:last] += scale x[i, first:last]; first and last are multiples
 of eight, d is the same in x (n, d) and y (m, d)."""
+set_sum: Sums = intrinsic(_sum_rows("set"))
+"""(x, rows, scales, n, y, j, first, last): y[j, first:last] = sum_k scales[k] x[rows[k], first:last], k < n in order;
+first and last are multiples of eight, d is the same in x (n, d) and y (m, d)."""
+add_sum: Sums = intrinsic(_sum_rows("add"))
+"""`set_sum` that begins with what is there."""

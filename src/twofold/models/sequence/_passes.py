@@ -103,8 +103,11 @@ def sequence_parts(start: I64, first: int, last: int) -> I64:
 
 
 def initial(known: Bool, d: int, rng: np.random.Generator) -> F32:
-    """Return vectors of padded length, uniform in -0.5 / d ... 0.5 / d; zero where not `known` (n,)."""
-    vectors = (rng.random((len(known), d), np.float32) - np.float32(0.5)) / np.float32(d)
+    """Return vectors of padded length, uniform in -1 / d ... 1 / d; zero where not `known` (n,).
+
+    word2vec.c begins with half of that, from which rare tokens come away later.
+    """
+    vectors = (rng.random((len(known), d), np.float32) - np.float32(0.5)) / np.float32(0.5 * d)
     vectors[~known] = 0.0
     return widened(vectors)
 
