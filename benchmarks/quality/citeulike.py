@@ -21,6 +21,8 @@ import beside
 
 P, SEED = int(beside.option("--p", "10")), int(beside.option("--seed", "0"))
 AT, DEEPEST = 300, 500
+TUNED = 0.1
+"""Share of the users of P = 1 on whom settings are chosen."""
 MODELS: dict[str, Any] = {
     "Popularity": tw.models.Popularity(),
     "BM25 profile": tw.models.ItemKNN(
@@ -32,6 +34,10 @@ MODELS: dict[str, Any] = {
     "CTR": tw.models.CTR(),
     "CDL 200 without its decoder": tw.models.CDL(
         factors=100, noise=0.1, weight_reg=10, reconstruction=0, epochs=16
+    ),
+    "CDL one layer, unit code": tw.models.CDL(
+        factors=200, hidden=(), code="unit", weight="bm25", start="components",
+        user_reg=10, item_reg=1, noise=0, weight_reg=10, reconstruction=0.1, epochs=2,
     ),
     "CDL one layer": tw.models.CDL(
         factors=100, hidden=(), noise=0, weight_reg=100, reconstruction=0.1, epochs=16
@@ -74,6 +80,13 @@ def widened(part: tw.Dataset, data: tw.Dataset) -> tw.Dataset:
     return tw.Dataset(rows, data.users, data.items)
 
 
+def of_users(test: csr_array, chosen: np.ndarray) -> csr_array:
+    """Return the rows of the `chosen` users (n,), those of others empty."""
+    kept = np.repeat(chosen, np.diff(test.indptr))
+    ends = np.concatenate([[0], np.cumsum(kept)])[test.indptr]
+    return csr_array((test.data[kept], test.indices[kept], ends), shape=test.shape)
+
+
 def measure(model: tw.FittedModel, train: csr_array, test: csr_array) -> tuple[np.ndarray, float]:
     """Return recall@300 of every user with a test item, and the mean of average precision at 500.
 
@@ -102,7 +115,10 @@ def main() -> None:
     data = tw.datasets.load("citeulike-t")
     split = tw.split.fixed_train(data, n=P, rng=SEED)
     train, test = widened(split.train, data), widened(split.test, data).interactions.matrix()
-    if "--validation" in sys.argv:  # a fifth of the training pairs, for tuning
+    if P == 1:  # nobody has a pair to spare: a tenth of the users is for tuning, the others are the test
+        tuned = np.random.default_rng(SEED + 5).random(data.n_users) < TUNED
+        test = of_users(test, tuned if "--validation" in sys.argv else ~tuned)
+    elif "--validation" in sys.argv:  # a fifth of the training pairs, for tuning
         carved = tw.split.random(train, test=0.2, rng=SEED + 1)
         train = widened(carved.train, data)
         test = widened(carved.test, data).interactions.matrix()
