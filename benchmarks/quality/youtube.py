@@ -24,6 +24,8 @@ SEED = int(beside.option("--seed", "0"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
 METRICS = ["ndcg@10", "recall@20"]
 IMPRESSIONS = 2_000_000
+PEOPLE = 1000
+"""Who is asked in the table of two stages, with 20 new impressions each."""
 STAGES = int(beside.option("--impressions", "500000"))
 LADDER: dict[str, tuple[int, ...]] = {
     "none": (),
@@ -75,10 +77,12 @@ def candidates(name: str) -> None:
     )
 
 
-def simulated(n: int, rng: np.random.Generator) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
-    """Return n impressions whose click probability and mean watch time are known, and both of these."""
+def simulated(
+    n: int, rng: np.random.Generator, among: int = 40_000
+) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
+    """Return n impressions of the first `among` people, whose click probability and mean watch time are known, and both of these."""
     n_users, n_items = 40_000, 100
-    user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
+    user, item = rng.integers(0, among, n), rng.integers(0, n_items, n)
     p, mean = chances(user, item)
     seconds = np.where(rng.random(n) < p, mean * rng.uniform(0.5, 1.5, n), 0)
     data = tw.Dataset.from_frames(
@@ -143,11 +147,11 @@ def stages() -> None:
     """Print the loss of rankers of every depth, and what two stages find beside candidates alone, on a simulated log."""
     rng = np.random.default_rng(SEED)
     data, _, _ = simulated(STAGES, rng)
-    fresh, _, _ = simulated(200_000, rng)
+    fresh, _, _ = simulated(20 * PEOPLE, rng, PEOPLE)
     events = fresh.interactions
     user = data.users.ids.rows(fresh.users.ids.ids)[events.user]
     item = data.items.ids.rows(fresh.items.ids.ids)[events.item]
-    asked = np.unique(user)[:2000]
+    asked = np.unique(user)
     clicks = data.part(np.flatnonzero(data.interactions.value > 0))
     first = YouTubeCandidates(depth=1).fit(clicks, rng=SEED)
     # Somebody without a click is known to the candidates by their columns alone.
@@ -178,7 +182,7 @@ def stages() -> None:
     beside.table(
         "Two stages on a simulated log",
         [
-            f"{STAGES:,} impressions in training (seed {SEED}). Loss: share of the watch time of 200,000 new impressions that is",
+            f"{STAGES:,} impressions in training (seed {SEED}). Loss: share of the watch time of {len(item):,} new impressions that is",
             "mispredicted, over pairs of a watched and a passed-by impression of one person (weighted, per-user loss of the paper).",
             f"ndcg@{AT} of {len(asked):,} people, the gain of a video being its true expected seconds: YouTubeCandidates (depth 1, trained",
             f"on the clicks) alone, and its best {NAMED} ordered by the ranker; differences are paired over people.",
