@@ -1,6 +1,6 @@
 """Articles and products that nobody has touched, found by their words: the ladder of DSSM.
 
-``python benchmarks/quality/dssm.py [--data citeulike-t] [--users 3000] [--only NAME,NAME] [--seed 0] [--validation] [--save]``
+``python benchmarks/quality/dssm.py [--data citeulike-t] [--users 1500] [--only NAME,NAME] [--seed 0] [--validation] [--save]``
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twofold.features.text import BagOfWords
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-DATA, USERS = beside.option("--data", "citeulike-t"), int(beside.option("--users", "3000"))
+DATA, USERS = beside.option("--data", "citeulike-t"), int(beside.option("--users", "1500"))
 SEED = int(beside.option("--seed", "0"))
 CONTENT = {"citeulike-t": "words", "online-retail": "Description"}[DATA]
 HELD, AT, DEEPEST = 0.15, 10, 100
@@ -35,20 +35,18 @@ SHARED: dict[str, Any] = {
     "factors": 600,
     "epochs": 5,
     "batch_size": 512,
-    "dealt": "people",
     "optimiser": {"method": "adam", "learning_rate": 3e-4},
 }
 LADDER: dict[str, dict[str, Any]] = {
     "DSSM linear on words": {"inputs": "words", "encoder": LINEAR},
     "DSSM linear on tri-grams": {"encoder": LINEAR},
-    "DSSM deep on tri-grams": {"encoder": {"kind": "dense", "hidden": (1000,)}},
+    "DSSM deep on tri-grams": {"encoder": {"kind": "dense", "hidden": (600,)}, "factors": 300},
     "DSSM convolution on tri-grams": {
         "encoder": {"kind": "convolution", "longest": 30},
         "factors": 128,
     },
     "DSSM the paper's settings": {
         "towers": "separate",
-        "dealt": "pairs",
         "weight": "count",
         "drawn": "each",
         "negatives": 4,

@@ -1,6 +1,6 @@
 """YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
 
-``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 500000] [--seed 0] [--save]``
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--save]``
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ METRICS = ["ndcg@10", "recall@20"]
 IMPRESSIONS = 2_000_000
 PEOPLE = 1000
 """Who is asked in the table of two stages, with 20 new impressions each."""
-STAGES = int(beside.option("--impressions", "500000"))
+STAGES = int(beside.option("--impressions", "100000"))
 LADDER: dict[str, tuple[int, ...]] = {
     "none": (),
     "16": (16,),
