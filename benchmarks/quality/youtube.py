@@ -1,6 +1,6 @@
 """YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
 
-``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"] [--seed 0] [--save]``
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--save]``
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 import twofold as tw
 from twofold.data.queries import Queries
@@ -23,6 +24,19 @@ SEED = int(beside.option("--seed", "0"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
 METRICS = ["ndcg@10", "recall@20"]
 IMPRESSIONS = 2_000_000
+PEOPLE = 1000
+"""Who is asked in the table of two stages, with 20 new impressions each."""
+STAGES = int(beside.option("--impressions", "100000"))
+LADDER: dict[str, tuple[int, ...]] = {
+    "none": (),
+    "16": (16,),
+    "64": (64,),
+    "64-32": (64, 32),
+    "128-64-32": (128, 64, 32),
+}
+"""Widths of the ranker's layers, from the input on."""
+NAMED, AT = 30, 10
+"""Candidates of the first stage, and the length of the list."""
 CONTENDERS: dict[str, Any] = {
     "Popularity": Popularity(),
     "EASE": EASE(),
@@ -63,12 +77,13 @@ def candidates(name: str) -> None:
     )
 
 
-def simulated(n: int, rng: np.random.Generator) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
-    """Return n impressions whose click probability and mean watch time are known, and both of these."""
+def simulated(
+    n: int, rng: np.random.Generator, among: int = 40_000
+) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
+    """Return n impressions of the first `among` people, whose click probability and mean watch time are known, and both of these."""
     n_users, n_items = 40_000, 100
-    user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
-    logit = -3.4 + 0.8 * np.where(user % 4 == item % 4, 1.5, -0.5) + 0.3 * (item % 5 - 2)
-    p, mean = 1 / (1 + np.exp(-logit)), 30.0 * (1 + item % 7)
+    user, item = rng.integers(0, among, n), rng.integers(0, n_items, n)
+    p, mean = chances(user, item)
     seconds = np.where(rng.random(n) < p, mean * rng.uniform(0.5, 1.5, n), 0)
     data = tw.Dataset.from_frames(
         {"u": user, "i": item, "s": seconds, "t": np.arange(n)}, user="u", item="i", value="s", time="t",
@@ -78,6 +93,18 @@ def simulated(n: int, rng: np.random.Generator) -> tuple[tw.Dataset, np.ndarray,
         item_features={"kind": "category"},
     )  # fmt: skip
     return data, p, mean
+
+
+def chances(user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of a click and the mean seconds after one."""
+    logit = -3.4 + 0.8 * np.where(user % 4 == item % 4, 1.5, -0.5) + 0.3 * (item % 5 - 2)
+    return 1 / (1 + np.exp(-logit)), 30.0 * (1 + item % 7)
+
+
+def seconds_of(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Return the true expected seconds of an impression."""
+    p, mean = chances(user, item)
+    return p * mean
 
 
 def watch_time() -> None:
@@ -114,6 +141,77 @@ def watch_time() -> None:
         rows,
         suffix="_watch_time",
     )
+
+
+def stages() -> None:
+    """Print the loss of rankers of every depth, and what two stages find beside candidates alone, on a simulated log."""
+    rng = np.random.default_rng(SEED)
+    data, _, _ = simulated(STAGES, rng)
+    fresh, _, _ = simulated(20 * PEOPLE, rng, PEOPLE)
+    events = fresh.interactions
+    user = data.users.ids.rows(fresh.users.ids.ids)[events.user]
+    item = data.items.ids.rows(fresh.items.ids.ids)[events.item]
+    asked = np.unique(user)
+    clicks = data.part(np.flatnonzero(data.interactions.value > 0))
+    first = YouTubeCandidates(depth=1).fit(clicks, rng=SEED)
+    # Somebody without a click is known to the candidates by their columns alone.
+    people = data.users.ids.ids.gather(asked.tolist()).to_list()
+    lists = first.recommend(
+        features={"taste": [str(one % 4) for one in people]}, k=NAMED, exclude_seen=False
+    )
+    named = data.items.ids.rows(lists["item"]).reshape(len(asked), NAMED).astype(np.int32)
+    truth = seconds_of(np.array(people)[:, None], data.items.ids.ids.to_numpy()[None])
+    ndcg = {"candidates alone": gained(truth, named[:, :AT])}
+    rows = []
+    for label, hidden in LADDER.items():
+        ranker = YouTubeRanker(
+            hidden=hidden, batch_size=4096, learning_rate=0.003, epochs=4, unsaid=0.0
+        ).fit(data, rng=SEED)
+        scores = ranker.score(Queries.known(user), item[:, None])[:, 0]
+        second = ranker.score(Queries.known(asked), named)
+        best = np.take_along_axis(named, np.argsort(-second, axis=1, kind="stable"), axis=1)
+        ndcg[label] = gained(truth, best[:, :AT])
+        lost = mispredicted(scores, events.value, user)
+        more = ndcg[label] - ndcg["candidates alone"]
+        p = stats.ttest_1samp(more, 0).pvalue
+        rows.append(
+            [label, f"{lost:.2%}", f"{ndcg[label].mean():.4f}", f"{more.mean():+.4f} (p = {p:.2g})"]
+        )
+        sys.stderr.write(" ".join(rows[-1]) + "\n")
+    alone = f"{ndcg['candidates alone'].mean():.4f}"
+    beside.table(
+        "Two stages on a simulated log",
+        [
+            f"{STAGES:,} impressions in training (seed {SEED}). Loss: share of the watch time of {len(item):,} new impressions that is",
+            "mispredicted, over pairs of a watched and a passed-by impression of one person (weighted, per-user loss of the paper).",
+            f"ndcg@{AT} of {len(asked):,} people, the gain of a video being its true expected seconds: YouTubeCandidates (depth 1, trained",
+            f"on the clicks) alone, and its best {NAMED} ordered by the ranker; differences are paired over people.",
+        ],
+        ["layers of the ranker", "loss", f"ndcg@{AT}", "beside candidates alone"],
+        [["no ranker: candidates alone", "", alone, ""], *rows],
+        suffix="_stages",
+    )  # fmt: skip
+
+
+def gained(truth: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """Return ndcg of lists (n, k) of items whose gains are `truth` (n, n_items); shape (n,)."""
+    discount = 1 / np.log2(np.arange(2, lists.shape[1] + 2))
+    ideal = -np.sort(-truth, axis=1)[:, : lists.shape[1]]
+    return (np.take_along_axis(truth, lists, axis=1) @ discount) / (ideal @ discount)
+
+
+def mispredicted(scores: np.ndarray, seconds: np.ndarray, user: np.ndarray) -> float:
+    """Return the share of watch time, over pairs of one user, whose impression scores below one that was passed by."""
+    order = np.lexsort((scores, user))
+    watched, whose = seconds[order] > 0, user[order]
+    passed = np.cumsum(~watched)
+    first = np.searchsorted(whose, whose)
+    last = np.searchsorted(whose, whose, side="right") - 1
+    before = np.where(first > 0, passed[np.maximum(first - 1, 0)], 0)
+    in_all = passed[last] - before
+    above = passed[last] - passed  # passed by, with a higher score
+    time_of = seconds[order].astype(np.float64)
+    return float((time_of * above)[watched].sum() / (time_of * in_all)[watched].sum())
 
 
 def spend() -> None:
@@ -162,6 +260,8 @@ def main() -> None:
             candidates(name)
     if only in ("", "ranker", "watch time"):
         watch_time()
+    if only in ("", "ranker", "stages"):
+        stages()
     if only in ("", "ranker", "spend"):
         spend()
 

@@ -8,7 +8,7 @@ from scipy.special import expit
 import twofold as tw
 from twofold.kernels.reconstruct import adam_step
 from twofold.models.mapping import cdl
-from twofold.models.mapping._autoencoder import Network, masked, objective, slopes
+from twofold.models.mapping._autoencoder import Network, components, masked, objective, slopes
 from twofold.testing import planted_log
 
 
@@ -17,7 +17,7 @@ def wide(net):
     return Network(
         tuple(one.astype(np.float64) for one in net.weights),
         tuple(one.astype(np.float64) + 0.1 for one in net.biases),
-        net.linear_code,
+        net.code,
     )
 
 
@@ -27,18 +27,21 @@ def literal(net, noisy, clean, v, fit, tie):
     depth, value = len(net.weights), 0.0
     for layer, (w, b) in enumerate(zip(net.weights, net.biases, strict=True), start=1):
         x = x @ w + b
-        if not (net.linear_code and layer == depth // 2):
+        kind = net.code if layer == depth // 2 else "sigmoid"
+        if kind == "unit":
+            x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        elif kind == "sigmoid":
             x = expit(x)
         if layer == depth // 2:
             value += tie / 2 * ((v - x) ** 2).sum()
     return value + fit / 2 * ((x - clean.toarray()) ** 2).sum()
 
 
-@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("code", ["linear", "sigmoid", "unit"])
 @pytest.mark.parametrize("fit", [0.0, 1.7])
-def test_the_slopes_are_the_derivatives_of_the_objective(linear, fit):
+def test_the_slopes_are_the_derivatives_of_the_objective(code, fit):
     rng = np.random.default_rng(0)
-    net = wide(Network.draw((6, 4, 3), linear_code=linear, rng=rng))
+    net = wide(Network.draw((6, 4, 3), code=code, rng=rng))
     clean = csr_array(rng.random((5, 6)) * (rng.random((5, 6)) < 0.6))
     noisy, v = masked(clean, 0.4, rng), rng.normal(size=(5, 3))
     by_weight, by_bias, value = slopes(net, noisy, clean, v, fit, 2.3)
@@ -59,7 +62,7 @@ def test_the_slopes_are_the_derivatives_of_the_objective(linear, fit):
 
 def test_the_objective_adds_all_terms():
     rng = np.random.default_rng(1)
-    net = wide(Network.draw((6, 4, 3), linear_code=False, rng=rng))
+    net = wide(Network.draw((6, 4, 3), code="sigmoid", rng=rng))
     clean = csr_array(rng.random((700, 6)) * (rng.random((700, 6)) < 0.6))
     v = rng.normal(size=(700, 3))
     size = sum((one**2).sum() for one in (*net.weights, *net.biases))
@@ -96,17 +99,46 @@ def test_words_are_scaled_by_the_largest_count_of_their_item():
     assert cdl.scaled(bag).toarray().tolist() == [[0.25, 1, 0], [0, 0, 0], [1, 0, 1]]
 
 
-@pytest.mark.parametrize("settings", [{}, {"code": "sigmoid", "pretraining": 2}, {"hidden": ()}])
+def test_weighted_words_have_length_1():
+    data = planted_log()
+    counts, code = cdl.learn_code("title", data.items, 20, "bm25")
+    wanted = code.weighted(counts).toarray()
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    np.testing.assert_allclose(cdl.weighted(code, counts).toarray(), wanted, rtol=1e-5)
+    assert not np.allclose(wanted, cdl.scaled(counts).toarray())
+
+
+def test_components_are_the_principal_directions():
+    rng = np.random.default_rng(3)
+    x = csr_array((rng.random((60, 30)) * (rng.random((60, 30)) < 0.3)).astype(np.float32))
+    found = components(x, 4, rng, passes=20)
+    wanted = np.linalg.svd(x.toarray())[2][:4].T
+    np.testing.assert_allclose(np.abs(found.T @ wanted), np.eye(4), atol=1e-3)
+    assert components(x, 50, rng).shape == (30, 30)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"code": "sigmoid", "pretraining": 2},
+        {"hidden": ()},
+        {"hidden": (), "code": "unit", "weight": "bm25", "start": "components"},
+    ],
+)
 def test_users_are_exact_and_new_items_are_the_code_of_their_words(settings):
     data = planted_log()
     model = tw.models.CDL(factors=4, content="title", epochs=3, **settings).fit(data, rng=0)
     np.testing.assert_allclose(model.fold_in(model.memory.history), model.user_factors, atol=1e-4)
     codes = model.encode_items(data.items)
-    x = cdl.scaled(csr_array(cdl.read_words("title", data.items, model.words))).toarray()
+    counts = csr_array(cdl.read_words("title", data.items, model.words.words))
+    x = cdl.weighted(model.words, counts).toarray()
     last = len(model.encoder_weights) - 1
     for layer, (w, b) in enumerate(zip(model.encoder_weights, model.encoder_biases, strict=True)):
         x = x @ w + b
         x = x if layer == last and settings.get("code") != "sigmoid" else expit(x)
+    if settings.get("code") == "unit":
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
     np.testing.assert_allclose(codes, x, atol=1e-5)
 
 
@@ -134,7 +166,7 @@ def test_pretraining_teaches_each_layer_to_restore_its_input():
             batch_size=16,
             weight_reg=0.1,
         )
-        net = Network.draw((24, 6, 4), linear_code=True, rng=np.random.default_rng(1))
+        net = Network.draw((24, 6, 4), code="linear", rng=np.random.default_rng(1))
         cdl.pretrain(model, net, bag, np.random.default_rng(2))
         below = expit(bag.toarray() @ net.weights[0] + net.biases[0])
         words = expit(below @ net.weights[3] + net.biases[3])

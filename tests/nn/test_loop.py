@@ -15,7 +15,7 @@ from twofold.errors import (  # noqa: E402
     NotConvergedError,
 )
 from twofold.nn import loop  # noqa: E402
-from twofold.nn.deal import by_length, shuffled, within_groups  # noqa: E402
+from twofold.nn.deal import by_length, in_groups, shuffled, within_groups  # noqa: E402
 from twofold.nn.encoders import MLP, Embeddings  # noqa: E402
 from twofold.nn.loop import exact, infer, pick_device, train  # noqa: E402
 from twofold.nn.optimisers import SGD, Adagrad, Adam  # noqa: E402
@@ -318,7 +318,10 @@ def test_each_epoch_leaves_a_record(caplog):
 LENGTHS = np.arange(N) % 9
 
 
-@pytest.mark.parametrize("deal", [shuffled, by_length(LENGTHS), within_groups(LENGTHS)])
+DEALS = [shuffled, by_length(LENGTHS), within_groups(LENGTHS), in_groups(LENGTHS)]
+
+
+@pytest.mark.parametrize("deal", DEALS)
 def test_an_epoch_visits_every_example_once(deal):
     one, two = (deal(N, 8, np.random.default_rng(seed)) for seed in (0, 1))
     for batches in (one, two):
@@ -332,6 +335,13 @@ def test_batches_of_like_length_and_of_one_group():
         assert np.ptp(LENGTHS[rows]) <= 2
     for rows in within_groups(LENGTHS)(N, 8, np.random.default_rng(0)):
         assert np.ptp(LENGTHS[rows]) == 0
+
+
+def test_groups_stand_together():
+    batches = in_groups(LENGTHS)(N, 8, np.random.default_rng(0))
+    halves = [np.unique(LENGTHS[rows]) for rows in batches]
+    # A group is cut at most where one batch ends and another begins.
+    assert sum(map(len, halves)) <= len(np.unique(LENGTHS)) + len(batches) - 1
 
 
 def test_a_row_encoded_alone_is_the_row_encoded_among_others():

@@ -54,6 +54,26 @@ def within_groups(groups: NDArray[np.integer]) -> Deal:
     return deal
 
 
+def in_groups(groups: NDArray[np.integer]) -> Deal:
+    """Every example once; those of a group stand together, so that a batch holds all of a few groups, whatever they share.
+
+    Example
+    -------
+    >>> deal = in_groups(np.array([0, 1, 0, 1]))
+    >>> sorted(sorted(rows.tolist()) for rows in deal(4, 2, np.random.default_rng(0)))
+    [[0, 2], [1, 3]]
+    """
+    n_groups = int(groups.max(initial=-1)) + 1
+
+    def deal(n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:
+        mixed = rng.permutation(n_examples)
+        place = rng.permutation(n_groups)[groups[mixed]]
+        batches = cut(mixed[np.argsort(place, kind="stable")], batch_size)
+        return [batches[at] for at in rng.permutation(len(batches))]
+
+    return deal
+
+
 def session_parallel(starts: I64, steps: I64) -> Deal:
     """Sessions side by side in lanes: step t of a batch follows step t - 1 of the same lanes.
 

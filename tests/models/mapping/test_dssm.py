@@ -270,9 +270,14 @@ def test_what_a_user_has_is_no_negative():
     assert len(clicks.taken) == has.sum()
 
 
-def test_new_items_and_free_words_follow_the_words():
+@pytest.mark.parametrize("dealt", ["pairs", "people"])
+def test_new_items_and_free_words_follow_the_words(dealt):
     model = tw.models.DSSM(
-        encoder={"kind": "dense", "hidden": (16,)}, factors=8, content="title", epochs=30
+        encoder={"kind": "dense", "hidden": (16,)},
+        factors=8,
+        content="title",
+        epochs=30,
+        dealt=dealt,
     ).fit(planted_log(), rng=0)
     new = {"item": ["n1", "n2"], "title": ["even evenly", "oddly odd"], "tags": [[], []]}
     longer = model.with_items(new)

@@ -1,8 +1,8 @@
 """A stacked denoising autoencoder on sparse rows (Vincent et al. 2010), with a target for its code.
 
 Layers X_l = sigmoid(X_{l-1} W_l + b_l), l = 1 ... L, of which X_{L/2} is the code f_e and X_L the
-reconstruction f_r; the code is left linear where asked. For rows j with the corrupted input X_0, the
-clean one X_c and the factors v,
+reconstruction f_r; the code is left linear where asked, or scaled to length 1 in place of the sigmoid. For rows
+j with the corrupted input X_0, the clean one X_c and the factors v,
 
     J = lambda_n/2 sum |f_r(X_0) - X_c|^2 + lambda_v/2 sum |v - f_e(X_0)|^2
         + lambda_w/2 sum_l (|W_l|^2 + |b_l|^2).
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -21,6 +22,11 @@ from scipy.special import expit
 from twofold.kernels.reconstruct import adam_step, reconstruction_slopes
 from twofold.typing import F32, F64
 
+OVERSAMPLING = 10
+"""Directions beyond those that are wanted, by which subspace iteration becomes exact sooner."""
+Code: TypeAlias = Literal["linear", "sigmoid", "unit"]
+"""What becomes of the middle layer: nothing, its sigmoid, or its direction."""
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -28,7 +34,7 @@ class Network:
 
     weights: tuple[F32, ...]  # W_l: (K_{l-1}, K_l)
     biases: tuple[F32, ...]  # b_l: (K_l,)
-    linear_code: bool
+    code: Code
 
     @property
     def middle(self) -> int:
@@ -36,14 +42,14 @@ class Network:
         return len(self.weights) // 2
 
     @classmethod
-    def draw(cls, widths: Sequence[int], *, linear_code: bool, rng: np.random.Generator) -> Network:
+    def draw(cls, widths: Sequence[int], *, code: Code, rng: np.random.Generator) -> Network:
         """Draw weights for the widths S, hidden ..., K as Glorot & Bengio (2010) do; biases are 0."""
         path = [*widths, *widths[-2::-1]]
         weights = tuple(
             (rng.uniform(-1, 1, (a, b)) * np.sqrt(6 / (a + b))).astype(np.float32)
             for a, b in pairwise(path)
         )
-        return cls(weights, tuple(np.zeros(b, np.float32) for b in path[1:]), linear_code)
+        return cls(weights, tuple(np.zeros(b, np.float32) for b in path[1:]), code)
 
 
 def activations(net: Network, x: csr_array, last: int) -> list[F32]:
@@ -52,10 +58,27 @@ def activations(net: Network, x: csr_array, last: int) -> list[F32]:
     below: csr_array | F32 = x
     for layer in range(last):
         z = np.asarray(below @ net.weights[layer]) + net.biases[layer]
-        above: F32 = z if net.linear_code and layer + 1 == net.middle else expit(z)
+        above: F32 = shaped(z, net.code if layer + 1 == net.middle else "sigmoid")
         found.append(above)
         below = above
     return found
+
+
+def shaped(z: F32, code: Code) -> F32:
+    """Return a layer (n, K) after its activation; a row of zeros has no direction and stays."""
+    match code:
+        case "linear":
+            return z
+        case "sigmoid":
+            return expit(z)
+        case "unit":
+            return z / lengths(z)
+
+
+def lengths(z: F32) -> F32:
+    """Return the lengths of rows (n, K), 1 for a row of zeros; shape (n, 1)."""
+    found = np.sqrt(np.einsum("nk,nk->n", z, z))[:, None]
+    return np.where(found > 0, found, 1).astype(z.dtype)
 
 
 def encode(net: Network, x: csr_array) -> F32:
@@ -91,17 +114,38 @@ def slopes(
         value += 0.5 * fit * float(losses.sum())
         top = depth
     for layer in range(top, 0, -1):
+        below = seen[layer - 2] if layer > 1 else noisy
         if layer < depth:
             if layer == middle and fit:
                 delta = delta + tie * gap
-            if not (net.linear_code and layer == middle):
+            kind = net.code if layer == middle else "sigmoid"
+            if kind == "unit":
+                z = np.asarray(below @ net.weights[layer - 1]) + net.biases[layer - 1]
+                along = np.einsum("nk,nk->n", delta, seen[layer - 1])[:, None]
+                delta = (delta - along * seen[layer - 1]) / lengths(z)
+            elif kind == "sigmoid":
                 delta = delta * (seen[layer - 1] * (1 - seen[layer - 1]))
-        below = seen[layer - 2] if layer > 1 else noisy
         by_weight[layer - 1] = np.asarray(below.T @ delta, delta.dtype)
         by_bias[layer - 1] = delta.sum(axis=0)
         if layer > 1:
             delta = delta @ net.weights[layer - 1].T
     return by_weight, by_bias, value
+
+
+def components(x: csr_array, k: int, rng: np.random.Generator, passes: int = 3) -> F32:
+    """Return the principal directions of rows x (n, S), (S, at most k), by randomized subspace iteration.
+
+    They are where a linear autoencoder ends (Bourlard & Kamp 1988; Halko, Martinsson & Tropp 2011, algorithm 4.4).
+    """
+    n, size = x.shape or (0, 0)
+    wide = min(k + OVERSAMPLING, n, size)
+    q = np.linalg.qr(np.asarray(x.T @ rng.standard_normal((n, wide), np.float32)))[0]
+    for _ in range(passes):
+        above = np.linalg.qr(np.asarray(x @ q))[0]
+        q = np.linalg.qr(np.asarray(x.T @ above))[0]
+    product = np.asarray(x @ q)
+    rotation = np.linalg.eigh((product.T @ product).astype(np.float64))[1][:, ::-1]
+    return np.ascontiguousarray(q @ rotation[:, :k], np.float32)
 
 
 class Trainer:

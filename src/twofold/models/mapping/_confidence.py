@@ -76,7 +76,8 @@ def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -
     ends = side.indptr[1:]
     other = np.insert(side.other, ends, n_users + np.arange(n_items, dtype=np.int32))
     value = np.insert(np.ones(len(side.other), np.float32), ends, np.float32(0))
-    wider = Side(side.indptr + np.arange(n_items + 1), other.astype(np.int32), side.order)
+    order = side.order[inside[side.order] > 0]
+    wider = Side(side.indptr + np.arange(n_items + 1), other.astype(np.int32), order)
     v = solve(
         wider,
         turned,

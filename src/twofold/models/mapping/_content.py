@@ -10,6 +10,8 @@ from twofold.data.columns import Bag, Column, Text, kind_of
 from twofold.data.entities import Entities
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.features.counts import held_by
+from twofold.features.text import BagOfWords, Weight, WordCode
 
 
 def content_column(model: str, content: str | None, items: Entities) -> str:
@@ -84,6 +86,25 @@ def learn_words(name: str, items: Entities, most: int) -> tuple[csr_array, Vocab
     if not len(kept):
         raise DataError(f"no item has a word in {name!r}; check the column and its kind")
     return positive(name, csr_array(counts[:, kept])), words.take(kept)
+
+
+def learn_code(name: str, items: Entities, most: int, weight: Weight) -> tuple[csr_array, WordCode]:
+    """Return counts (n_items, S) of the S <= `most` words that occur in most items, and how such counts are weighted.
+
+    Raises
+    ------
+    DataError
+        If no item has a word.
+    """
+    counts, words = learn_words(name, items, most)
+    code = WordCode(
+        settings=BagOfWords(max_words=most, weight=weight),
+        words=words,
+        n_texts=len(items),
+        texts_with=held_by(counts),
+        mean_length=float(counts.sum(dtype=np.float64) / len(items)),
+    )
+    return counts, code
 
 
 def read_words(name: str, items: Entities, words: Vocabulary) -> csr_array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,13 +21,16 @@ from twofold.models.mapping._dssm_batches import (
 )
 from twofold.models.mapping._dssm_text import TextRows
 from twofold.nn.convolutions import TextConvolution, segment_max
+from twofold.nn.deal import in_groups, shuffled
 from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
 from twofold.nn.loop import train
-from twofold.nn.optimisers import Optimiser
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import UniformSampler
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I64
+
+if TYPE_CHECKING:
+    from twofold.models.mapping.dssm import DSSM
 
 
 class DenseTower(nn.Module):
@@ -148,11 +152,7 @@ def draw_towers(
 
 
 def train_towers(
-    loss: PairLoss,
-    optimiser: Optimiser,
-    epochs: int,
-    batch_size: int,
-    rng: np.random.Generator,
+    model: DSSM, loss: PairLoss, rng: np.random.Generator
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
     """Train, and return the weights of the query tower and of the document tower."""
     towers = loss.towers
@@ -160,11 +160,12 @@ def train_towers(
         towers,
         len(loss.user),
         loss.of_batch,
-        optimiser=optimiser,
-        epochs=epochs,
-        batch_size=batch_size,
+        optimiser=model.optimiser,
+        epochs=model.epochs,
+        batch_size=model.batch_size,
         rng=rng,
         device="cpu",
+        deal=in_groups(loss.user.numpy()) if model.dealt == "people" else shuffled,
         label="DSSM",
     )
     return arrays_of(towers.query), arrays_of(towers.document)

@@ -12,7 +12,8 @@ corrupted words, X_c the clean ones, c_ij = a for the pairs in the log and b for
 The paper prints C_i in the second update, where its own objective gives C_j.
 
 Differs from the paper: items without an event are outside the matrix (v_j = f_e, no zeros for them), the
-code is linear unless asked otherwise, the steps are Adam's, and there is no dropout.
+code is linear unless asked otherwise, words can be weighted, the first layer can start at their principal
+directions, the steps are Adam's, and there is no dropout.
 """
 
 from __future__ import annotations
@@ -28,14 +29,23 @@ from scipy.sparse import csr_array
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
-from twofold.data.vocabulary import Vocabulary
+from twofold.features.design import unit_rows
+from twofold.features.text import Weight, WordCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _confidence
-from twofold.models.mapping._autoencoder import Network, Trainer, encode, masked, slopes
+from twofold.models.mapping._autoencoder import (
+    Code,
+    Network,
+    Trainer,
+    components,
+    encode,
+    masked,
+    slopes,
+)
 from twofold.models.mapping._confidence import Side, Weights
-from twofold.models.mapping._content import content_column, learn_words, read_words
+from twofold.models.mapping._content import content_column, learn_code, read_words
 from twofold.progress import track
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
@@ -65,12 +75,14 @@ class CDL:
     """K: width of the middle layer, and dimensions of the factors."""
     hidden: tuple[PositiveInt, ...] = (200,)
     """Widths of the layers between the words and the code; the decoder mirrors them."""
-    code: Literal["linear", "sigmoid"] = "linear"
-    """Activation of the middle layer; the paper's is sigmoid, which keeps codes in 0 ... 1."""
+    code: Annotated[Code, Search(choices=("linear", "unit"))] = "linear"
+    """Activation of the middle layer: linear; sigmoid (the paper), which keeps codes in 0 ... 1; or unit, which scales them to length 1."""
     content: str | None = None
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     vocabulary: PositiveInt = 20_000
     """Words that are kept: those that occur in most items."""
+    weight: Annotated[Weight, Search(choices=("count", "tfidf", "bm25"))] = "count"
+    """How words are read: their count divided by the largest of the item (the paper); or by tfidf or bm25, scaled to length 1."""
     user_reg: Annotated[PositiveFloat, Search(1e-3, 1, log=True)] = 0.1
     """lambda_u."""
     item_reg: Annotated[PositiveFloat, Search(1, 1000, log=True)] = 10.0
@@ -85,6 +97,8 @@ class CDL:
     """b: confidence in any other pair, below a."""
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of an item's words that is masked out of the encoder's input."""
+    start: Literal["drawn", "components"] = "drawn"
+    """How the first layer begins: drawn at random (the paper), or as the principal directions of the words."""
     pretraining: NonNegativeInt = 0
     """Passes by which each layer learns to restore its own input, from the words upwards, before it meets the factors."""
     epochs: PositiveInt = 20
@@ -121,9 +135,9 @@ class CDL:
         del validation
         memory = Memory.of(train)
         column = content_column("CDL", self.content, train.items)
-        bag, words = learn_words(column, train.items, self.vocabulary)
+        counts, words = learn_code(column, train.items, self.vocabulary, self.weight)
         pairs = binary(memory.history, train.n_items)
-        net, u, v = alternate(self, pairs, scaled(bag), generator(rng))
+        net, u, v = alternate(self, pairs, weighted(words, counts), generator(rng))
         check_finite("user_factors", u, ADVICE)
         check_finite("item_factors", v, ADVICE)
         half = net.middle
@@ -146,7 +160,7 @@ class FittedCDL(FittedModel):
     reads_content: ClassVar[bool] = True
 
     column: str
-    words: Vocabulary  # (S,)
+    words: WordCode
     encoder_weights: tuple[F32, ...]
     encoder_biases: tuple[F32, ...]
     user_factors: F32  # (n_users, K)
@@ -173,13 +187,21 @@ class FittedCDL(FittedModel):
         """Return the codes of new items from their clean words, shape (j, K)."""
         # An encoder is a network whose code is its last layer: mirrored, so that it knows its middle.
         both = (*self.encoder_weights, *self.encoder_weights)
-        net = Network(both, self.encoder_biases * 2, self.estimator.code == "linear")
-        return encode(net, scaled(read_words(self.column, items, self.words)))
+        net = Network(both, self.encoder_biases * 2, self.estimator.code)
+        counts = read_words(self.column, items, self.words.words)
+        return encode(net, weighted(self.words, counts))
 
 
 def weights_of(model: CDL) -> Weights:
     """Return the constants of the factors' part of L."""
     return Weights(model.seen_weight, model.unseen_weight, model.user_reg, model.item_reg)
+
+
+def weighted(code: WordCode, counts: csr_array) -> csr_array:
+    """Return what the network reads of counts (n, S): all in 0 ... 1."""
+    if code.settings.weight == "count":
+        return scaled(counts)
+    return unit_rows(code.weighted(counts))
 
 
 def scaled(bag: csr_array) -> csr_array:
@@ -199,7 +221,9 @@ def alternate(
     weights = weights_of(model)
     n_items, size = bag.shape or (0, 0)
     widths = (size, *model.hidden, model.factors)
-    net = Network.draw(widths, linear_code=model.code == "linear", rng=rng)
+    net = Network.draw(widths, code=model.code, rng=rng)
+    if model.start == "components":
+        turn_to_components(net, bag, rng)
     trainer = Trainer(net, model.learning_rate, model.weight_reg / n_items)
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
     inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
@@ -216,15 +240,23 @@ def alternate(
     return net, _confidence.solve_users(by_user, v, inside, weights), v
 
 
+def turn_to_components(net: Network, bag: csr_array, rng: np.random.Generator) -> None:
+    """Set the first layer to the principal directions of the words, and the last one to its mirror."""
+    found = components(bag, net.weights[0].shape[1], rng)
+    kept = found.shape[1]  # fewer than the layer is wide where there are few words
+    net.weights[0][:, :kept] = found
+    net.weights[-1][:kept] = found.T
+
+
 def pretrain(model: CDL, net: Network, bag: csr_array, rng: np.random.Generator) -> None:
     """Train layer l and the layer that mirrors it to restore what layer l - 1 makes, l = 1 ... L/2 (Vincent et al. 2010)."""
     below, n_items = bag, len(bag.indptr) - 1
     for layer in range(net.middle if model.pretraining else 0):
-        code = net.linear_code and layer + 1 == net.middle
+        last = layer + 1 == net.middle
         pair = Network(
             (net.weights[layer], net.weights[-1 - layer]),
             (net.biases[layer], net.biases[-1 - layer]),
-            linear_code=code,
+            code=net.code if last else "sigmoid",
         )
         trainer = Trainer(pair, model.learning_rate, model.weight_reg / n_items)
         nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)

@@ -129,6 +129,8 @@ class DSSM:
     """J: items that are drawn beside the clicked one."""
     drawn: Literal["each", "batch"] = "each"
     """Whether every pair has its own J items (the papers) or all pairs of a batch the same, of which there can be many."""
+    dealt: Literal["pairs", "people"] = "pairs"
+    """Whether a batch holds pairs drawn at random (the papers), or all pairs of some people, whose histories are then read once."""
     optimiser: Optimiser = Adam()
     """How steps are taken; SGD(learning_rate=...) in the papers."""
     epochs: Annotated[PositiveInt, Search(2, 40, log=True)] = 10
@@ -290,4 +292,4 @@ def learned(
         shared=model.drawn == "batch",
         history=model.history,
     )
-    return train_towers(loss, model.optimiser, model.epochs, model.batch_size, rng)
+    return train_towers(model, loss, rng)
