@@ -22,6 +22,7 @@ from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself
 from twofold.recommend import TIME, questions
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import Question
+from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, Id
 
 DEEPEST = 5
@@ -36,6 +37,8 @@ class Answer(NamedTuple):
     scores: list[float]
     sources: list[str]
     source: str
+    trace: Trace | None = None
+    """None where the list is simply the version's best."""
 
 
 class Asked(NamedTuple):
