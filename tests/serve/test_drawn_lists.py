@@ -7,9 +7,10 @@ import pytest
 from tests_of_serving import items_of
 
 from twofold.errors import ConfigError
-from twofold.online.interleave import credit_balanced, credit_team_draft
+from twofold.online.interleave import Interleaved, credit_balanced, credit_team_draft
 from twofold.online.list_policies import Epsilon, Softmax
 from twofold.serve import experiments
+from twofold.serve.schemas import Question
 from twofold.serve.tables import EXPOSURES
 
 VARIANTS = """
@@ -56,8 +57,6 @@ def test_lists_of_two_versions_are_interleaved_logged_and_credited(declared, ser
     live = served.live
     single = {}
     for user in range(101, 141):
-        from twofold.serve.schemas import Question
-
         question = Question(user=user, k=5)
         lists = [live.version(number).answer(question, live.histories) for number in (1, 2)]
         single[str(user)] = [[str(item) for item in one.items] for one in lists]
@@ -92,8 +91,6 @@ def test_lists_of_two_versions_are_interleaved_logged_and_credited(declared, ser
     # Each row on its own, by the functions of the statistics.
     for row in rows:
         detail = json.loads(row["detail"])
-        from twofold.online.interleave import Interleaved
-
         mixed = Interleaved([str(one) for one in json.loads(row["items"])], detail["teams"])
         hit = next((one for one in mixed.items if one not in detail["ranking_a"]), None)
         if hit is None:
@@ -149,10 +146,7 @@ def test_explored_lists_carry_the_chances_that_they_were_drawn_with(declared, se
     detail = json.loads(row["detail"])
     assert json.loads(detail["question"]) == {"user": 101, "k": 3}
     assert len(detail["candidates"]) == 8
-    found = served.live.served.answer(
-        __import__("twofold.serve.schemas", fromlist=["Question"]).Question(user=101, k=8),
-        served.live.histories,
-    )
+    found = served.live.served.answer(Question(user=101, k=8), served.live.histories)
     assert found.items == detail["candidates"]
     above, propensities = [], []
     for item in json.loads(row["items"]):
@@ -212,9 +206,11 @@ def test_a_promotion_leaves_a_variant_its_version_and_is_noted(declared, served)
     assert {user: asked(client, user, "again")["version"] for user in before} == before
     client.__exit__(None, None, None)
     client = declared("[experiments.first]" + VARIANTS)
-    assert client.post("/models/rollback").status_code == 200
     for user in before:
         asked(client, user, "third")
+    assert client.post("/models/rollback").status_code == 200
+    for user in before:
+        asked(client, user, "fourth")
     found = client.get("/experiments/first").json()
     assert "control was answered by the versions 1, 2: a promotion changed what is tested" in found["notes"]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import ColumnElement, func, select
 
+from twofold.errors import ConfigError, did_you_mean
 from twofold.online.experiments import Slice
 from twofold.online.outcomes import DAY
 from twofold.serve.histories import RECENT
@@ -54,6 +55,20 @@ DONE = {
 """Columns of events that are made."""
 
 
+LOG = {
+    "seq": pl.Int64,
+    "unit": pl.String,
+    "variant": pl.String,
+    "time": pl.Float64,
+    "request": pl.String,
+    "version": pl.Int64,
+    "items": pl.List(pl.String),
+    "propensities": pl.List(pl.Float64),
+    **{one.name: one.dtype for one in DETAIL.fields},
+}
+"""Columns of exposures that are made."""
+
+
 def exposure_parts(store: Store, after: int, *where: ColumnElement[bool]) -> Iterator[pl.DataFrame]:
     """Yield the exposures past a number, in its order, as `twofold.online.logs` reads them, with `seq` and `version`."""
     columns = [EXPOSURES.c[name] for name in SHOWN]
@@ -90,6 +105,25 @@ def _parts(store: Store, columns: list[Any], seq: Any, after: int, where: Any) -
         yield rows
         after = rows[-1][0]
         time.sleep(PAUSE)
+
+
+def read_logs(store: Store, unit: str = "user", name: str = "") -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
+    """Return the exposures and events of a store as `twofold.online.logs` reads them, of all experiments or of one.
+
+    Raises
+    ------
+    ConfigError
+        If there is no exposure of an experiment of this name.
+    """
+    where = [EXPOSURES.c.experiment == name] if name else []
+    shown = pl.concat([pl.DataFrame(schema=LOG), *exposure_parts(store, 0, *where)])
+    if name and shown.is_empty():
+        with store.engine.connect() as connection:
+            known = connection.execute(select(EXPOSURES.c.experiment).distinct()).scalars()
+            names = sorted(one for one in known if one)
+        raise ConfigError(f"the store has no exposures of an experiment {name!r}; {did_you_mean(name, names)}")  # fmt: skip
+    done = pl.concat([pl.DataFrame(schema=DONE), *event_parts(store, unit, 0)])
+    return shown.drop("seq"), done.drop("seq")
 
 
 class ExperimentLogs:
