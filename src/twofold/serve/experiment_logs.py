@@ -67,6 +67,8 @@ LOG = {
     **{one.name: one.dtype for one in DETAIL.fields},
 }
 """Columns of exposures that are made."""
+UNREAD = ("propensities", "candidates", "question")
+"""Of these what reports do without."""
 
 
 def exposure_parts(store: Store, after: int, *where: ColumnElement[bool]) -> Iterator[pl.DataFrame]:
@@ -138,7 +140,8 @@ class ExperimentLogs:
         """Read what is new, and drop what the store has deleted."""
         plan = self.slice.experiment
         mine = EXPOSURES.c.experiment == self.slice.name
-        self._shown = _joined(self._shown, exposure_parts(store, self._after(store, self._shown), mine))  # fmt: skip
+        parts = exposure_parts(store, self._after(store, self._shown), mine)
+        self._shown = _joined(self._shown, (one.drop(UNREAD) for one in parts))
         kinds = {metric.event for metric in plan.metrics.values()}
         where: list[ColumnElement[bool]] = []
         if "" not in kinds:
@@ -146,8 +149,8 @@ class ExperimentLogs:
         if len(self._shown):
             first = float(self._shown["time"].min()) - plan.before_days * DAY  # type: ignore[arg-type]
             where.append(EVENTS.c.time >= first)
-            parts = event_parts(store, plan.unit, self._after(store, self._done), *where)
-            self._done = _joined(self._done, parts)
+            events = event_parts(store, plan.unit, self._after(store, self._done), *where)
+            self._done = _joined(self._done, events)
         with store.engine.connect() as connection:
             oldest = [connection.execute(select(func.min(one.c.time))).scalar() for one in (EXPOSURES, EVENTS)]  # fmt: skip
         for frame, since in (("_shown", oldest[0]), ("_done", oldest[1])):
