@@ -223,3 +223,30 @@ def test_bad_input_is_one_sentence(change, error, said):
     with pytest.raises(error, match=said) as refused:
         estimate_lists(given.pop("exposures"), given.pop("events"), given.pop("target"), **given)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("campaign", ["all", "men"])
+def test_the_log_of_thompson_sampling_in_open_bandit_tells_what_the_uniform_policy_earned(
+    real, campaign
+):
+    """Real traffic in the shape of a server's log: lists of one item; the uniform policy is epsilon of 1."""
+    frame = real("open-bandit").frame("interactions").filter(pl.col("campaign") == campaign)
+    ts, uniform = (frame.filter(pl.col("policy") == one) for one in ("bts", "random"))
+    items = sorted(frame["item"].unique().to_list())
+    n = len(ts)
+    names = [f"r{at}" for at in range(n)]
+    exposures = pl.DataFrame({"unit": names, "variant": "bts", "time": range(n), "request": names})
+    exposures = exposures.with_columns(items=ts["item"].cast(pl.String).reshape((n, 1)).arr.to_list(), propensities=ts["propensity_score"].cast(pl.Float64).reshape((n, 1)).arr.to_list(), candidates=pl.lit(items))  # fmt: skip
+    hit = ts["value"].to_numpy() > 0
+    events = exposures.filter(pl.Series(hit)).select("unit", "request", "time", kind=pl.lit("click"), item=pl.col("items").list.first())  # fmt: skip
+    wanted = pl.DataFrame({"request": names}).with_columns(items=pl.lit(items))
+    found = estimate_lists(exposures, events, wanted, policy=Epsilon(epsilon=1.0))
+    own = float(uniform["value"].mean())
+    own_error = np.sqrt(own * (1 - own) / len(uniform))
+    for one in found.estimates:
+        both = np.hypot((one.high - one.low) / (2 * 1.96), own_error)
+        assert abs(one.value - own) < 1.96 * both, f"{one} beside {own:.5f}"
+    assert found.logged.value == pytest.approx(hit.mean())
+    plain = estimate(hit, ts["propensity_score"], np.full(n, 1 / len(items)))
+    assert found.estimates[1].value == pytest.approx(plain.value)

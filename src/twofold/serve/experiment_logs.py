@@ -101,7 +101,7 @@ def _parts(store: Store, columns: list[Any], seq: Any, after: int, where: Any) -
     while True:
         wanted = select(*columns).where(seq > after, *where).order_by(seq).limit(PART)
         with store.engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(wanted)]
+            rows = [tuple(row) for row in connection.execute(wanted).fetchall()]
         if not rows:
             return
         yield rows
