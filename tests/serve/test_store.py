@@ -169,8 +169,6 @@ def test_the_circle_closes(served, run, tmp_path, models):
 
 
 def test_who_gives_up_waiting_does_not_stop_the_writing(tmp_path):
-    import time
-
     store = Store(f"sqlite:///{tmp_path / 'events.db'}")
     store.do(lambda connection: time.sleep(0.3))
     given_up = store.do(lambda connection: 1)
