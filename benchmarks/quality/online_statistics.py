@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from twofold.online.ab_test import Arm, arm, compare_arms
 from twofold.online.explore import plackett_luce_propensities
@@ -29,6 +30,8 @@ from twofold.online.interleave import (
     preference,
     team_draft,
 )
+from twofold.online.list_estimates import estimate_lists
+from twofold.online.list_policies import Softmax
 from twofold.online.off_policy import estimate, reward_of_action
 from twofold.online.power import plan
 from twofold.online.ratio_check import ratio_check, ratio_size, sequential_ratio_check
@@ -463,6 +466,32 @@ def lists(runs: int) -> None:
     row(f"snips on lists of {k} (Plackett-Luce, product of the chances of their places), {n:,} lists", "95 % ± 2", found, within(found, 0.95, 0.02))  # fmt: skip
 
 
+def drawn_lists(runs: int) -> None:
+    """From the log that a server keeps: lists drawn by softmax, the target another softmax, two places."""
+    m, n, k, wanted = 8, 1000, 3, runs // 2
+    scores, other = np.random.default_rng(20).normal(size=(2, m))
+    worth = np.random.default_rng(21).uniform(0.05, 0.5, m)
+    logged, new = Softmax(temperature=1.0, candidates=m), Softmax(temperature=0.8, candidates=m)
+    first = new.chances(other, [])
+    second = sum(first[one] * new.chances(other, [one]) for one in range(m))
+    truth = float((first + 0.6 * second) @ worth)
+    items = [str(one) for one in range(m)]
+    target = pl.DataFrame({"request": [str(at) for at in range(n)], "items": [items] * n, "scores": [other.tolist()] * n})  # fmt: skip
+    found: dict[str, list[bool]] = {}
+    rng = np.random.default_rng(22)
+    for _ in range(wanted):
+        drawn = [logged.draw(scores, k, rng) for _ in range(n)]
+        shown = pl.DataFrame({"unit": [str(at % 400) for at in range(n)], "variant": "live", "time": [float(at) for at in range(n)], "request": target["request"], "items": [[items[row] for row in one.places] for one in drawn], "propensities": [one.propensities.tolist() for one in drawn], "candidates": [items] * n})  # fmt: skip
+        hits = [(at, one.places[place]) for at, one in enumerate(drawn) for place in range(k) if rng.random() < worth[one.places[place]] * (1.0, 0.6, 0.3)[place]]  # fmt: skip
+        done = pl.DataFrame({"unit": [str(at % 400) for at, _ in hits], "kind": "click", "time": [at + 1.0 for at, _ in hits], "request": [str(at) for at, _ in hits], "item": [items[row] for _, row in hits]})  # fmt: skip
+        made = estimate_lists(shown, done, target, policy=new, places=2)
+        for one in made.estimates:
+            found.setdefault(one.name, []).append(one.low <= truth <= one.high)
+    for name, covered in found.items():
+        told = share(covered)
+        row(f"{name} of the clicks in the first two places, {n:,} lists of 400 people as a server logs them, {wanted:,} runs", "95 % ± 2", told, within(told, 0.95, 0.02))  # fmt: skip
+
+
 PARTS = (
     a_a_fixed,
     a_a_peeking,
@@ -473,6 +502,7 @@ PARTS = (
     cuped,
     interleaving,
     off_policy,
+    drawn_lists,
 )
 
 

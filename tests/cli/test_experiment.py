@@ -125,8 +125,27 @@ def test_the_experiment_of_several_must_be_named(run, files):
     assert run(*asked(files, "parquet", "--name", "ranker"))[0] == 0
 
 
+def test_the_logs_are_named_once(run, files):
+    code, _, err = run("experiment", "report", files / "exp.toml")
+    assert code == 2
+    assert "say where the logs are" in err
+    code, _, err = run(*asked(files, "parquet", "--state", files))
+    assert code == 2
+    assert "not both" in err
+
+
+def test_ids_with_commas_and_spaces_survive_as_json(files, run):
+    shown = pl.read_parquet(files / "shown.parquet")
+    lists = pl.Series(['["a, b", "c d"]'] * len(shown))
+    shown.with_columns(items=lists).write_csv(files / "shown.csv")
+    pl.read_parquet(files / "done.parquet").with_columns(item=pl.lit("a, b")).write_csv(files / "done.csv")  # fmt: skip
+    code, out, err = run(*asked(files, "csv"))
+    assert code == 0, err
+    assert "ctr, new against control: better" in out
+
+
 def test_help_has_an_example(run):
-    for name in ("plan", "report"):
+    for name in ("plan", "report", "estimate", "export"):
         code, out, _ = run("experiment", name, "--help")
         assert code == 0
         assert "Example" in out

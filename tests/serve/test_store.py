@@ -166,3 +166,12 @@ def test_the_circle_closes(served, run, tmp_path, models):
     assert len(model.users) == 30
     code, _, err = run("fit", "ItemKNN", "--data", tmp_path / "log.parquet", "--out", tmp_path / "second")  # fmt: skip
     assert code == 0, err
+
+
+def test_who_gives_up_waiting_does_not_stop_the_writing(tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'events.db'}")
+    store.do(lambda connection: time.sleep(0.3))
+    given_up = store.do(lambda connection: 1)
+    assert given_up.cancel()
+    assert store.do(lambda connection: 2).result(10) == 2
+    store.close()

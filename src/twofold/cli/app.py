@@ -25,6 +25,7 @@ from twofold.cli import (
     demo,
     doctor,
     experiment,
+    experiment_logs,
     inspect,
     serve,
     train,
@@ -82,7 +83,12 @@ for function in (
 online = typer.Typer(
     name="experiment", no_args_is_help=True, help="Online tests: how large, and what they show."
 )
-for command in (experiment.plan, experiment.report):
+for command in (
+    experiment.plan,
+    experiment.report,
+    experiment_logs.estimate,
+    experiment_logs.export,
+):
     online.command()(_interruptible(command))
 app.add_typer(online)
 

@@ -8,14 +8,16 @@ from typing import Annotated
 import polars as pl
 import typer
 
+from twofold.cli.experiment_logs import Events, Exposures, StateOption, logs_of
 from twofold.cli.options import Json
 from twofold.cli.output import note, say, say_json, table
+from twofold.cli.serve import StoreUrl
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation.report import write_page
 from twofold.online import experiments
 from twofold.online.interleaving_report import InterleavingReport
 from twofold.online.interleaving_report import report as report_interleaving
-from twofold.online.logs import as_seconds, read_log
+from twofold.online.logs import as_seconds
 from twofold.online.power import plan as plan_experiment
 from twofold.online.report import report as report_experiment
 
@@ -84,12 +86,10 @@ def plan(
 
 def report(
     file: Annotated[Path, typer.Argument(help="A TOML file of experiments.", show_default=False)],
-    exposures: Annotated[
-        Path, typer.Option(help="Exposures: unit, variant, time; request, items, propensities.")
-    ],
-    events: Annotated[
-        Path, typer.Option(help="Events: unit, kind, time; item, value, request, event.")
-    ],
+    exposures: Exposures = None,
+    events: Events = None,
+    state: StateOption = None,
+    store: StoreUrl = "",
     name: Annotated[str, typer.Option(help="Which experiment, where the file has several.")] = "",
     until: Annotated[
         str, typer.Option(help="Look at nothing later, such as 2026-11-08T00:00:00Z.")
@@ -99,14 +99,14 @@ def report(
 ) -> None:
     """Say what an experiment shows so far: units, ratio check, lifts with intervals, verdicts.
 
-    Example: `twofold experiment report exp.toml --exposures exposures.parquet --events events.parquet --out report.html`
+    Example: `twofold experiment report exp.toml --state runs/ials-serving --out report.html`
     """
     declared = experiments.read(file)
     if not name and len(declared.slices) > 1:
         raise ConfigError(f"{file} has {len(declared.slices)} experiments ({', '.join(declared.slices)}); say which with --name")  # fmt: skip
     chosen = declared[name or next(iter(declared.slices))]
     end = _moment(until) if until else None
-    logs = read_log(exposures), read_log(events)
+    logs = logs_of(exposures, events, state, store, unit=chosen.experiment.unit, name=chosen.name)
     if chosen.experiment.method == "ab_test":
         made = report_experiment(chosen, *logs, until=end)
     else:

@@ -185,7 +185,7 @@ def _changed(state: Path, store: str, work: Any) -> dict[str, Any]:
     from twofold.serve.live import Live
     from twofold.serve.settings import Settings
 
-    live = Live.open(_settings(state, store, Settings), events=False)
+    live = Live.open(settings_of(state, store, Settings), events=False)
     try:
         made: Coroutine[Any, Any, dict[str, Any]] = work(live)
         return asyncio.run(made)
@@ -193,7 +193,14 @@ def _changed(state: Path, store: str, work: Any) -> dict[str, Any]:
         live.close()
 
 
-def _settings(state: Path, store: str, cls: Any) -> Any:
+def settings_of(state: Path, store: str, cls: Any, **more: Any) -> Any:
+    """Return the settings of a state that is there.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
     # As above.
     from twofold.serve.settings import STORE
 
@@ -201,7 +208,7 @@ def _settings(state: Path, store: str, cls: Any) -> Any:
         raise ConfigError(
             f"{state} is no state folder of twofold serve; start one with twofold serve RUN"
         )
-    return cls(state=str(state), store=store or None)
+    return cls(state=str(state), store=store or None, **more)
 
 
 def events(
@@ -229,7 +236,7 @@ def events(
     from twofold.serve.live import Live
     from twofold.serve.settings import Settings
 
-    live = Live.open(_settings(state, store, Settings), events=False)
+    live = Live.open(settings_of(state, store, Settings), events=False)
     try:
         frame: pl.DataFrame = log_of(live, training=training)
     finally:

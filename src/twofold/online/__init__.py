@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from twofold.online import explore as explore
     from twofold.online import interleave as interleave
     from twofold.online import interleaving_report as interleaving_report
+    from twofold.online import list_estimates as list_estimates
+    from twofold.online import list_policies as list_policies
     from twofold.online import logged as logged
     from twofold.online import logs as logs
     from twofold.online import off_policy as off_policy
@@ -30,6 +32,8 @@ __all__ = [
     "explore",
     "interleave",
     "interleaving_report",
+    "list_estimates",
+    "list_policies",
     "logged",
     "logs",
     "off_policy",

@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+import numpy as np
+
 from twofold.errors import ConfigError
 from twofold.online.experiments import Experiments, Slice
 from twofold.typing import Id
@@ -42,9 +44,24 @@ def draw(*parts: str) -> float:
     >>> round(draw("salt", "unit"), 6), draw("a", "bc") == draw("ab", "c")
     (0.098572, False)
     """
+    return (_word(*parts) >> 11) / 2.0**53
+
+
+def coin(*parts: str) -> np.random.Generator:
+    """Return a generator that depends on texts alone, the same on every machine: for draws inside a list.
+
+    Example
+    -------
+    >>> coin("salt", "unit", "request").random() == coin("salt", "unit", "request").random()
+    True
+    """
+    return np.random.default_rng(_word(*parts))
+
+
+def _word(*parts: str) -> int:
+    """Return 64 bits of the parts, each with its length in front."""
     told = b"".join(len(one := part.encode("utf-8", "surrogatepass")).to_bytes(8, "big") + one for part in parts)  # fmt: skip
-    word = int.from_bytes(blake2b(told, digest_size=8).digest(), "big")
-    return (word >> 11) / 2.0**53
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big")
 
 
 def _unit(unit: Id) -> str:

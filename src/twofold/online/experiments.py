@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,11 +19,12 @@ from pydantic import Field, PositiveFloat
 
 from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import hyperparameters, names, values
-from twofold.online.logs import LAST_MOMENT
+from twofold.online.list_policies import Policy, policy_of
+from twofold.online.moments import seconds, written
 from twofold.online.outcomes import ClickThrough, Conversion, Retention, Revenue, WatchTime
 
-Moment = datetime | date | float | None
-"""A time as TOML writes it (without a zone it is UTC), or seconds since 1970."""
+KEYS = ("experiments", "explore", "salt")
+"""Keys of a file."""
 METRICS: Mapping[str, type] = {
     "click_through": ClickThrough,
     "conversion": Conversion,
@@ -37,25 +38,6 @@ AnyMetric = Annotated[
 ]
 
 
-def seconds(moment: Moment, default: float) -> float:
-    """Return a moment as seconds since 1970 in UTC; `default` for None.
-
-    Example
-    -------
-    >>> seconds(date(1970, 1, 2), 0.0), seconds(None, 5.0)
-    (86400.0, 5.0)
-    """
-    if moment is None:
-        return default
-    if isinstance(moment, datetime):
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if isinstance(moment, date):
-        return datetime(moment.year, moment.month, moment.day, tzinfo=UTC).timestamp()
-    if abs(moment) > LAST_MOMENT:
-        raise ConfigError(f"a moment must be seconds since 1970, before the year 10000; got {moment!r}")  # fmt: skip
-    return float(moment)
-
-
 @hyperparameters
 class Variant:
     """One of the things that are compared."""
@@ -64,6 +46,8 @@ class Variant:
     """Its share is the weight over the sum of weights."""
     model: str | None = None
     """What answers: a model or version of the server's registry; None = the live one."""
+    explore: Policy | None = None
+    """Lists are drawn, with chances that are logged, so that off-policy estimates can be made; None = the best first."""
 
 
 @hyperparameters
@@ -121,6 +105,8 @@ class Experiment:
             raise ConfigError(f"control names the variant {self.control!r}; {did_you_mean(self.control, self.variants)}")  # fmt: skip
         if self.method != "ab_test" and len(self.variants) != 2:
             raise ConfigError(f"{self.method} interleaves exactly two variants; got {list(self.variants)}")  # fmt: skip
+        if self.method != "ab_test":
+            self._check_interleaving()
         if not self.metrics:
             raise ConfigError('an experiment needs a metric, such as metrics.ctr = { kind = "click_through" }')  # fmt: skip
         if self.test == "fixed" and self.stop is None:
@@ -135,6 +121,21 @@ class Experiment:
         rising = [one.share for one in self.ramp]
         if any(later < earlier for earlier, later in pairwise(rising)):
             raise ConfigError(f"the shares of a ramp must not fall; got {rising}: stop the experiment instead")  # fmt: skip
+
+    def _check_interleaving(self) -> None:
+        for name, one in self.variants.items():
+            if one.explore is not None:
+                raise ConfigError(f"{self.method} draws its lists itself: leave explore out of the variant {name!r}")  # fmt: skip
+        if len({one.weight for one in self.variants.values()}) > 1:
+            raise ConfigError(f"{self.method} shows both variants in every list: leave their weights out")  # fmt: skip
+        if self.metrics and not isinstance(next(iter(self.metrics.values())), ClickThrough):
+            raise ConfigError(f"{self.method} is credited by clicks: the first metric must be a click_through")  # fmt: skip
+
+    @property
+    def changes_lists(self) -> bool:
+        """Whether it says what a server answers: a model, exploration, or lists of two models."""
+        told = self.variants.values()
+        return self.method != "ab_test" or any(one.model is not None or one.explore is not None for one in told)  # fmt: skip
 
     @property
     def begins(self) -> float:
@@ -178,6 +179,8 @@ class Experiments:
     slices: Mapping[str, Slice]
     salt: str = ""
     """Of the layers; another one draws all memberships anew."""
+    explore: Policy | None = None
+    """How lists are drawn for those to whom no experiment answers; None = the best first."""
 
     def __getitem__(self, name: str) -> Slice:
         """Return an experiment by its name.
@@ -195,23 +198,22 @@ class Experiments:
         """Return the declarations, every default written out; `from_dict` reads them back."""
         return {
             "salt": self.salt,
+            "explore": None if self.explore is None else values(self.explore),
             "experiments": {name: _written(one) for name, one in self.slices.items()},
         }
 
 
 def _written(one: Slice) -> dict[str, Any]:
     """Return a declaration as plain values, its moments in UTC."""
-
-    def utc(moment: Moment) -> str | None:
-        return None if moment is None else datetime.fromtimestamp(seconds(moment, 0.0), UTC).isoformat()  # fmt: skip
-
     plan = one.experiment
-    steps = [{"at": utc(step.at), "share": step.share} for step in plan.ramp]
-    moments = {"start": utc(plan.start), "stop": utc(plan.stop), "ramp": steps}
+    steps = [{"at": written(step.at), "share": step.share} for step in plan.ramp]
+    moments = {"start": written(plan.start), "stop": written(plan.stop), "ramp": steps}
     return {**values(plan), **moments, "place": one.low}
 
 
-def placed(experiments: Mapping[str, Experiment], salt: str = "") -> Experiments:
+def placed(
+    experiments: Mapping[str, Experiment], salt: str = "", explore: Policy | None = None
+) -> Experiments:
     """Give every experiment its slice of its layer.
 
     Raises
@@ -242,7 +244,7 @@ def placed(experiments: Mapping[str, Experiment], salt: str = "") -> Experiments
                     f"{other.experiment.unit} and by {one.unit}: give them layers of their own"
                 )
         made[name] = Slice(name, one, low, min(high, 1.0))
-    return Experiments(made, salt)
+    return Experiments(made, salt, explore)
 
 
 def from_dict(table: Mapping[str, Any]) -> Experiments:
@@ -260,10 +262,11 @@ def from_dict(table: Mapping[str, Any]) -> Experiments:
     2.0
     """
     for key in table:
-        if key not in {"experiments", "salt"}:
-            raise ConfigError(f"the file has no key {key!r}; {did_you_mean(key, ['experiments', 'salt'])}")  # fmt: skip
-    given, salt = table.get("experiments"), table.get("salt", "")
-    if not isinstance(given, Mapping) or not given:
+        if key not in KEYS:
+            raise ConfigError(f"the file has no key {key!r}; {did_you_mean(key, KEYS)}")
+    explore = None if table.get("explore") is None else policy_of("explore", table["explore"])
+    given, salt = table.get("experiments", {}), table.get("salt", "")
+    if not isinstance(given, Mapping) or not (given or explore):
         raise ConfigError("the file needs an experiment: write a section such as [experiments.ranker]")  # fmt: skip
     if not isinstance(salt, str):
         raise ConfigError(f"salt must be a text; got {salt!r}")
@@ -278,7 +281,7 @@ def from_dict(table: Mapping[str, Any]) -> Experiments:
         except ConfigError as error:
             said = str(error).replace("Experiment.", "").replace("no hyperparameter", "no key")
             raise ConfigError(f"[experiments.{name}] {said}") from None
-    return placed(made, salt)
+    return placed(made, salt, explore)
 
 
 def _check_keys(place: str, table: object, cls: type) -> None:
@@ -301,6 +304,8 @@ def _check_parts(place: str, table: Mapping[str, Any]) -> None:
             if part == "metrics" and (not isinstance(kind, str) or kind not in METRICS):
                 raise ConfigError(f"[{inside}] kind got {kind!r}; {did_you_mean(kind, METRICS)}")
             _check_keys(inside, one, Variant if kind is None else METRICS[kind])
+            if part == "variants" and one.get("explore") is not None:
+                policy_of(f"{inside}.explore", one["explore"])
     ramp = table.get("ramp", ())
     if not isinstance(ramp, list | tuple):
         raise ConfigError(f"[{place}] ramp must be a list of steps; got {ramp!r}")

@@ -154,6 +154,58 @@ def epsilon_greedy_propensities(scores: ArrayLike, places: ArrayLike, *, epsilon
     return chances
 
 
+def plackett_luce_chances(scores: ArrayLike, above: ArrayLike, *, temperature: float) -> F64:
+    """Return the chance of every candidate at the next place of a list; shape (m,), 0 for those above.
+
+    Parameters
+    ----------
+    scores, temperature
+        As in `plackett_luce`.
+    above : shape (j,)
+        Rows of the candidates that stand above, each once.
+
+    Example
+    -------
+    >>> plackett_luce_chances([0.0, 0.0, 0.0], [2], temperature=1).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    given, left = _left(scores, above)
+    scaled = given / _heat(temperature)
+    chances = np.zeros(len(given))
+    if left.any():
+        mass = np.exp(scaled[left] - scaled[left].max())
+        chances[left] = mass / mass.sum()
+    return chances
+
+
+def epsilon_greedy_chances(scores: ArrayLike, above: ArrayLike, *, epsilon: float) -> F64:
+    """Return the chance of every candidate at the next place of a list; shape (m,), 0 for those above.
+
+    Parameters as in `plackett_luce_chances`, and `epsilon` as in `epsilon_greedy`.
+
+    Example
+    -------
+    >>> epsilon_greedy_chances([0.1, 0.9, 0.5], [1], epsilon=0.3).round(3).tolist()
+    [0.15, 0.0, 0.85]
+    """
+    given, left = _left(scores, above)
+    share = _share(epsilon)
+    chances = np.where(left, share / max(int(left.sum()), 1), 0.0)
+    if left.any():
+        chances[int(np.argmax(np.where(left, given, -np.inf)))] += 1 - share
+    return chances
+
+
+def _left(scores: ArrayLike, above: ArrayLike) -> tuple[F64, np.ndarray]:
+    """Return the scores, and which candidates are not above."""
+    shown = np.asarray(above, np.int64)
+    given, _ = _candidates(scores, 1)
+    _check_places(shown, len(given))
+    left = np.ones(len(given), np.bool_)
+    left[shown] = False
+    return given, left
+
+
 def _check_places(shown: np.ndarray, m: int) -> None:
     if shown.ndim != 1 or len(set(shown.tolist())) != len(shown) or (shown < 0).any() or (shown >= m).any():  # fmt: skip
         raise DataError(f"places must be row numbers of the {m:,} candidates, each once; got {shown.tolist()}")  # fmt: skip

@@ -8,7 +8,13 @@ from twofold.errors import DataError
 from twofold.online.outcomes import ClickThrough, answers
 
 
-def places_of(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThrough) -> pl.DataFrame:
+def places_of(
+    exposures: pl.DataFrame,
+    events: pl.DataFrame,
+    metric: ClickThrough,
+    *,
+    only: pl.Series | None = None,
+) -> pl.DataFrame:
     """Return a row for every place of every list: what stood there, with which chance, and whether it was clicked.
 
     Parameters
@@ -17,6 +23,8 @@ def places_of(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThroug
         The frames of `logs.exposure_log` and `logs.event_log`; exposures need `items` and `propensities`.
     metric
         Which events count, and how long after.
+    only
+        Which exposures get rows, a truth value each; None = all. The others take the clicks that answer them.
 
     Returns
     -------
@@ -42,6 +50,7 @@ def places_of(exposures: pl.DataFrame, events: pl.DataFrame, metric: ClickThroug
         if name not in exposures.columns:
             raise DataError(f"exposures have no {name}: log the lists and the chances that were drawn from")  # fmt: skip
     rows = exposures.select("unit", "time", "request", "items", "propensities").with_row_index("at")
+    rows = rows if only is None else rows.filter(only)
     uneven = rows["items"].is_null() | (rows["items"].list.len() != rows["propensities"].list.len()).fill_null(value=True)  # fmt: skip
     if uneven.any():
         raise DataError(f"exposures have not one propensity for each item in {uneven.sum():,} rows, first in row {uneven.arg_max()} by time")  # fmt: skip

@@ -1,12 +1,14 @@
 """The two logs of an experiment: what was shown to whom, and what they did. Checked once, here.
 
 Exposures: `unit`, `variant`, `time`, and where they are known `request`, and the lists `items`, `propensities`,
-`teams` (of a team draft), `ranking_a`, `ranking_b` (of balanced interleaving). Events: `unit`, `kind`, `time`, and where they are known `item`, `value`, `request`, `event` (its
+`teams` (of a team draft), `ranking_a`, `ranking_b` (of balanced interleaving), `candidates` (that a list was drawn
+from). Events: `unit`, `kind`, `time`, and where they are known `item`, `value`, `request`, `event` (its
 id). Times are datetimes (UTC where they have no zone) or seconds since 1970.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ LISTS = {
     "teams": pl.Int64,
     "ranking_a": pl.String,
     "ranking_b": pl.String,
+    "candidates": pl.String,
 }
 """Columns of exposures that hold lists, with what is in them."""
 EXPOSURES = ("unit", "variant", "time", "request", *LISTS)
@@ -90,14 +93,21 @@ def as_seconds(column: pl.Series, what: str) -> pl.Series:
 def _lists(column: pl.Series, inner: Any, what: str) -> pl.Series:
     """Return lists; a text holds them as JSON, or with | between."""
     if column.dtype == pl.String:
-        bare = column.str.strip_chars("[] ").str.replace_all(r"[\"'\s]", "")
-        column = bare.str.replace_all(r"\|", ",").str.split(",")
+        column = _split(column, inner)
     if not isinstance(column.dtype, pl.List | pl.Array):
         raise DataError(f"exposures have {what} of type {column.dtype}; they must be lists")
     try:
         return column.cast(pl.List(inner))
     except pl.exceptions.PolarsError as error:
         raise DataError(f"exposures have {what} that are not lists of {inner}: {error}") from error
+
+
+def _split(column: pl.Series, inner: Any) -> pl.Series:
+    """Return the lists that texts hold: JSON, or items with bars or commas between."""
+    with contextlib.suppress(pl.exceptions.PolarsError):
+        return column.str.json_decode(pl.List(inner))
+    bare = column.str.strip_chars("[] ").str.replace_all(r"[\"'\s]", "")
+    return bare.str.replace_all(r"\|", ",").str.split(",")
 
 
 def exposure_log(frame: pl.DataFrame) -> Log:

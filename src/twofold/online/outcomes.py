@@ -182,6 +182,8 @@ def _matches(
     shown: pl.DataFrame, done: pl.DataFrame, keys: list[str], window: float
 ) -> pl.DataFrame:
     """Return pairs of an event and the latest exposure with equal keys that may have led to it."""
+    # Most exposures lead to nothing: only the others are taken apart.
+    shown = shown.join(done, on=keys, how="semi", maintain_order="left")
     lists = shown.filter(pl.col("items").is_not_null()).explode("items", empty_as_null=True)
     items = lists.rename({"items": "item"}).filter(pl.col("item").is_not_null())
     named = pl.col("item").is_not_null()

@@ -222,7 +222,8 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             raise Refused(
                 404, "no_experiment", "no experiment runs", "start with --experiment FILE"
             )
-        return Json(await live.wait(shown, live.store, declared.one(name)))
+        # In a thread of its own: it may take seconds, and what waits for the disk shall not wait for it.
+        return Json(await asyncio.to_thread(shown, live.store, declared.one(name)))
 
     # ---- operations -------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> bool:
         made = await live.work(grow)
         await asyncio.wrap_future(live.store.put_item(item, features, live.now(), withdrawn=False))
         live.items, live.withdrawn, live.served = items, withdrawn, made
+        await live.work(live.renew_others)
     return known
 
 
@@ -60,6 +61,7 @@ async def withdraw(live: Live, text: str) -> None:
         made = await live.work(live.served.grown, {}, list(withdrawn))
         await asyncio.wrap_future(live.store.put_item(item, None, live.now(), withdrawn=True))
         live.withdrawn, live.served = withdrawn, made
+        await live.work(live.renew_others)
 
 
 def own_id(live: Live, text: str) -> Id:

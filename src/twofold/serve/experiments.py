@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-import polars as pl
-
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.online import interleaving_report
 from twofold.online.assign import assign
 from twofold.online.experiments import Experiments, Slice, read
 from twofold.online.report import report
+from twofold.serve.experiment_logs import ExperimentLogs
 from twofold.serve.registry import Registered
 from twofold.serve.store import Store
-from twofold.serve.tables import EVENTS, EXPOSURES
-from twofold.serve.variants import LIVE, Arm, Assignment
+from twofold.serve.variants import LIVE, Arm, Assignment, Rival
 from twofold.typing import Id
+
+AGE = 3.0
+"""Seconds for which a report is given again before it is made anew."""
+TIMES = 5.0
+"""And so many times as long as it took to make it: reports take at most a sixth of one core."""
 
 
 class Declared:
@@ -36,39 +41,59 @@ class Declared:
         Raises
         ------
         ConfigError
-            If a variant names no version, or an experiment interleaves, which the server does not do.
+            If a variant names no version, an experiment interleaves a version with itself, or experiments of two
+            layers want to say what is answered.
         """
         made = read(path)
         versions: dict[tuple[str, str], int] = {}
         for name, one in made.slices.items():
-            if one.experiment.method != "ab_test":
-                raise ConfigError(
-                    f"the experiment {name} is {one.experiment.method}; this server assigns variants "
-                    'and does not interleave: write method = "ab_test"'
-                )
             for variant, what in one.experiment.variants.items():
                 if what.model is not None:
                     versions[name, variant] = version_of(what.model, found)
+            numbers = {versions.get((name, variant), found.live) for variant in one.experiment.variants}  # fmt: skip
+            if one.experiment.method != "ab_test" and len(numbers) == 1:
+                raise ConfigError(f"the experiment {name} interleaves version {numbers.pop()} with itself; give its variants two models")  # fmt: skip
+        deciding = [one for one in made.slices.values() if one.experiment.changes_lists]
+        for one in deciding[1:]:
+            first = deciding[0]
+            if one.experiment.layer != first.experiment.layer:
+                raise ConfigError(
+                    f"the experiments {first.name} and {one.name} both say what is answered (model, explore or method) and are of two "
+                    f"layers, {first.experiment.layer} and {one.experiment.layer}: a person may be in both, and gets one list; "
+                    "put them into one layer"
+                )
         return cls(made, versions)
 
     def assign(self, user: Id | None, session: str | None) -> Assignment:
-        """Return the arms of a user or session; the first one that names a version says who answers."""
-        if user is None and session is None:
-            return Assignment()
-        given = assign(self.experiments, time.time(), user=user, session=session)
-        if not given:
-            return Assignment()
-        arms = tuple(Arm(one.experiment, one.variant, self._unit(one.experiment, user, session)) for one in given)  # fmt: skip
-        deciding = next(
-            (one for one in given if (one.experiment, one.variant) in self.versions), given[0]
-        )
+        """Return the arms of a user or session; the one whose experiment changes lists says who answers, and how."""
+        arms: list[Arm] = []
+        deciding: Arm | None = None
+        if user is not None or session is not None:
+            for name, variant in assign(self.experiments, time.time(), user=user, session=session):
+                plan = self.experiments.slices[name].experiment
+                unit = str(user if plan.unit == "user" else session)
+                arms.append(Arm(name, variant if plan.method == "ab_test" else plan.method, unit))
+                if plan.changes_lists:
+                    deciding = arms[-1]
+        salt = self.experiments.salt
+        if deciding is None:
+            variant = arms[0].variant if arms else LIVE
+            unit = str(session if user is None else user)
+            return Assignment(variant, tuple(arms), explore=self.experiments.explore, coin=(salt, "list", "", unit))  # fmt: skip
+        one = self.experiments.slices[deciding.experiment]
+        plan = one.experiment
+        coin = (salt, "list", one.salt, deciding.unit)
+        if plan.method != "ab_test":
+            a, b = plan.control, next(other for other in plan.variants if other != plan.control)
+            rival = Rival(plan.method, self.versions.get((one.name, b)))
+            return Assignment(deciding.variant, tuple(arms), self.versions.get((one.name, a)), rival=rival, coin=coin)  # fmt: skip
         return Assignment(
-            deciding.variant, arms, self.versions.get((deciding.experiment, deciding.variant))
+            deciding.variant,
+            tuple(arms),
+            self.versions.get((one.name, deciding.variant)),
+            explore=plan.variants[deciding.variant].explore,
+            coin=coin,
         )
-
-    def _unit(self, name: str, user: Id | None, session: str | None) -> str:
-        by = self.experiments.slices[name].experiment.unit
-        return str(user if by == "user" else session)
 
     def one(self, name: str) -> Slice:
         """Return an experiment.
@@ -105,38 +130,58 @@ def version_of(text: str, found: Registered) -> int:
 
 
 def shown(store: Store, one: Slice) -> dict[str, Any]:
-    """Return what the logs of the store show of an experiment; a note where there is nothing yet."""
-    exposures = [row for row in store.rows(EXPOSURES) if row["experiment"] == one.name]
-    if not exposures:
+    """Return what the logs of the store show of an experiment; a note where there is nothing yet.
+
+    What was computed less than `AGE` seconds ago is given again, or less than `TIMES` times as long ago as it took;
+    otherwise only the rows that are new since then are read. Slow: to be called beside the event loop.
+    """
+    return _KEPT.setdefault(store, Reports(store)).of(one)
+
+
+class Reports:
+    """What was read of a store's logs, and what was said of its experiments."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = weakref.ref(store)
+        self._logs: dict[str, ExperimentLogs] = {}
+        self._said: dict[str, tuple[float, dict[str, Any]]] = {}
+        """Experiment -> until when it is given again, and what it is."""
+        self._lock = threading.Lock()
+
+    def of(self, one: Slice) -> dict[str, Any]:
+        """Return the report of an experiment; who asks while it is made waits for it."""
+        with self._lock:
+            until, said = self._said.get(one.name, (0.0, {}))
+            store = self._store()
+            if time.monotonic() < until or store is None:
+                return said
+            began = time.monotonic()
+            logs = self._logs.setdefault(one.name, ExperimentLogs(one))
+            logs.refresh(store)
+            said = reported(one, logs)
+            now = time.monotonic()
+            self._said[one.name] = (now + max(AGE, TIMES * (now - began)) if AGE else 0.0, said)
+            return said
+
+
+_KEPT: weakref.WeakKeyDictionary[Store, Reports] = weakref.WeakKeyDictionary()
+
+
+def reported(one: Slice, logs: ExperimentLogs) -> dict[str, Any]:
+    """Return the report of an experiment from its logs."""
+    exposures = logs.exposures()
+    if exposures.is_empty():
         return {"name": one.name, "headline": "nobody has taken part yet", "comparisons": []}
-    by = "user_id" if one.experiment.unit == "user" else "session"
-    events = [row for row in store.rows(EVENTS) if row[by] is not None]
-    seen = pl.DataFrame(
-        {
-            "unit": [row["unit"] for row in exposures],
-            "variant": [row["variant"] for row in exposures],
-            "time": [row["time"] for row in exposures],
-            "request": [row["request_id"] for row in exposures],
-            "items": [[str(item) for item in orjson.loads(row["items"])] for row in exposures],
-        }
-    )
-    done = pl.DataFrame(
-        {
-            "unit": [row[by] for row in events],
-            "kind": [row["kind"] for row in events],
-            "time": [row["time"] for row in events],
-            "item": [row["item_id"] for row in events],
-            "value": [row["value"] for row in events],
-            "request": [row["request_id"] for row in events],
-            "event": [row["id"] for row in events],
-        },
-        schema_overrides={"unit": pl.String, "kind": pl.String, "time": pl.Float64, "item": pl.String,
-                          "value": pl.Float64, "request": pl.String, "event": pl.String},
-    )  # fmt: skip
+    make = report if one.experiment.method == "ab_test" else interleaving_report.report
     try:
-        return plain(report(one, seen, done).as_dict())
+        told = plain(make(one, exposures, logs.events()).as_dict())
     except DataError as error:
         return {"name": one.name, "headline": str(error), "comparisons": []}
+    told["exposures"] = len(exposures)
+    changed = logs.versions()
+    if changed:
+        told["notes"] = [*told.get("notes", []), *changed]
+    return told
 
 
 def plain(value: Any) -> Any:

@@ -17,19 +17,21 @@ from numba.np.ufunc.parallel import threading_layer
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
+from twofold.serve.answers import told
 from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused
 from twofold.serve.guardrails import warm
 from twofold.serve.histories import LiveHistories
+from twofold.serve.lists import Answers, Explorer, Mixer, plain
 from twofold.serve.metrics import Metrics
 from twofold.serve.registry import START, Registered, Registry
 from twofold.serve.schemas import Explanation, Question
-from twofold.serve.served import Answer, Asked, Served
+from twofold.serve.served import Answer, Served
 from twofold.serve.settings import Settings
 from twofold.serve.shadow import Shadow
 from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
-from twofold.serve.variants import Arm, Assigner, Assignment, Everybody
+from twofold.serve.variants import Assigner, Assignment, Everybody
 from twofold.typing import Id
 
 log = logging.getLogger(__name__)
@@ -59,8 +61,8 @@ class Live:
         self.histories = LiveHistories(settings.history, settings.kinds)
         self.assigner: Assigner = Everybody()
         self.shadow: Shadow | None = None
-        self.others: dict[int, Served] = {}
-        """Versions beside the live one that an experiment asks."""
+        self.others: dict[int, tuple[Served, FittedModel]] = {}
+        """Versions that experiments name, each also without added items."""
         self.items: dict[Id, dict[str, Any]] = {}
         """Features of the items that were added."""
         self.withdrawn: set[Id] = set()
@@ -149,8 +151,9 @@ class Live:
         self.change_seen = max((row["seq"] for row in found.changes), default=0)
         if self.settings.experiment is not None and events:
             declared = Declared.read(self.settings.experiment, found)
-            for number in set(declared.versions.values()) - {self.served.version}:
-                self.others[number] = self.open_version(found, number)[0]
+            for number in set(declared.versions.values()):
+                live = number == self.served.version
+                self.others[number] = (self.served, self.base) if live else self.open_version(found, number)  # fmt: skip
             self.assigner = declared
         if found.shadow is not None and events:
             try:
@@ -164,7 +167,7 @@ class Live:
     async def recommend(self, question: Question, request_id: str) -> dict[str, Any]:
         """Answer one question."""
         assignment = self.assigner.assign(question.user, question.session)
-        served = self.pick(assignment)
+        served = self.pick(assignment, request_id)
         began = time.perf_counter()
         asked = served.asked(question, self.histories)
         if served.is_quick(question):
@@ -173,15 +176,16 @@ class Live:
             answer = await self.work(served.of_asked, asked, question)
         seconds = time.perf_counter() - began
         if self.shadow is not None and self.shadow.takes(question):
-            self.shadow.ask(question, self.histories, answer, seconds, self.threads)
-        return self.told(served, assignment, question, answer, request_id)
+            own = plain(answer, question.k)
+            self.shadow.ask(question, self.histories, own, seconds, self.threads)
+        return told(self, served, assignment, question, answer, request_id)
 
     async def batch(self, questions: Sequence[Question], request_id: str) -> list[dict[str, Any]]:
         """Answer several questions, beside others that come in meanwhile."""
-        parts: list[tuple[Assignment, Served, Asked, Question]] = []
-        for question in questions:
+        parts: list[tuple[Assignment, Answers, Any, Question]] = []
+        for at, question in enumerate(questions):
             assignment = self.assigner.assign(question.user, question.session)
-            served = self.pick(assignment)
+            served = self.pick(assignment, f"{request_id}.{at}")
             parts.append((assignment, served, served.asked(question, self.histories), question))
 
         def make() -> list[Answer]:
@@ -189,55 +193,27 @@ class Live:
 
         answers = await self.work(make)
         return [
-            self.told(served, assignment, question, answer, f"{request_id}.{at}")
+            told(self, served, assignment, question, answer, f"{request_id}.{at}")
             for at, ((assignment, served, _, question), answer) in enumerate(
                 zip(parts, answers, strict=True)
             )
         ]
 
-    def pick(self, assignment: Assignment) -> Served:
-        """Return the version that an assignment asks for."""
-        if assignment.version is None or assignment.version == self.served.version:
-            return self.served
-        return self.others.get(assignment.version, self.served)
+    def pick(self, assignment: Assignment, request_id: str) -> Answers:
+        """Return what an assignment says shall answer a request."""
+        served, draws = self.version(assignment.version), (*assignment.coin, request_id)
+        if assignment.rival is not None:
+            method, other = assignment.rival
+            return Mixer(served, self.version(other), method, draws)
+        if assignment.explore is not None:
+            return Explorer(served, assignment.explore, draws)
+        return served
 
-    def told(
-        self,
-        served: Served,
-        assignment: Assignment,
-        question: Question,
-        answer: Answer,
-        request_id: str,
-    ) -> dict[str, Any]:
-        """Return an answer as it is sent, and log the exposure."""
-        self.metrics.answer(served.version, assignment.variant, answer.source)
-        unit = question.session if question.user is None else str(question.user)
-        arms = assignment.arms
-        if not arms and self.settings.exposures:
-            arms = (Arm("", assignment.variant, unit or request_id),)
-        if arms:
-            row = {
-                "request_id": request_id,
-                "version": served.version,
-                "source": answer.source,
-                "items": orjson.dumps(answer.items).decode(),
-                "propensities": None,
-                "time": self.now() if question.time is None else question.time,
-            }
-            self.store.add_exposures([arm.exposure(row) for arm in arms])
-        return {
-            "items": [
-                {"item": item, "score": score, "source": source}
-                for item, score, source in zip(
-                    answer.items, answer.scores, answer.sources, strict=True
-                )
-            ],
-            "model": served.name,
-            "version": served.version,
-            "variant": assignment.variant,
-            "source": answer.source,
-            "request_id": request_id,
-        }
+    def version(self, number: int | None) -> Served:
+        """Return a version that is at hand; None = the live one."""
+        if number is None or number == self.served.version:
+            return self.served
+        return self.others.get(number, (self.served,))[0]
 
     def about(self, source: str, request_id: str) -> dict[str, Any]:
         """Return what every answer says of itself."""
@@ -323,6 +299,11 @@ class Live:
         base = self.registry.open(found.version(number))
         warm(base)
         return self.with_items(Served.of(number, base)), base
+
+    def renew_others(self) -> None:
+        """Make the versions that experiments name list the items of now."""
+        for number, (_, base) in list(self.others.items()):
+            self.others[number] = self.with_items(Served.of(number, base)), base
 
     def swap(self, served: Served, base: FittedModel) -> None:
         """Answer with another version from now on; questions under way end with the one before."""

@@ -228,12 +228,20 @@ class Listed(BaseModel):
     item: int | str
     score: float
     source: str
+    propensity: float | None = None
+    """Where lists are drawn: the chance of this item at this place, given those above it."""
+    version: int | None = None
+    """Where lists are interleaved: the version that it came from."""
 
 
 class List(About):
     """A list, best first."""
 
     items: list[Listed]
+    experiments: dict[str, str] | None = None
+    """Variant by experiment that this person or session takes part in; missing without any."""
+    propensity: float | None = None
+    """Where lists are drawn: the chance of this list, the product over its places."""
 
 
 class Problem(BaseModel):

@@ -23,6 +23,7 @@ from twofold.recommend import TIME, questions
 from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import Question
+from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, Id
 
 DEEPEST = 5
@@ -37,6 +38,8 @@ class Answer(NamedTuple):
     scores: list[float]
     sources: list[str]
     source: str
+    trace: Trace | None = None
+    """None where the list is simply the version's best."""
 
 
 class Asked(NamedTuple):

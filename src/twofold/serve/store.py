@@ -210,9 +210,11 @@ class Store:
         with self._lock:
             self._waiting -= sum(len(job.rows) for job in jobs)
         for at, job in enumerate(jobs):
+            if failure is not None and job.table is EXPOSURES:
+                self.lost += len(job.rows)
+            if not job.done.set_running_or_notify_cancel():
+                continue  # who waited for it has gone away
             if failure is not None:
-                if job.table is EXPOSURES:
-                    self.lost += len(job.rows)
                 job.done.set_exception(failure)
             elif results is not None:
                 job.done.set_result(results[at])

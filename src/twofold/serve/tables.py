@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -65,6 +66,7 @@ EXPOSURES = Table(
     Column("items", Text, nullable=False),  # a JSON list of ids
     Column("propensities", Text),  # a JSON list of numbers
     Column("time", Double, nullable=False, index=True),
+    Column("detail", Text),  # a JSON object: see `twofold.serve.variants.Trace`
     sqlite_autoincrement=True,
 )
 ITEMS = Table(
@@ -136,6 +138,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _durable)
     try:
         META.create_all(engine)
+        _add_columns(engine)
         with engine.begin() as connection:
             for statement in _view(engine.dialect.name):
                 connection.execute(text(statement))
@@ -146,6 +149,22 @@ def open_engine(url: str) -> Engine:
             "check the path, the rights and that the database runs"
         ) from error
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    """Add the columns that a store of an earlier version has not; they are empty in its rows."""
+    for table in META.sorted_tables:
+        there = {one["name"] for one in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                try:
+                    with engine.begin() as connection:
+                        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))  # fmt: skip
+                except SQLAlchemyError:
+                    # Another process may have been quicker.
+                    if column.name not in {one["name"] for one in inspect(engine).get_columns(table.name)}:  # fmt: skip
+                        raise
 
 
 def _durable(connection: Any, record: object) -> None:

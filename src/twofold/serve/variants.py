@@ -1,10 +1,11 @@
-"""Which version answers whom: one for everybody, unless an experiment says otherwise."""
+"""Which version answers whom, and how its list is drawn: one version for everybody, unless an experiment says otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from twofold.online.list_policies import Epsilon, Softmax
 from twofold.typing import Id
 
 LIVE = "live"
@@ -24,6 +25,15 @@ class Arm(NamedTuple):
         return {**answer, "unit": self.unit, "experiment": named, "variant": self.variant}
 
 
+class Rival(NamedTuple):
+    """The version whose list is interleaved with that of the version that answers."""
+
+    method: str
+    """``team_draft`` or ``balanced``."""
+    version: int | None
+    """None = the live one."""
+
+
 class Assignment(NamedTuple):
     """What the experiments say of one question."""
 
@@ -32,6 +42,27 @@ class Assignment(NamedTuple):
     """One an experiment that the question takes part in; each is logged."""
     version: int | None = None
     """The version that answers; None = the live one."""
+    explore: Epsilon | Softmax | None = None
+    """How the list is drawn; None = the best first."""
+    rival: Rival | None = None
+    """None = one version answers alone."""
+    coin: tuple[str, ...] = ()
+    """What draws depend on, beside the request id: salts and the unit."""
+
+
+class Trace(NamedTuple):
+    """How a list came about that is not simply a version's best: what its exposure keeps beside the items."""
+
+    propensities: list[float] | None = None
+    """Of each item at its place, given those above it."""
+    candidates: list[Id] | None = None
+    """What the list was drawn from, best first."""
+    teams: list[int] | None = None
+    """Who is credited at each place: 0 = a, 1 = b, -1 = nobody."""
+    ranking_a: list[Id] | None = None
+    ranking_b: list[Id] | None = None
+    versions: list[int] | None = None
+    """The version that each item came from, where there are two."""
 
 
 class Assigner(Protocol):
