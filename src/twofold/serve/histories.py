@@ -24,6 +24,8 @@ class Lately(NamedTuple):
     item: I32  # (n,) codes of items, see `LiveHistories.items`
     value: F32  # (n,) NaN where none was given
     time: I64  # (n,)
+    turns: int
+    """How often the history changed otherwise than by an event at its end; -1 where its beginning is left out."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Person:
     item: array[int] = field(default_factory=lambda: array("i"))
     value: array[float] = field(default_factory=lambda: array("f"))
     time: array[int] = field(default_factory=lambda: array("q"))
+    turns: int = 0
+    trimmed: bool = False
 
 
 class LiveHistories:
@@ -90,6 +94,7 @@ class LiveHistories:
         value = float("nan") if row["value"] is None else row["value"]
         late = bool(person.time) and when < person.time[-1]
         at = bisect_right(person.time, when) if late else len(person.time)
+        person.turns += late
         columns: Any = (
             (person.item, code),
             (person.value, value),
@@ -100,6 +105,7 @@ class LiveHistories:
         self.count += 1
         if len(person.time) > self.limit + self.limit // 4:
             self.count -= len(person.time) - self.limit
+            person.trimmed = True
             for column, _ in columns:
                 del column[: len(column) - self.limit]
 
@@ -113,6 +119,7 @@ class LiveHistories:
             np.array(person.item[last], np.int32),
             np.array(person.value[last], np.float32),
             np.array(person.time[last], np.int64),
+            -1 if len(person.time) > self.limit or person.trimmed else person.turns,
         )
 
     def forget_before(self, cutoff: float) -> None:
@@ -126,5 +133,6 @@ class LiveHistories:
             if gone == len(person.time):
                 del self._people[user]
                 continue
+            person.turns += 1
             for column in (person.item, person.value, person.time):
                 del column[:gone]
