@@ -18,6 +18,7 @@ from starlette.responses import Response
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
 from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve.direct import Direct
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
@@ -83,8 +84,6 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         title="twofold", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations of a trained model, and the events that follow from them.",
     )  # fmt: skip
-    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
-
     async def read(request: Request, model: type[B]) -> B:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
         try:
@@ -276,6 +275,9 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             Refused(500, "fault", "a fault of twofold itself", hint, {"x-request-id": name})
         )
 
+    often = {("POST", "/recommend"): recommend, ("POST", "/events"): events}
+    app.add_middleware(Direct, handlers=often)  # type: ignore[arg-type]
+    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
     paths = [one.path for one in app.routes if hasattr(one, "path")]  # type: ignore[attr-defined]
     openapi.install(app)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ class Lately(NamedTuple):
     value: F32  # (n,) NaN where none was given
     time: I64  # (n,)
     turns: int
-    """How often the history changed otherwise than by an event at its end; -1 where its beginning is left out."""
+    """Another number whenever the history changed otherwise than by an event at its end; -1 where its beginning is left out."""
 
 
 @dataclass
@@ -57,6 +58,7 @@ class LiveHistories:
         self.floor = 0
         """Every event up to this number was added."""
         self._added: set[int] = set()
+        self._turns = itertools.count()
 
     def __len__(self) -> int:
         return len(self._people)
@@ -89,12 +91,13 @@ class LiveHistories:
             self.items.append(int(item) if row["ids"] & ITEM_IS_INTEGER else item)
         person = self._people.get(row["user_id"])
         if person is None:
-            person = self._people[row["user_id"]] = Person()
+            person = self._people[row["user_id"]] = Person(turns=next(self._turns))
         when = int(row["time"])
         value = float("nan") if row["value"] is None else row["value"]
         late = bool(person.time) and when < person.time[-1]
         at = bisect_right(person.time, when) if late else len(person.time)
-        person.turns += late
+        if late:
+            person.turns = next(self._turns)
         columns: Any = (
             (person.item, code),
             (person.value, value),
@@ -133,6 +136,6 @@ class LiveHistories:
             if gone == len(person.time):
                 del self._people[user]
                 continue
-            person.turns += 1
+            person.turns = next(self._turns)
             for column in (person.item, person.value, person.time):
                 del column[:gone]
