@@ -194,7 +194,7 @@ class Store:
             some = ordered[start : start + AT_ONCE]
             statement = insert_events(len(some), "%s" if self._is_postgresql else "?")
             given = tuple(value for row in some for value in event_values(row))
-            new.update(connection.exec_driver_sql(statement, given).tuples())
+            new.update(connection.exec_driver_sql(statement, given).all())
         return new
 
     @property
