@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
-from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve import content, indexing, intake, openapi, swaps, watch
 from twofold.serve.direct import Direct
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
@@ -68,16 +68,17 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         numba.set_num_threads(
             1
         )  # of this thread: one question at a time gains nothing from several
-        watching = asyncio.create_task(watch.watch(live))
+        beside = [asyncio.create_task(watch.watch(live)), asyncio.create_task(indexing.improve(live))]
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
             yield
         finally:
             live.ready = False
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for one in beside:
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await one
             live.close()
 
     app = FastAPI(
@@ -176,6 +177,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         return Json(
             {
                 "live": live.served.version,
+                "index": live.served.index_report(),
                 "shadow": shadow,
                 "versions": versions,
                 "changes": found.changes,

@@ -15,6 +15,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.filters import allowed_items
+from twofold.index.choice import Measured
 from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
 from twofold.models._added import WithItems, known_part
@@ -79,6 +80,8 @@ class Served:
     row_of_code: I32
     states: States
     """Of the people with new events, where the model is recurrent."""
+    measured: Measured | None = None
+    """What the choice of the index rests on; None = not chosen yet."""
 
     @classmethod
     def of(
@@ -129,13 +132,22 @@ class Served:
             seen=np.asarray(history.item),
             row_of_code=np.zeros(0, np.int32),
             states=States() if before is None else before.states,
+            measured=None if before is None else before.measured,
         )
 
-    def searched_by(self, base: Searches) -> Served:
-        """Return the version with another index of the trained items."""
+    def searched_by(self, base: Searches, measured: Measured) -> Served:
+        """Return the version with another index of the trained items, and why it is this one."""
         if self.index is None:
             return self
-        return replace(self, index=replace(self.index, base=base))
+        return replace(self, index=replace(self.index, base=base), measured=measured)
+
+    def index_report(self) -> dict[str, Any]:
+        """Return which index answers, and what was measured of it."""
+        if self.index is None:
+            return {"kind": "general", "why": "the lists are not products of dense vectors"}
+        if self.measured is None:
+            return {"kind": "exact", "why": "it was not measured yet"}
+        return self.measured.report()
 
     @property
     def name(self) -> str:
