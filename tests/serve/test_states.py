@@ -6,8 +6,8 @@ from tests_of_serving import items_of
 
 import twofold as tw
 from twofold.serve.histories import LiveHistories
-from twofold.serve.served import Served
 from twofold.serve.schemas import Question
+from twofold.serve.served import Served
 from twofold.testing import planted_log
 
 pytest.importorskip("torch")

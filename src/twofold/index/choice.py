@@ -107,9 +107,7 @@ def graph_wanted(
     `shape` (m, d) is that of the items.
     """
     found = timed(exact, questions, k)
-    made = Measured(
-        "exact", "", *shape, questions=len(questions), k=k, exact_ms=round(found.ms, 4)
-    )
+    made = Measured("exact", "", *shape, questions=len(questions), k=k, exact_ms=round(found.ms, 4))
     if force == "exact":
         return with_choice(made, "exact", "it is set to exact"), found.items
     if force == "hnsw":

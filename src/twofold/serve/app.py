@@ -68,7 +68,10 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         numba.set_num_threads(
             1
         )  # of this thread: one question at a time gains nothing from several
-        beside = [asyncio.create_task(watch.watch(live)), asyncio.create_task(indexing.improve(live))]
+        beside = [
+            asyncio.create_task(watch.watch(live)),
+            asyncio.create_task(indexing.improve(live)),
+        ]
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
@@ -85,6 +88,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         title="twofold", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations of a trained model, and the events that follow from them.",
     )  # fmt: skip
+
     async def read(request: Request, model: type[B]) -> B:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
         try:

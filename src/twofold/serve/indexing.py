@@ -106,7 +106,9 @@ def choose(served: Served, settings: Settings, stop: threading.Event) -> tuple[S
         try:
             chosen, measured = graph_of(exact, asked, lists, measured, settings, stop)
         except Stopped:
-            measured = with_choice(measured, "exact", "the server stopped before the graph was made")
+            measured = with_choice(
+                measured, "exact", "the server stopped before the graph was made"
+            )
         except OSError as error:
             why = f"the graph cannot be kept in {settings.state}: {error.strerror or error}"
             measured = with_choice(measured, "exact", why)
