@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     """A state, and how many live events it has taken."""
 
     state: Any
-    count: int
+    taken: int
     turns: int
     """Of the live history, when the state was made; see `Lately.turns`."""
 
@@ -71,9 +71,9 @@ class States:
             return None
         name = str(user)
         kept = self._kept.pop(name, None)
-        if kept is not None and (kept.turns != lately.turns or kept.count > len(rows)):
+        if kept is not None and (kept.turns != lately.turns or kept.taken > len(rows)):
             kept = None
-        done = 0 if kept is None else kept.count
+        done = 0 if kept is None else kept.taken
         state = None if kept is None else kept.state
         fresh = np.flatnonzero(rows[done:] >= 0) + done
         if len(fresh) or state is None:
