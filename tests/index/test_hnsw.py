@@ -143,3 +143,22 @@ def test_the_choice_says_what_it_rests_on(made, monkeypatch):
     assert missed.kind == "exact"
     assert "finds too little" in missed.why
     assert weigh(graph, questions, np.roll(lists, 1, 0), slow, 0.9, force=True)[1].kind == "hnsw"
+
+
+def test_products_find_more_than_the_distance_that_they_can_be_turned_into(made):
+    """Decision 0015: with one more coordinate all vectors have one length, and the nearest one has the largest product."""
+    from usearch.index import Index
+
+    exact, graph, questions = made
+    items = exact.item_vectors
+    unit = items / np.linalg.norm(items, axis=1).max()
+    rest = np.sqrt(np.maximum(0, 1 - np.square(unit).sum(axis=1)))[:, None]
+    other = Index(ndim=D + 1, metric="ip", dtype="f16", connectivity=hnsw.CONNECTIVITY, expansion_add=hnsw.CARE)  # fmt: skip
+    other.add(np.arange(M), np.hstack([unit, rest]).astype(np.float32), threads=1)
+    asked = Questions(questions.vectors, np.zeros(len(questions) + 1, np.int64), NONE)
+    wanted = answers(exact, asked, 10)[0]
+    longer = np.hstack([asked.vectors, np.zeros((len(asked), 1), np.float32)])
+    other.expansion_search = 26  # as many as a list of 10 asks the graph for
+    found = np.array([other.search(one, 10, threads=1).keys for one in longer], np.int64)
+    own = answers(graph.expanded(1), asked, 10)[0]
+    assert recall(own, wanted) > recall(found, wanted) + 0.1
