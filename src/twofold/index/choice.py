@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -148,14 +148,12 @@ def weigh(
             break
     before = so_far.exact_ms or 0.0
     said = f"{found.ms:.3f} ms with {share:.1%} of the exact lists, which take {before:.3f} ms"
-    made = Measured(
-        **{
-            **asdict(so_far),
-            "graph_ms": round(found.ms, 4),
-            "recall": round(share, 4),
-            "expansion": expansion,
-            "graph_bytes": graph.bytes,
-        }
+    made = replace(
+        so_far,
+        graph_ms=round(found.ms, 4),
+        recall=round(share, 4),
+        expansion=expansion,
+        graph_bytes=graph.bytes,
     )
     graph = graph.expanded(expansion)
     if force:
@@ -169,4 +167,4 @@ def weigh(
 
 def with_choice(made: Measured, kind: Kind, why: str) -> Measured:
     """Return what was measured with a choice."""
-    return Measured(**{**asdict(made), "kind": kind, "why": why})
+    return replace(made, kind=kind, why=why)

@@ -16,9 +16,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -29,6 +31,7 @@ from twofold.index.choice import Kind, Measured, Questions, graph_wanted, weigh,
 from twofold.index.coded import Coded
 from twofold.index.layered import Searches, ragged
 from twofold.manifest import digest
+from twofold.models._base import dimensions
 from twofold.rank import FALLBACK
 from twofold.serve.histories import LiveHistories
 from twofold.serve.live import Live
@@ -153,13 +156,13 @@ def graph_of(
             graph = graph.expanded(found.expansion or graph.expansion)
         else:
             graph, found = weigh(graph, asked, lists, measured, settings.index_recall, force=forced)
-            found = Measured(**{**found.report(), "build_seconds": seconds})
+            found = replace(found, build_seconds=seconds)
             facts = {"sha256": digest(path), "build_seconds": seconds, "wanted": wanted}
             record(path, {**facts, "measured": found.report()})
     return (graph if found.kind == "hnsw" else exact), found
 
 
-def recorded(path: Path) -> dict[str, object] | None:
+def recorded(path: Path) -> dict[str, Any] | None:
     """Return what was written of a graph; None where it is missing, cut short or another one."""
     try:
         found = orjson.loads(path.with_suffix(".json").read_bytes())
@@ -169,7 +172,7 @@ def recorded(path: Path) -> dict[str, object] | None:
     return found if whole else None
 
 
-def record(path: Path, facts: dict[str, object]) -> None:
+def record(path: Path, facts: dict[str, Any]) -> None:
     """Write what is known of a graph beside it, whole or not at all."""
     target = path.with_suffix(".json")
     draft = target.with_name(f".{target.name}-draft")
@@ -178,7 +181,7 @@ def record(path: Path, facts: dict[str, object]) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path, stop: threading.Event) -> Iterator[None]:
+def alone(path: Path, stop: threading.Event) -> Generator[None]:
     """Wait until no other process makes the same graph; a process that dies lets the next one in.
 
     Raises
@@ -217,6 +220,6 @@ def people(served: Served) -> Questions:
             vectors.append(vector)
             hidden.append(served.seen_in(queries))
     if not vectors:
-        nobody = np.zeros((0, served.model.item_vectors.shape[1]), np.float32)
+        nobody = np.zeros((0, dimensions(served.model.item_vectors)), np.float32)
         return Questions(nobody, np.zeros(1, np.int64), np.zeros(0, np.int32))
     return Questions(np.concatenate(vectors), *ragged(hidden))
