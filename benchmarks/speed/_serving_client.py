@@ -135,11 +135,9 @@ async def once(port: int, request: bytes) -> tuple[int, bytes]:
 class Server:
     """A server that runs."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, seconds: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.process = process
         self.port = port
-        self.seconds = seconds
-        """From its start until it listened."""
 
     def memory(self) -> dict[str, int]:
         """Return the bytes that are its own, those of mapped files, and the most that it ever had."""
@@ -157,6 +155,7 @@ def running(
     ready: str,
     python: str = sys.executable,
     patience: float = 120,
+    settle: float = 0.5,
 ) -> Iterator[Server]:
     """Start a server on a free port, and end it."""
     log = folder / "log.txt"
@@ -172,15 +171,13 @@ def running(
             env={**os.environ, **one},
         )
     try:
-        began = time.monotonic()
-        until = began + patience
+        until = time.monotonic() + patience
         while not (found := re.search(ready, log.read_text())):
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(log.read_text())
             time.sleep(0.01)
-        seconds = time.monotonic() - began
-        time.sleep(0.5)
-        yield Server(process, int(found[1]), seconds)
+        time.sleep(settle)
+        yield Server(process, int(found[1]))
     finally:
         process.terminate()
         process.wait(30)
