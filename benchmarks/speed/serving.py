@@ -1,18 +1,16 @@
-"""Latency and throughput of ``twofold serve`` on loopback, beside a bare FastAPI route; events kept a second.
+"""Latency and throughput of ``twofold serve`` on loopback, beside a bare FastAPI route and Cornac's server.
 
-``python benchmarks/speed/serving.py [--items N] [--users N] [--events N] [--seconds S] [--rate R] [--save]``
+``python benchmarks/speed/serving.py [--items N] [--users N] [--events N] [--seconds S] [--rate R] [--graph N] [--save]``
 
-The client is this process, the server another one.
+The client is this process, the servers are others. ``--graph`` is the number of items for which the exact index and the
+graph are compared, in this process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
 import re
-import subprocess
+import socket
 import sys
 import tempfile
 import time
@@ -25,246 +23,89 @@ import numpy as np
 
 import twofold as tw
 from twofold.data.synthetic import movielens_like
+from twofold.index import hnsw
+from twofold.index.choice import Questions, graph_wanted, weigh
+from twofold.index.coded import Coded
+from twofold.index.layered import NONE, ragged
+from twofold.models.sequence.gru4rec import FittedGRU4Rec, GRU4Rec
+from twofold.serve.guardrails import warmed
+from twofold.serve.histories import LiveHistories
+from twofold.serve.schemas import Question
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
+from speed import _serving_client as client
 
 D, K = 64, 10
-CONNECTIONS = 16
-"""Connections of the client; as many requests are under way at most."""
 HISTORY = 20
 """Items of a history that is folded in."""
 BATCH = 100
 """Events of a request."""
+STEPS = 300
+"""Events after each of which a list is asked for."""
 BARE = """
 from fastapi import FastAPI
 app = FastAPI()
 @app.post("/recommend")
 async def bare(): return {"items": []}
 """
+LISTENING = r"listening on http://127.0.0.1:(\d+)"
+Row = list[str]
 
 
-class Line(asyncio.Protocol):
-    """One kept-alive connection: a request at a time."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Keep where to write."""
-        self.transport = transport
-        self.buffer = b""
-        self.waits: asyncio.Future[tuple[int, bytes]] | None = None
-
-    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
-        """Send a request; the result is the status and the body."""
-        self.waits = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
-        return self.waits
-
-    def data_received(self, data: bytes) -> None:
-        """Take a part of an answer."""
-        self.buffer += data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        size = re.search(rb"(?i)content-length: (\d+)", self.buffer[:end])
-        whole = end + 4 + (int(size[1]) if size else 0)
-        if len(self.buffer) >= whole and self.waits is not None:
-            answer = int(self.buffer[9:12]), self.buffer[end + 4 : whole]
-            self.buffer = self.buffer[whole:]
-            self.waits.set_result(answer)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Tell who waits."""
-        if self.waits is not None and not self.waits.done():
-            self.waits.set_exception(error or ConnectionError("closed"))
-
-
-def post(path: str, body: Any) -> bytes:
-    """Return a request as it goes over the wire."""
-    said = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
-    return head.encode() + said
-
-
-async def lines(port: int) -> list[Line]:
-    """Open the connections."""
-    loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(Line, "127.0.0.1", port) for _ in range(CONNECTIONS)]
-    return [line for _, line in made]
-
-
-async def at_rate(
-    port: int, make: Callable[[int], bytes], rate: float, seconds: float
-) -> np.ndarray:
-    """Send requests at set moments, whatever the server does; return the ms from each moment to its answer."""
-    free: asyncio.Queue[Line] = asyncio.Queue()
-    for line in await lines(port):
-        free.put_nowait(line)
-    rng = np.random.default_rng(0)
-    moments = np.cumsum(rng.exponential(1 / rate, int(rate * seconds)))
-    took = np.zeros(len(moments))
-    start = time.perf_counter() + 0.1
-
-    async def one(at: int) -> None:
-        line = await free.get()
-        status, body = await line.ask(make(at))
-        took[at] = time.perf_counter() - start - moments[at]
-        if status != 200:
-            raise SystemExit(f"{status}: {body[:300]!r}")
-        free.put_nowait(line)
-
-    async with asyncio.TaskGroup() as tasks:
-        for at, moment in enumerate(moments):
-            wait = start + moment - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            tasks.create_task(one(at))
-    return 1000 * took
-
-
-async def flat_out(port: int, make: Callable[[int], bytes], seconds: float) -> float:
-    """Return the requests a second that are answered when each connection asks without a pause."""
-    until = time.perf_counter() + seconds
-    count = 0
-
-    async def one(line: Line, at: int) -> None:
-        nonlocal count
-        while time.perf_counter() < until:
-            status, body = await line.ask(make(at))
-            if status != 200:
-                raise SystemExit(f"{status}: {body[:300]!r}")
-            at += CONNECTIONS
-            count += 1
-
-    began = time.perf_counter()
-    opened = await lines(port)
-    await asyncio.gather(*(one(line, at) for at, line in enumerate(opened)))
-    return count / (time.perf_counter() - began)
-
-
-@contextlib.contextmanager
-def running(command: list[str], folder: Path, ready: str) -> Iterator[int]:
-    """Start a server on a free port, and end it."""
-    log = folder / "log.txt"
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    one["PYTHONPATH"] = str(
-        Path(tw.__file__).parents[1]
-    )  # the server is the package that is imported here
-    with log.open("w") as said:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            stderr=said,
-            stdout=said,
-            cwd=folder,
-            env={**os.environ, **one},
-        )
-    try:
-        until = time.monotonic() + 120
-        while not (found := re.search(ready, log.read_text())):
-            if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(log.read_text())
-            time.sleep(0.05)
-        time.sleep(0.5)
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def models(users: int, items: int, events: int, folder: Path) -> tw.FittedModel:
-    """Write a trained model and one of random vectors, in which no item can be ruled out by its length."""
+def models(users: int, items: int, events: int, folder: Path) -> dict[str, tw.FittedModel]:
+    """Write a trained model, one of random vectors, in which no item can be ruled out by its length, and a recurrent one."""
     data = movielens_like(users, items, events, rng=0)
     trained = tw.models.IALS(factors=D, epochs=3).fit(data, rng=0)
-    trained.save(folder / "trained")
     rng = np.random.default_rng(0)
     vectors = {
         name: rng.standard_normal(getattr(trained, name).shape, np.float32)
         for name in ("user_factors", "item_factors")
     }
-    replace(trained, **vectors).save(folder / "random")  # type: ignore[arg-type]
-    return trained
-
-
-def main() -> None:
-    """Measure and print the table."""
-    n_items, n_users = (
-        int(beside.option("--items", "100000")),
-        int(beside.option("--users", "20000")),
+    spectrum = np.square(vectors["item_factors"]).sum(axis=0)
+    n = len(trained.items)
+    weights = {
+        "items.weight": rng.standard_normal((n, D + 1), np.float32),
+        "cell.inputs": 0.1 * rng.standard_normal((D, 3 * D), np.float32),
+        "cell.recurrent": 0.1 * rng.standard_normal((D, 3 * D), np.float32),
+        "cell.bias": np.zeros(3 * D, np.float32),
+    }
+    states = np.zeros((len(trained.users), D), np.float32)
+    recurrent = FittedGRU4Rec(
+        estimator=GRU4Rec(factors=D), memory=trained.memory, weights=weights, states=states
     )
-    n_events, seconds = (
-        int(beside.option("--events", "2000000")),
-        float(beside.option("--seconds", "20")),
-    )
-    rate = float(beside.option("--rate", "500"))
-    rows: list[list[str]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = models(n_users, n_items, n_events, folder)
-        users, items = model.users.ids.ids.to_list(), model.items.ids.ids.to_list()
-        rng = np.random.default_rng(1)
-        who = [
-            post("/recommend", {"user": users[at], "k": K})
-            for at in rng.integers(0, len(users), 5000)
-        ]
-        what = [
-            post(
-                "/recommend",
-                {"history": [items[one] for one in rng.integers(0, len(items), HISTORY)], "k": K},
-            )
-            for _ in range(5000)
-        ]
-        (folder / "bare.py").write_text(BARE)
-        bare = ["-m", "uvicorn", "bare:app", "--port", "0", "--no-access-log"]
-        with running(bare, folder, r"running on http://127.0.0.1:(\d+)") as port:
-            limit = asyncio.run(flat_out(port, lambda at: who[at % len(who)], seconds))
-            took = asyncio.run(at_rate(port, lambda at: who[at % len(who)], rate, seconds))
-            rows.append(["a bare route", "", *_latency(took), f"{limit:.0f}", ""])
-        for kind in ("trained", "random"):
-            serve = ["-m", "twofold", "serve", str(folder / kind), "--port", "0"]
-            with running(serve, folder, r"listening on http://127.0.0.1:(\d+)") as port:
-                for asked, requests in (("a known user", who), ("a history", what)):
+    made: dict[str, tw.FittedModel] = {
+        "trained": trained,
+        "random": replace(trained, **vectors, item_spectrum=spectrum),  # type: ignore[arg-type]
+        "recurrent": replace(recurrent, states=recurrent.start(trained.memory.history).rows),
+    }
+    for name, model in made.items():
+        model.save(folder / name)
+    return made
 
-                    def make(at: int, requests: list[bytes] = requests) -> bytes:
-                        return requests[at % len(requests)]
 
-                    asyncio.run(flat_out(port, make, 1))
-                    took = asyncio.run(at_rate(port, make, rate, seconds))
-                    most = asyncio.run(flat_out(port, make, seconds))
-                    rows.append(
-                        [asked, kind, *_latency(took), f"{most:.0f}", f"{most / limit:.0%}"]
-                    )
-                if kind == "trained":
-                    kept = asyncio.run(
-                        flat_out(port, lambda at: events_of(at, users, items), seconds)
-                    )
-                    kept_at = asyncio.run(
-                        at_rate(port, lambda at: events_of(-1 - at, users, items), 50, seconds)
-                    )
-                    rows.append(
-                        [
-                            f"{BATCH} events",
-                            "",
-                            *_latency(kept_at),
-                            f"{kept:.0f}",
-                            f"{kept * BATCH:,.0f} events/s",
-                        ]
-                    )
-    beside.table(
-        "Serving",
-        [
-            f"{n_items:,} items of {D} dimensions, lists of {K}, seen items left out; one server process of one thread, the client",
-            f"beside it on the same machine. Latencies at {rate:.0f} requests a second (50 for events) that arrive at random moments, from that",
-            f"moment on, over {seconds:g} s; `most` is what {CONNECTIONS} connections get without a pause. `trained` is iALS after 3 epochs on",
-            f"{n_events:,} generated events; `random` vectors have one length, so that no item can be ruled out by it. A history has {HISTORY}",
-            "items. Events are on disk when they are answered.",
-        ],
-        ["asked for", "vectors", "p50 ms", "p99 ms", "most a second", "of the bare route"],
-        rows,
-    )
+def latency(took: np.ndarray) -> list[str]:
+    """Return the median and the 99th of a hundred."""
+    return [f"{np.quantile(took, 0.5):.2f}", f"{np.quantile(took, 0.99):.2f}"]
+
+
+def measured(
+    server: client.Server, make: Callable[[int], bytes], rate: float, seconds: float
+) -> tuple[list[str], float]:
+    """Return the latencies at a rate, and the most requests a second."""
+    asyncio.run(client.flat_out(server.port, make, 1))
+    took = asyncio.run(client.at_rate(server.port, make, rate, seconds))
+    return latency(took), asyncio.run(client.flat_out(server.port, make, seconds))
+
+
+def cycle(requests: list[bytes]) -> Callable[[int], bytes]:
+    """Return what takes one request after the other."""
+    return lambda at: requests[at % len(requests)]
 
 
 def events_of(at: int, users: list[Any], items: list[Any]) -> bytes:
     """Return a request of events that nobody sent before."""
-    return post(
+    return client.post(
         "/events",
         [
             {"id": f"{at}.{one}", "user": users[(at * 7 + one) % len(users)], "item": items[(at * 13 + one) % len(items)]}
@@ -273,8 +114,164 @@ def events_of(at: int, users: list[Any], items: list[Any]) -> bytes:
     )  # fmt: skip
 
 
-def _latency(took: np.ndarray) -> list[str]:
-    return [f"{np.quantile(took, 0.5):.2f}", f"{np.quantile(took, 0.99):.2f}"]
+def start_up(folder: Path, name: str) -> Row:
+    """Return the seconds until a server answers, and its memory beside the size of the model."""
+    serve = ["-m", "twofold", "serve", str(folder / name), "--port", "0", "--state", str(folder / f"again-{name}")]  # fmt: skip
+    began = time.monotonic()
+    with client.running(serve, folder, LISTENING, settle=0) as server:
+        while asyncio.run(client.once(server.port, client.get("/ready")))[0] != 200:
+            time.sleep(0.01)
+        seconds = time.monotonic() - began
+        held = server.memory()
+    size = sum(one.stat().st_size for one in (folder / name).iterdir())
+    megabytes = {key: f"{value / 1e6:.0f}" for key, value in held.items()}
+    said = f"model {size / 1e6:.0f} MB; own {megabytes['RssAnon']}, mapped {megabytes['RssFile']}, peak {megabytes['VmHWM']}"
+    return ["from the start to ready", name, f"{1000 * seconds:.0f}", "", "", said]
+
+
+def index_report(server: client.Server) -> str:
+    """Return which index the server chose."""
+    while True:
+        said = asyncio.run(client.once(server.port, client.get("/models")))[1].decode()
+        found = re.search(r'"index":\{"kind":"(\w+)","why":"([^"]*)"', said)
+        if found and "not measured" not in found[2]:
+            return f"index {found[1]}: {found[2]}"
+        time.sleep(0.2)
+
+
+def ours(folder: Path, requests: dict[str, list[bytes]], rate: float, seconds: float, limit: float) -> Iterator[Row]:  # fmt: skip
+    """Measure the server with each kind of vectors."""
+    for kind in ("trained", "random", "recurrent"):
+        serve = ["-m", "twofold", "serve", str(folder / kind), "--port", "0"]
+        with client.running(serve, folder, LISTENING) as server:
+            said = index_report(server)
+            for asked, one in requests.items():
+                times, most = measured(server, cycle(one), rate, seconds)
+                yield [asked, kind, *times, f"{most:.0f}", f"{most / limit:.0%} of the bare route; {said}"]  # fmt: skip
+                said = "the same"
+
+
+def events_kept(folder: Path, users: list[Any], items: list[Any], seconds: float) -> Row:
+    """Measure how many events are kept."""
+    serve = ["-m", "twofold", "serve", str(folder / "trained"), "--port", "0"]
+    with client.running(serve, folder, LISTENING) as server:
+        most = asyncio.run(client.flat_out(server.port, lambda at: events_of(at, users, items), seconds))  # fmt: skip
+        took = asyncio.run(client.at_rate(server.port, lambda at: events_of(-1 - at, users, items), 50, seconds))  # fmt: skip
+    return [f"{BATCH} events", "", *latency(took), f"{most:.0f}", f"{most * BATCH:,.0f} events/s on disk"]  # fmt: skip
+
+
+def after_an_event(name: str, model: tw.FittedModel) -> Row:
+    """Time one event taken up and the new list, without HTTP and disk; the first of a person counts too."""
+    served, live = warmed(1, model), LiveHistories(1000)
+    rng = np.random.default_rng(2)
+    people = [str(one) for one in rng.choice(model.users.ids.ids.to_numpy(), 10)]
+    took = np.zeros(STEPS)
+    for at in range(STEPS):
+        who, item = people[at % len(people)], str(served.ids[rng.integers(len(served.ids))])
+        row = {"seq": at + 1, "user_id": who, "item_id": item, "kind": "click", "value": None, "time": time.time(), "ids": 0}  # fmt: skip
+        began = time.perf_counter()
+        live.add([row])
+        served.answer(Question(user=who, k=K), live)
+        took[at] = 1000 * (time.perf_counter() - began)
+    warm = took[len(people) :]
+    said = f"of the others; {took[: len(people)].max():.2f} ms at most for a first event"
+    return ["one event, then a new list", name, *latency(warm), "", said]
+
+
+def graphs(n: int) -> Iterator[Row]:
+    """Compare the exact index with the graph on vectors of a few tastes and noise."""
+    rng = np.random.default_rng(3)
+    tastes = rng.standard_normal((16, D), np.float32)
+    items, people = (rng.standard_normal((m, 16), np.float32) @ tastes + rng.standard_normal((m, D), np.float32) for m in (n, 100))  # fmt: skip
+    exact = Coded.of(items, NONE)
+    began = time.perf_counter()
+    graph = hnsw.build(items, exact)
+    seconds = time.perf_counter() - began
+    if graph is None:
+        return
+    hidden = [rng.choice(n, 50, replace=False).astype(np.int32) for _ in people]
+    asked = Questions(people, *ragged(hidden))
+    found, lists = graph_wanted(exact, asked, items.shape, K, "hnsw")
+    _, found = weigh(graph, asked, lists, found, 0.95, force=False)
+    name = f"tastes, {n:,} items"
+    codes = exact.codes.nbytes + exact.order.nbytes + exact.steps.nbytes * 3
+    yield ["exact index, no HTTP", name, f"{found.exact_ms:.3f}", "", "", f"codes {codes / 1e6:.0f} MB"]  # fmt: skip
+    yield [
+        "graph, no HTTP", name, f"{found.graph_ms:.3f}", "", "",
+        f"recall@{K} {found.recall:.3f}, {found.expansion} candidates; made in {seconds:.0f} s, "
+        f"{graph.bytes / 1e6:.0f} MB; chosen: {found.kind}",
+    ]  # fmt: skip
+
+
+def cornac(folder: Path, model: tw.FittedModel, users: list[Any], rate: float, seconds: float, limit: float) -> Row:  # fmt: skip
+    """Measure Cornac's server, which takes a GET and answers with all scores sorted."""
+    python = beside.interpreter()
+    empty = ["a known user, Cornac's server", "its own", "", "", ""]
+    if python is None:
+        return [*empty, "no peers installed (make peers)"]
+    history = model.memory.history
+    rows = np.repeat(np.arange(len(history)), history.lengths)
+    np.savez(folder / "in.npz", user=rows, item=history.item, factors=D)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    known = [client.get(f"/recommend?uid={at}&k={K}&remove_seen=true") for at in range(0, len(users), 7)]  # fmt: skip
+    script = [str(Path(__file__).parents[1] / "peers" / "cornac_server.py"), str(folder), str(port)]
+    try:
+        with client.running(script, folder, LISTENING, python, patience=600) as server:
+            # It answers a few a second: no rate is kept up, the pauses between answers are its latency.
+            most = asyncio.run(client.flat_out(server.port, cycle(known), seconds))
+    except SystemExit as error:
+        return [*empty, (str(error).strip().splitlines() or ["no message"])[-1][:100]]
+    del rate
+    return [*empty[:4], f"{most:.0f}", f"{most / limit:.0%} of the bare route"]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    n_items, n_users, n_events, n_graph = (
+        int(beside.option(name, given))
+        for name, given in (("--items", "100000"), ("--users", "20000"), ("--events", "2000000"), ("--graph", "200000"))
+    )  # fmt: skip
+    seconds, rate = float(beside.option("--seconds", "15")), float(beside.option("--rate", "500"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = models(n_users, n_items, n_events, folder)
+        model = made["trained"]
+        users, items = model.users.ids.ids.to_list(), model.items.ids.ids.to_list()
+        rng = np.random.default_rng(1)
+        requests = {
+            "a known user": [client.post("/recommend", {"user": users[at], "k": K}) for at in rng.integers(0, len(users), 5000)],
+            "a history": [
+                client.post("/recommend", {"history": [items[one] for one in rng.integers(0, len(items), HISTORY)], "k": K})
+                for _ in range(5000)
+            ],
+        }  # fmt: skip
+        (folder / "bare.py").write_text(BARE)
+        bare = ["-m", "uvicorn", "bare:app", "--port", "0", "--no-access-log"]
+        with client.running(bare, folder, r"running on http://127.0.0.1:(\d+)") as server:
+            times, limit = measured(server, cycle(requests["a known user"]), rate, seconds)
+        rows = [["a bare route", "", *times, f"{limit:.0f}", ""]]
+        rows += ours(folder, requests, rate, seconds, limit)
+        rows.append(events_kept(folder, users, items, seconds))
+        rows += [after_an_event(name, made[name]) for name in ("trained", "random", "recurrent")]
+        rows += [start_up(folder, name) for name in ("trained", "recurrent")]
+        rows.append(cornac(folder, model, users, rate, seconds, limit))
+        rows.append(["LibRecommender's server", "", "", "", "", "needs a Redis server beside it: not run"])  # fmt: skip
+    rows += graphs(n_graph)
+    beside.table(
+        "Serving",
+        [
+            f"{n_items:,} items of {D} dimensions, lists of {K}, seen items left out; one server process of one thread, the client",
+            f"beside it on the same machine. Latencies at {rate:.0f} requests a second (50 for events) that arrive at random moments, from that",
+            f"moment on, over {seconds:g} s; `most` is what {client.CONNECTIONS} connections get without a pause. `trained` is iALS after 3 epochs on",
+            f"{n_events:,} generated events; `random` vectors have one length, so that no item can be ruled out by it; `recurrent` is a GRU4Rec of",
+            f"random weights, whose people keep their state. A history has {HISTORY} items. Events are on disk when they are answered. Lists after an event",
+            "and the two indexes are timed in one process, without HTTP.",
+        ],
+        ["asked for", "vectors", "p50 ms", "p99 ms", "most a second", ""],
+        rows,
+    )
 
 
 if __name__ == "__main__":

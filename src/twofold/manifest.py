@@ -182,4 +182,7 @@ def open_array(path: Path, facts: Facts, kind: str, *, mmap: bool) -> np.ndarray
     size = begins + prod(shape) * dtype.itemsize
     if dtype.str != facts.dtype or list(shape) != facts.shape or size != facts.bytes:
         raise IncompatibleFileError(f"{path} is not the array that its manifest describes")
-    return np.load(path, allow_pickle=False, mmap_mode="r" if mmap and prod(shape) else None)
+    # A plain array over the mapping: every slice of a `numpy.memmap` costs ten times as much.
+    return np.asarray(
+        np.load(path, allow_pickle=False, mmap_mode="r" if mmap and prod(shape) else None)
+    )

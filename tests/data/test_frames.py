@@ -261,7 +261,7 @@ def test_every_kind_goes_round_through_frames_and_folders(tmp_path):
         **kinds,
     )
     loaded = tw.Dataset.load(data.save(tmp_path / "saved"))
-    assert isinstance(loaded.interactions.user, np.memmap)
+    assert isinstance(loaded.interactions.user.base, np.memmap)
     for part in ("interactions", "users", "items", "links"):
         frame = data.frame(part)
         for other in (again, loaded):

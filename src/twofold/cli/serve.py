@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import polars as pl
 import typer
@@ -77,6 +77,10 @@ def serve(
     timeout: Annotated[
         float, typer.Option(help="Seconds for a body, and for an answer.", min=0.1)
     ] = 10,
+    index: Annotated[
+        Literal["auto", "exact", "hnsw"],
+        typer.Option(help="What searches the items: measured and chosen, or one of them always."),
+    ] = "auto",
     experiment: Annotated[
         Path | None,
         typer.Option(help="TOML file of experiments that choose the version.", show_default=False),
@@ -118,6 +122,7 @@ def serve(
             rate=rate,
             max_body=max_body,
             timeout=timeout,
+            index=index,
             experiment=None if experiment is None else str(experiment),
             exposures=exposures,
             log_requests=log_requests,

@@ -41,7 +41,7 @@ class Vocabulary:
         """Collect the distinct ids in sorted order."""
         return factorize(as_ids(ids, what))[0]
 
-    @property
+    @cached_property
     def is_integer(self) -> bool:
         """Whether the ids are integers."""
         return self.ids.dtype == pl.Int64
@@ -74,7 +74,11 @@ class Vocabulary:
         if not isinstance(ids, pl.Series):
             listed = list(ids)
             if len(listed) < 1000:
-                return np.array([self._row(one) for one in listed], np.int32)
+                own, get = int if self.is_integer else str, self._row_of.get
+                return np.array(
+                    [get(one, UNKNOWN) if type(one) is own else self._row(one) for one in listed],
+                    np.int32,
+                )
             ids = as_ids(listed, "id")
         if not len(ids) or not len(self):
             return np.full(len(ids), UNKNOWN, np.int32)

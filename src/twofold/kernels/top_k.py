@@ -241,24 +241,36 @@ def top_k_products(
                 best[first + u, place] = _score_of(entry)
 
 
+@kernel(fastmath=False)
+def rescore_list(vector: F32, item_vectors: F32, items: I32, best: F32) -> None:
+    """Recompute and re-sort the list of one query (d,): `items` and `best` (k,), items -1 at the end."""
+    k = len(items)
+    found = items.copy()
+    filled = 0
+    for place in range(k):
+        item = found[place]
+        if item < 0:
+            break
+        ahead = found[min(place + AHEAD, k - 1)]
+        if ahead >= 0:
+            prefetch(item_vectors, ahead)
+        total = float(dot(vector, item_vectors[item]))
+        filled = insert(items, best, filled, item, total)
+
+
 @kernel(parallel=True, fastmath=False)
 def rescore_block(vectors: F32, item_vectors: F32, use: Bool, items: I32, best: F32) -> None:
     """Recompute and re-sort each list; see `twofold.index.exact.rescore`."""
-    n, k = items.shape
-    for row in prange(n):
-        if not use[row]:
-            continue
-        found = items[row].copy()
-        filled = 0
-        for place in range(k):
-            item = found[place]
-            if item < 0:
-                break
-            ahead = found[min(place + AHEAD, k - 1)]
-            if ahead >= 0:
-                prefetch(item_vectors, ahead)
-            total = float(dot(vectors[row], item_vectors[item]))
-            filled = insert(items[row], best[row], filled, item, total)
+    for row in prange(len(items)):
+        if use[row]:
+            rescore_list(vectors[row], item_vectors, items[row], best[row])
+
+
+@kernel(fastmath=False)
+def rescore_rows(vectors: F32, item_vectors: F32, items: I32, best: F32) -> None:
+    """Recompute and re-sort each list of few queries, by one thread: several threads may call it."""
+    for row in range(len(items)):
+        rescore_list(vectors[row], item_vectors, items[row], best[row])
 
 
 @kernel(parallel=True)

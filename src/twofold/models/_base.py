@@ -218,13 +218,16 @@ class FittedModel(ABC):
                 case 0:  # MODEL
                     parts.append((rows, self.lookup(queries.user[rows])))
                 case 1:  # FOLD_IN
-                    told = self._said(queries.history.take(rows))
-                    parts.append((rows, self.resume(queries.user[rows], told)))
+                    parts.append((rows, self.told(queries.user[rows], queries.history.take(rows))))
                 case 2:  # CONTENT
                     parts.append((rows, self.encode_features(queries.take(rows))))
                 case _:
                     parts.append((rows, self._nothing(len(rows))))
         return Encoded(assembled(parts), source)
+
+    def told(self, users: I32, histories: Histories) -> F32 | csr_array:
+        """Map people by histories in which values may be missing (NaN), shape (n, d); see ``resume``."""
+        return self.resume(users, self._said(histories))
 
     @property
     def unsaid_value(self) -> float:

@@ -17,7 +17,8 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
-from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve import content, indexing, intake, openapi, swaps, watch
+from twofold.serve.direct import Direct
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
@@ -67,23 +68,26 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         numba.set_num_threads(
             1
         )  # of this thread: one question at a time gains nothing from several
-        watching = asyncio.create_task(watch.watch(live))
+        beside = [
+            asyncio.create_task(watch.watch(live)),
+            asyncio.create_task(indexing.improve(live)),
+        ]
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
             yield
         finally:
             live.ready = False
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for one in beside:
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await one
             live.close()
 
     app = FastAPI(
         title="twofold", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations of a trained model, and the events that follow from them.",
     )  # fmt: skip
-    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
 
     async def read(request: Request, model: type[B]) -> B:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
@@ -177,6 +181,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         return Json(
             {
                 "live": live.served.version,
+                "index": live.served.index_report(),
                 "shadow": shadow,
                 "versions": versions,
                 "changes": found.changes,
@@ -277,6 +282,9 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             Refused(500, "fault", "a fault of twofold itself", hint, {"x-request-id": name})
         )
 
+    often = {("POST", "/recommend"): recommend, ("POST", "/events"): events}
+    app.add_middleware(Direct, handlers=often)  # type: ignore[arg-type]
+    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
     paths = [one.path for one in app.routes if hasattr(one, "path")]  # type: ignore[attr-defined]
     openapi.install(app)
     return app

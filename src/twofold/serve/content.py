@@ -35,7 +35,7 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> bool:
             if known:
                 return served.grown({}, list(withdrawn))
             if again:
-                return Served.of(served.version, base).grown(items, list(withdrawn))
+                return Served.of(served.version, base, before=served).grown(items, list(withdrawn))
             return served.grown({item: features}, list(withdrawn))
 
         made = await live.work(grow)

@@ -139,9 +139,15 @@ def distinct(answers: list[Answer]) -> int:
     return len({item for answer in answers for item in answer.items})
 
 
-def warm(model: FittedModel) -> None:
-    """Compile what answers need, so that the first question does not wait."""
-    served = Served.of(0, model)
+def warmed(version: int, model: FittedModel) -> Served:
+    """Return a version after its first answers, which compile what the others need.
+
+    Raises
+    ------
+    Refused
+        If it does not answer.
+    """
+    served = Served.of(version, model)
     empty = LiveHistories(1)
     item = served.ids[0]
     for question in (
@@ -154,3 +160,4 @@ def warm(model: FittedModel) -> None:
             served.answer(question, empty)
         except TwofoldError as error:
             raise refusal(error) from error
+    return served

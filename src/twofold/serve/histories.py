@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ class Lately(NamedTuple):
     item: I32  # (n,) codes of items, see `LiveHistories.items`
     value: F32  # (n,) NaN where none was given
     time: I64  # (n,)
+    turns: int
+    """Another number whenever the history changed otherwise than by an event at its end; -1 where its beginning is left out."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Person:
     item: array[int] = field(default_factory=lambda: array("i"))
     value: array[float] = field(default_factory=lambda: array("f"))
     time: array[int] = field(default_factory=lambda: array("q"))
+    turns: int = 0
+    trimmed: bool = False
 
 
 class LiveHistories:
@@ -53,6 +58,7 @@ class LiveHistories:
         self.floor = 0
         """Every event up to this number was added."""
         self._added: set[int] = set()
+        self._turns = itertools.count()
 
     def __len__(self) -> int:
         return len(self._people)
@@ -85,11 +91,13 @@ class LiveHistories:
             self.items.append(int(item) if row["ids"] & ITEM_IS_INTEGER else item)
         person = self._people.get(row["user_id"])
         if person is None:
-            person = self._people[row["user_id"]] = Person()
+            person = self._people[row["user_id"]] = Person(turns=next(self._turns))
         when = int(row["time"])
         value = float("nan") if row["value"] is None else row["value"]
         late = bool(person.time) and when < person.time[-1]
         at = bisect_right(person.time, when) if late else len(person.time)
+        if late:
+            person.turns = next(self._turns)
         columns: Any = (
             (person.item, code),
             (person.value, value),
@@ -100,6 +108,7 @@ class LiveHistories:
         self.count += 1
         if len(person.time) > self.limit + self.limit // 4:
             self.count -= len(person.time) - self.limit
+            person.trimmed = True
             for column, _ in columns:
                 del column[: len(column) - self.limit]
 
@@ -113,6 +122,7 @@ class LiveHistories:
             np.array(person.item[last], np.int32),
             np.array(person.value[last], np.float32),
             np.array(person.time[last], np.int64),
+            -1 if len(person.time) > self.limit or person.trimmed else person.turns,
         )
 
     def forget_before(self, cutoff: float) -> None:
@@ -126,5 +136,6 @@ class LiveHistories:
             if gone == len(person.time):
                 del self._people[user]
                 continue
+            person.turns = next(self._turns)
             for column in (person.item, person.value, person.time):
                 del column[:gone]

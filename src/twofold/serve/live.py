@@ -20,7 +20,7 @@ from twofold.models._base import FittedModel
 from twofold.serve.answers import told
 from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused
-from twofold.serve.guardrails import warm
+from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
 from twofold.serve.lists import Answers, Explorer, Mixer, plain
 from twofold.serve.metrics import Metrics
@@ -128,8 +128,7 @@ class Live:
             if number is None:
                 raise ConfigError(f"{settings.state} names no live model; name one")
             base = registry.open(found.version(number))
-            warm(base)
-            made = cls(settings, store, registry, Served.of(number, base), base)
+            made = cls(settings, store, registry, warmed(number, base), base)
             made.recall(found, events=events)
         except TwofoldError:
             if store is not None:
@@ -297,8 +296,7 @@ class Live:
     def open_version(self, found: Registered, number: int) -> tuple[Served, FittedModel]:
         """Open a version and make it ready; also return its model without added items."""
         base = self.registry.open(found.version(number))
-        warm(base)
-        return self.with_items(Served.of(number, base)), base
+        return self.with_items(warmed(number, base)), base
 
     def renew_others(self) -> None:
         """Make the versions that experiments name list the items of now."""

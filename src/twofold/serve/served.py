@@ -15,17 +15,22 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.filters import allowed_items
+from twofold.index.choice import Measured
 from twofold.index.coded import Coded
-from twofold.models._added import WithItems
+from twofold.index.layered import NONE, Layered, Searches
+from twofold.models._added import WithItems, known_part
 from twofold.models._base import FittedModel
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, remembered
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank
 from twofold.recommend import TIME, questions
 from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import Question
+from twofold.serve.states import States, Steps
 from twofold.serve.variants import Trace
-from twofold.typing import F32, I32, Id
+from twofold.typing import F32, I32, I64, Id
 
+NOTHING = Histories.empty(1)
+"""The history of somebody who did nothing."""
 DEEPEST = 5
 """Diversity chooses among so many times the items asked for, and at least `SHALLOWEST`."""
 SHALLOWEST = 100
@@ -48,11 +53,13 @@ class Asked(NamedTuple):
     queries: Queries
     hidden: I32
     """Rows to leave out beside the history."""
+    vector: F32 | None = None
+    """What the question is mapped to, (1, d), where that is known already."""
 
 
 @dataclass
 class Served:
-    """A model that answers one question at a time, exactly, without frames.
+    """A model that answers one question at a time, without frames.
 
     Not frozen: the codes of live items are translated to rows as they come.
     """
@@ -60,43 +67,91 @@ class Served:
     version: int
     model: FittedModel
     ids: list[Id]
-    index: Coded | None
+    index: Layered | None
     """None where lists are not products of dense vectors: the general way makes them."""
+    by_popularity: I32
+    """All rows by falling popularity."""
     popular: I32
-    """Rows by falling popularity, without those that are withdrawn."""
+    """The same without those that are withdrawn."""
     withdrawn: I32
     trained_until: int | None
     """Time of the last event of training; None where there are no times."""
     looks_up: bool
-    """Whether a user without new events is a row of a table."""
+    """Whether a user without new events is a row of a table, and a history is folded in whoever tells it."""
+    bounds: I64
+    """Where the remembered history of each user begins and ends in `seen`, (n_users + 1,)."""
+    seen: I32
     row_of_code: I32
+    states: States
+    """Of the people with new events, where the model is recurrent."""
+    measured: Measured | None = None
+    """What the choice of the index rests on; None = not chosen yet."""
 
     @classmethod
-    def of(cls, version: int, model: FittedModel, withdrawn: Sequence[Id] = ()) -> Served:
-        """Make a model ready."""
+    def of(
+        cls,
+        version: int,
+        model: FittedModel,
+        withdrawn: Sequence[Id] = (),
+        before: Served | None = None,
+    ) -> Served:
+        """Make a model ready.
+
+        `before` is the same model with fewer or other added items, or none: what the trained items need is taken from it.
+        """
         banned = model.items.ids.rows(list(withdrawn))
         banned = banned[banned != UNKNOWN]
-        nobody = model.encode(Queries.known(np.array([UNKNOWN], np.int32))).vectors
-        vectors = model.item_vectors
-        dense = isinstance(nobody, np.ndarray) and isinstance(vectors, np.ndarray)
-        index = None
-        if dense and isinstance(vectors, np.ndarray) and not isinstance(model, RanksItself):
-            index = Coded.of(vectors, banned)
-        order = np.argsort(-model.memory.popularity, kind="stable").astype(np.int32)
-        times = model.memory.history.time
         inner = model.base if isinstance(model, WithItems) else model
-        plain = type(inner).encode is FittedModel.encode and not model.context_kinds
+        n_base = len(inner.items)
+        if before is None:
+            order = np.argsort(-inner.memory.popularity, kind="stable").astype(np.int32)
+            base = trained_index(inner)
+            ids = model.items.ids.ids.to_list()
+        else:
+            order = before.by_popularity[before.by_popularity < n_base]
+            base = None if before.index is None else before.index.base
+            ids = before.ids[:n_base] + model.items.ids.ids[n_base:].to_list()
+        order = np.append(order, np.arange(n_base, len(ids), dtype=np.int32))
+        index = None
+        if base is not None:
+            added = model.added if isinstance(model, WithItems) else None
+            index = Layered.of(base, n_base, added if isinstance(added, np.ndarray) else None, banned)  # fmt: skip
+        history = model.memory.history
+        times = history.time
+        # The tables of ids are made here, not in the first question.
+        model.items.ids.rows(ids[:1])
+        model.users.ids.rows(model.users.ids.ids[:1].to_list())
         return cls(
             version=version,
             model=model,
-            ids=model.items.ids.ids.to_list(),
+            ids=ids,
             index=index,
+            by_popularity=order,
             popular=order[~np.isin(order, banned)],
             withdrawn=banned,
             trained_until=int(times.max()) if times is not None and len(times) else None,
-            looks_up=plain,
+            looks_up=type(inner).encode is FittedModel.encode and not model.context_kinds,
+            # Plain arrays: a slice of `numpy.memmap` costs ten times as much.
+            bounds=np.asarray(history.indptr),
+            seen=np.asarray(history.item),
             row_of_code=np.zeros(0, np.int32),
+            states=States() if before is None else before.states,
+            measured=None if before is None else before.measured,
         )
+
+    def searched_by(self, base: Searches, measured: Measured) -> Served:
+        """Return the version with another index of the trained items, and why it is this one."""
+        if self.index is None:
+            return self
+        return replace(self, index=replace(self.index, base=base), measured=measured)
+
+    def index_report(self) -> dict[str, Any]:
+        """Return which index answers, and what was measured of it."""
+        if self.index is None:
+            return {"kind": "general", "why": "the lists are not products of dense vectors"}
+        if self.measured is None:
+            return {"kind": "exact", "why": "it was not measured yet"}
+        return self.measured.report()
 
     @property
     def name(self) -> str:
@@ -130,16 +185,36 @@ class Served:
         elif lately is not None:
             history = self.joined(user, lately, live)
         else:
-            history = Histories.empty(1)
+            history = NOTHING
         given = question.history is not None or len(history.item) > 0
         queries = Queries(np.array([user], np.int32), history, np.array([given]))
-        hidden = np.zeros(0, np.int32)
+        hidden = NONE
         if question.deny:
             hidden = rows(question.deny)
             hidden = hidden[hidden != UNKNOWN]
         if question.words is not None or question.features or question.context or self.model.context_kinds:  # fmt: skip
             queries = self.described(question, queries)
-        return Asked(queries, hidden)
+            return Asked(queries, hidden)
+        vector = None
+        if lately is not None and given and question.user is not None:
+            vector = self.stepped(question.user, user, lately, live)
+        return Asked(queries, hidden, vector)
+
+    def stepped(self, who: Id, user: int, lately: Lately, live: LiveHistories) -> F32 | None:
+        """Return the vector of somebody with new events, (1, d), if the model is recurrent and they are all later than training."""
+        model = self.model.base if isinstance(self.model, WithItems) else self.model
+        if not (self.looks_up and isinstance(model, Steps)):
+            return None
+        last = None
+        if self.trained_until is not None:
+            if int(lately.time[0]) <= self.trained_until:
+                return None
+            times = self.model.memory.history.time
+            if times is not None and user >= 0 and self.bounds[user + 1] > self.bounds[user]:
+                last = int(times[self.bounds[user + 1] - 1])
+        rows = self.rows_of(lately.item, live)
+        rows = np.where(rows < len(model.items), rows, UNKNOWN).astype(np.int32)
+        return self.states.vector(model, who, user, rows, lately, last)
 
     def described(self, question: Question, queries: Queries) -> Queries:
         """Add what was said of the person and the circumstances.
@@ -237,9 +312,9 @@ class Served:
         queries = asked.queries
         hidden = asked.hidden
         if exclude_seen:
-            seen = remembered(self.model, queries).item
+            seen = self.seen_in(queries)
             hidden = np.concatenate([seen, hidden]) if len(hidden) else seen
-        vectors, code = self.vector_of(queries)
+        vectors, code = self.vector_of(queries) if asked.vector is None else (asked.vector, FOLD_IN)
         if code == FALLBACK or self.index is None or not isinstance(vectors, np.ndarray):
             items = self.popular_without(hidden, k)
             return self.named(items, self.model.memory.popularity[items], FALLBACK)
@@ -248,13 +323,27 @@ class Served:
         kept = found[0] >= 0
         return self.named(found[0][kept], best[0][kept], code)
 
+    def seen_in(self, queries: Queries) -> I32:
+        """Return the rows of the history that the answer of one question is made from: the one given, or the one remembered."""
+        user = int(queries.user[0])
+        if queries.has_history[0]:
+            return queries.history.item
+        return self.seen[self.bounds[user] : self.bounds[user + 1]] if user >= 0 else NONE
+
     def vector_of(self, queries: Queries) -> tuple[Any, int]:
         """Return the vector of one question and how it was made."""
         user = int(queries.user[0])
-        if self.looks_up and user >= 0 and not queries.has_history[0] and queries.text is None and not queries.features:  # fmt: skip
-            indptr = self.model.memory.history.indptr
-            if indptr[user + 1] > indptr[user]:
-                inner = self.model.base if isinstance(self.model, WithItems) else self.model
+        if self.looks_up and queries.text is None and not queries.features:
+            inner = self.model
+            if isinstance(inner, WithItems):
+                inner = inner.base
+            if queries.has_history[0]:
+                told = queries.history
+                if inner is not self.model:
+                    told = known_part(told, len(inner.items))
+                if len(told.item):
+                    return inner.told(queries.user, told), FOLD_IN
+            elif user >= 0 and self.bounds[user + 1] > self.bounds[user]:
                 return inner.lookup(queries.user), MODEL
         vectors, source = self.model.encode(queries)
         return vectors, int(source[0])
@@ -330,7 +419,16 @@ class Served:
             for name in names:
                 frame[name] = [one.get(name) for one in items.values()]
             model = model.with_items(frame)
-        return Served.of(self.version, model, withdrawn)
+        return Served.of(self.version, model, withdrawn, before=self)
+
+
+def trained_index(model: FittedModel) -> Coded | None:
+    """Return the exact index of the items of a model, None where its lists are not products of dense vectors."""
+    vectors = model.item_vectors
+    if isinstance(model, RanksItself) or not isinstance(vectors, np.ndarray):
+        return None
+    nobody = model.encode(Queries.known(np.array([UNKNOWN], np.int32))).vectors
+    return Coded.of(vectors, NONE) if isinstance(nobody, np.ndarray) else None
 
 
 __all__ = ["FOLD_IN", "Answer", "Asked", "Served"]

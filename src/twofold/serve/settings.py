@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -62,6 +62,10 @@ class Settings:
     """Promotion: least share of the live model's distinct items in the lists of the same people."""
     max_latency_ms: PositiveFloat = 100.0
     """Promotion: 95 of 100 lists have to be made within so many milliseconds."""
+    index: Literal["auto", "exact", "hnsw"] = "auto"
+    """What searches the items: measured and chosen, or one of them always."""
+    index_recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Least share of the exact lists that a graph (hnsw) has to find to be chosen."""
     workers: PositiveInt = 1
     """Processes that share the address, the store and the mapped model."""
 

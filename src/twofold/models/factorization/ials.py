@@ -178,9 +178,12 @@ class FittedIALS(FittedModel):
         """Return the exact minimum of L over the vectors of new users, the items kept; shape (n, d)."""
         model: IALS = self.estimator
         n_items, d = self.item_factors.shape
-        rows = histories.matrix(n_items)
-        np.maximum(rows.data, 0, out=rows.data)
-        side = Side.of(model, observations(model, rows), n_items)
+        if len(histories) == 1 and not model.alpha:
+            side = Side.of_one(model, histories.item, n_items)
+        else:
+            rows = histories.matrix(n_items)
+            np.maximum(rows.data, 0, out=rows.data)
+            side = Side.of(model, observations(model, rows), n_items)
         x = np.zeros((len(histories), padded(d)), np.float32)
         y = widened(self.item_factors)
         base = model.unobserved_weight * widened(self.item_spectrum[None])[0]
@@ -202,22 +205,33 @@ class Side(NamedTuple):
     @classmethod
     def of(cls, model: IALS, rows: csr_array, n_other: int) -> Side:
         """Prepare the rows of a matrix (n, n_other) of observations."""
-        indptr = rows.indptr.astype(np.int64)
-        count = np.diff(indptr)
+        values = np.asarray(rows.data, np.float32) if model.alpha else np.zeros(0, np.float32)
+        sums = np.asarray(rows.sum(axis=1), np.float64) if model.alpha else np.zeros(1)
+        indptr, other = rows.indptr.astype(np.int64), rows.indices.astype(np.int32, copy=False)
+        return cls._made(model, indptr, other, values, sums, n_other)
+
+    @classmethod
+    def of_one(cls, model: IALS, items: I32, n_other: int) -> Side:
+        """Prepare the row of one person, where values are not read; the same as `of`, without a matrix."""
+        other = np.unique(items)
+        indptr = np.array([0, len(other)], np.int64)
+        return cls._made(model, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other)
+
+    @classmethod
+    def _made(
+        cls, model: IALS, indptr: I64, other: I32, values: F32, sums: F64, n_other: int
+    ) -> Side:
+        count = indptr[1:] - indptr[:-1]
         frequency = count + model.unobserved_weight * n_other
         less = model.unobserved_weight if model.zeros == "unobserved" else 0.0
-        weights = np.array([1 - less, model.alpha, 1, model.alpha], np.float32)
-        mass = (1 - less) * count.astype(np.float64)
-        if model.alpha:
-            mass += model.alpha * np.asarray(rows.sum(axis=1), np.float64)
         return cls(
             indptr,
-            rows.indices.astype(np.int32, copy=False),
-            np.asarray(rows.data, np.float32) if model.alpha else np.zeros(0, np.float32),
+            other,
+            values,
             np.argsort(-count, kind="stable"),
             (model.reg * frequency**model.nu).astype(np.float32),
-            mass,
-            weights,
+            (1 - less) * count.astype(np.float64) + model.alpha * sums,
+            np.array([1 - less, model.alpha, 1, model.alpha], np.float32),
         )
 
 

@@ -45,7 +45,7 @@ from twofold.models.sequence._gru4rec_parts import TOP1Max as TOP1Max
 from twofold.models.sequence._next_item import foresight, last_of_each, with_a_next_item
 from twofold.nn.optimisers import Adagrad, Optimiser
 from twofold.random import generator
-from twofold.typing import F32, I32, Rng
+from twofold.typing import F32, I32, I64, Rng
 
 RUN = {"rnn": recurrent.run_rnn, "lstm": recurrent.run_lstm, "gru": recurrent.run_gru}
 """The kernel of each cell."""
@@ -273,6 +273,43 @@ class FittedGRU4Rec(FittedModel):
             )
         after = state.rows.copy()
         self._run(rows, np.arange(len(rows) + 1, dtype=np.int64), after)
+        return State(after)
+
+    def follow(
+        self, state: State | None, user: int, items: I32, times: I64, last: int | None
+    ) -> State | None:
+        """Return the state of one person after n more events, which begin anew after the last pause of `gap`; a step an event.
+
+        Parameters
+        ----------
+        state
+            Of one person; None = as training left `user`, a row, -1 = somebody new.
+        user
+            The row.
+        items, times : shape (n,)
+            Rows of the items, and seconds; times are read where the model has a `gap`.
+        last
+            Time of the event before these; None where there is none.
+
+        Returns
+        -------
+        State | None
+            None where sessions are cut by a column, which events do not tell: fold the history in.
+        """
+        model: GRU4Rec = self.estimator
+        if model.session is not None:
+            return None
+        begins = 0
+        if model.gap is not None and len(items):
+            pauses = np.flatnonzero(np.diff(times, prepend=times[0] if last is None else last) > model.gap)  # fmt: skip
+            if len(pauses):
+                begins, state, user = int(pauses[-1]), None, -1
+        if state is None:
+            known = user >= 0
+            state = self.remembered(np.array([user], np.int32)) if known else self.start(Histories.empty(1))  # fmt: skip
+        after = state.rows.copy()
+        rows = np.ascontiguousarray(items[begins:], np.int32)
+        self._run(rows, np.array([0, len(rows)], np.int64), after)
         return State(after)
 
     def encode_state(self, state: State) -> F32:
