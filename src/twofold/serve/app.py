@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from twofold._version import __version__
-from twofold.errors import TwofoldError, nearest
+from twofold.errors import TwofoldError, did_you_mean, nearest
 from twofold.serve import content, intake, openapi, swaps, watch
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
@@ -99,14 +99,19 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         question = await read(request, Question)
         return Json(await live.recommend(question, request.scope["request_id"]))
 
-    @app.post("/recommend/batch", **openapi.of("Recommend items to several people", Batch))
+    @app.post(
+        "/recommend/batch", **openapi.of("Recommend items to several people", Batch, answer="Lists")
+    )
     async def recommend_batch(request: Request) -> Response:
         batch = await read(request, Batch)
         name = request.scope["request_id"]
         answers = await live.batch(batch.questions, name)
         return Json({"answers": answers, **live.about("batch", name)})
 
-    @app.post("/explain", **openapi.of("Say why an item is scored as it is", Explanation))
+    @app.post(
+        "/explain",
+        **openapi.of("Say why an item is scored as it is", Explanation, answer="Reasons"),
+    )
     async def explain(request: Request) -> Response:
         body = await read(request, Explanation)
         reasons = await live.explain(body)
@@ -114,7 +119,10 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     # ---- events -----------------------------------------------------------------------------
 
-    @app.post("/events", **openapi.of("Keep one event, or a list of them", Event, many=True))
+    @app.post(
+        "/events",
+        **openapi.of("Keep one event, or a list of them", Event, answer="Kept", many=True),
+    )
     async def events(request: Request) -> Response:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
         try:
@@ -134,13 +142,16 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     # ---- items ------------------------------------------------------------------------------
 
-    @app.get("/items/{item:path}/similar", **openapi.of("List the items most like an item"))
+    @app.get(
+        "/items/{item:path}/similar",
+        **openapi.of("List the items most like an item", answer="Similar", k=True),
+    )
     async def similar(item: str, request: Request) -> Response:
         k = length(request)
         found = await live.similar(item, k)
         return Json({"items": found, **live.about("model", request.scope["request_id"])})
 
-    @app.put("/items/{item:path}", **openapi.of("Add an item by what it is", Item))
+    @app.put("/items/{item:path}", **openapi.of("Add an item by what it is", Item, answer="Added"))
     async def put_item(item: str, request: Request) -> Response:
         body = await read(request, Item)
         check_id(item)
@@ -150,7 +161,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
         )
 
-    @app.delete("/items/{item:path}", **openapi.of("List an item no more"))
+    @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:
         await content.withdraw(live, item)
         return Json(
@@ -159,7 +170,9 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     # ---- versions ---------------------------------------------------------------------------
 
-    @app.get("/models", **openapi.of("List the versions and what was done to them"))
+    @app.get(
+        "/models", **openapi.of("List the versions and what was done to them", answer="Models")
+    )
     async def models() -> Response:
         found = await live.wait(live.registry.read)
         versions = [
@@ -183,25 +196,38 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             }
         )
 
-    @app.post("/models", status_code=201, **openapi.of("Register a model", Registration))
+    @app.post(
+        "/models", **openapi.of("Register a model", Registration, answer="Registered", status=201)
+    )
     async def register(request: Request) -> Response:
         body = await read(request, Registration)
         return Json({"version": await swaps.register(live, body.path)}, 201)
 
-    @app.post("/models/{version:int}/promote", **openapi.of("Make a version live", Promotion))
+    @app.post(
+        "/models/{version:int}/promote",
+        **openapi.of("Make a version live", Promotion, answer="Promoted"),
+    )
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
         return Json(await swaps.promote(live, version, force=body.force, note=body.note))
 
-    @app.post("/models/rollback", **openapi.of("Go back to the version that was live before"))
+    @app.post(
+        "/models/rollback",
+        **openapi.of("Go back to the version that was live before", answer="Promoted"),
+    )
     async def roll_back() -> Response:
         return Json(await swaps.roll_back(live))
 
-    @app.get("/models/shadow", **openapi.of("Say where the shadow's lists differ"))
+    @app.get(
+        "/models/shadow", **openapi.of("Say where the shadow's lists differ", answer="Shadowed")
+    )
     async def shadow() -> Response:
         return Json({"shadow": None if live.shadow is None else live.shadow.report()})
 
-    @app.put("/models/shadow", **openapi.of("Ask a version silently beside the live one", Shadow))
+    @app.put(
+        "/models/shadow",
+        **openapi.of("Ask a version silently beside the live one", Shadow, answer="Shadowed"),
+    )
     async def set_shadow(request: Request) -> Response:
         body = await read(request, Shadow)
         await swaps.set_shadow(live, body.version, body.share)
@@ -209,28 +235,33 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     # ---- experiments ------------------------------------------------------------------------
 
-    @app.get("/experiments", **openapi.of("List the running experiments"))
+    @app.get("/experiments", **openapi.of("List the running experiments", answer="Experiments"))
     async def experiments() -> Response:
         declared = live.assigner
         names = list(declared.experiments.slices) if isinstance(declared, Declared) else []
         return Json({"experiments": names})
 
-    @app.get("/experiments/{name}", **openapi.of("Say what an experiment shows so far"))
+    @app.get(
+        "/experiments/{name}", **openapi.of("Say what an experiment shows so far", answer="Shown")
+    )
     async def experiment(name: str) -> Response:
         declared = live.assigner
         if not isinstance(declared, Declared):
             raise Refused(
                 404, "no_experiment", "no experiment runs", "start with --experiment FILE"
             )
+        if name not in declared.experiments.slices:
+            hint = did_you_mean(name, declared.experiments.slices)
+            raise Refused(404, "no_experiment", f"there is no experiment {name[:200]!r}", hint)
         return Json(await live.wait(shown, live.store, declared.one(name)))
 
     # ---- operations -------------------------------------------------------------------------
 
-    @app.get("/health", **openapi.of("Say that the process runs"))
+    @app.get("/health", **openapi.of("Say that the process runs", answer="Health"))
     async def health() -> Response:
         return Json({"status": "ok"})
 
-    @app.get("/ready", **openapi.of("Say whether questions are answered"))
+    @app.get("/ready", **openapi.of("Say whether questions are answered", answer="Ready"))
     async def ready() -> Response:
         state = {
             "ready": live.ready,
@@ -240,7 +271,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         }
         return Json(state, 200 if live.ready else 503)
 
-    @app.get("/metrics", **openapi.of("Numbers for Prometheus"))
+    @app.get("/metrics", **openapi.of("Numbers for Prometheus", answer="text"))
     async def metrics() -> Response:
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
 
