@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import orjson
@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, did_you_mean, nearest
-from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve import content, intake, openapi, swaps
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
@@ -35,6 +35,10 @@ from twofold.serve.schemas import (
     Registration,
     Shadow,
 )
+from twofold.serve.watch import OF_CHANGES, OF_EVENTS, OF_ITEMS, Follower
+
+if TYPE_CHECKING:
+    from twofold.serve.together import Board
 
 log = logging.getLogger(__name__)
 B = TypeVar("B", bound=BaseModel)
@@ -52,14 +56,15 @@ class Json(Response):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
-    """Return the application of an opened server.
+def create_app(live: Live, keys: Keys | None = None, board: Board | None = None) -> FastAPI:
+    """Return the application of an opened server; workers of one server share a `board`.
 
     Example
     -------
     ``uvicorn.run(create_app(Live.open(Settings(state="state", model="runs/ials"))))``
     """
     settings = live.settings
+    others = Follower(live, board)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -67,7 +72,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         numba.set_num_threads(
             1
         )  # of this thread: one question at a time gains nothing from several
-        watching = asyncio.create_task(watch.watch(live))
+        watching = asyncio.create_task(others.watch())
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
@@ -83,7 +88,10 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         title="twofold", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations of a trained model, and the events that follow from them.",
     )  # fmt: skip
-    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
+    rates = None if board is None or not settings.rate else board.rates(settings.rate)
+    app.add_middleware(
+        Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics, rates=rates
+    )  # type: ignore[arg-type]
 
     async def read(request: Request, model: type[B]) -> B:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
@@ -97,6 +105,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.post("/recommend", **openapi.of("Recommend items", Question, answer="List"))
     async def recommend(request: Request) -> Response:
         question = await read(request, Question)
+        await others.fresh()
         return Json(await live.recommend(question, request.scope["request_id"]))
 
     @app.post(
@@ -104,6 +113,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     )
     async def recommend_batch(request: Request) -> Response:
         batch = await read(request, Batch)
+        await others.fresh()
         name = request.scope["request_id"]
         answers = await live.batch(batch.questions, name)
         return Json({"answers": answers, **live.about("batch", name)})
@@ -114,6 +124,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     )
     async def explain(request: Request) -> Response:
         body = await read(request, Explanation)
+        await others.fresh()
         reasons = await live.explain(body)
         return Json({"reasons": reasons, **live.about("model", request.scope["request_id"])})
 
@@ -138,6 +149,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
                 f"send at most {LONGEST_EVENTS:,} at a time",
             )  # fmt: skip
         kept = await intake.take(live, given)
+        others.wrote(OF_EVENTS)
         return Json({**kept, **live.about("store", request.scope["request_id"])})
 
     # ---- items ------------------------------------------------------------------------------
@@ -148,6 +160,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     )
     async def similar(item: str, request: Request) -> Response:
         k = length(request)
+        await others.fresh()
         found = await live.similar(item, k)
         return Json({"items": found, **live.about("model", request.scope["request_id"])})
 
@@ -156,6 +169,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         body = await read(request, Item)
         check_id(item)
         known = await content.put_item(live, item, body.features)
+        others.wrote(OF_ITEMS)
         source = "model" if known else "content"
         return Json(
             {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
@@ -164,6 +178,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:
         await content.withdraw(live, item)
+        others.wrote(OF_ITEMS)
         return Json(
             {"item": item, "withdrawn": True, **live.about("store", request.scope["request_id"])}
         )
@@ -209,14 +224,18 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     )
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
-        return Json(await swaps.promote(live, version, force=body.force, note=body.note))
+        done = await swaps.promote(live, version, force=body.force, note=body.note)
+        others.wrote(OF_CHANGES)
+        return Json(done)
 
     @app.post(
         "/models/rollback",
         **openapi.of("Go back to the version that was live before", answer="Promoted"),
     )
     async def roll_back() -> Response:
-        return Json(await swaps.roll_back(live))
+        done = await swaps.roll_back(live)
+        others.wrote(OF_CHANGES)
+        return Json(done)
 
     @app.get(
         "/models/shadow", **openapi.of("Say where the shadow's lists differ", answer="Shadowed")
@@ -231,6 +250,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     async def set_shadow(request: Request) -> Response:
         body = await read(request, Shadow)
         await swaps.set_shadow(live, body.version, body.share)
+        others.wrote(OF_CHANGES)
         return Json({"shadow": body.version, "share": body.share})
 
     # ---- experiments ------------------------------------------------------------------------
@@ -273,6 +293,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     @app.get("/metrics", **openapi.of("Numbers for Prometheus", answer="text"))
     async def metrics() -> Response:
+        live.gauges()
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
 
     # ---- failures ---------------------------------------------------------------------------

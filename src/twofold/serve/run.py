@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import tempfile
 from typing import Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from twofold.serve import logs
 from twofold.serve.app import create_app
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
+from twofold.serve.metrics import SHARED
 from twofold.serve.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,14 +73,16 @@ def serve(settings: Settings) -> None:
             uvicorn.Server(config).run(sockets=[listening])
             return
         live.close()  # it only had to be seen that everything can be opened
-        os.environ[TOLD] = json.dumps(dataclasses.asdict(settings))
-        config = uvicorn.Config(
-            "twofold.serve.run:worker_app",
-            factory=True,
-            workers=settings.workers,
-            **options(settings),
-        )
-        Multiprocess(config, sockets=[listening]).run()
+        with tempfile.TemporaryDirectory(prefix="twofold-workers-") as shared:
+            told = {"settings": dataclasses.asdict(settings), "shared": shared}
+            os.environ |= {TOLD: json.dumps(told), SHARED: shared}
+            config = uvicorn.Config(
+                "twofold.serve.run:worker_app",
+                factory=True,
+                workers=settings.workers,
+                **options(settings),
+            )
+            Multiprocess(config, sockets=[listening]).run()
     finally:
         listening.close()
 
@@ -102,8 +106,11 @@ def options(settings: Settings) -> dict[str, Any]:
 
 def worker_app() -> FastAPI:
     """Return the application of a worker process."""
+    # fcntl is not there on every system, and one process does without.
+    from twofold.serve.together import Board
+
     told = json.loads(os.environ[TOLD])
-    told["kinds"] = tuple(told["kinds"])
-    settings = Settings(**told)
+    held = told["settings"]
+    settings = Settings(**{**held, "kinds": tuple(held["kinds"])})
     logs.set_up()
-    return create_app(Live.open(settings), read_keys(settings))
+    return create_app(Live.open(settings), read_keys(settings), Board(told["shared"]))

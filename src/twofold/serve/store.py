@@ -274,6 +274,13 @@ class Store:
         with self.engine.connect() as connection:
             return connection.execute(select(func.max(CHANGES.c.seq))).scalar() or 0
 
+    def items_state(self) -> tuple[float, ...]:
+        """Return numbers that differ whenever an item was added or withdrawn."""
+        when = ITEMS.c.changed
+        with self.engine.connect() as connection:
+            found = select(func.count(), func.max(when), func.sum(when)).select_from(ITEMS)
+            return tuple(one or 0.0 for one in connection.execute(found).one())
+
     def rows(self, table: Table) -> list[Row]:
         """Return everything of a small table, in the order of its key."""
         with self.engine.connect() as connection:
