@@ -110,7 +110,8 @@ def worker_app() -> FastAPI:
     from twofold.serve.together import Board
 
     told = json.loads(os.environ[TOLD])
-    held = told["settings"]
-    settings = Settings(**{**held, "kinds": tuple(held["kinds"])})
+    held: dict[str, Any] = told["settings"]
+    held["kinds"] = tuple(held["kinds"])
+    settings = Settings(**held)
     logs.set_up()
     return create_app(Live.open(settings), read_keys(settings), Board(told["shared"]))

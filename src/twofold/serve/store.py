@@ -130,8 +130,16 @@ class Store:
                     first = self._queue.get_nowait()
                 except queue.Empty:
                     break
-            if jobs:
-                self._commit(jobs)
+            wanted = self._begun(jobs)
+            if wanted:
+                self._commit(wanted)
+
+    def _begun(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs that somebody still waits for; from now on they can be given up no more."""
+        wanted = [job for job in jobs if job.done.set_running_or_notify_cancel()]
+        with self._lock:
+            self._waiting -= sum(len(job.rows) for job in jobs) - sum(len(job.rows) for job in wanted)  # fmt: skip
+        return wanted
 
     def _commit(self, jobs: list[Job]) -> None:
         """Write jobs in one transaction, trying again while the database is away."""
@@ -166,6 +174,13 @@ class Store:
                         self._commit([one])
                     return
                 self._end(jobs, failure=refused)
+            except Exception as error:  # without its thread the store would take nothing more
+                if len(jobs) > 1:
+                    for one in jobs:
+                        self._commit([one])
+                    return
+                log.exception("store: a job failed")
+                self._end(jobs, failure=unwritten(reason_of(error), full=False, gone=False))
             else:
                 self.reachable = True
                 self._end(jobs, results)

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Board:
         return SharedRates(rate, self)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Generator[None]:
         """Hold the other workers off for a few microseconds; a worker that dies lets go."""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         try:
