@@ -1,18 +1,13 @@
 """The description of the interface, held against the server by schemathesis: a bounded number of questions a route."""
 
-import contextlib
-import threading
-import time
 from unittest import SkipTest
 
 import pytest
-import uvicorn
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis.errors import Unsatisfiable
+from tests_of_serving import listening
 
-from twofold.serve.app import create_app
 from twofold.serve.live import Live
-from twofold.serve.run import bind, options
 from twofold.serve.settings import Settings
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -44,26 +39,6 @@ metrics.clicks = { kind = "conversion", event = "click", window_hours = 24 }
 control = { weight = 1 }
 treatment = { weight = 1, model = "1" }
 """
-
-
-@contextlib.contextmanager
-def listening(live):
-    """Run a server in a thread, and end it; gives its port."""
-    socket = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(create_app(live), **options(live.settings)))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    try:
-        until = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        yield socket.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        socket.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What the tests of serving share."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,7 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+
+import uvicorn
+
+from twofold.serve.app import create_app
+from twofold.serve.run import bind, options
 
 
 def items_of(response):
@@ -76,3 +83,23 @@ class Process:
             one.close()
         self.process.send_signal(how)
         return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def listening(live):
+    """Run a server in a thread, and end it; gives its port."""
+    socket = bind("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(create_app(live), **options(live.settings)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    try:
+        until = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive()
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        yield socket.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket.close()

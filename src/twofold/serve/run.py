@@ -21,6 +21,7 @@ from twofold.serve.keys import Keys
 from twofold.serve.live import Live
 from twofold.serve.metrics import SHARED
 from twofold.serve.settings import Settings
+from twofold.serve.wire import impatient
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ def read_keys(settings: Settings) -> Keys:
 def options(settings: Settings) -> dict[str, Any]:
     """Return what uvicorn is told."""
     return {
+        "http": impatient(settings.timeout),
         "access_log": False,
         "log_config": None,
         "timeout_graceful_shutdown": int(settings.grace),
