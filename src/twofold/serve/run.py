@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import tempfile
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -21,12 +22,14 @@ from twofold.serve.keys import Keys
 from twofold.serve.live import Live
 from twofold.serve.metrics import SHARED
 from twofold.serve.settings import Settings
-from twofold.serve.wire import impatient
+from twofold.serve.wire import Impatient
 
 log = logging.getLogger(__name__)
 
 TOLD = "TWOFOLD_SERVE"
 """Environment variable by which worker processes are told the settings."""
+SILENT = 30
+"""Seconds without a sign of life after which a worker is replaced."""
 WAITING = 2048
 """Connections that wait to be accepted."""
 
@@ -81,6 +84,7 @@ def serve(settings: Settings) -> None:
                 "twofold.serve.run:worker_app",
                 factory=True,
                 workers=settings.workers,
+                timeout_worker_healthcheck=SILENT,
                 **options(settings),
             )
             Multiprocess(config, sockets=[listening]).run()
@@ -96,7 +100,7 @@ def read_keys(settings: Settings) -> Keys:
 def options(settings: Settings) -> dict[str, Any]:
     """Return what uvicorn is told."""
     return {
-        "http": impatient(settings.timeout),
+        "http": partial(Impatient, seconds=settings.timeout),
         "access_log": False,
         "log_config": None,
         "timeout_graceful_shutdown": int(settings.grace),

@@ -15,10 +15,12 @@ LARGEST_HEAD = 65_536
 class Impatient(HttpToolsProtocol):
     """uvicorn's protocol, which ends a connection whose head does not come: it would be held open for ever."""
 
-    seconds = 10.0
-    """For the head of a request."""
-    _timer: asyncio.TimerHandle | None = None
-    _size = 0
+    def __init__(self, *arguments: Any, seconds: float, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.seconds = seconds
+        """For the head of a request."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._size = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
@@ -68,8 +70,3 @@ class Impatient(HttpToolsProtocol):
         head = f"HTTP/1.1 {status} Refused\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-
-def impatient(seconds: float) -> type[asyncio.Protocol]:
-    """Return a protocol that waits so many seconds for the head of a request."""
-    return type("Impatient", (Impatient,), {"seconds": seconds})
