@@ -29,6 +29,7 @@ class Process:
     def __init__(self, state, model, *options):
         state.mkdir(exist_ok=True)
         self.lines = []
+        self._said = threading.local()
         self.log = state / f"log-{time.monotonic_ns()}.txt"
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
@@ -59,12 +60,17 @@ class Process:
                 method, path, json.dumps(body), {"content-type": "application/json", **headers}
             )
             answer = used.getresponse()
-            self.headers = answer.headers
+            self._said.headers = answer.headers
             said = answer.read()
             return answer.status, json.loads(said) if said[:1] in b"{[" else said.decode()
         finally:
             if line is None:
                 used.close()
+
+    @property
+    def headers(self):
+        """Headers of the last answer that this thread got."""
+        return self._said.headers
 
     def until_ready(self):
         """Wait until it answers."""
