@@ -289,6 +289,11 @@ class Store:
         with self.engine.connect() as connection:
             return connection.execute(select(func.max(CHANGES.c.seq))).scalar() or 0
 
+    def count(self, table: Table) -> int:
+        """Return the number of rows."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
     def items_state(self) -> tuple[float, ...]:
         """Return numbers that differ whenever an item was added or withdrawn."""
         when = ITEMS.c.changed
