@@ -48,7 +48,7 @@ def server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, stdout=out, env=environment)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not (found := re.search(r"listening on http://127.0.0.1:(\d+)", log.read_text())):
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(log.read_text())
