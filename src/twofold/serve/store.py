@@ -40,6 +40,18 @@ WAITING = 200_000
 READ = 50_000
 """Events that are read at a time when a server starts."""
 STOP = "stop"
+FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SQLAlchemyError,
+    TypeError,
+    ValueError,
+)
+"""What may go wrong in one job; the thread outlives it, for without it the store would take nothing more."""
 FULL = ("disk is full", "no space left", "disk full")
 """What the databases say when there is no room."""
 
@@ -174,7 +186,7 @@ class Store:
                         self._commit([one])
                     return
                 self._end(jobs, failure=refused)
-            except Exception as error:  # without its thread the store would take nothing more
+            except FAULTS as error:
                 if len(jobs) > 1:
                     for one in jobs:
                         self._commit([one])
