@@ -115,6 +115,9 @@ def killed(folder: Path, kills: int, options: list[str], url: str) -> list[str]:
             for one in clients:
                 one.join()
             count += 1
+            sys.stderr.write(
+                f"killed {count} of {kills}: {len(acknowledged):,} events acknowledged\n"
+            )
     with server(folder, *options) as (_, port):
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         again = sum(ask(line, "/events", [{"id": one, "user": "x", "item": "i1"} for one in names])["duplicates"] for names in unanswered)  # fmt: skip

@@ -23,9 +23,9 @@ from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
+from twofold.serve.parameters import check_id, length
 from twofold.serve.schemas import (
     LONGEST_EVENTS,
-    LONGEST_LIST,
     Batch,
     Event,
     Explanation,
@@ -331,38 +331,3 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     paths = [one.path for one in app.routes if hasattr(one, "path")]  # type: ignore[attr-defined]
     openapi.install(app)
     return app
-
-
-def length(request: Request) -> int:
-    """Return ``k`` of a query string.
-
-    Raises
-    ------
-    Refused
-        If it is no length, or something else is asked.
-    """
-    for name in request.query_params:
-        if name != "k":
-            raise Refused(422, "unknown_field", f"there is no parameter {name!r}", "allowed: k")
-    text = request.query_params.get("k", "10")
-    k = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= k <= LONGEST_LIST:
-        raise Refused(422, "bad_request", f"k got {text[:50]!r}", f"give 1 to {LONGEST_LIST:,}")
-    return k
-
-
-def check_id(text: str) -> None:
-    """Refuse an id that cannot be kept.
-
-    Raises
-    ------
-    Refused
-        If it is too long, or holds a character of value 0.
-    """
-    if not 1 <= len(text) <= 512 or "\x00" in text:
-        raise Refused(
-            422,
-            "bad_request",
-            f"an item id of {len(text):,} characters",
-            "give 1 to 512, none of value 0",
-        )
