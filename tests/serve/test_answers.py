@@ -267,7 +267,7 @@ def test_an_experiment_chooses_the_version(served, models, tmp_path):
     assert {row["experiment"] for row in rows} == {"first"}
     shown = client.get("/experiments/first").json()
     assert sum(shown["units"].values()) == 100, shown
-    assert client.get("/experiments/second").status_code == 422
+    assert client.get("/experiments/second").status_code == 404
     (tmp_path / "exp.toml").write_text(EXPERIMENT.replace("EASE", "EASEL"))
     with pytest.raises(ConfigError, match="did you mean 'EASE'"):
         served(None, state="state", experiment=str(tmp_path / "exp.toml"))

@@ -1,10 +1,14 @@
 """The store on a PostgreSQL server of its own, where its programs are found."""
 
+import signal
+import threading
 import time
 
 import pytest
-from tests_of_serving import items_of
+from sqlalchemy import text
+from tests_of_serving import Process, items_of
 
+from twofold.errors import DataError
 from twofold.serve.store import Store
 from twofold.serve.tables import EVENTS
 
@@ -66,3 +70,72 @@ def test_a_database_that_is_gone_and_back(postgresql, served):
     kept = [row["id"] for row in served.live.store.rows(EVENTS)]
     assert {"before", "while"} <= set(kept)
     assert len(kept) == len(set(kept))
+
+
+def test_a_database_that_is_stopped_and_started_under_load(postgresql, models, tmp_path):
+    """The real process and a real server: 503 while it is away, lists all the while, nothing acknowledged lost, and it recovers by itself."""
+    server = Process(tmp_path / "state", models / "good", "--store", postgresql.url)
+    acknowledged, refusals, failed = set(), [], []
+    stop = threading.Event()
+
+    def post(client):
+        line = server.line()
+        at, again = 0, None
+        while not stop.is_set():
+            names = again or [f"{client}-{at}-{one}" for one in range(10)]
+            at += 1
+            events = [{"id": one, "user": f"u{client}", "item": "i1"} for one in names]
+            status, said = server.ask("POST", "/events", events, line=line)
+            if status == 200:
+                acknowledged.update(names)
+                again = None
+            else:
+                again = names
+                refusals.append((status, said["error"]["code"], server.headers["retry-after"]))
+            status, said = server.ask("POST", "/recommend", {"user": 101}, line=line)
+            if status != 200:
+                failed.append(said)
+
+    clients = [threading.Thread(target=post, args=(at,)) for at in range(3)]
+    try:
+        for one in clients:
+            one.start()
+        for _ in range(2):
+            many = len(acknowledged) + 50
+            until = time.monotonic() + 60
+            while len(acknowledged) < many:
+                assert time.monotonic() < until, server.log.read_text()
+                time.sleep(0.02)
+            before = len(refusals)
+            postgresql.run("pg_ctl", "-m", "immediate", "stop")
+            while len(refusals) < before + 3:
+                assert time.monotonic() < until, server.log.read_text()
+                time.sleep(0.02)
+            assert server.ask("GET", "/ready")[1]["store"] == "away"
+            postgresql.start()
+        many = len(acknowledged) + 50
+        while len(acknowledged) < many:
+            assert time.monotonic() < until, server.log.read_text()
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+        ended = server.end()
+    assert ended in (0, -signal.SIGTERM)
+    assert not failed, failed[0]
+    assert {one[:2] for one in refusals} == {(503, "store_away")}
+    store = Store(postgresql.url)
+    kept = [row["id"] for row in store.rows(EVENTS)]
+    store.close()
+    assert acknowledged <= set(kept)
+    assert len(kept) == len(set(kept))
+
+
+def test_a_store_of_a_newer_version_is_refused(postgresql):
+    Store(postgresql.url).close()
+    made = Store(postgresql.url)
+    made.do(lambda connection: connection.execute(text("insert into twofold_format values (7)"))).result()  # fmt: skip
+    made.close()
+    with pytest.raises(DataError, match="newer version of twofold"):
+        Store(postgresql.url)

@@ -1,6 +1,9 @@
 """Events are kept once, in both databases; a database that is full or away loses nothing that was acknowledged."""
 
+import os
 import sqlite3
+import subprocess
+import threading
 import time
 
 import polars as pl
@@ -11,6 +14,7 @@ from tests_of_serving import items_of
 import twofold as tw
 from twofold.errors import ConfigError, DataError
 from twofold.serve.export import log_of
+from twofold.serve.failures import Refused
 from twofold.serve.store import Store
 from twofold.serve.tables import EVENTS
 from twofold.serve.watch import retain
@@ -41,6 +45,24 @@ def test_many_requests_share_a_commit(store):
     waits = [store.add_events([event(10 * at + one) for one in range(10)]) for at in range(300)]
     assert sum(len(one.result()) for one in waits) == 3000
     assert len(store.rows(EVENTS)) == 3000
+
+
+def test_a_write_that_is_given_up_or_fails_does_not_stop_the_store(store):
+    """A request that is cancelled while its rows wait, and work that raises: the next ones are written."""
+    begin, go = threading.Event(), threading.Event()
+    slow = store.do(lambda _: (begin.set(), go.wait(10)))
+    begin.wait(10)
+    waits = [store.add_events([event(at)]) for at in range(6)]
+    waits[1].cancel()
+    broken = store.do(lambda _: 1 / 0)
+    assert not slow.cancel(), "what has begun is finished"
+    go.set()
+    assert slow.result(10) is not None
+    assert [one.result(10) for at, one in enumerate(waits) if at != 1]
+    with pytest.raises(Refused, match="division by zero"):
+        broken.result(10)
+    assert set(store.add_events([event(9)]).result(10)) == {"e9"}
+    assert store._waiting == 0
 
 
 def test_what_is_acknowledged_is_read_by_another_connection(store, tmp_path):
@@ -119,6 +141,94 @@ def test_stores_that_cannot_be_opened(tmp_path):
     (tmp_path / "events.db").write_text("this is no database at all" * 100)
     with pytest.raises(DataError, match="cannot be used"):
         Store(f"sqlite:///{tmp_path / 'events.db'}")
+
+
+def test_a_store_of_a_newer_version_is_refused_and_not_touched(tmp_path, run, models):
+    path = tmp_path / "state" / "events.db"
+    path.parent.mkdir()
+    Store(f"sqlite:///{path}").close()
+    Store(f"sqlite:///{path}").close()  # its own version opens it again
+    with sqlite3.connect(path) as other:
+        assert other.execute("select number from twofold_format").fetchall() == [(1,)]
+        other.execute("insert into twofold_format values (7)")
+    other.close()
+    before = path.read_bytes()
+    code, _, err = run("serve", models / "good", "--state", tmp_path / "state")
+    assert code == 2
+    assert "newer version of twofold (format 7; this one reads 1)" in err
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_before_formats_were_numbered_opens(tmp_path):
+    Store(f"sqlite:///{tmp_path / 'events.db'}").close()
+    with sqlite3.connect(tmp_path / "events.db") as other:
+        other.execute("drop table twofold_format")
+    other.close()
+    made = Store(f"sqlite:///{tmp_path / 'events.db'}")
+    assert made.add_events([event(1)]).result()
+    made.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 400 kB, as full as its test fills it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_is_really_full(small_disk, served):
+    """507 while it is full; what was acknowledged stays, whole; it goes on by itself when there is room again."""
+    client = served(state=small_disk / "state", patience=0.2)
+    kept, codes = 0, []
+    for at in range(400):
+        part = [{"id": f"{at}.{one}", "user": "u" * 100, "item": "i2"} for one in range(20)]
+        answer = client.post("/events", json=part)
+        codes.append(answer.status_code)
+        if answer.status_code != 200:
+            break
+        kept += 20
+    assert codes[-1] == 507, answer.text
+    assert answer.json()["error"]["code"] == "store_full"
+    assert kept > 0
+    assert items_of(client.post("/recommend", json={"user": "u" * 100}))
+    assert client.get("/health").status_code == 200
+    assert len(served.live.store.rows(EVENTS)) == kept
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    assert client.post("/events", json=part).json()["accepted"] == 20
+    assert len(served.live.store.rows(EVENTS)) == kept + 20
+    client.__exit__(None, None, None)
+    again = sqlite3.connect(small_disk / "state" / "events.db")
+    assert again.execute("pragma integrity_check").fetchone() == ("ok",)
+    again.close()
+
+
+def test_a_state_folder_that_cannot_be_written(small_disk, models, run):
+    """One sentence where a server has to begin; one that runs answers lists and refuses events."""
+    (small_disk / "state").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for state in (small_disk / "state", small_disk / "new"):
+        code, _, err = run("serve", models / "good", "--state", state)
+        assert code == 2
+        assert "check the path, the rights" in err or "choose another --state" in err, err
+        assert err.count("\n") == 1
+
+
+def test_a_state_folder_that_becomes_read_only(small_disk, served):
+    client = served(state=small_disk / "state", patience=0.2)
+    assert client.post("/events", json={"id": "a", "user": "u", "item": "i1"}).status_code == 200
+    remount = ["mount", "-o", "remount,ro", str(small_disk)]
+    if subprocess.run(remount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system that is written to cannot be made read-only here")
+    answer = client.post("/events", json={"id": "b", "user": "u", "item": "i2"})
+    assert answer.status_code in (503, 507), answer.text
+    assert items_of(client.post("/recommend", json={"user": "u"}))
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert client.post("/events", json={"id": "b", "user": "u", "item": "i2"}).json()["accepted"] == 1  # fmt: skip
 
 
 def test_a_clock_that_goes_backwards(served, monkeypatch):

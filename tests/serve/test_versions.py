@@ -104,9 +104,22 @@ def test_a_model_that_lists_the_same_for_everybody_is_refused(served, models):
     answer = client.post("/models/2/promote", json={})
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "refused"
+    assert "at least 90% of that is asked for" in answer.json()["error"]["message"]
     slow = served(max_latency_ms=1e-6, state="slow")
     slow.post("/models", json={"path": str(models / "better")})
     assert "ms are asked for" in slow.post("/models/2/promote", json={}).json()["error"]["message"]
+
+
+def test_a_model_that_has_nothing_for_strangers_is_refused(served, models):
+    client = served()
+    client.post("/models", json={"path": str(models / "better")})
+    for item in list(served.live.served.ids):
+        assert client.delete(f"/items/{item}").status_code == 200
+    assert items_of(client.post("/recommend", json={"user": "nobody"})) == []
+    said = client.post("/models/2/promote", json={}).json()["error"]["message"]
+    assert "its list for somebody unknown is empty" in said
+    assert "its list for a history of one item is empty" in said
+    assert client.get("/ready").json()["version"] == 1
 
 
 def test_a_model_without_a_report_or_of_other_data_is_refused(served, models, tmp_path, run):

@@ -9,6 +9,7 @@ import platform
 import shutil
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from twofold import models as zoo
 from twofold._version import __version__
 from twofold.cli.options import Json
 from twofold.cli.output import say, say_json, table
+from twofold.cli.readiness import server
 from twofold.data import catalogue
 from twofold.data.synthetic import small_log
 from twofold.models.baselines.ease import free_memory
@@ -51,19 +53,44 @@ SLOW = 30
 """Seconds of the self test above which something is wrong with the machine."""
 
 
-def doctor(json: Json = False) -> None:
-    """Check that this machine is ready: versions, extras, threads, memory, folders, a trained model.
+def doctor(
+    state: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A state folder of twofold serve: check its server too.", show_default=False
+        ),
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Option("--store", help="Database URL of the events, where it is not in the folder."),
+    ] = "",
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of API keys to check.", envvar="TWOFOLD_KEYS", show_envvar=False
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of the server.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(help="Port to check: is it free, or does a server answer?", min=0, max=65535),
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Check that this machine is ready: versions, extras, threads, memory, folders, a trained model, a server.
 
     Exit code 1 where something does not work.
 
-    Example: `twofold doctor`
+    Example: `twofold doctor runs/ials-serving --port 8000`
     """
+    served = server(state, store, keys, host, port)
     rows = [
         *_versions(),
         *_machine(),
         *_environment(),
         *_folders(),
         _self_test(),
+        *served,
     ]
     faults = [row for row in rows if row["state"] == "fault"]
     hints = [row for row in rows if row["state"] == "hint"]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import orjson
@@ -16,17 +16,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from twofold._version import __version__
-from twofold.errors import TwofoldError, nearest
-from twofold.serve import content, indexing, intake, openapi, swaps, watch
+from twofold.errors import TwofoldError, did_you_mean, nearest
+from twofold.serve import content, indexing, intake, openapi, swaps
 from twofold.serve.direct import Direct
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
+from twofold.serve.parameters import check_id, length
 from twofold.serve.schemas import (
     LONGEST_EVENTS,
-    LONGEST_LIST,
     Batch,
     Event,
     Explanation,
@@ -36,6 +36,10 @@ from twofold.serve.schemas import (
     Registration,
     Shadow,
 )
+from twofold.serve.watch import OF_CHANGES, OF_EVENTS, OF_ITEMS, Follower
+
+if TYPE_CHECKING:
+    from twofold.serve.together import Board
 
 log = logging.getLogger(__name__)
 B = TypeVar("B", bound=BaseModel)
@@ -53,14 +57,15 @@ class Json(Response):
         return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
-    """Return the application of an opened server.
+def create_app(live: Live, keys: Keys | None = None, board: Board | None = None) -> FastAPI:
+    """Return the application of an opened server; workers of one server share a `board`.
 
     Example
     -------
     ``uvicorn.run(create_app(Live.open(Settings(state="state", model="runs/ials"))))``
     """
     settings = live.settings
+    others = Follower(live, board)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -69,7 +74,7 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             1
         )  # of this thread: one question at a time gains nothing from several
         beside = [
-            asyncio.create_task(watch.watch(live)),
+            asyncio.create_task(others.watch()),
             asyncio.create_task(indexing.improve(live)),
         ]
         live.ready = True
@@ -101,24 +106,35 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.post("/recommend", **openapi.of("Recommend items", Question, answer="List"))
     async def recommend(request: Request) -> Response:
         question = await read(request, Question)
+        await others.fresh()
         return Json(await live.recommend(question, request.scope["request_id"]))
 
-    @app.post("/recommend/batch", **openapi.of("Recommend items to several people", Batch))
+    @app.post(
+        "/recommend/batch", **openapi.of("Recommend items to several people", Batch, answer="Lists")
+    )
     async def recommend_batch(request: Request) -> Response:
         batch = await read(request, Batch)
+        await others.fresh()
         name = request.scope["request_id"]
         answers = await live.batch(batch.questions, name)
         return Json({"answers": answers, **live.about("batch", name)})
 
-    @app.post("/explain", **openapi.of("Say why an item is scored as it is", Explanation))
+    @app.post(
+        "/explain",
+        **openapi.of("Say why an item is scored as it is", Explanation, answer="Reasons"),
+    )
     async def explain(request: Request) -> Response:
         body = await read(request, Explanation)
+        await others.fresh()
         reasons = await live.explain(body)
         return Json({"reasons": reasons, **live.about("model", request.scope["request_id"])})
 
     # ---- events -----------------------------------------------------------------------------
 
-    @app.post("/events", **openapi.of("Keep one event, or a list of them", Event, many=True))
+    @app.post(
+        "/events",
+        **openapi.of("Keep one event, or a list of them", Event, answer="Kept", many=True),
+    )
     async def events(request: Request) -> Response:
         body = await body_of(request.receive, settings)  # type: ignore[arg-type]
         try:
@@ -134,36 +150,45 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
                 f"send at most {LONGEST_EVENTS:,} at a time",
             )  # fmt: skip
         kept = await intake.take(live, given)
+        others.wrote(OF_EVENTS)
         return Json({**kept, **live.about("store", request.scope["request_id"])})
 
     # ---- items ------------------------------------------------------------------------------
 
-    @app.get("/items/{item:path}/similar", **openapi.of("List the items most like an item"))
+    @app.get(
+        "/items/{item:path}/similar",
+        **openapi.of("List the items most like an item", answer="Similar", k=True),
+    )
     async def similar(item: str, request: Request) -> Response:
         k = length(request)
+        await others.fresh()
         found = await live.similar(item, k)
         return Json({"items": found, **live.about("model", request.scope["request_id"])})
 
-    @app.put("/items/{item:path}", **openapi.of("Add an item by what it is", Item))
+    @app.put("/items/{item:path}", **openapi.of("Add an item by what it is", Item, answer="Added"))
     async def put_item(item: str, request: Request) -> Response:
         body = await read(request, Item)
         check_id(item)
         known = await content.put_item(live, item, body.features)
+        others.wrote(OF_ITEMS)
         source = "model" if known else "content"
         return Json(
             {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
         )
 
-    @app.delete("/items/{item:path}", **openapi.of("List an item no more"))
+    @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:
         await content.withdraw(live, item)
+        others.wrote(OF_ITEMS)
         return Json(
             {"item": item, "withdrawn": True, **live.about("store", request.scope["request_id"])}
         )
 
     # ---- versions ---------------------------------------------------------------------------
 
-    @app.get("/models", **openapi.of("List the versions and what was done to them"))
+    @app.get(
+        "/models", **openapi.of("List the versions and what was done to them", answer="Models")
+    )
     async def models() -> Response:
         found = await live.wait(live.registry.read)
         versions = [
@@ -188,55 +213,78 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
             }
         )
 
-    @app.post("/models", status_code=201, **openapi.of("Register a model", Registration))
+    @app.post(
+        "/models", **openapi.of("Register a model", Registration, answer="Registered", status=201)
+    )
     async def register(request: Request) -> Response:
         body = await read(request, Registration)
         return Json({"version": await swaps.register(live, body.path)}, 201)
 
-    @app.post("/models/{version:int}/promote", **openapi.of("Make a version live", Promotion))
+    @app.post(
+        "/models/{version:int}/promote",
+        **openapi.of("Make a version live", Promotion, answer="Promoted"),
+    )
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
-        return Json(await swaps.promote(live, version, force=body.force, note=body.note))
+        done = await swaps.promote(live, version, force=body.force, note=body.note)
+        others.wrote(OF_CHANGES)
+        return Json(done)
 
-    @app.post("/models/rollback", **openapi.of("Go back to the version that was live before"))
+    @app.post(
+        "/models/rollback",
+        **openapi.of("Go back to the version that was live before", answer="Promoted"),
+    )
     async def roll_back() -> Response:
-        return Json(await swaps.roll_back(live))
+        done = await swaps.roll_back(live)
+        others.wrote(OF_CHANGES)
+        return Json(done)
 
-    @app.get("/models/shadow", **openapi.of("Say where the shadow's lists differ"))
+    @app.get(
+        "/models/shadow", **openapi.of("Say where the shadow's lists differ", answer="Shadowed")
+    )
     async def shadow() -> Response:
         return Json({"shadow": None if live.shadow is None else live.shadow.report()})
 
-    @app.put("/models/shadow", **openapi.of("Ask a version silently beside the live one", Shadow))
+    @app.put(
+        "/models/shadow",
+        **openapi.of("Ask a version silently beside the live one", Shadow, answer="Shadowed"),
+    )
     async def set_shadow(request: Request) -> Response:
         body = await read(request, Shadow)
         await swaps.set_shadow(live, body.version, body.share)
+        others.wrote(OF_CHANGES)
         return Json({"shadow": body.version, "share": body.share})
 
     # ---- experiments ------------------------------------------------------------------------
 
-    @app.get("/experiments", **openapi.of("List the running experiments"))
+    @app.get("/experiments", **openapi.of("List the running experiments", answer="Experiments"))
     async def experiments() -> Response:
         declared = live.assigner
         names = list(declared.experiments.slices) if isinstance(declared, Declared) else []
         return Json({"experiments": names})
 
-    @app.get("/experiments/{name}", **openapi.of("Say what an experiment shows so far"))
+    @app.get(
+        "/experiments/{name}", **openapi.of("Say what an experiment shows so far", answer="Shown")
+    )
     async def experiment(name: str) -> Response:
         declared = live.assigner
         if not isinstance(declared, Declared):
             raise Refused(
                 404, "no_experiment", "no experiment runs", "start with --experiment FILE"
             )
+        if name not in declared.experiments.slices:
+            hint = did_you_mean(name, declared.experiments.slices)
+            raise Refused(404, "no_experiment", f"there is no experiment {name[:200]!r}", hint)
         # In a thread of its own: it may take seconds, and what waits for the disk shall not wait for it.
         return Json(await asyncio.to_thread(shown, live.store, declared.one(name)))
 
     # ---- operations -------------------------------------------------------------------------
 
-    @app.get("/health", **openapi.of("Say that the process runs"))
+    @app.get("/health", **openapi.of("Say that the process runs", answer="Health"))
     async def health() -> Response:
         return Json({"status": "ok"})
 
-    @app.get("/ready", **openapi.of("Say whether questions are answered"))
+    @app.get("/ready", **openapi.of("Say whether questions are answered", answer="Ready"))
     async def ready() -> Response:
         state = {
             "ready": live.ready,
@@ -246,8 +294,9 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
         }
         return Json(state, 200 if live.ready else 503)
 
-    @app.get("/metrics", **openapi.of("Numbers for Prometheus"))
+    @app.get("/metrics", **openapi.of("Numbers for Prometheus", answer="text"))
     async def metrics() -> Response:
+        live.gauges()
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
 
     # ---- failures ---------------------------------------------------------------------------
@@ -284,42 +333,10 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
 
     often = {("POST", "/recommend"): recommend, ("POST", "/events"): events}
     app.add_middleware(Direct, handlers=often)  # type: ignore[arg-type]
-    app.add_middleware(Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics)  # type: ignore[arg-type]
+    rates = None if board is None or not settings.rate else board.rates(settings.rate)
+    app.add_middleware(
+        Gate, settings=settings, keys=keys or Keys(), metrics=live.metrics, rates=rates
+    )  # type: ignore[arg-type]
     paths = [one.path for one in app.routes if hasattr(one, "path")]  # type: ignore[attr-defined]
     openapi.install(app)
     return app
-
-
-def length(request: Request) -> int:
-    """Return ``k`` of a query string.
-
-    Raises
-    ------
-    Refused
-        If it is no length, or something else is asked.
-    """
-    for name in request.query_params:
-        if name != "k":
-            raise Refused(422, "unknown_field", f"there is no parameter {name!r}", "allowed: k")
-    text = request.query_params.get("k", "10")
-    k = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if not 1 <= k <= LONGEST_LIST:
-        raise Refused(422, "bad_request", f"k got {text[:50]!r}", f"give 1 to {LONGEST_LIST:,}")
-    return k
-
-
-def check_id(text: str) -> None:
-    """Refuse an id that cannot be kept.
-
-    Raises
-    ------
-    Refused
-        If it is too long, or holds a character of value 0.
-    """
-    if not 1 <= len(text) <= 512 or "\x00" in text:
-        raise Refused(
-            422,
-            "bad_request",
-            f"an item id of {len(text):,} characters",
-            "give 1 to 512, none of value 0",
-        )

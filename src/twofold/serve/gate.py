@@ -64,12 +64,14 @@ class Rates:
 class Gate:
     """ASGI middleware around the application."""
 
-    def __init__(self, app: App, settings: Settings, keys: Keys, metrics: Metrics) -> None:
+    def __init__(
+        self, app: App, settings: Settings, keys: Keys, metrics: Metrics, rates: Rates | None = None
+    ) -> None:
         self.app = app
         self.settings = settings
         self.keys = keys
         self.metrics = metrics
-        self.rates = Rates(settings.rate) if settings.rate else None
+        self.rates = rates or (Rates(settings.rate) if settings.rate else None)
         self._process = secrets.token_hex(4)
         self._next = count(1)
 

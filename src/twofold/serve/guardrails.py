@@ -90,7 +90,8 @@ def against_answers(new: Served, live: Served, settings: Settings) -> list[str]:
     found: list[str] = []
     try:
         stranger = ask(new, Question(user=NOBODY, k=K))
-        history = ask(new, Question(history=[new.ids[int(new.popular[0])]], k=K))
+        first = int(new.popular[0]) if len(new.popular) else 0
+        history = ask(new, Question(history=[new.ids[first]], k=K))
         mine, seconds = lists(new, live)
         theirs, _ = lists(live, live)
     except TwofoldError as error:

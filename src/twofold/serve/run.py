@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import socket
+import tempfile
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,12 +20,16 @@ from twofold.serve import logs
 from twofold.serve.app import create_app
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
+from twofold.serve.metrics import SHARED
 from twofold.serve.settings import Settings
+from twofold.serve.wire import Impatient
 
 log = logging.getLogger(__name__)
 
 TOLD = "TWOFOLD_SERVE"
 """Environment variable by which worker processes are told the settings."""
+SILENT = 30
+"""Seconds without a sign of life after which a worker is replaced."""
 WAITING = 2048
 """Connections that wait to be accepted."""
 
@@ -71,14 +77,17 @@ def serve(settings: Settings) -> None:
             uvicorn.Server(config).run(sockets=[listening])
             return
         live.close()  # it only had to be seen that everything can be opened
-        os.environ[TOLD] = json.dumps(dataclasses.asdict(settings))
-        config = uvicorn.Config(
-            "twofold.serve.run:worker_app",
-            factory=True,
-            workers=settings.workers,
-            **options(settings),
-        )
-        Multiprocess(config, sockets=[listening]).run()
+        with tempfile.TemporaryDirectory(prefix="twofold-workers-") as shared:
+            told = {"settings": dataclasses.asdict(settings), "shared": shared}
+            os.environ |= {TOLD: json.dumps(told), SHARED: shared}
+            config = uvicorn.Config(
+                "twofold.serve.run:worker_app",
+                factory=True,
+                workers=settings.workers,
+                timeout_worker_healthcheck=SILENT,
+                **options(settings),
+            )
+            Multiprocess(config, sockets=[listening]).run()
     finally:
         listening.close()
 
@@ -91,6 +100,7 @@ def read_keys(settings: Settings) -> Keys:
 def options(settings: Settings) -> dict[str, Any]:
     """Return what uvicorn is told."""
     return {
+        "http": partial(Impatient, seconds=settings.timeout),
         "access_log": False,
         "log_config": None,
         "timeout_graceful_shutdown": int(settings.grace),
@@ -102,8 +112,12 @@ def options(settings: Settings) -> dict[str, Any]:
 
 def worker_app() -> FastAPI:
     """Return the application of a worker process."""
+    # fcntl is not there on every system, and one process does without.
+    from twofold.serve.together import Board
+
     told = json.loads(os.environ[TOLD])
-    told["kinds"] = tuple(told["kinds"])
-    settings = Settings(**told)
+    held: dict[str, Any] = told["settings"]
+    held["kinds"] = tuple(held["kinds"])
+    settings = Settings(**held)
     logs.set_up()
-    return create_app(Live.open(settings), read_keys(settings))
+    return create_app(Live.open(settings), read_keys(settings), Board(told["shared"]))

@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
 LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 1000, 10_000
 """Items of a history or of allow and deny; items of a list; questions and events of one request."""
+SOMEBODY = ("user", "history", "features", "words")
+"""Fields of a question that name or describe a person."""
 SECONDS = 1e11
 """A time beyond this (the year 5138) is not in seconds."""
 
@@ -20,6 +31,16 @@ Identifier = IntegerId | TextId
 """The caller's id: an integer of 64 bits, or a text of 1 to 512 characters."""
 ItemIds = Annotated[list[Identifier], Field(max_length=LONGEST_HISTORY)]
 Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
+SCALAR: list[dict[str, Any]] = [
+    {"type": "string"}, {"type": "boolean"}, {"type": "null"},
+    {"type": "integer", "minimum": -LARGEST_ID, "maximum": LARGEST_ID},
+    {"type": "number", "minimum": -1e300, "maximum": 1e300},
+]  # fmt: skip
+COLUMN = {"anyOf": [*SCALAR, {"type": "array", "items": {"anyOf": SCALAR}}]}
+Columns = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": COLUMN})
+]
+"""Values by name: texts, numbers, or lists of them; `check_columns` holds them to it."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
 
 
@@ -29,13 +50,14 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-def example(*bodies: dict[str, Any]) -> ConfigDict:
-    """Return the configuration of a body with examples."""
+def example(*bodies: dict[str, Any], one_of: tuple[str, ...] = ()) -> ConfigDict:
+    """Return the configuration of a body with examples; at least one field of `one_of` has to be given."""
+    said: dict[str, Any] = {"examples": list(bodies)}
+    if one_of:
+        given = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in one_of]  # fmt: skip
+        said["anyOf"] = given
     return ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        json_schema_extra={"examples": list(bodies)},
+        extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=said
     )
 
 
@@ -46,17 +68,18 @@ class Question(Body):
         {"user": "42", "k": 10},
         {"history": ["50", "181"], "k": 5, "deny": ["174"]},
         {"words": "storm over the coast", "k": 5},
+        one_of=SOMEBODY,
     )
 
     user: Identifier | None = None
     """A user id; one that was never seen is answered too."""
     history: ItemIds | None = None
     """Item ids, oldest first; in place of what is known of the user."""
-    features: dict[str, Any] | None = None
+    features: Columns | None = None
     """User features by name, for models that read them."""
     words: Annotated[StrictStr, Field(max_length=10_000)] | None = None
     """What the person says, for models that read words."""
-    context: dict[str, Any] | None = None
+    context: Columns | None = None
     """Circumstances by name, for models that read them; the time is now unless given."""
     k: Length = 10
     """Length of the list."""
@@ -66,7 +89,7 @@ class Question(Body):
     """Items to choose among."""
     deny: ItemIds | None = None
     """Items to leave out."""
-    where: dict[str, Any] | None = None
+    where: Columns | None = None
     """Item features and what they must be: a value, a list of values, or [least, most] of a number."""
     diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Weight of variety in maximal marginal relevance; 0 keeps the order."""
@@ -77,16 +100,19 @@ class Question(Body):
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
-        said = (self.user, self.history, self.features, self.words)
-        if all(one is None for one in said):
+        if all(getattr(self, one) is None for one in SOMEBODY):
             raise ValueError("the question names nobody; give user, history, features or words")
-        for name, columns in (("features", self.features), ("context", self.context)):
+        for name, columns in (
+            ("features", self.features),
+            ("context", self.context),
+            ("where", self.where),
+        ):
             check_columns(name, columns or {})
         return self
 
 
 def check_columns(name: str, columns: dict[str, Any]) -> None:
-    """Refuse numbers that are not finite and texts that cannot be kept.
+    """Refuse numbers that are not finite, texts that cannot be kept, and what holds more than a list.
 
     Raises
     ------
@@ -96,6 +122,8 @@ def check_columns(name: str, columns: dict[str, Any]) -> None:
     for key, value in columns.items():
         parts: list[Any] = value if isinstance(value, list) else [value]
         for one in parts:
+            if isinstance(one, dict | list):
+                raise ValueError(f"{name}.{key} holds an object; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not math.isfinite(one):
                 raise ValueError(f"{name}.{key} is {one}; give a finite number")
             if isinstance(one, int) and not isinstance(one, bool) and abs(one) > LARGEST_ID:
@@ -116,7 +144,9 @@ class Batch(Body):
 class Explanation(Body):
     """Why an item is scored as it is, for a user or a history."""
 
-    model_config = example({"user": "42", "item": "50"}, {"history": ["181"], "item": "50"})
+    model_config = example(
+        {"user": "42", "item": "50"}, {"history": ["181"], "item": "50"}, one_of=("user", "history")
+    )
 
     item: Identifier
     """The item."""
@@ -167,7 +197,7 @@ class Item(Body):
 
     model_config = example({"features": {"title": "Storm over the coast", "genres": ["drama"]}})
 
-    features: Annotated[dict[str, Any], Field(default_factory=dict)]
+    features: Annotated[Columns, Field(default_factory=dict)]
     """The item features of training, by name."""
 
     @model_validator(mode="after")
@@ -205,54 +235,3 @@ class Shadow(Body):
     """The version; null ends it."""
     share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Share of the people whose questions it gets, always the same ones."""
-
-
-class About(BaseModel):
-    """What every answer says of itself."""
-
-    model: str
-    """Class of the model."""
-    version: int
-    """Version in the registry."""
-    variant: str
-    """Arm of the experiment; live without one."""
-    source: str
-    """How the answer was made: model, fold-in, content, fallback:popularity, ..."""
-    request_id: str
-    """Name of the answer, for events that follow from it."""
-
-
-class Listed(BaseModel):
-    """An item of a list."""
-
-    item: int | str
-    score: float
-    source: str
-    propensity: float | None = None
-    """Where lists are drawn: the chance of this item at this place, given those above it."""
-    version: int | None = None
-    """Where lists are interleaved: the version that it came from."""
-
-
-class List(About):
-    """A list, best first."""
-
-    items: list[Listed]
-    experiments: dict[str, str] | None = None
-    """Variant by experiment that this person or session takes part in; missing without any."""
-    propensity: float | None = None
-    """Where lists are drawn: the chance of this list, the product over its places."""
-
-
-class Problem(BaseModel):
-    """What went wrong."""
-
-    code: str
-    message: str
-    hint: str
-
-
-class Failure(BaseModel):
-    """The shape of every error."""
-
-    error: Problem

@@ -42,6 +42,18 @@ WAITING = 200_000
 READ = 50_000
 """Events that are read at a time when a server starts."""
 STOP = "stop"
+FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SQLAlchemyError,
+    TypeError,
+    ValueError,
+)
+"""What may go wrong in one job; the thread outlives it, for without it the store would take nothing more."""
 FULL = ("disk is full", "no space left", "disk full")
 """What the databases say when there is no room."""
 
@@ -132,8 +144,16 @@ class Store:
                     first = self._queue.get_nowait()
                 except queue.Empty:
                     break
-            if jobs:
-                self._commit(jobs)
+            wanted = self._begun(jobs)
+            if wanted:
+                self._commit(wanted)
+
+    def _begun(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs that somebody still waits for; from now on they can be given up no more."""
+        wanted = [job for job in jobs if job.done.set_running_or_notify_cancel()]
+        with self._lock:
+            self._waiting -= sum(len(job.rows) for job in jobs) - sum(len(job.rows) for job in wanted)  # fmt: skip
+        return wanted
 
     def _commit(self, jobs: list[Job]) -> None:
         """Write jobs in one transaction, trying again while the database is away."""
@@ -168,6 +188,13 @@ class Store:
                         self._commit([one])
                     return
                 self._end(jobs, failure=refused)
+            except FAULTS as error:
+                if len(jobs) > 1:
+                    for one in jobs:
+                        self._commit([one])
+                    return
+                log.exception("store: a job failed")
+                self._end(jobs, failure=unwritten(reason_of(error), full=False, gone=False))
             else:
                 self.reachable = True
                 self._end(jobs, results)
@@ -277,6 +304,18 @@ class Store:
         """Return the number of the last change of the registry."""
         with self.engine.connect() as connection:
             return connection.execute(select(func.max(CHANGES.c.seq))).scalar() or 0
+
+    def count(self, table: Table) -> int:
+        """Return the number of rows."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+    def items_state(self) -> tuple[float, ...]:
+        """Return numbers that differ whenever an item was added or withdrawn."""
+        when = ITEMS.c.changed
+        with self.engine.connect() as connection:
+            found = select(func.count(), func.max(when), func.sum(when)).select_from(ITEMS)
+            return tuple(one or 0.0 for one in connection.execute(found).one())
 
     def rows(self, table: Table) -> list[Row]:
         """Return everything of a small table, in the order of its key."""

@@ -19,7 +19,9 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    func,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -37,6 +39,12 @@ IMPRESSION = "impression"
 LOG_VIEW = SERVED
 """What `twofold fit --data events.db` reads."""
 
+FORMAT = 1
+"""Number of the format of the store; a newer one is refused, an older one is brought up."""
+AWAY = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+"""Seconds until PostgreSQL counts as away, and milliseconds for a packet that nobody acknowledges."""
+
+FORMATS = Table("twofold_format", META, Column("number", Integer, primary_key=True))
 EVENTS = Table(
     "events",
     META,
@@ -123,8 +131,9 @@ def open_engine(url: str) -> Engine:
         If the database cannot be reached or written.
     """
     full = re.sub(r"^postgres(?:ql)?://", "postgresql+psycopg://", url)
+    away = AWAY if full.startswith("postgresql+psycopg://") else {}
     try:
-        engine = create_engine(full, pool_pre_ping=True, pool_size=4)
+        engine = create_engine(full, pool_pre_ping=True, pool_size=4, connect_args=away)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             f"the store {safe(url)} cannot be opened: {safe(str(error).splitlines()[0])}; "
@@ -137,11 +146,15 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _durable)
     try:
+        check_format(engine, safe(url))
         META.create_all(engine)
         _add_columns(engine)
         with engine.begin() as connection:
-            for statement in _view(engine.dialect.name):
+            for statement in [*_view(engine.dialect.name), _MARK]:
                 connection.execute(text(statement))
+    except DataError:
+        engine.dispose()
+        raise
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
         raise DataError(
@@ -165,6 +178,28 @@ def _add_columns(engine: Engine) -> None:
                     # Another process may have been quicker.
                     if column.name not in {one["name"] for one in inspect(engine).get_columns(table.name)}:  # fmt: skip
                         raise
+
+
+_MARK = f"INSERT INTO twofold_format (number) VALUES ({FORMAT}) ON CONFLICT DO NOTHING"
+
+
+def check_format(engine: Engine, name: str) -> None:
+    """Refuse a store of a newer version, before anything in it is touched.
+
+    Raises
+    ------
+    DataError
+        Saying which format it has and which is read here.
+    """
+    if not inspect(engine).has_table(FORMATS.name):
+        return
+    with engine.connect() as connection:
+        number = connection.execute(select(func.max(FORMATS.c.number))).scalar() or FORMAT
+    if number > FORMAT:
+        raise DataError(
+            f"the store {name} was written by a newer version of twofold (format {number}; this one reads {FORMAT}); "
+            "install that version, or name another store"
+        )
 
 
 def _durable(connection: Any, record: object) -> None:
