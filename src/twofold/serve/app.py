@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, nearest
-from twofold.serve import content, intake, openapi, swaps, watch
+from twofold.serve import content, intake, openapi, page, swaps, watch
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
@@ -243,6 +243,8 @@ def create_app(live: Live, keys: Keys | None = None) -> FastAPI:
     @app.get("/metrics", **openapi.of("Numbers for Prometheus"))
     async def metrics() -> Response:
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    page.mount(app, live)
 
     # ---- failures ---------------------------------------------------------------------------
 
