@@ -180,7 +180,7 @@ def verdict(metric: str, entries: Sequence[Entry]) -> str:
     if value.low is None or value.high is None or len(entries) == 1:
         return said
     alike = [
-        f"version {one.version}"
+        str(one.version)
         for one in entries[1:]
         if (v := one.values[0]) is not None
         and v.low is not None
@@ -189,5 +189,7 @@ def verdict(metric: str, entries: Sequence[Entry]) -> str:
         and v.low <= value.high
     ]
     if alike:
-        return f"{said} Its interval overlaps that of {', '.join(alike)}."
+        *others, last = alike
+        which = f"versions {', '.join(others)} and {last}" if others else f"version {last}"
+        return f"{said} Its interval overlaps that of {which}."
     return f"{said} No other interval reaches its own."

@@ -108,7 +108,8 @@ def cards(model: FittedModel, rows: I32 | I64 | Sequence[int]) -> list[Card]:
     taken = model.items.take(at)
     ids = taken.ids.ids.to_list()
     name = title_column(taken)
-    titles = [()] * len(ids) if name is None else levels(taken.features[name])
+    blank: list[tuple[str, ...]] = [()] * len(ids)
+    titles = blank if name is None else levels(taken.features[name])
     shown = [
         (label, kind_of(one) in ("tags", "category", "bag"), levels(one))
         for label, one in taken.features.items()
@@ -117,7 +118,8 @@ def cards(model: FittedModel, rows: I32 | I64 | Sequence[int]) -> list[Card]:
     made: list[Card] = []
     for n, item in enumerate(ids):
         features = [Feature(label, told[n], tag) for label, tag, told in shown if told[n]]
-        title = titles[n][0] if titles[n] and titles[n][0].strip() else shortened(str(item))
+        said = "".join(titles[n]).strip()
+        title = said or shortened(str(item))
         made.append(Card(item, title, tuple(features[:COLUMNS])))
     return made
 

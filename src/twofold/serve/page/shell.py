@@ -128,7 +128,8 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["moment"] = moment
-    made.globals.update({"address": address, "views": VIEWS, "release": __version__})
+    known: dict[str, Any] = {"address": address, "views": VIEWS, "release": __version__}
+    made.globals.update(known)
     return made
 
 

@@ -160,9 +160,7 @@ def exposed(store: Store, one: Slice) -> Exposed:
         whole = func.floor(place) if connection.dialect.name == "postgresql" else place
         part = cast(whole, Integer).label("part")
         rows = connection.execute(
-            select(table.c.variant, part, func.count())
-            .where(mine)
-            .group_by(table.c.variant, part)
+            select(table.c.variant, part, func.count()).where(mine).group_by(table.c.variant, part)
         ).all()
     counts = {name: [0] * (PARTS + 1) for name in variants}
     for variant, at, n in rows:

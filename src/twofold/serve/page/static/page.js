@@ -388,7 +388,7 @@ function changes(within) {
   }
   function refused(error) {
     find("[data-reason]", refusal).textContent = error.code === "refused" ? error.reason.split(": ")[0] + ":" : error.message + ".";
-    const reasons = error.code === "refused" ? error.reason.slice(error.reason.indexOf(": ") + 2).split("; ") : [];
+    const reasons = error.code === "refused" ? error.reason.slice(error.reason.indexOf(": ") + 2).split(/; (?=its? |\d+ of )/) : [];
     find("ul", refusal).replaceChildren(...reasons.map(one => make("li", {}, one)));
     refusal.hidden = false;
     force.hidden = error.code !== "refused";
@@ -423,6 +423,7 @@ function changes(within) {
   find("form", dialog).addEventListener("submit", event => { if (event.submitter?.value !== "cancel") { event.preventDefault(); change(false); } });
 }
 
+find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 key_shown();
 state();
 load();
