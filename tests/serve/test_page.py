@@ -60,7 +60,9 @@ def test_what_a_page_refers_to_is_there_and_may_be_kept(ask):
         assert found.headers["content-type"].startswith(kind)
         assert "immutable" in found.headers["cache-control"]
         assert found.headers["x-content-type-options"] == "nosniff"
-        assert not re.search(r"(https?:)?//(?!www\.w3\.org)\w+\.\w+", found.text), "an outside address"
+        assert not re.search(r"(https?:)?//(?!www\.w3\.org)\w+\.\w+", found.text), (
+            "an outside address"
+        )
     for path in ("/page/static/..%2f..%2fapp.py", "/page/static/nothing.js", "/page/nothing"):
         assert ask.get(path).status_code == 404
 
@@ -473,7 +475,9 @@ def test_exposures_over_time_are_those_of_the_log(running, served):
 def test_a_ratio_that_is_off_is_told_first(running, served):
     live = served.live
     row = {"request_id": "x", "version": 1, "source": "model", "items": "[]", "propensities": None, "time": time.time(), "experiment": "first", "variant": "control"}  # fmt: skip
-    live.store.add_exposures([{**row, "request_id": f"x{at}", "unit": f"x{at}"} for at in range(900)])
+    live.store.add_exposures(
+        [{**row, "request_id": f"x{at}", "unit": f"x{at}"} for at in range(900)]
+    )
     live.store.do(lambda connection: None).result()
     text = safe(running.get("/page/data/experiments"))
     assert "Ratio mismatch: believe no lift." in text
@@ -507,7 +511,12 @@ def test_text_stands_out_from_what_is_behind_it(scheme):
     blocks = re.findall(r":root \{(.*?)\}", css, re.S)
     colours = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", blocks[scheme == "dark"]))
     for name in ("--ink", "--dim", "--accent", "--warn"):
-        for behind in ("--back", "--card", "--soft", "--wash" if name != "--warn" else "--warn-wash"):
+        for behind in (
+            "--back",
+            "--card",
+            "--soft",
+            "--wash" if name != "--warn" else "--warn-wash",
+        ):
             assert contrast(colours[name], colours[behind]) >= 4.5, (name, behind)
     assert contrast(colours["--on-accent"], colours["--accent"]) >= 4.5
     assert contrast(colours["--card"], colours["--good"]) >= 4.5
