@@ -105,10 +105,33 @@ def browse(store: Store, declared: Declared, people: range) -> None:
             }
             exposures += [arm.exposure(shown) for arm in given.arms]
             if rng.random() < min(0.95, taste * CHANCES[given.variant]):
-                base = {"user_id": str(user), "item_id": "50", "value": None, "request_id": name, "session": None, "ids": 3}
-                events.append({**base, "id": f"c{name}", "kind": "click", "time": when + 20, "received": when + 20})
+                base = {
+                    "user_id": str(user),
+                    "item_id": "50",
+                    "value": None,
+                    "request_id": name,
+                    "session": None,
+                    "ids": 3,
+                }
+                events.append(
+                    {
+                        **base,
+                        "id": f"c{name}",
+                        "kind": "click",
+                        "time": when + 20,
+                        "received": when + 20,
+                    }
+                )
                 if rng.random() < 0.4:
-                    events.append({**base, "id": f"p{name}", "kind": "play", "time": when + 60, "received": when + 60})
+                    events.append(
+                        {
+                            **base,
+                            "id": f"p{name}",
+                            "kind": "play",
+                            "time": when + 60,
+                            "received": when + 60,
+                        }
+                    )
     store.add_exposures(exposures)
     store.add_events(events).result()
 
@@ -117,7 +140,19 @@ def browse(store: Store, declared: Declared, people: range) -> None:
 def server(folder: Path, state: Path) -> Iterator[str]:
     """Serve; give the address."""
     log = folder / "log.txt"
-    command = [sys.executable, "-m", "twofold", "serve", str(state), "--port", "0", "--experiment", str(folder / "experiment.toml"), "--kind", "rating"]
+    command = [
+        sys.executable,
+        "-m",
+        "twofold",
+        "serve",
+        str(state),
+        "--port",
+        "0",
+        "--experiment",
+        str(folder / "experiment.toml"),
+        "--kind",
+        "rating",
+    ]
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out)
     try:
@@ -194,13 +229,24 @@ def main() -> None:
     """Draw everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER, help="Folder of the pictures.")
-    parser.add_argument("--keep", type=Path, help="Folder of models and state, made once and used again.")
+    parser.add_argument(
+        "--keep", type=Path, help="Folder of models and state, made once and used again."
+    )
     parser.add_argument("--all", action="store_true", help="Each view light, dark and narrow.")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     folder = given.keep or Path(tempfile.mkdtemp())
     state = folder / "state" if (folder / "state").exists() else prepare(folder)
-    chosen = {"try": "light", "history": "dark", "similar": "narrow", "map": "light", "leaderboard": "light", "versions": "light", "refused": "light", "experiment": "dark"}
+    chosen = {
+        "try": "light",
+        "history": "dark",
+        "similar": "narrow",
+        "map": "light",
+        "leaderboard": "light",
+        "versions": "light",
+        "refused": "light",
+        "experiment": "dark",
+    }
     with server(folder, state) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for style in ("light", "dark", "narrow"):
@@ -214,7 +260,9 @@ def main() -> None:
             def save(name: str, page: Page = page, style: str = style) -> None:
                 if given.all or chosen[name] == style:
                     whole = name in {"leaderboard", "experiment"} or given.all
-                    at = given.out / (f"page-{name}-{style}.png" if given.all else f"page-{name}.png")
+                    at = given.out / (
+                        f"page-{name}-{style}.png" if given.all else f"page-{name}.png"
+                    )
                     page.screenshot(path=str(at), full_page=whole)
 
             tour(page, address, save)

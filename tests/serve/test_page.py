@@ -125,26 +125,42 @@ def test_a_trial_is_no_exposure_and_no_event(served):
     assert len(served.live.store.rows(EXPOSURES)) == 1
 
 
+def raises(text, expected):
+    """Check that a fragment names the items that raise the score most, with the library's numbers."""
+    part = text.split("Nearest of the history")[0]
+    most = expected.head(5)
+    most = most.filter((most["contribution"] > 0) & (most["kind"] == "history"))
+    assert len(most), "nothing to compare"
+    assert [f"+{one:.3f}" for one in most["contribution"]] == re.findall(r">(\+[\d.]+)<", part)
+    for item in most["item"]:
+        assert f">{item}<" in part
+
+
 def test_reasons_are_those_of_the_library(ask, models):
     model = tw.load(models / "good")
     history = ["i1", "i5", "i9"]
     text = safe(ask.post("/page/data/why", json={"question": {"history": history}, "item": "i3"}))
-    raised = model.explain(item="i3", history=history)
-    wanted = raised.filter((raised["contribution"] > 0) & (raised["kind"] == "history"))
-    part = text.split("Nearest of the history")[0] if len(wanted) else ""
-    for item, amount in wanted.select("item", "contribution").iter_rows():
-        assert f">{item}<" in part
-        assert f"+{amount:.3f}" in part
+    raises(text, model.explain(item="i3", history=history))
     likeness = {one: score for one, score in model.similar_items("i3", len(model.items)).select("item", "score").iter_rows() if one in history and score > 0}  # fmt: skip
     near = text.split("Nearest of the history")[1] if likeness else ""
     for item, score in likeness.items():
         assert f">{item}<" in near
         assert f"{score:.2f}" in near
     known = safe(ask.post("/page/data/why", json={"question": {"user": 101}, "item": "i3"}))
-    assert "Raised by" in known
+    raises(known, model.explain(101, "i3"))
     nobody = safe(ask.post("/page/data/why", json={"question": {"user": "new"}, "item": "i3"}))
     assert "No history stands behind it" in nobody
     assert ask.post("/page/data/why", json={"question": {"user": 101}, "item": "none"}).status_code == 404  # fmt: skip
+
+
+def test_a_long_history_is_explained_by_its_latest_part(ask, monkeypatch, models):
+    from twofold.serve.page import ask as asking
+
+    monkeypatch.setattr(asking, "EXPLAINED", 2)
+    body = {"question": {"history": ["i1", "i5", "i9"]}, "item": "i3"}
+    text = safe(ask.post("/page/data/why", json=body))
+    assert "of its latest 2 events" in text
+    assert ">i1<" not in text.split("Nearest of the history")[0]
 
 
 def test_an_event_is_in_the_next_trial_and_its_reasons(ask):

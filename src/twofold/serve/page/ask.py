@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
+from twofold.explain import leave_each_out, target_scores
 from twofold.models._base import FittedModel
 from twofold.serve.live import Live
 from twofold.serve.page.items import Card, cards
@@ -20,6 +22,8 @@ REASONS = 5
 """Reasons and neighbours that are shown."""
 LATEST = 12
 """Items of a history that are shown."""
+EXPLAINED = 300
+"""Latest events of a history that are left out in turn: the cost grows with their square."""
 
 SAID = {
     "model": "Somebody of the training log: looked up in the model.",
@@ -92,6 +96,8 @@ class Reasons(NamedTuple):
     popularity: int
     """Events of training."""
     length: int
+    cut: int
+    """Events that `raised` looked at, where the history is longer; 0 otherwise."""
 
 
 def pick(live: Live, question: Question) -> tuple[Served, str]:
@@ -108,7 +114,7 @@ async def recommend(live: Live, question: Question) -> List:
     def make() -> List:
         answer = served.of_asked(asked, question)
         rows = served.model.items.ids.rows(answer.items)
-        held = history_rows(served, asked)
+        held = history_of(served, asked).item
         lines = [
             Line(at + 1, card, score, share, source)
             for at, (card, score, share, source) in enumerate(
@@ -128,14 +134,22 @@ async def recommend(live: Live, question: Question) -> List:
     return await live.work(make)
 
 
-def history_rows(served: Served, asked: Asked) -> I32:
-    """Return the rows that a list is made from: what was told, or what the model remembers."""
+def history_of(served: Served, asked: Asked) -> Histories:
+    """Return the history, of one person, that a list is made from: what was told, or what the model remembers."""
     if asked.queries.has_history[0]:
-        return asked.queries.history.item
+        return asked.queries.history
     user = int(asked.queries.user[0])
     if user == UNKNOWN:
-        return np.zeros(0, np.int32)
-    return served.model.memory.history.take(np.array([user], np.int32)).item
+        return Histories.empty(1)
+    return served.model.memory.history.take(np.array([user], np.int32))
+
+
+def latest(own: Histories, most: int) -> Histories:
+    """Return the latest `most` events of the history of one person."""
+    last = slice(-most, None)
+    item = own.item[last]
+    time = None if own.time is None else own.time[last]
+    return Histories(np.array([0, len(item)], np.int64), item, own.value[last], time)
 
 
 async def why(live: Live, body: Why) -> Reasons:
@@ -152,26 +166,29 @@ async def why(live: Live, body: Why) -> Reasons:
     def make() -> Reasons:
         model = served.model
         row = model.items.ids.row(body.item)
-        held = history_rows(served, asked)
+        own = history_of(served, asked)
         return Reasons(
             card=cards(model, [row])[0],
-            raised=raised(served, held, row),
-            nearest=nearest(model, held, row),
+            raised=raised(model, latest(own, EXPLAINED), row),
+            nearest=nearest(model, own.item, row),
             popularity=int(model.memory.popularity[row]) if row < model.n_trained else 0,
-            length=len(held),
+            length=len(own.item),
+            cut=EXPLAINED if len(own.item) > EXPLAINED else 0,
         )
 
     return await live.work(make)
 
 
-def raised(served: Served, held: I32, row: int) -> list[Reason]:
-    """Return the history items that raise the score of an item most."""
-    if not len(held):
+def raised(model: FittedModel, own: Histories, row: int) -> list[Reason]:
+    """Return the items of a history that raise the score of an item most, as `twofold.explain` says."""
+    distinct = np.unique(own.item)
+    if not len(distinct):
         return []
-    ids = served.ids
-    frame = served.model.explain(None, ids[row], history=[ids[one] for one in held.tolist()])
-    frame = frame.filter((frame["kind"] == "history") & (frame["contribution"] > 0)).head(REASONS)
-    return reasons(served.model, frame["item"].to_list(), frame["contribution"].to_list())
+    scores = target_scores(model, leave_each_out(own, distinct), row)
+    lost = scores[0] - scores[1:]
+    order = np.argsort(-lost, kind="stable")[:REASONS]
+    order = order[lost[order] > 0]
+    return reasons(model, distinct[order], lost[order].tolist())
 
 
 def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
@@ -183,14 +200,12 @@ def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
     likeness = cosine(model.similarity_vectors, row)[own]
     order = np.argsort(-likeness, kind="stable")[:REASONS]
     order = order[likeness[order] > 0]
-    ids = [model.items.ids[at] for at in own[order].tolist()]
-    return reasons(model, ids, likeness[order].tolist())
+    return reasons(model, own[order], likeness[order].tolist())
 
 
-def reasons(model: FittedModel, ids: list[Any], amounts: list[float]) -> list[Reason]:
+def reasons(model: FittedModel, rows: I32, amounts: list[float]) -> list[Reason]:
     """Return items with amounts, as they are shown."""
-    shown = cards(model, model.items.ids.rows(ids))
-    return [Reason(*one) for one in zip(shown, amounts, shares(amounts), strict=True)]
+    return [Reason(*one) for one in zip(cards(model, rows), amounts, shares(amounts), strict=True)]
 
 
 def shares(scores: list[float]) -> list[float]:

@@ -71,14 +71,14 @@ def levels(column: Column) -> list[tuple[str, ...]]:
         case Category() | Text():
             return [() if v is None else (shortened(str(v)),) for v in column.series().to_list()]
         case Bag():
-            names = [str(one) for one in column.levels.ids.to_list()]
             made: list[tuple[str, ...]] = []
             for row in range(len(column)):
                 span = slice(int(column.indptr[row]), int(column.indptr[row + 1]))
                 codes = column.codes[span]
                 if not column.is_tags:
                     codes = codes[np.argsort(-column.counts[span], kind="stable")]
-                made.append(tuple(shortened(names[at], 40) for at in codes[:SEVERAL].tolist()))
+                names = column.levels.ids.gather(pl.Series(codes[:SEVERAL], dtype=pl.UInt32))
+                made.append(tuple(shortened(str(one), 40) for one in names.to_list()))
             return made
         case Number():
             return [(f"{v:.6g}",) if math.isfinite(v) else () for v in column.values.tolist()]
@@ -136,7 +136,7 @@ class Search:
         self.titles = (
             column.values.fill_null("").str.to_lowercase() if isinstance(column, Text) else None
         )
-        self.hidden = set(served.withdrawn.tolist())
+        self.hidden = served.withdrawn
 
     def find(self, words: str, most: int = FOUND) -> list[int]:
         """Return rows, at most `most`: the id itself, then ids and titles that begin so, then those that hold it.
@@ -159,8 +159,8 @@ class Search:
         popular = self.served.model.memory.popularity
         counts = np.zeros(len(self.ids), np.float32)
         counts[: len(popular)] = popular
+        rows = rows[~np.isin(rows, self.hidden)]
         exact = (self.ids == asked).to_numpy()[rows]
         first = begins.to_numpy()[rows]
         order = np.lexsort((-counts[rows], ~first, ~exact))
-        found = [row for row in rows[order].tolist() if row not in self.hidden]
-        return found[:most]
+        return rows[order][:most].tolist()

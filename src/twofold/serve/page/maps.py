@@ -11,7 +11,7 @@ import numpy as np
 from twofold.applications import map2d
 from twofold.applications.map2d import SHOWN, Map
 from twofold.data.columns import Bag, Category, kind_of
-from twofold.errors import TwofoldError
+from twofold.errors import ConfigError, TwofoldError
 from twofold.evaluation.pictures import COLOURS
 from twofold.models._base import FittedModel, dimensions
 from twofold.serve.live import Live
@@ -97,11 +97,15 @@ def drawn(served: Served, method: map2d.Method | None) -> Drawn:
     Raises
     ------
     ConfigError
-        If there are no vectors to draw.
+        If the items have no vectors of at least two numbers.
     DataError
         If there are fewer than two points.
     """
     model = served.model
+    if dimensions(model.similarity_vectors) < 2:
+        raise ConfigError(
+            f"{served.name} has no vectors of its items to draw; promote a model that learns them, such as IALS"
+        )
     made = map2d.draw(model, side="items", method=method, colour=colour_of(model), most=MOST)
     on_earth = any(kind_of(one) == "place" for one in model.items.features.values())
     places = scaled(made.points, stretch=not (on_earth and method is None))
@@ -131,11 +135,6 @@ def colour_of(model: FittedModel) -> str:
     ]
     few = [name for name, n in fit if 2 <= n <= 60]
     return few[0] if few else (fit[0][0] if fit else "")
-
-
-def has_vectors(model: FittedModel) -> bool:
-    """Say whether the items of a model have a direction: at least two numbers each."""
-    return dimensions(model.similarity_vectors) >= 2
 
 
 def note_of(made: Map) -> str:

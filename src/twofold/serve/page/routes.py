@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-from twofold.errors import MissingDependencyError
+from twofold.errors import TwofoldError
 from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused, of_validation
 from twofold.serve.gate import body_of
@@ -106,7 +106,7 @@ def mount(app: FastAPI, live: Live) -> None:
                 for one in cards(live.served.model, found)
             ]
 
-        return json({"items": await live.work(find)})
+        return json({"items": await live.wait(find)})
 
     # ---- similar, map -----------------------------------------------------------------------
 
@@ -122,14 +122,10 @@ def mount(app: FastAPI, live: Live) -> None:
 
     @get("/page/data/map")
     async def item_map() -> Response:
-        served = live.served
-        if not maps.has_vectors(served.model):
-            told = f"{served.name} has no vectors of its items to draw; promote a model that learns them, such as IALS."
-            return shell.html("empty.html", told=told)
         try:
             made = await drawings.of(live, PATIENCE)
-        except MissingDependencyError as error:
-            return shell.html("empty.html", told=f"The map cannot be drawn here: {error}.")
+        except TwofoldError as error:
+            return shell.html("empty.html", told=f"There is no map: {error}.")
         if made is None:
             return shell.html("drawing.html", 202)
         return shell.html("map.html", made=made, width=maps.WIDTH, height=maps.HEIGHT)
