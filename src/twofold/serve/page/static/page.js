@@ -423,7 +423,9 @@ function changes(within) {
   find("form", dialog).addEventListener("submit", event => { if (event.submitter?.value !== "cancel") { event.preventDefault(); change(false); } });
 }
 
-find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// Not scrollIntoView: it would move the place where Tab begins.
+const here = find("nav [aria-current]"), row = find("nav ul");
+row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
 key_shown();
 state();
 load();
