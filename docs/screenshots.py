@@ -1,7 +1,7 @@
 """Draw the pictures of the page: ``python docs/screenshots.py``; they are written to ``docs/images/page-*.png``.
 
 Three models are compared on the demo's log, the best one is served with an experiment, the log of a made-up
-population is put into its store, and Chromium goes through the views. Needs the extras ``serve``, ``learn`` and
+population is put into its store, and Chromium goes through the views. Needs the extra
 ``dev``, and Chromium.
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from twofold import datasets, jobs, runs
@@ -30,7 +31,7 @@ from twofold.serve.settings import Settings
 from twofold.serve.store import Store
 
 FOLDER = Path(__file__).parent / "images"
-WIDE, NARROW = {"width": 1120, "height": 860}, {"width": 390, "height": 800}
+WIDE, NARROW, TALL = ({"width": w, "height": h} for w, h in ((1120, 860), (390, 800), (1120, 1130)))
 JOB: dict[str, Any] = {
     "data": {"name": "ml-100k"},
     "split": {"kind": "last_fraction", "test": 0.2},
@@ -175,6 +176,15 @@ def chromium() -> str:
     raise SystemExit("Chromium is not installed; on Debian: apt-get install chromium")
 
 
+def smaller(path: Path) -> None:
+    """Write a picture with 256 colours, which is a third of the bytes."""
+    with Image.open(path) as read:
+        made = read.convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    made.save(path, optimize=True)
+
+
 def settled(page: Page) -> None:
     """Wait until nothing is loading."""
     page.wait_for_selector("#view[aria-busy=false]", timeout=90_000)
@@ -259,11 +269,17 @@ def main() -> None:
 
             def save(name: str, page: Page = page, style: str = style) -> None:
                 if given.all or chosen[name] == style:
-                    whole = name in {"leaderboard", "experiment"} or given.all
+                    whole = name in {"map", "leaderboard", "experiment"} or given.all
                     at = given.out / (
                         f"page-{name}-{style}.png" if given.all else f"page-{name}.png"
                     )
-                    page.screenshot(path=str(at), full_page=whole)
+                    tall = (
+                        {"clip": {"x": 0, "y": 0, **TALL}}
+                        if name == "try" and not given.all
+                        else {}
+                    )
+                    page.screenshot(path=str(at), full_page=whole or bool(tall), **tall)
+                    smaller(at)
 
             tour(page, address, save)
             page.close()

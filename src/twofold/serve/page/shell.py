@@ -117,6 +117,18 @@ def moment(time: float) -> str:
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M}"
 
 
+def tail(path: str) -> str:
+    """Return the last three parts of a path.
+
+    Example
+    -------
+    >>> tail("/srv/somewhere/runs/first/models/ials")
+    '…/first/models/ials'
+    """
+    parts = Path(path).parts
+    return path if len(parts) <= 4 else "/".join(("…", *parts[-3:]))
+
+
 @cache
 def templates() -> Environment:
     """Return the templates; everything that is put into one is escaped."""
@@ -127,7 +139,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["moment"] = moment
+    made.filters.update({"moment": moment, "tail": tail})
     known: dict[str, Any] = {"address": address, "views": VIEWS, "release": __version__}
     made.globals.update(known)
     return made
