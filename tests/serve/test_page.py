@@ -1,5 +1,6 @@
 """The page without a browser: what it shows, what it keeps to itself, and that nothing of the data becomes HTML."""
 
+import contextlib
 import html
 import json
 import re
@@ -15,6 +16,7 @@ from tests_of_serving import items_of
 
 import twofold as tw
 from twofold.errors import MissingDependencyError
+from twofold.online.experiments import from_dict
 from twofold.online.track import days
 from twofold.serve.app import create_app
 from twofold.serve.keys import Keys
@@ -25,6 +27,7 @@ from twofold.serve.page.maps import HEIGHT, WIDTH, scaled
 from twofold.serve.page.trials import exposed
 from twofold.serve.served import Served
 from twofold.serve.settings import Settings
+from twofold.serve.store import Store
 from twofold.serve.tables import EXPOSURES
 
 FRAGMENTS = ("try", "similar", "map", "leaderboard", "versions", "experiments")
@@ -486,6 +489,26 @@ def test_exposures_over_time_are_those_of_the_log(running, served):
         assert counts[-1] == len(mine)
         for moment, count in list(zip(seen.moments, counts, strict=True))[:-1]:
             assert count == (mine < moment).sum()
+
+
+def test_exposures_over_time_are_the_same_in_postgresql(postgresql, tmp_path):
+    """A cast of half a part rounds there and is cut in SQLite."""
+    declared = from_dict({"experiments": {"e": {"variants": {"control": {}, "new": {}}}}})["e"]
+    rng = np.random.default_rng(1)
+    rows = [
+        {"request_id": f"r{at}", "unit": f"u{at}", "experiment": "e", "variant": ("control", "new")[at % 2],
+         "version": 1, "source": "model", "items": "[]", "propensities": None, "time": 1e9 + 1e5 * rng.random()}
+        for at in range(500)
+    ]  # fmt: skip
+    found = []
+    for url in (postgresql.url, f"sqlite:///{tmp_path / 'events.db'}"):
+        with contextlib.closing(Store(url)) as store:
+            assert exposed(store, declared).moments == []
+            store.add_exposures([*rows, {**rows[0], "experiment": "other"}, {**rows[0], "variant": "gone"}])  # fmt: skip
+            store.do(lambda connection: None).result()
+            found.append(exposed(store, declared))
+    assert found[0] == found[1]
+    assert [one[-1] for one in found[0].counts.values()] == [250, 250]
 
 
 def test_a_ratio_that_is_off_is_told_first(running, served):
