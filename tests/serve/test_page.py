@@ -9,16 +9,28 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
-from tests_of_page import HOSTILE, SCRIPT, Hears, HearsFitted, Tags, hostile_log, safe
+from tests_of_page import (
+    HOSTILE,
+    SCRIPT,
+    Hears,
+    HearsFitted,
+    Tags,
+    clean,
+    hostile_log,
+    safe,
+)
 from tests_of_serving import items_of
 
 import twofold as tw
 from twofold.errors import MissingDependencyError
+from twofold.online import interleaving_report
 from twofold.online.experiments import from_dict
 from twofold.online.track import days
 from twofold.serve.app import create_app
+from twofold.serve.experiments import plain
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
 from twofold.serve.page import board, shell
@@ -509,6 +521,37 @@ def test_exposures_over_time_are_the_same_in_postgresql(postgresql, tmp_path):
             found.append(exposed(store, declared))
     assert found[0] == found[1]
     assert [one[-1] for one in found[0].counts.values()] == [250, 250]
+
+
+def test_an_interleaving_shows_whose_items_people_chose(monkeypatch, tmp_path):
+    from twofold.serve.page import trials
+
+    variants = {"control": {}, "new": {"model": "EASE"}}
+    declared = from_dict({"experiments": {"mix": {"method": "team_draft", "variants": variants}}})["mix"]  # fmt: skip
+    rng = np.random.default_rng(0)
+    rows, done = [], []
+    for at in range(300):
+        shown = {"unit": f"u{at}", "time": 1e9 + 1000 * at, "request": f"r{at}", "items": ["x", "y"], "teams": [0, 1]}  # fmt: skip
+        rows.append({**shown, "variant": "team_draft"})
+        if rng.random() < 0.5:
+            item = "y" if rng.random() < 0.8 else "x"
+            done.append({"unit": f"u{at}", "kind": "click", "time": 1e9 + 1000 * at + 5, "item": item, "request": f"r{at}"})  # fmt: skip
+    made = interleaving_report.report(declared, pl.DataFrame(rows), pl.DataFrame(done))
+    monkeypatch.setattr(trials, "shown", lambda store, one: plain(made.as_dict()))
+    kept = [
+        {"request_id": one["request"], "unit": one["unit"], "experiment": "mix", "variant": "team_draft", "version": 1,
+         "source": "model", "items": "[]", "propensities": None, "time": one["time"]}
+        for one in rows
+    ]  # fmt: skip
+    with contextlib.closing(Store(f"sqlite:///{tmp_path / 'events.db'}")) as store:
+        store.add_exposures(kept)
+        store.do(lambda connection: None).result()
+        one = trials.trial(store, declared, {("mix", "new"): 2}, 1)
+    text = clean(shell.html("experiments.html", trials=[one]).body.decode())
+    assert "new is preferred" in text
+    assert html.escape(made.headline) in text
+    assert f"<td>{made.preference.margin:.4g}</td>" in text
+    assert "team draft 300" in text.replace("team_draft", "team draft")
 
 
 def test_a_ratio_that_is_off_is_told_first(running, served):

@@ -33,7 +33,7 @@ class Exposed(NamedTuple):
     moments: list[float]
     """Ends of the parts, seconds since 1970."""
     counts: dict[str, list[int]]
-    """Exposures of each variant up to each moment."""
+    """Exposures of each variant up to each moment; of both together, under the method's name, where lists are interleaved."""
 
 
 class Arm(NamedTuple):
@@ -44,7 +44,8 @@ class Arm(NamedTuple):
     share: float
     units: int | None
     expected: float | None
-    exposures: int
+    exposures: int | None
+    """None where lists are interleaved: each is of both variants."""
     is_control: bool
 
 
@@ -77,6 +78,8 @@ class Trial(NamedTuple):
     compared: list[Compared]
     preference: list[tuple[str, str]]
     exposures: str
+    counted: list[str]
+    """What the columns of the table of exposures are."""
     table: list[tuple[str, list[int]]]
     notes: list[str]
     alarm: bool
@@ -109,7 +112,7 @@ def trial(store: Store, one: Slice, versions: Mapping[tuple[str, str], int], liv
             variant.weight / total,
             units.get(name),
             expected[at] if at < len(expected) else None,
-            seen.counts.get(name, [0])[-1],
+            seen.counts[name][-1] if name in seen.counts else None,
             name == plan.control,
         )
         for at, (name, variant) in enumerate(plan.variants.items())
@@ -134,6 +137,7 @@ def trial(store: Store, one: Slice, versions: Mapping[tuple[str, str], int], liv
         compared=[compared(each, plan.control, began) for each in found.get("comparisons", [])],
         preference=preference(found),
         exposures=drawn(seen) if last > 0 else "",
+        counted=[name.replace("_", " ") for name in seen.counts],
         table=[
             (moment(time), [counts[at] for counts in seen.counts.values()])
             for at, time in enumerate(seen.moments)
@@ -146,7 +150,8 @@ def trial(store: Store, one: Slice, versions: Mapping[tuple[str, str], int], liv
 
 def exposed(store: Store, one: Slice) -> Exposed:
     """Count the exposures of an experiment over time; one pass of the database, whatever their number."""
-    table, variants = EXPOSURES, list(one.experiment.variants)
+    table, plan = EXPOSURES, one.experiment
+    variants = list(plan.variants) if plan.method == "ab_test" else [plan.method]
     mine = (table.c.experiment == one.name) & table.c.variant.in_(variants)
     with store.engine.connect() as connection:
         first, last = connection.execute(
