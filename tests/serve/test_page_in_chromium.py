@@ -307,10 +307,18 @@ def test_promote_is_confirmed_refused_with_reasons_forced_and_rolled_back(models
         expect(dialog).to_be_hidden()
         assert live.served.version == 1, "asking changes nothing"
         page.get_by_role("button", name="Promote version 2").click()
-        dialog.get_by_role("button", name="Promote", exact=True).click()
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_be_hidden()
+        page.get_by_role("button", name="Promote version 2").click()
+        note = dialog.get_by_label("Why (kept with the change)")
+        note.fill("better")
+        page.keyboard.press("Enter")
         expect(dialog.get_by_role("alert")).to_contain_text("ndcg@5")
-        assert live.served.version == 1
-        dialog.get_by_label("Why (kept with the change)").fill(SCRIPT)
+        note.fill(SCRIPT)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        expect(dialog).to_be_visible()
+        assert live.served.version == 1, "Enter forces nothing"
         dialog.get_by_role("button", name="Promote although").click()
         expect(dialog).to_be_hidden()
         expect(page.locator("#state")).to_have_text("Popularity, version 2")

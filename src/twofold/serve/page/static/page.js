@@ -420,7 +420,9 @@ function changes(within) {
   all("[data-back]", within).forEach(one => one.addEventListener("click", () => open(one, true)));
   act.addEventListener("click", () => change(false));
   force.addEventListener("click", () => change(true));
-  find("form", dialog).addEventListener("submit", event => { if (event.submitter?.value !== "cancel") { event.preventDefault(); change(false); } });
+  find("[data-cancel]", dialog).addEventListener("click", () => dialog.close());
+  // Enter in the note does what the main button does, never what the checks refused.
+  find("form", dialog).addEventListener("submit", event => { event.preventDefault(); if (!act.hidden && !act.disabled) change(false); });
 }
 
 // Not scrollIntoView: it would move the place where Tab begins.
