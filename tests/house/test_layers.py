@@ -26,8 +26,8 @@ LAYERS = [
     ["evaluation"],
     ["online"],
     ["testing", "plans", "runs", "jobs", "tuning"],
-    ["serve"],
     ["applications"],
+    ["serve"],
     ["cli", "__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

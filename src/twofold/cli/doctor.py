@@ -28,7 +28,7 @@ CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich")
 OPTIONAL = {
     "frames": ("pandas", "pyarrow"),
     "sql": ("sqlalchemy", "psycopg"),
-    "serve": ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson"),
+    "serve": ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson", "jinja2"),
     "tune": ("optuna",),
     "plots": ("matplotlib",),
     "learn": ("sklearn",),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIX = "-serving"
 """What the state folder of a model is called, unless told otherwise."""
-EXTRA = ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson")
+EXTRA = ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client", "orjson", "jinja2")
 
 State = Annotated[Path, typer.Argument(help="A state folder of twofold serve.", show_default=False)]
 StoreUrl = Annotated[

@@ -31,7 +31,7 @@ figure{margin:0;padding:.8rem;background:var(--soft);border-radius:10px;max-widt
 figcaption{font-weight:600;margin-bottom:.3rem}svg{display:block;width:100%;height:auto}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg text.dim,svg text.axis-name{fill:var(--dim);font-size:11px}
 svg text.figure{font-variant-numeric:tabular-nums}svg text.label{paint-order:stroke;stroke:var(--soft);stroke-width:3px}
-.grid{stroke:var(--line)}.band{fill:var(--band)}.front{fill:none;stroke:var(--dim);stroke-dasharray:4 4}
+.grid{stroke:var(--line)}.band{fill:var(--band)}.front{fill:none;stroke:var(--dim);stroke-dasharray:4 4}.path{fill:none;stroke:var(--c);stroke-width:2}
 .whisker{stroke:var(--c);stroke-width:3;stroke-linecap:round;opacity:.55}.dot{fill:var(--c);stroke:var(--soft);stroke-width:1.5}
 .dot:hover{stroke:var(--ink);stroke-width:2.5}.key{background:var(--c)}
 details{margin:.8rem 0}summary{cursor:pointer;color:var(--dim)}

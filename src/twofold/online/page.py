@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from twofold.evaluation.page import cell, details, document, table
 from twofold.evaluation.pictures import WIDTH, Scale, figure, line, number, text
 from twofold.hyperparameters import values
-from twofold.online.outcomes import DAY
+from twofold.online.outcomes import DAY, HOUR
+from twofold.online.track import MINUTE
 
 if TYPE_CHECKING:
     from twofold.online.report import Comparison, ExperimentReport
@@ -20,13 +21,27 @@ HEIGHT, LEFT, RIGHT, FOOT = 230.0, 58.0, 12.0, 42.0
 """Sizes of a drawing, in its own units."""
 
 
+def passed(seconds: float) -> tuple[float, str]:
+    """Return the unit in which a time is told, in seconds, and its name.
+
+    Example
+    -------
+    >>> passed(10 * 86400.0), passed(7200.0), passed(300.0)
+    ((86400.0, 'days'), (3600.0, 'hours'), (60.0, 'minutes'))
+    """
+    if seconds >= 2 * DAY:
+        return DAY, "days"
+    return (HOUR, "hours") if seconds >= 2 * HOUR else (MINUTE, "minutes")
+
+
 def band(title: str, looks: Sequence[Look], first: float) -> str:
     """Return a difference over days with its always-valid band, and the line of no difference."""
     known = [one for one in looks if math.isfinite(one.low)]
     if not known:
         return figure(title, "too few units to say anything", 40, text(LEFT, 24, "too few units to say anything", kind="dim"))  # fmt: skip
     bottom = HEIGHT - FOOT
-    days = [(one.time - first) / DAY for one in known]
+    unit, name = passed(known[-1].time - first)
+    days = [(one.time - first) / unit for one in known]
     across = Scale(0.0, max(days), LEFT, WIDTH - RIGHT)
     # The first bands are wide: the scale is that of the last one, and what is outside is cut.
     last = 2.5 * max(abs(known[-1].low), abs(known[-1].high))
@@ -46,10 +61,10 @@ def band(title: str, looks: Sequence[Look], first: float) -> str:
     middle = [at(day, one.difference) for day, one in zip(days, known, strict=True)]
     parts.append(f'<polygon class="band" points="{" ".join([*over, *reversed(under)])}"/>')
     parts.append(f'<polyline class="front" points="{at(0.0, 0.0)} {at(max(days), 0.0)}"/>')
-    parts.append(f'<polyline fill="none" style="stroke:var(--c0);stroke-width:2" points="{" ".join(middle)}"/>')  # fmt: skip
-    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "days since the first exposure", anchor="middle"))  # fmt: skip
+    parts.append(f'<polyline class="path c0" points="{" ".join(middle)}"/>')  # fmt: skip
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, f"{name} since the first exposure", anchor="middle"))  # fmt: skip
     end = known[-1]
-    told = f"after {days[-1]:.1f} days {number(end.difference)}, always-valid interval {number(end.low)} to {number(end.high)}"  # fmt: skip
+    told = f"after {days[-1]:.1f} {name} {number(end.difference)}, always-valid interval {number(end.low)} to {number(end.high)}"  # fmt: skip
     return figure(title, told, HEIGHT, "".join(parts))
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from twofold.online.ab_test import Arm, Interval, Lift, compare_arms
 from twofold.online.experiments import Experiment
-from twofold.online.outcomes import DAY, arm_of
+from twofold.online.outcomes import DAY, HOUR, arm_of
 from twofold.online.sequential import FIRST_LOOK, always_valid_interval, always_valid_p
 
 PLANNED = 10_000.0
@@ -19,6 +19,7 @@ ANSWERS = 20
 """Units whose total is not 0, of both variants, before anything is concluded: rare events are not normal."""
 LOOKS = 60
 """Days that are shown at most; of longer experiments every second, third, ... day."""
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,17 @@ class Look:
 def days(first: float, end: float) -> list[float]:
     """Return the moments of a report: the ends of whole days since the first exposure, and the end itself.
 
+    Of an experiment younger than two days it is whole hours, of one younger than two hours minutes.
+
     Example
     -------
     >>> days(0.0, 2.5 * 86400) == [86400.0, 172800.0, 216000.0]
     True
+    >>> days(0.0, 150.0)
+    [60.0, 120.0, 150.0]
     """
-    whole = [first + DAY * at for at in range(1, int((end - first) / DAY) + 1)]
+    unit = next((one for one in (DAY, HOUR) if end - first >= 2 * one), MINUTE)
+    whole = [first + unit * at for at in range(1, int((end - first) / unit) + 1)]
     step = math.ceil((len(whole) + 1) / LOOKS)
     kept = whole[step - 1 :: step]
     return [*(one for one in kept if one < end), end]

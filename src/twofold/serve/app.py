@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from twofold._version import __version__
 from twofold.errors import TwofoldError, did_you_mean, nearest
-from twofold.serve import content, indexing, intake, openapi, swaps
+from twofold.serve import content, indexing, intake, openapi, page, swaps
 from twofold.serve.direct import Direct
 from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
@@ -298,6 +298,8 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     async def metrics() -> Response:
         live.gauges()
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    page.mount(app, live)
 
     # ---- failures ---------------------------------------------------------------------------
 

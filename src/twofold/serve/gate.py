@@ -29,17 +29,27 @@ OPEN = {"/health", "/ready"}
 """Paths that need no key."""
 READS = {"/recommend", "/recommend/batch", "/explain"}
 """Paths that read, although they are posted to."""
+PAGE, PAGE_DATA = "/page/", "/page/data/"
+"""The page holds no data and needs no key; what it shows is read below the second."""
 CLIENTS = 10_000
 """Clients whose rate is remembered."""
 BURST = 2.0
 """Seconds of the allowed rate that may be spent at once."""
 
 
+def is_open(path: str) -> bool:
+    """Say whether a path needs no key."""
+    if path in OPEN:
+        return True
+    return path == "/" or (path.startswith(PAGE) and not path.startswith(PAGE_DATA))
+
+
 def role_of(method: str, path: str) -> str:
     """Return who may do this: models are the administrator's, and what changes anything needs write."""
     if path.startswith("/models") and method != "GET":
         return "admin"
-    return "read" if method in {"GET", "HEAD"} or path in READS else "write"
+    reads = path in READS or path.startswith(PAGE_DATA)
+    return "read" if method in {"GET", "HEAD"} or reads else "write"
 
 
 class Rates:
@@ -130,7 +140,7 @@ class Gate:
     def refused(self, scope: Scope, key: str, kind: str, length: int) -> Refused | None:
         """Return why a request may not pass, if it may not."""
         method, path = scope["method"], scope["path"]
-        if path not in OPEN:
+        if not is_open(path):
             allowed = self.keys.allows(key or None, role_of(method, path))
             if allowed is None:
                 return Refused(

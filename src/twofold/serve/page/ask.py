@@ -1,0 +1,254 @@
+"""A list for somebody, and why: asked as the server asks itself, but logged nowhere, since a trial is no exposure."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from twofold.data.interactions import Histories
+from twofold.data.vocabulary import UNKNOWN
+from twofold.explain import leave_each_out, target_scores
+from twofold.models._base import FittedModel
+from twofold.serve.live import Live
+from twofold.serve.page.items import Card, cards
+from twofold.serve.schemas import Body, Identifier, Question
+from twofold.serve.served import Asked, Served
+from twofold.similar import cosine
+from twofold.typing import I32
+
+REASONS = 5
+"""Reasons and neighbours that are shown."""
+LATEST = 12
+"""Items of a history that are shown."""
+EXPLAINED = 300
+"""Latest events of a history that are left out in turn: the cost grows with their square."""
+
+SAID = {
+    "model": "Somebody of the training log: looked up in the model.",
+    "fold-in": "The history was folded into the model, without training.",
+    "content": "Placed by what is known of them, not by what they did.",
+    "fallback:popularity": "Nothing the model can use is known, so this is what is popular.",
+}
+"""What the source of an answer means."""
+
+
+class Why(Body):
+    """An item of a list, and the question that the list answered."""
+
+    question: Question
+    """The question."""
+    item: Identifier
+    """The item."""
+
+
+class Alike(Body):
+    """Of which item the neighbours are asked."""
+
+    item: Identifier
+    """The item."""
+    k: Annotated[int, Field(strict=True, ge=1, le=100)] = 12
+    """How many."""
+
+
+class Line(NamedTuple):
+    """A line of a list."""
+
+    rank: int
+    card: Card
+    score: float
+    share: float
+    """Of the largest score, 0 ... 100, for the bar beside it."""
+    source: str
+
+
+class List(NamedTuple):
+    """A list, as it is shown."""
+
+    lines: list[Line]
+    served: Served
+    variant: str
+    source: str
+    said: str
+    history: list[Card]
+    """The latest items that it was made from, the last one first."""
+    length: int
+    """How many items that history has."""
+
+
+class Reason(NamedTuple):
+    """An item of the history, and what it does for the item of the list."""
+
+    card: Card
+    amount: float
+    share: float
+
+
+class Reasons(NamedTuple):
+    """Why an item stands in a list."""
+
+    card: Card
+    raised: list[Reason]
+    """By what each history item adds to the score; empty where the history is not read."""
+    nearest: list[Reason]
+    """By the cosine of each history item to the item."""
+    popularity: int
+    """Events of training."""
+    length: int
+    cut: int
+    """Events that `raised` looked at, where the history is longer; 0 otherwise."""
+
+
+def pick(live: Live, question: Question) -> tuple[Served, str]:
+    """Return the version that answers a question, and the variant."""
+    assignment = live.assigner.assign(question.user, question.session)
+    return live.version(assignment.version), assignment.variant
+
+
+async def recommend(live: Live, question: Question) -> List:
+    """Return the list of a question."""
+    served, variant = pick(live, question)
+    asked = served.asked(question, live.histories)
+
+    def make() -> List:
+        answer = served.of_asked(asked, question)
+        rows = served.model.items.ids.rows(answer.items)
+        held = history_of(served, asked).item
+        lines = [
+            Line(at + 1, card, score, share, source)
+            for at, (card, score, share, source) in enumerate(
+                zip(
+                    cards(served.model, rows),
+                    answer.scores,
+                    shares(answer.scores),
+                    answer.sources,
+                    strict=True,
+                )
+            )
+        ]
+        latest = cards(served.model, held[::-1][:LATEST])
+        said = SAID.get(answer.source, "")
+        return List(lines, served, variant, answer.source, said, latest, len(held))
+
+    return await live.work(make)
+
+
+def history_of(served: Served, asked: Asked) -> Histories:
+    """Return the history, of one person, that a list is made from: what was told, or what the model remembers."""
+    if asked.queries.has_history[0]:
+        return asked.queries.history
+    user = int(asked.queries.user[0])
+    if user == UNKNOWN:
+        return Histories.empty(1)
+    return served.model.memory.history.take(np.array([user], np.int32))
+
+
+def latest(own: Histories, most: int) -> Histories:
+    """Return the latest `most` events of the history of one person."""
+    last = slice(-most, None)
+    item = own.item[last]
+    time = None if own.time is None else own.time[last]
+    return Histories(np.array([0, len(item)], np.int64), item, own.value[last], time)
+
+
+async def why(live: Live, body: Why) -> Reasons:
+    """Return why an item stands in the list of a question.
+
+    Raises
+    ------
+    UnknownIdError
+        If the item is not known.
+    """
+    served, _ = pick(live, body.question)
+    asked = served.asked(body.question, live.histories)
+
+    def make() -> Reasons:
+        model = served.model
+        row = model.items.ids.row(body.item)
+        own = history_of(served, asked)
+        return Reasons(
+            card=cards(model, [row])[0],
+            raised=raised(model, latest(own, EXPLAINED), row),
+            nearest=nearest(model, own.item, row),
+            popularity=int(model.memory.popularity[row]) if row < model.n_trained else 0,
+            length=len(own.item),
+            cut=EXPLAINED if len(own.item) > EXPLAINED else 0,
+        )
+
+    return await live.work(make)
+
+
+def raised(model: FittedModel, own: Histories, row: int) -> list[Reason]:
+    """Return the items of a history that raise the score of an item most, as `twofold.explain` says."""
+    distinct = np.unique(own.item)
+    if not len(distinct):
+        return []
+    scores = target_scores(model, leave_each_out(own, distinct), row)
+    lost = scores[0] - scores[1:]
+    order = np.argsort(-lost, kind="stable")[:REASONS]
+    order = order[lost[order] > 0]
+    return reasons(model, distinct[order], lost[order].tolist())
+
+
+def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
+    """Return the history items most like an item."""
+    own = np.unique(held)
+    own = own[own != row]
+    if not len(own):
+        return []
+    likeness = cosine(model.similarity_vectors, row)[own]
+    order = np.argsort(-likeness, kind="stable")[:REASONS]
+    order = order[likeness[order] > 0]
+    return reasons(model, own[order], likeness[order].tolist())
+
+
+def reasons(model: FittedModel, rows: I32, amounts: list[float]) -> list[Reason]:
+    """Return items with amounts, as they are shown."""
+    return [Reason(*one) for one in zip(cards(model, rows), amounts, shares(amounts), strict=True)]
+
+
+def shares(scores: list[float]) -> list[float]:
+    """Return scores as shares of the largest, 0 ... 100; where one is negative, of the range.
+
+    Example
+    -------
+    >>> shares([4.0, 1.0]), shares([1.0, -1.0])
+    ([100.0, 25.0], [100.0, 0.0])
+    """
+    low, high = min([*scores, 0.0]), max(scores, default=0.0)
+    span = high - low
+    return [100.0 * (one - low) / span if span > 0 else 0.0 for one in scores]
+
+
+async def alike(live: Live, body: Alike) -> tuple[Card, list[Line], Served]:
+    """Return an item and those most like it.
+
+    Raises
+    ------
+    UnknownIdError
+        If the item is not known.
+    """
+    served, hidden = live.served, live.withdrawn
+
+    def make() -> tuple[Card, list[Line], Served]:
+        model = served.model
+        row = model.items.ids.row(body.item)
+        frame = model.similar_items(body.item, body.k + len(hidden))
+        frame = frame.filter(~frame["item"].is_in(list(hidden))) if hidden else frame
+        scores = frame["score"].to_list()[: body.k]
+        shown = cards(model, model.items.ids.rows(frame["item"].head(body.k)))
+        lines = [
+            Line(at + 1, card, score, 100 * max(0.0, score), "")
+            for at, (card, score) in enumerate(zip(shown, scores, strict=True))
+        ]
+        return cards(model, [row])[0], lines, served
+
+    return await live.work(make)
+
+
+def somebody(served: Served, random: np.random.Generator) -> str:
+    """Return a user of training, drawn at random among those with a history."""
+    lengths = served.model.memory.history.lengths
+    some = np.flatnonzero(lengths > 0)
+    return str(served.model.users.ids[int(random.choice(some))])
