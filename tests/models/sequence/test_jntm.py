@@ -329,7 +329,9 @@ def test_a_history_that_goes_on_from_training_is_read_from_there(planted):
     told = tw.Histories(longer, item, np.ones(len(item), np.float32), time)
     once, resumed = model.start(told, users), model.resumed(told, users)
     for name in ("cell", "head", "short", "count", "last", "user"):
-        np.testing.assert_allclose(getattr(resumed, name), getattr(once, name), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            getattr(resumed, name), getattr(once, name), rtol=1e-5, atol=1e-6
+        )
     np.testing.assert_allclose(
         model.encode_state(resumed), model.encode_state(once), rtol=1e-5, atol=1e-6
     )

@@ -165,7 +165,11 @@ def test_lists_are_the_tops_of_the_products(base):
 
 
 def test_the_last_moments_are_held_out_whole():
-    log = {"u": [1] * 6 + [2] * 3, "i": list("abcdef") + list("abc"), "t": [0, 1, 2, 2, 3, 3, 0, 0, 0]}
+    log = {
+        "u": [1] * 6 + [2] * 3,
+        "i": list("abcdef") + list("abc"),
+        "t": [0, 1, 2, 2, 3, 3, 0, 0, 0],
+    }
     data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
     held = later(data.interactions, 0.5)
     assert held.tolist() == [False] * 2 + [True] * 4 + [False] * 3

@@ -258,7 +258,9 @@ class FittedJNTM(FittedModel):
             rows = np.flatnonzero(source == code)
             users, time = queries.user[rows], None if queries.time is None else queries.time[rows]
             told = code == FOLD_IN
-            now = self.resumed(queries.history.take(rows), users) if told else self.remembered(users)
+            now = (
+                self.resumed(queries.history.take(rows), users) if told else self.remembered(users)
+            )
             out[rows] = self.encode_state(now, time)
         return Encoded(out, source)
 

@@ -47,7 +47,9 @@ def questions(
     model
         Trained on the others. Moments in which nothing was taken that it knows are not asked.
     most
-        Questions at most; they are drawn where there are more.
+        Questions at most.
+    rng
+        Draws them where there are more.
     """
     events = train.interactions
     user = model.users.ids.rows(train.users.ids.ids)[events.user]
@@ -75,7 +77,10 @@ def questions(
     kept = np.flatnonzero(there)[rows]
     time = events.time
     history = Histories(
-        indptr, item[kept].astype(np.int32), events.value[kept], None if time is None else time[kept]
+        indptr,
+        item[kept].astype(np.int32),
+        events.value[kept],
+        None if time is None else time[kept],
     )
     context = {
         name: column.take(at)
