@@ -183,7 +183,7 @@ def test_the_last_moments_are_held_out_whole():
 
 def test_bad_input_gets_a_sentence():
     once = tw.Dataset.from_frames({"u": [1, 2], "i": ["a", "b"]}, user="u", item="i")
-    with pytest.raises(DataError, match="raise holdout or give more history"):
+    with pytest.raises(DataError, match="nobody in this log of 2 events has"):
         Repeats(model=Popularity()).fit(once)
     with pytest.raises(ConfigError, match=r"Repeats\.model"):
         Repeats(model="JNTM")

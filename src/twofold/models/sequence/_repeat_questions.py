@@ -22,14 +22,15 @@ def moments(events: Interactions) -> I64:
 
 
 def later(events: Interactions, share: float) -> Bool:
-    """Say which events are among the last `share` of their user's moments, rounded down; shape (n,)."""
+    """Say which events are among the last `share` of their user's moments, rounded down, but one at least of two; shape (n,)."""
     moment = moments(events)
     first, at = np.unique(moment, return_index=True)
     owner = events.user[at]
     many = np.bincount(owner, minlength=events.n_users)
     end = np.cumsum(many)
     left = end[owner] - first  # 1 = the last moment of the user
-    held = left <= np.floor(share * many + 1e-9)[owner]
+    share_of = np.maximum(np.floor(share * many + 1e-9), many > 1)
+    held = left <= share_of[owner]
     return held[moment]
 
 

@@ -25,6 +25,7 @@ from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import DataError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.index.exact import top_k
@@ -35,7 +36,7 @@ from twofold.models.sequence._repeat_questions import later, questions
 from twofold.models.sequence._repeat_visits import VISITS, visits
 from twofold.models.sequence._repeat_weights import learned_weights
 from twofold.random import generator
-from twofold.rank import FALLBACK, FOLD_IN, MODEL, Encoded
+from twofold.rank import FALLBACK, FOLD_IN, MODEL, SPARE, Encoded
 from twofold.typing import F32, I32, I64, U8, Rng
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Repeats:
     )
     """The model that scores what is new, and the rest too: an estimator, kept as a table with the class under ``model``."""
     holdout: Annotated[float, Field(gt=0, lt=1), Search(0.05, 0.3)] = 0.1
-    """Share of everybody's last moments on which the weights are learned."""
+    """Share of everybody's last moments on which the weights are learned; at least one of whoever has two."""
     questions: PositiveInt = 10_000
     """Moments that the weights are learned on, at most; drawn where there are more."""
     ridge: PositiveFloat = 1.0
@@ -94,16 +95,16 @@ class Repeats:
         Raises
         ------
         DataError
-            If the log is empty, or nobody has enough moments for one to be held out.
+            If the log is empty, or nobody has two moments.
         """
         random = generator(rng)
         seeds = random.integers(2**31, size=2)
         made = estimator_of(self.model, "Repeats.model")
         held = later(train.interactions, self.holdout)
-        if not held.any() or held.all():
+        if not held.any():
             raise DataError(
-                f"Repeats with holdout={self.holdout:g} learns from the last moments of people who have several, and "
-                f"the {len(held):,} events of the log leave none; raise holdout or give more history"
+                f"Repeats learns from the last moments of people who have two or more, and nobody in this log of "
+                f"{len(held):,} events has; check the times, or fit the model by itself"
             )
         early = train.part(np.flatnonzero(~held).astype(np.int64))
         late = train.part(np.flatnonzero(held).astype(np.int64))
@@ -154,8 +155,9 @@ class FittedRepeats(Around):
 
     @cached_property
     def _vectors(self) -> csr_array:
-        unit = eye_array(len(self.items), format="csr", dtype=np.float32)
-        return csr_array(hstack([csr_array(self.base.item_vectors), csr_array(unit)], format="csr"))
+        unit = eye_array(len(self.items), format="csr")
+        both = [csr_array(self.base.item_vectors), csr_array(unit)]
+        return csr_array(hstack(both, format="csr"), dtype=np.float32)
 
     @property
     def similarity_vectors(self) -> F32 | csr_array:
@@ -207,17 +209,28 @@ class FittedRepeats(Around):
     ) -> tuple[I32, F32, U8]:
         """Return the best items and their scores, (n, k), and how each list was made, (n,).
 
-        The same as by the products of `encode` and `item_vectors`; the model's part is a product of dense arrays where it can be.
+        The same as by the products of `encode` and `item_vectors`. The model's part is a product of dense arrays where it
+        can be; what comes near the list is then scored again in one fixed order, whatever the block.
         """
         vectors, source, own = self._parts(block)
-        product = vectors @ self.base.item_vectors.T
+        table, known = self.base.item_vectors, source != FALLBACK
+        product = vectors @ table.T
         scores = product if isinstance(product, np.ndarray) else product.toarray()
-        scores = self.weights[0] * scores
-        rows = np.repeat(np.arange(len(block)), np.diff(own.indptr))
-        scores[rows, own.indices] += own.data
-        scores[source == FALLBACK] = self.memory.popularity
-        items, best = top_k(np.ascontiguousarray(scores), seen.indptr, seen.item, banned, k)
-        return items, best, source
+        visited = own.toarray()
+        scores = np.where(
+            known[:, None], self.weights[0] * scores + visited, self.memory.popularity
+        )
+        near = min(k + SPARE, len(self.items))
+        items, best = top_k(scores, seen.indptr, seen.item, banned, near)
+        if isinstance(vectors, np.ndarray) and isinstance(table, np.ndarray):
+            for place in range(near):
+                rows = np.flatnonzero(known & (items[:, place] != UNKNOWN))
+                item = items[rows, place]
+                exact = np.einsum("nd,nd->n", vectors[rows], table[item])
+                best[rows, place] = self.weights[0] * exact + visited[rows, item]
+            order = np.lexsort((items, -best), axis=1)
+            items, best = np.take_along_axis(items, order, 1), np.take_along_axis(best, order, 1)
+        return items[:, :k], best[:, :k], source
 
     def _parts(self, queries: Queries) -> tuple[F32 | csr_array, U8, csr_array]:
         """Return the model's vectors (n, d), how they were made, and what the visits add (n, n_items)."""
