@@ -13,6 +13,9 @@ from twofold.models.sequence.jntm import JNTM
 from twofold.testing import planted_log
 
 HOUR = 3600
+# The circles have a dozen events a person, which the default penalty on people would hold near nothing, and few
+# places, of which few negatives are enough.
+SMALL = {"factors": 8, "epochs": 15, "network_passes": 4, "reg_user": 0.03, "negatives": 0.05}
 
 
 def circles(n_circles=5, people=8, places=6, events=14, rng=0):
@@ -45,7 +48,7 @@ def circles(n_circles=5, people=8, places=6, events=14, rng=0):
 @pytest.fixture(scope="module")
 def planted():
     data, unseen, later = circles()
-    return JNTM(factors=8, epochs=15, network_passes=4).fit(data, rng=0), data, unseen, later
+    return JNTM(**SMALL).fit(data, rng=0), data, unseen, later
 
 
 def test_friends_go_to_the_same_places_and_are_found(planted):
@@ -67,7 +70,7 @@ def test_the_network_tells_of_places_and_places_tell_of_friends():
     data, unseen, _ = circles(events=4)
     alone = tw.Dataset(data.interactions, data.users, data.items)
     made = {
-        name: JNTM(factors=8, epochs=15, network_passes=4, objective=name).fit(one, rng=1)
+        name: JNTM(**SMALL, objective=name).fit(one, rng=1)
         for name, one in (("joint", data), ("trajectories", alone), ("network", data))
     }
 
