@@ -1,6 +1,6 @@
 """Where to go next: ContextEmbedding with one context after the other, beside what it has to beat.
 
-``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|more|beside|repeats] [--part validation] [--seed 0] [--set factors=32,...] [--save] [--merge]``
+``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|more|beside|repeats] [--rows "label;..."] [--part validation] [--seed 0] [--set factors=32,...] [--save] [--merge]``
 
 Every held-out check-in is a question of its own, asked with what its user did before it, its time and its columns;
 all places are ranked, also those that the user knows already. ``--merge`` keeps the rows of the table that is there
@@ -60,10 +60,11 @@ BESIDE: dict[str, dict[str, Any]] = {
 """Models beside it, FPMC being a special case of HRM."""
 
 
-def split_of(name: str) -> tw.Split:
-    """Return the log with the last tenth of each user's check-ins for the test, and the tenth before for validation."""
+def split_of(name: str, part: str) -> tw.Split:
+    """Return the log with the last tenth of each user's check-ins for the test; validation before it where that is asked for."""
     data = tw.datasets.load(name)
-    return tw.split.last_fraction(data, test=0.1, validation=0.1, repeats="keep")
+    held = 0.1 if part == "validation" else 0.0
+    return tw.split.last_fraction(data, test=0.1, validation=held, repeats="keep")
 
 
 def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
@@ -87,10 +88,11 @@ def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
 
 def measure(name: str, only: str, part: str) -> None:
     """Print the table of one log."""
-    split = split_of(name)
+    split = split_of(name, part)
+    wanted = beside.option("--rows", "")
     rows: list[list[str]] = []
     for label, kind, estimator in contenders(name):
-        if only and kind not in only.split(","):
+        if (only and kind not in only.split(",")) or (wanted and label not in wanted.split(";")):
             continue
         began = time.perf_counter()
         try:
