@@ -60,9 +60,9 @@ class Repeats:
     Example
     -------
     >>> import twofold as tw
-    >>> log = {"u": [1, 1, 1, 1, 2, 2, 2, 2], "i": list("aabacccb"), "t": list(range(8))}
+    >>> log = {"u": [1] * 20 + [2] * 20, "i": list("ab" * 10 + "cd" * 10), "t": list(range(40))}
     >>> data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
-    >>> model = Repeats(model=tw.models.Popularity(), holdout=0.25).fit(data, rng=0)
+    >>> model = Repeats(model=tw.models.Popularity(), holdout=0.5).fit(data, rng=0)
     >>> model.recommend(users=[1, 2], k=1, exclude_seen=False)["item"].to_list()
     ['a', 'c']
     """
