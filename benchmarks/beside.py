@@ -99,18 +99,46 @@ def given(users: np.ndarray, items: np.ndarray, train: tw.Dataset) -> FittedGive
 def table(
     title: str, notes: list[str], head: list[str], rows: list[list[str]], suffix: str = ""
 ) -> None:
-    """Print a table in Markdown, and with ``--save`` write it to ``docs/results`` as well."""
+    """Print a table in Markdown, and with ``--save`` write it to ``docs/results`` as well.
+
+    With ``--merge`` rows of the written table that were not measured now stay, where all else of it is equal.
+    """
+    path = HERE.parent / "docs" / "results" / f"{Path(sys.argv[0]).stem}{suffix}.md"
+    if "--merge" in sys.argv and path.exists():
+        rows = merged(path.read_text(), [f"# {title}", *notes, _line(head)], rows)
     lines = [f"# {title}", "", *notes, ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines += [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if "--save" in sys.argv:
-        folder = HERE.parent / "docs" / "results"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{Path(sys.argv[0]).stem}{suffix}.md").write_text(text)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def merged(text: str, fixed: list[str], rows: list[list[str]]) -> list[list[str]]:
+    """Return the rows of a written table with those of the same first cell replaced and new ones at the end.
+
+    `rows` alone where a line of `fixed` (title, notes, head) is not in the written table.
+    """
+    there = text.splitlines()
+    if not set(fixed) <= set(there):
+        return rows
+    old = [line[2:-2].split(" | ") for line in there[there.index(fixed[-1]) + 2 :] if line]
+    new = {row[0]: row for row in rows}
+    kept = [new.pop(row[0], row) for row in old]
+    return kept + list(new.values())
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def option(name: str, default: str) -> str:
     """Return what follows `name` on the command line."""
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
+
+
+def settings() -> dict[str, Any]:
+    """Return the hyperparameters that ``--set name=value,...`` names: integers, or numbers with a point."""
+    given = [one.split("=") for one in option("--set", "").split(",") if one]
+    return {name: float(value) if "." in value else int(value) for name, value in given}

@@ -1,6 +1,9 @@
 """JNTM: next place and next new place, jointly and apart and without each part; friends that came later.
 
-``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|friends] [--rows joint,trajectories,...] [--part test] [--seed 0] [--set reg=0.01,...] [--save]``
+``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--save] [--merge]``
+
+``--rows`` measures some rows, and ``--merge`` keeps the others of the table that is there. Rows with "repeats" have the
+person's own visits beside the model's score.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from scipy.io import loadmat
 
 import twofold as tw
 from twofold.data import catalogue
-from twofold.models import HOMES, IALS, JNTM, Popularity
+from twofold.models import HRM, IALS, JNTM, GRU4Rec, PersonalFrequency, Popularity, Repeats
 from twofold.models.sequence.jntm import FittedJNTM
+from twofold.models.sequence.repeats import FittedRepeats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
@@ -29,27 +33,33 @@ PAIRS = 20_000
 """Pairs of strangers that new friendships are told apart from, for each in the table of friends."""
 
 
-def settings() -> dict[str, Any]:
-    """Return the hyperparameters that ``--set`` names."""
-    given = [one.split("=") for one in beside.option("--set", "").split(",") if one]
-    return {name: float(value) if "." in value else int(value) for name, value in given}
+FPMC: dict[str, Any] = {
+    "items": "average", "hybrid": "concatenate", "tied": False, "objective": "bpr", "exponent": 0, "dropout": 0,
+}  # fmt: skip
 
 
 def contenders() -> dict[str, Any]:
-    """Return the rows of the table of places; colleagues' models where there are any."""
-    more = settings()
-    rows: dict[str, Any] = {"popularity": Popularity(), "IALS": IALS()}
-    for name in ("PersonalFrequency", "FPMC", "HRM", "GRU4Rec"):
-        if name in HOMES:
-            rows[name] = getattr(tw.models, name)()
-    rows["joint"] = JNTM(**more)
-    rows["trajectories"] = JNTM(**more, objective="trajectories")
-    rows["trajectories, no friends part"] = JNTM(**more, objective="trajectories", friends=False)
-    rows["network"] = JNTM(**more, objective="network")
+    """Return the rows of the table of places."""
+    more = beside.settings()
+    rows: dict[str, Any] = {
+        "popularity": Popularity(),
+        "IALS": IALS(),
+        "PersonalFrequency": PersonalFrequency(),
+        "FPMC": HRM(**FPMC),
+        "HRM": HRM(),
+        "GRU4Rec": GRU4Rec(),
+        "popularity + repeats": Repeats(model=Popularity()),
+        "joint": JNTM(**more),
+        "joint + repeats": Repeats(model=JNTM(**more)),
+        "trajectories": JNTM(**more, objective="trajectories"),
+        "trajectories + repeats": Repeats(model=JNTM(**more, objective="trajectories")),
+        "trajectories, no friends part": JNTM(**more, objective="trajectories", friends=False),
+        "network": JNTM(**more, objective="network"),
+    }
     for part in ("preference", "friends", "short_term", "long_term"):
         rows[f"joint without {part.replace('_', ' ')}"] = JNTM(**more, **{part: False})
     wanted = beside.option("--rows", "")
-    return {name: one for name, one in rows.items() if not wanted or name in wanted.split(",")}
+    return {name: one for name, one in rows.items() if not wanted or name in wanted.split(";")}
 
 
 def split_of(data: tw.Dataset) -> tw.Split:
@@ -117,8 +127,9 @@ def main() -> None:
                 row += [f"{found.values[one]:.4f}" for one in METRICS]
             places.append([*row, took])
             sys.stderr.write(" ".join(places[-1]) + "\n")
-        if only in ("", "friends") and isinstance(model, FittedJNTM) and len(model.context_vectors):
-            social.append([label, *friends(model, data), took])
+        inner = model.base if isinstance(model, FittedRepeats) else model
+        if only in ("", "friends") and isinstance(inner, FittedJNTM) and len(inner.context_vectors):
+            social.append([label, *friends(inner, data), took])
             sys.stderr.write(" ".join(social[-1]) + "\n")
     if places:
         beside.table(
@@ -126,7 +137,7 @@ def main() -> None:
             [
                 f"{NAME}, the last tenth of each user's check-ins ({PART}), each asked for with the history and the "
                 f"time that it had; {split.train}; defaults, seed {SEED}; means over events. New: places that the "
-                "user did not visit in training, the others left out of the lists.",
+                "user did not visit in training, the others left out of the lists. + repeats: own visits beside the score.",
             ],
             ["model", *METRICS, *(f"new {one}" for one in METRICS), "seconds"],
             places,

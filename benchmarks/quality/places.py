@@ -1,9 +1,10 @@
 """Where to go next: ContextEmbedding with one context after the other, beside what it has to beat.
 
-``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|more|beside] [--part validation] [--seed 0] [--save]``
+``python benchmarks/quality/places.py [lbsn2vec-nyc marc-foursquare-nyc] [--only general|time|more|beside|repeats] [--rows "label;..."] [--part validation] [--seed 0] [--set factors=32,...] [--save] [--merge]``
 
 Every held-out check-in is a question of its own, asked with what its user did before it, its time and its columns;
-all places are ranked, also those that the user knows already.
+all places are ranked, also those that the user knows already. ``--merge`` keeps the rows of the table that is there
+that are not measured now; ``--set`` changes ContextEmbedding.
 """
 
 from __future__ import annotations
@@ -45,46 +46,53 @@ BESIDE: dict[str, dict[str, Any]] = {
     "PersonalFrequency": {},
     "IALS": {"factors": 64, "unobserved_weight": 0.1},
     "Token2Vec": {"epochs": 20},
-    "FPMC": {},
+    "FPMC": {
+        "items": "average",
+        "hybrid": "concatenate",
+        "tied": False,
+        "objective": "bpr",
+        "exponent": 0,
+        "dropout": 0,
+    },
     "HRM": {},
     "GRU4Rec": {},
 }
+"""Models beside it, FPMC being a special case of HRM."""
 
 
-def split_of(name: str) -> tw.Split:
-    """Return the log with the last tenth of each user's check-ins for the test, and the tenth before for validation."""
+def split_of(name: str, part: str) -> tw.Split:
+    """Return the log with the last tenth of each user's check-ins for the test; validation before it where that is asked for."""
     data = tw.datasets.load(name)
-    return tw.split.last_fraction(data, test=0.1, validation=0.1, repeats="keep")
+    held = 0.1 if part == "validation" else 0.0
+    return tw.split.last_fraction(data, test=0.1, validation=held, repeats="keep")
 
 
 def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
-    """Return a label, a kind and an estimator, or a sentence that says why there is none."""
-    for label, settings in BESIDE.items():
-        if label not in tw.models.__all__:
-            yield label, "beside", "not in this version"
-        else:
-            yield label, "beside", getattr(tw.models, label)(**settings)
+    """Return a label, a kind and an estimator."""
+    for label, given in BESIDE.items():
+        model = getattr(tw.models, "HRM" if label == "FPMC" else label)(**given)
+        yield label, "beside", model
     told: tuple[str, ...] = ()
+    more = SETTINGS[name] | beside.settings()
+    yield "repeats: Popularity", "repeats", tw.models.Repeats(model=tw.models.Popularity())
     for kind, names in LADDERS[name].items():
         for one in names:
             added = (*told, one)
-            yield (
-                f"{kind}: {' + '.join(added)}",
-                kind,
-                tw.models.ContextEmbedding(contexts=added, **SETTINGS[name]),
-            )
+            model = tw.models.ContextEmbedding(contexts=added, **more)
+            yield f"{kind}: {' + '.join(added)}", kind, model
             told = told if kind == "more" else added
+    time_aware = tw.models.ContextEmbedding(contexts=told, **more)
+    label = f"repeats: {' + '.join(told)}"
+    yield label, "repeats", tw.models.Repeats(model=time_aware)
 
 
 def measure(name: str, only: str, part: str) -> None:
     """Print the table of one log."""
-    split = split_of(name)
+    split = split_of(name, part)
+    wanted = beside.option("--rows", "")
     rows: list[list[str]] = []
     for label, kind, estimator in contenders(name):
-        if only not in ("", kind):
-            continue
-        if isinstance(estimator, str):
-            rows.append([label, *["-"] * len(METRICS), estimator])
+        if (only and kind not in only.split(",")) or (wanted and label not in wanted.split(";")):
             continue
         began = time.perf_counter()
         try:

@@ -38,6 +38,7 @@ SMALL = {
     "PMF": {"factors": 4},
     "PersonalFrequency": {},
     "Popularity": {},
+    "Repeats": {"model": {"model": "IALS", "factors": 6}},
     "SASRec": {"factors": 8, "length": 20, "epochs": 40, "dropout": 0.1, "learning_rate": 0.005},
     "Token2Vec": {"factors": 8, "epochs": 20},
     "YouTubeCandidates": {"factors": 8, "epochs": 20, "learning_rate": 0.01},

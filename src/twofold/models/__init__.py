@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twofold.models.sequence.gru4rec import GRU4Rec as GRU4Rec
     from twofold.models.sequence.hrm import HRM as HRM
     from twofold.models.sequence.jntm import JNTM as JNTM
+    from twofold.models.sequence.repeats import Repeats as Repeats
     from twofold.models.sequence.sasrec import SASRec as SASRec
     from twofold.models.sequence.token2vec import Token2Vec as Token2Vec
 
@@ -53,6 +54,7 @@ HOMES = {
     "PMF": "twofold.models.factorization.pmf",
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
     "Popularity": "twofold.models.baselines.popularity",
+    "Repeats": "twofold.models.sequence.repeats",
     "SASRec": "twofold.models.sequence.sasrec",
     "Token2Vec": "twofold.models.sequence.token2vec",
     "YouTubeCandidates": "twofold.models.mapping.youtube_candidates",
@@ -81,6 +83,7 @@ __all__ = [
     "MultiViewDSSM",
     "PersonalFrequency",
     "Popularity",
+    "Repeats",
     "SASRec",
     "Token2Vec",
     "YouTubeCandidates",

@@ -13,6 +13,9 @@ from twofold.models.sequence.jntm import JNTM
 from twofold.testing import planted_log
 
 HOUR = 3600
+# The circles have a dozen events a person, which the default penalty on people would hold near nothing, and few
+# places, of which few negatives are enough.
+SMALL = {"factors": 8, "epochs": 15, "network_passes": 4, "reg_user": 0.03, "negatives": 0.05}
 
 
 def circles(n_circles=5, people=8, places=6, events=14, rng=0):
@@ -45,7 +48,7 @@ def circles(n_circles=5, people=8, places=6, events=14, rng=0):
 @pytest.fixture(scope="module")
 def planted():
     data, unseen, later = circles()
-    return JNTM(factors=8, epochs=15, network_passes=4).fit(data, rng=0), data, unseen, later
+    return JNTM(**SMALL).fit(data, rng=0), data, unseen, later
 
 
 def test_friends_go_to_the_same_places_and_are_found(planted):
@@ -67,7 +70,7 @@ def test_the_network_tells_of_places_and_places_tell_of_friends():
     data, unseen, _ = circles(events=4)
     alone = tw.Dataset(data.interactions, data.users, data.items)
     made = {
-        name: JNTM(factors=8, epochs=15, network_passes=4, objective=name).fit(one, rng=1)
+        name: JNTM(**SMALL, objective=name).fit(one, rng=1)
         for name, one in (("joint", data), ("trajectories", alone), ("network", data))
     }
 
@@ -310,3 +313,28 @@ def test_next_places_of_new_york_far_above_popularity(real):
     )
     assert found > 0.3
     assert found > 3 * popular
+
+
+def test_a_history_that_goes_on_from_training_is_read_from_there(planted):
+    model, *_ = planted
+    users = np.array([0, 3, 17, -1], np.int32)
+    own = model.memory.history.take(users)
+    longer, times = own.indptr + np.arange(5) * 2, []
+    item, time = np.zeros(longer[-1], np.int32), np.zeros(longer[-1], np.int64)
+    for row in range(4):
+        end = slice(longer[row], longer[row + 1])
+        known = slice(own.indptr[row], own.indptr[row + 1])
+        last = int(own.time[known][-1]) if users[row] >= 0 else 0
+        item[end] = [*own.item[known], 3, 5]
+        time[end] = [*own.time[known], last + HOUR, last + 90 * HOUR]
+        times.append(last)
+    item[longer[1]] = (item[longer[1]] + 1) % 30  # another past than the one remembered
+    told = tw.Histories(longer, item, np.ones(len(item), np.float32), time)
+    once, resumed = model.start(told, users), model.resumed(told, users)
+    for name in ("cell", "head", "short", "count", "last", "user"):
+        np.testing.assert_allclose(
+            getattr(resumed, name), getattr(once, name), rtol=1e-5, atol=1e-6
+        )
+    np.testing.assert_allclose(
+        model.encode_state(resumed), model.encode_state(once), rtol=1e-5, atol=1e-6
+    )

@@ -167,6 +167,23 @@ class FittedJNTM(FittedModel):
             last=last,
         )
 
+    def resumed(self, histories: Histories, users: I32) -> State:
+        """Return the states of n people after their histories, as `start` does.
+
+        Where a history goes on from what training remembers of its user only the rest is read.
+        """
+        own = self.memory.history.take(users)
+        done = np.where(states.continues(own, histories), own.lengths, 0)
+        begins = states.beginnings(histories, self.gap)
+        fresh = self.start(Histories.empty(len(users)), users)
+        some = np.flatnonzero(done)
+        kept = self.remembered(users[some])
+        put = {name: np.array(array) for name, array in vars(fresh).items()}
+        for name, array in vars(kept).items():
+            put[name][some] = array
+        rest, events = states.without_first(histories, done)
+        return self._moved(State(**put), rest, begins[events])
+
     def advance(self, state: State, items: I32, times: I64 | None = None) -> State:
         """Return the states of n people after one more event each; `state` itself stays as it is.
 
@@ -241,7 +258,9 @@ class FittedJNTM(FittedModel):
             rows = np.flatnonzero(source == code)
             users, time = queries.user[rows], None if queries.time is None else queries.time[rows]
             told = code == FOLD_IN
-            now = self.start(queries.history.take(rows), users) if told else self.remembered(users)
+            now = (
+                self.resumed(queries.history.take(rows), users) if told else self.remembered(users)
+            )
             out[rows] = self.encode_state(now, time)
         return Encoded(out, source)
 

@@ -72,6 +72,29 @@ def beginnings(histories: Histories, gap: float | None) -> Bool:
     return begins
 
 
+def continues(own: Histories, told: Histories) -> Bool:
+    """Say which of n histories `told` begin with all of `own`, events and times; shape (n,)."""
+    lengths = own.lengths
+    same = (told.lengths >= lengths) & ((own.time is None) == (told.time is None))
+    owner = np.repeat(np.arange(len(own)), np.where(same, lengths, 0))
+    step = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    left, right = own.indptr[owner] + step, told.indptr[owner] + step
+    differ = own.item[left] != told.item[right]
+    if own.time is not None and told.time is not None:
+        differ |= own.time[left] != told.time[right]
+    same[owner[differ]] = False
+    return same
+
+
+def without_first(histories: Histories, done: I64) -> tuple[Histories, I64]:
+    """Return histories without the first `done` (n,) events of each, and the numbers of the events that are left."""
+    lengths = histories.lengths - done
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    left = np.repeat(histories.indptr[:-1] + done - indptr[:-1], lengths) + np.arange(indptr[-1])
+    time = None if histories.time is None else histories.time[left]
+    return Histories(indptr, histories.item[left], histories.value[left], time), left
+
+
 def moved(
     state: State, events: Histories, begins: Bool, inputs: F32, shared: F32, visitors: F32
 ) -> State:

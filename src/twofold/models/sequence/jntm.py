@@ -58,7 +58,7 @@ class JNTM:
     ['user', 'rank', 'friend', 'score']
     """
 
-    factors: Annotated[PositiveInt, Search(32, 128, log=True)] = 64
+    factors: Annotated[PositiveInt, Search(16, 128, log=True)] = 32
     """d: numbers in each vector and state; the vector of a place has d for each part in use."""
     objective: Literal["joint", "trajectories", "network"] = "joint"
     """Which likelihoods are climbed; with ``network`` a place is the mean network vector of its visitors."""
@@ -72,7 +72,7 @@ class JNTM:
     """Whether the gated state h_t of the sub-trajectories before is a part of the state."""
     gap: NonNegativeFloat | None = 21_600.0
     """Seconds between two events of a user after which a sub-trajectory begins; None = never."""
-    epochs: Annotated[PositiveInt, Search(3, 20)] = 5
+    epochs: Annotated[PositiveInt, Search(3, 20)] = 8
     """Passes over the trajectories, at most."""
     network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 5
     """Passes over the network before each pass over the trajectories; the paper has 50."""
@@ -80,11 +80,11 @@ class JNTM:
     """Users whose gradients are added up for one step."""
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
     """Step of AdaGrad, before it is divided by the root of the summed squares."""
-    reg_user: Annotated[NonNegativeFloat, Search(0.01, 10, log=True)] = 0.03
+    reg_user: Annotated[NonNegativeFloat, Search(0.01, 30, log=True)] = 3.0
     """L2 penalty on P and F: reg_user / 2 times their squared length, beside the summed -ln p."""
     reg_item: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 4.0
     """L2 penalty on the vectors of places, and on C, in the same way."""
-    negatives: Annotated[float, Field(gt=0, le=1), Search(0.01, 1, log=True)] = 0.05
+    negatives: Annotated[float, Field(gt=0, le=1), Search(0.01, 1, log=True)] = 1.0
     """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them; the paper has 0.01."""
     strangers: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass."""

@@ -1,0 +1,191 @@
+"""Repeats: what own visits say, counted by hand; the logit against finite differences; lists of both parts together."""
+
+import numpy as np
+import pytest
+
+import twofold as tw
+from twofold.data.queries import Queries
+from twofold.errors import ConfigError, DataError
+from twofold.models import IALS, Popularity, Repeats
+from twofold.models.sequence._repeat_questions import later, questions
+from twofold.models.sequence._repeat_visits import HOUR, VISITS, visits
+from twofold.models.sequence._repeat_weights import Taken, climb, learned_weights
+
+DAY = 24 * HOUR
+
+
+def histories(*people, times=None):
+    """Return histories of lists of item rows."""
+    ends = np.cumsum([0, *map(len, people)])
+    item = np.array([one for person in people for one in person], np.int32)
+    time = None if times is None else np.array([t for person in times for t in person])
+    return tw.Histories(ends, item, np.ones(len(item), np.float32), time)
+
+
+def by_hand(person, times, item, asked):
+    """Return what one history says of one item, event by event."""
+    moments = []
+    for one, at in zip(person, times, strict=True):
+        if not moments or moments[-1][0] != at:
+            moments.append((at, []))
+        moments[-1][1].append(one)
+    when = [number for number, (_, had) in enumerate(moments) if item in had]
+    ago = len(moments) - when[-1]
+    last = set(moments[-1][1])
+    after = sum(
+        moments[number][1].count(item)
+        for number in range(1, len(moments))
+        if last & set(moments[number - 1][1])
+    )
+    near = 0
+    for one, at in zip(person, times, strict=True):
+        apart = abs(at % DAY - asked % DAY)
+        near += one == item and min(apart, DAY - apart) <= 2 * HOUR
+    fresh = (1 + len(set(person))) / (1 + len(person))
+    return [1, np.log(person.count(item)), -np.log(ago), ago == 1, np.log1p(after), np.log1p(near), -np.log(fresh)]  # fmt: skip
+
+
+def test_visits_are_counted_as_by_hand():
+    rng = np.random.default_rng(0)
+    people = [rng.integers(0, 6, n).tolist() for n in (1, 9, 0, 30, 4)]
+    times = [np.sort(rng.integers(0, 3 + len(one), len(one)) * 7 * HOUR).tolist() for one in people]
+    asked = rng.integers(0, 50 * DAY, len(people))
+    found = visits(histories(*people, times=times), 6, asked)
+    expected = [
+        (row, item, by_hand(person, times[row], item, int(asked[row])))
+        for row, person in enumerate(people)
+        for item in sorted(set(person))
+    ]
+    assert list(zip(found.owner.tolist(), found.item.tolist(), strict=True)) == [
+        one[:2] for one in expected
+    ]
+    np.testing.assert_allclose(found.values, [one[2] for one in expected], rtol=1e-6, atol=1e-6)
+    untimed = visits(histories(*people), 6, asked)
+    assert not untimed.values[:, VISITS.index("hour")].any()
+
+
+def problem(n=40, items=9, seed=0):
+    rng = np.random.default_rng(seed)
+    told = histories(*[rng.integers(0, items, rng.integers(0, 8)).tolist() for _ in range(n)])
+    s = rng.normal(size=(n, items)).astype(np.float32)
+    many = rng.integers(1, 4, n)
+    item = np.concatenate([np.sort(rng.choice(items, one, replace=False)) for one in many])
+    taken = Taken(np.concatenate([[0], np.cumsum(many)]), item.astype(np.int32))
+    return s, taken, visits(told, items, None)
+
+
+def literally(s, taken, found, at, ridge):
+    """The log-likelihood as it is written, question by question."""
+    total = -0.5 * ridge * at @ at
+    for q in range(len(s)):
+        z = at[0] * s[q].astype(float)
+        for owner, item, f in zip(*found, strict=True):
+            if owner == q:
+                z[item] += f.astype(float) @ at[1:]
+        for item in taken.item[taken.indptr[q] : taken.indptr[q + 1]]:
+            total += z[item] - np.log(np.exp(z).sum())
+    return total
+
+
+def test_the_likelihood_and_its_gradient_are_those_that_are_written(monkeypatch):
+    monkeypatch.setattr("twofold.models.sequence._repeat_weights.BLOCK", 7)
+    s, taken, found = problem()
+    at = np.random.default_rng(1).normal(size=1 + len(VISITS)) * 0.5
+    ones = np.ones(len(at))
+
+    def value(where):
+        return literally(s, taken, found, where, 0.7)
+
+    total, slope, bend = climb(lambda a, b: s[a:b].copy(), taken, found, at, ones, 0.7)
+    assert total == pytest.approx(value(at), rel=1e-5)
+    step = 1e-4
+    each = step * np.eye(len(at))
+    differences = [(value(at + one) - value(at - one)) / (2 * step) for one in each]
+    np.testing.assert_allclose(slope, differences, rtol=1e-3, atol=1e-3)
+    curve = [
+        climb(lambda a, b: s[a:b].copy(), taken, found, at - one, ones, 0.7)[1] - slope
+        for one in 100 * each
+    ]
+    np.testing.assert_allclose(bend, np.array(curve) / (100 * step), rtol=0.03, atol=0.3)
+
+
+def test_the_weights_are_at_the_top():
+    s, taken, found = problem(n=300, seed=3)
+    best = learned_weights(lambda a, b: s[a:b].copy(), taken, found, 1e-3)
+    top = literally(s, taken, found, best, 0)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        other = best + 0.1 * rng.normal(size=len(best))
+        assert literally(s, taken, found, other, 0) < top + 0.01
+
+
+def habits(n_users=30, days=40, seed=0):
+    """Everybody has three places of their own and goes to them by turns; now and then to one of twenty others."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(n_users):
+        own = rng.choice(20, 3, replace=False)
+        for day in range(days):
+            item = own[day % 3] if rng.random() < 0.8 else rng.integers(20)
+            rows.append((user, f"p{item}", day * DAY))
+    user, item, time = zip(*rows, strict=True)
+    return tw.Dataset.from_frames(
+        {"u": user, "i": item, "t": time}, user="u", item="i", time="t", duplicates="keep"
+    )
+
+
+def test_habits_are_found_that_counts_alone_do_not_see():
+    split = tw.split.last_fraction(habits(), test=0.2, repeats="keep")
+    scores = {
+        name: tw.evaluate(model.fit(split.train, rng=0), split, ["recall@1"], ask="each event")["recall@1"]
+        for name, model in (
+            ("repeats", Repeats(model=Popularity())),
+            ("frequency", tw.models.PersonalFrequency()),
+            ("popularity", Popularity()),
+        )
+    }  # fmt: skip
+    assert scores["repeats"] > scores["frequency"] + 0.2
+    assert scores["frequency"] > scores["popularity"] + 0.1
+
+
+@pytest.mark.parametrize("base", [IALS(factors=4), tw.models.ItemKNN()])
+def test_lists_are_the_tops_of_the_products(base):
+    model = Repeats(model=base).fit(habits(), rng=0)
+    last = int(model.memory.history.time.max())
+    users = np.array([0, 1, 5, -1, 2], np.int32)
+    told = histories([], [], [], [1, 1, 2], [3, 0, 3], times=[[], [], [], [0, 1, 2], [5, 6, 7]])
+    queries = Queries(
+        users, told, np.array([False, False, False, True, True]), np.full(5, last + 7 * HOUR)
+    )
+    vectors, source = model.encode(queries)
+    product = (vectors @ model.item_vectors.T).toarray()
+    items, best, how = model.rank_block(queries, tw.Histories.empty(5), np.zeros(0, np.int32), 20)
+    np.testing.assert_allclose(np.take_along_axis(product, items, 1), best, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(how, source)
+
+
+def test_the_last_moments_are_held_out_whole():
+    log = {
+        "u": [1] * 6 + [2] * 3,
+        "i": list("abcdef") + list("abc"),
+        "t": [0, 1, 2, 2, 3, 3, 0, 0, 0],
+    }
+    data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    held = later(data.interactions, 0.5)
+    assert held.tolist() == [False] * 2 + [True] * 4 + [False] * 3
+    model = Popularity().fit(data.part(np.flatnonzero(~held)), rng=0)
+    asked, taken = questions(data, held, model, 10, np.random.default_rng(0))
+    # What is taken for the first time in a held-out moment is not known to the model: e and f, d; c is known by user 2.
+    assert len(asked) == 1
+    assert model.items.ids.ids.gather(taken.item).to_list() == ["c"]
+    assert model.items.ids.ids.gather(asked.history.item).to_list() == ["a", "b"]
+
+
+def test_bad_input_gets_a_sentence():
+    once = tw.Dataset.from_frames({"u": [1, 2], "i": ["a", "b"]}, user="u", item="i")
+    with pytest.raises(DataError, match="nobody in this log of 2 events has"):
+        Repeats(model=Popularity()).fit(once)
+    with pytest.raises(ConfigError, match=r"Repeats\.model"):
+        Repeats(model="JNTM")
+    with pytest.raises(ConfigError, match="did you mean 'IALS'"):
+        Repeats(model={"model": "IASL"})
