@@ -7,6 +7,7 @@ from tests_of_serving import items_of
 
 import twofold as tw
 from twofold.errors import ConfigError
+from twofold.serve import asking
 
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])
@@ -148,10 +149,10 @@ def test_what_training_had_already_counts_once(served, tmp_path):
     rows = [{"user": u, "item": i, "time": t} for u, i, t in log.iter_rows()]
     client.post("/events", json=rows)
     live = served.live
-    joined = live.served.joined(0, live.histories.of("a"), live.histories)
+    joined = asking.joined(live.served, 0, live.histories.of("a"), live.histories)
     assert len(joined.item) == 0, "all of it stands in training: the remembered history counts"
     client.post("/events", json={"user": "a", "item": "r", "time": 50})
-    joined = live.served.joined(0, live.histories.of("a"), live.histories)
+    joined = asking.joined(live.served, 0, live.histories.of("a"), live.histories)
     assert joined.item.tolist() == model.items.ids.rows(["p", "q", "r"]).tolist()
     assert joined.time.tolist() == [10, 20, 50]
 

@@ -122,6 +122,16 @@ def test_ids_are_ids_whatever_they_hold(ask, served, name):
     assert ask.get(f"/items/{name.encode().hex()}/similar").status_code == 404
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_change_nothing(ask, site):
+    """A rollback needs no body, so the kind of the body cannot keep other sites out."""
+    before = ask.get("/models").json()
+    refused(ask.post("/models/rollback", headers={"sec-fetch-site": site}), 403, "other_site")
+    assert ask.get("/models", headers={"sec-fetch-site": site}).json()["live"] == before["live"]
+    own = ask.post("/recommend", json={"user": "a"}, headers={"sec-fetch-site": "same-origin"})
+    assert own.status_code == 200
+
+
 def test_paths_and_methods(ask):
     refused(ask.get("/recomend"), 404, "no_such_path", "did you mean /recommend?")
     refused(ask.get("/recommend"), 405, "bad_method", "GET")

@@ -91,7 +91,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        name = key = kind = ""
+        name = key = kind = site = ""
         length = 0
         for field, value in scope["headers"]:
             if field == b"content-length":
@@ -104,6 +104,8 @@ class Gate:
                 key = value[7:].decode("latin-1").strip()
             elif field == b"content-type":
                 kind = value.decode("latin-1")
+            elif field == b"sec-fetch-site":
+                site = value.decode("latin-1")
         if not name or not NAME.fullmatch(name):
             name = f"{self._process}-{next(self._next):x}"
         scope["request_id"] = name
@@ -116,7 +118,7 @@ class Gate:
                 message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
             await send(message)
 
-        refused = self.refused(scope, key, kind, length)
+        refused = other_site(scope["method"], site) or self.refused(scope, key, kind, length)
         try:
             if refused is None:
                 await self.app(scope, receive, named)
@@ -172,6 +174,16 @@ class Gate:
                 "send it with Content-Type: application/json",
             )  # fmt: skip
         return None
+
+
+def other_site(method: str, site: str) -> Refused | None:
+    """Return the refusal of a change that a browser was asked for by the page of another site, which needs no body to do harm."""
+    if method in {"GET", "HEAD", "OPTIONS"} or site in {"", "none", "same-origin"}:
+        return None
+    return Refused(
+        403, "other_site", "a page of another site asked for this",
+        "open this server's own page, or ask without a browser",
+    )  # fmt: skip
 
 
 def too_large(most: int) -> Refused:

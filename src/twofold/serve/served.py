@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -21,16 +20,14 @@ from twofold.index.layered import NONE, Layered, Searches
 from twofold.models._added import WithItems, known_part
 from twofold.models._base import FittedModel
 from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank
-from twofold.recommend import TIME, questions
-from twofold.serve.failures import check_time
-from twofold.serve.histories import Lately, LiveHistories
+from twofold.serve import asking
+from twofold.serve.asking import Asked
+from twofold.serve.histories import LiveHistories
 from twofold.serve.schemas import Question
-from twofold.serve.states import States, Steps
+from twofold.serve.states import States
 from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, I64, Id
 
-NOTHING = Histories.empty(1)
-"""The history of somebody who did nothing."""
 DEEPEST = 5
 """Diversity chooses among so many times the items asked for, and at least `SHALLOWEST`."""
 SHALLOWEST = 100
@@ -45,16 +42,6 @@ class Answer(NamedTuple):
     source: str
     trace: Trace | None = None
     """None where the list is simply the version's best."""
-
-
-class Asked(NamedTuple):
-    """A question in the rows of one model."""
-
-    queries: Queries
-    hidden: I32
-    """Rows to leave out beside the history."""
-    vector: F32 | None = None
-    """What the question is mapped to, (1, d), where that is known already."""
 
 
 @dataclass
@@ -168,101 +155,7 @@ class Served:
         Refused
             If it is asked in the future.
         """
-        check_time(question.time, time.time(), "a question")
-        rows = self.model.items.ids.rows
-        user = UNKNOWN
-        lately: Lately | None = None
-        if question.user is not None:
-            user = int(self.model.users.ids.rows([question.user])[0])
-            if question.history is None:
-                lately = live.of(question.user)
-        if question.history is not None:
-            known = rows(question.history)
-            known = known[known != UNKNOWN]
-            history = Histories(
-                np.array([0, len(known)], np.int64), known, np.full(len(known), np.nan, np.float32)
-            )
-        elif lately is not None:
-            history = self.joined(user, lately, live)
-        else:
-            history = NOTHING
-        given = question.history is not None or len(history.item) > 0
-        queries = Queries(np.array([user], np.int32), history, np.array([given]))
-        hidden = NONE
-        if question.deny:
-            hidden = rows(question.deny)
-            hidden = hidden[hidden != UNKNOWN]
-        if question.words is not None or question.features or question.context or self.model.context_kinds:  # fmt: skip
-            queries = self.described(question, queries)
-            return Asked(queries, hidden)
-        vector = None
-        if lately is not None and given and question.user is not None:
-            vector = self.stepped(question.user, user, lately, live)
-        return Asked(queries, hidden, vector)
-
-    def stepped(self, who: Id, user: int, lately: Lately, live: LiveHistories) -> F32 | None:
-        """Return the vector of somebody with new events, (1, d), if the model is recurrent and they are all later than training."""
-        model = self.model.base if isinstance(self.model, WithItems) else self.model
-        if not (self.looks_up and isinstance(model, Steps)):
-            return None
-        last = None
-        if self.trained_until is not None:
-            if int(lately.time[0]) <= self.trained_until:
-                return None
-            times = self.model.memory.history.time
-            if times is not None and user >= 0 and self.bounds[user + 1] > self.bounds[user]:
-                last = int(times[self.bounds[user + 1] - 1])
-        rows = self.rows_of(lately.item, live)
-        rows = np.where(rows < len(model.items), rows, UNKNOWN).astype(np.int32)
-        return self.states.vector(model, who, user, rows, lately, last)
-
-    def described(self, question: Question, queries: Queries) -> Queries:
-        """Add what was said of the person and the circumstances.
-
-        Raises
-        ------
-        ConfigError
-            If words are given to a model that reads none, or there is no such feature.
-        """
-        context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
-        if TIME in self.model.context_kinds:
-            context.setdefault(TIME, [int(time.time() if question.time is None else question.time)])
-        features = {name: [value] for name, value in (question.features or {}).items()}
-        said, _ = questions(
-            self.model,
-            [0],
-            context=context,
-            features=features,
-            text=None if question.words is None else [question.words],
-        )
-        return replace(
-            said, user=queries.user, history=queries.history, has_history=queries.has_history
-        )
-
-    def joined(self, user: int, lately: Lately, live: LiveHistories) -> Histories:
-        """Return a person's remembered history followed by what they did since; shape of one person.
-
-        An event that training had already (the same item at the same second) counts once.
-        """
-        rows = self.rows_of(lately.item, live)
-        remembered_ = self.model.memory.history.take(np.array([user], np.int32))
-        keep = rows != UNKNOWN
-        if self.trained_until is not None and remembered_.time is not None and keep.any():
-            before = np.flatnonzero(keep & (lately.time <= self.trained_until))
-            if len(before):
-                had = set(zip(remembered_.item.tolist(), remembered_.time.tolist(), strict=True))
-                for at in before.tolist():
-                    keep[at] = (int(rows[at]), int(lately.time[at])) not in had
-        if not keep.any():
-            return Histories.empty(1)
-        item = np.concatenate([remembered_.item, rows[keep]])
-        value = np.concatenate([remembered_.value, self.values_of(lately.value[keep])])
-        when = None
-        if remembered_.time is not None:
-            when = np.concatenate([remembered_.time, lately.time[keep]])
-            order = np.argsort(when, kind="stable")
-            item, value, when = item[order], value[order], when[order]
-        return Histories(np.array([0, len(item)], np.int64), item, value, when)
+        return asking.translated(self, question, live)
 
     def rows_of(self, codes: I32, live: LiveHistories) -> I32:
         """Return the rows of live items, -1 where the model does not know one."""
@@ -270,14 +163,6 @@ class Served:
             fresh = self.model.items.ids.rows(live.items[len(self.row_of_code) :])
             self.row_of_code = np.concatenate([self.row_of_code, fresh])
         return self.row_of_code[codes]
-
-    def values_of(self, values: F32) -> F32:
-        """Return the values of events as the model counts: ratings in its range, counts as they are, else 1."""
-        low, high = self.model.memory.value_range
-        if (low, high) == (1.0, 1.0):
-            return np.full(len(values), self.model.unsaid_value, np.float32)
-        filled = np.where(np.isnan(values), np.float32(self.model.unsaid_value), values)
-        return np.clip(filled, low, high) if self.model.predicts_values else filled
 
     # ---- lists ------------------------------------------------------------------------------
 
@@ -397,7 +282,7 @@ class Served:
         """
         lately = live.of(user)
         row = int(self.model.users.ids.rows([user])[0])
-        joined = None if lately is None else self.joined(row, lately, live)
+        joined = None if lately is None else asking.joined(self, row, lately, live)
         if joined is not None and len(joined.item):
             return [self.ids[one] for one in joined.item.tolist()]
         if row == UNKNOWN:

@@ -1,0 +1,154 @@
+"""A question in the rows of one model: who asks, what they did, what they say, what is left out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
+from twofold.index.layered import NONE
+from twofold.models._added import WithItems
+from twofold.recommend import TIME, questions
+from twofold.serve.failures import check_time
+from twofold.serve.histories import Lately, LiveHistories
+from twofold.serve.schemas import Question
+from twofold.serve.states import Steps
+from twofold.typing import F32, I32, Id
+
+if TYPE_CHECKING:
+    from twofold.serve.served import Served
+
+NOTHING = Histories.empty(1)
+"""The history of somebody who did nothing."""
+
+
+class Asked(NamedTuple):
+    """A question in the rows of one model."""
+
+    queries: Queries
+    hidden: I32
+    """Rows to leave out beside the history."""
+    vector: F32 | None = None
+    """What the question is mapped to, (1, d), where that is known already."""
+
+
+def translated(served: Served, question: Question, live: LiveHistories) -> Asked:
+    """Translate a question; what was done since training is part of it.
+
+    Raises
+    ------
+    Refused
+        If it is asked in the future.
+    """
+    check_time(question.time, time.time(), "a question")
+    rows = served.model.items.ids.rows
+    user = UNKNOWN
+    lately: Lately | None = None
+    if question.user is not None:
+        user = int(served.model.users.ids.rows([question.user])[0])
+        if question.history is None:
+            lately = live.of(question.user)
+    if question.history is not None:
+        known = rows(question.history)
+        known = known[known != UNKNOWN]
+        history = Histories(
+            np.array([0, len(known)], np.int64), known, np.full(len(known), np.nan, np.float32)
+        )
+    elif lately is not None:
+        history = joined(served, user, lately, live)
+    else:
+        history = NOTHING
+    given = question.history is not None or len(history.item) > 0
+    queries = Queries(np.array([user], np.int32), history, np.array([given]))
+    hidden = NONE
+    if question.deny:
+        hidden = rows(question.deny)
+        hidden = hidden[hidden != UNKNOWN]
+    if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
+        queries = described(served, question, queries)
+        return Asked(queries, hidden)
+    vector = None
+    if lately is not None and given and question.user is not None:
+        vector = stepped(served, question.user, user, lately, live)
+    return Asked(queries, hidden, vector)
+
+
+def stepped(served: Served, who: Id, user: int, lately: Lately, live: LiveHistories) -> F32 | None:
+    """Return the vector of somebody with new events, (1, d), if the model is recurrent and they are all later than training."""
+    model = served.model.base if isinstance(served.model, WithItems) else served.model
+    if not (served.looks_up and isinstance(model, Steps)):
+        return None
+    last = None
+    if served.trained_until is not None:
+        if int(lately.time[0]) <= served.trained_until:
+            return None
+        times = served.model.memory.history.time
+        if times is not None and user >= 0 and served.bounds[user + 1] > served.bounds[user]:
+            last = int(times[served.bounds[user + 1] - 1])
+    rows = served.rows_of(lately.item, live)
+    rows = np.where(rows < len(model.items), rows, UNKNOWN).astype(np.int32)
+    return served.states.vector(model, who, user, rows, lately, last)
+
+
+def described(served: Served, question: Question, queries: Queries) -> Queries:
+    """Add what was said of the person and the circumstances.
+
+    Raises
+    ------
+    ConfigError
+        If words are given to a model that reads none, or there is no such feature.
+    """
+    context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
+    if TIME in served.model.context_kinds:
+        context.setdefault(TIME, [int(time.time() if question.time is None else question.time)])
+    features = {name: [value] for name, value in (question.features or {}).items()}
+    said, _ = questions(
+        served.model,
+        [0],
+        context=context,
+        features=features,
+        text=None if question.words is None else [question.words],
+    )
+    return replace(
+        said, user=queries.user, history=queries.history, has_history=queries.has_history
+    )
+
+
+def joined(served: Served, user: int, lately: Lately, live: LiveHistories) -> Histories:
+    """Return a person's remembered history followed by what they did since; shape of one person.
+
+    An event that training had already (the same item at the same second) counts once.
+    """
+    rows = served.rows_of(lately.item, live)
+    remembered_ = served.model.memory.history.take(np.array([user], np.int32))
+    keep = rows != UNKNOWN
+    if served.trained_until is not None and remembered_.time is not None and keep.any():
+        before = np.flatnonzero(keep & (lately.time <= served.trained_until))
+        if len(before):
+            had = set(zip(remembered_.item.tolist(), remembered_.time.tolist(), strict=True))
+            for at in before.tolist():
+                keep[at] = (int(rows[at]), int(lately.time[at])) not in had
+    if not keep.any():
+        return Histories.empty(1)
+    item = np.concatenate([remembered_.item, rows[keep]])
+    value = np.concatenate([remembered_.value, values_of(served, lately.value[keep])])
+    when = None
+    if remembered_.time is not None:
+        when = np.concatenate([remembered_.time, lately.time[keep]])
+        order = np.argsort(when, kind="stable")
+        item, value, when = item[order], value[order], when[order]
+    return Histories(np.array([0, len(item)], np.int64), item, value, when)
+
+
+def values_of(served: Served, values: F32) -> F32:
+    """Return the values of events as the model counts: ratings in its range, counts as they are, else 1."""
+    low, high = served.model.memory.value_range
+    if (low, high) == (1.0, 1.0):
+        return np.full(len(values), served.model.unsaid_value, np.float32)
+    filled = np.where(np.isnan(values), np.float32(served.model.unsaid_value), values)
+    return np.clip(filled, low, high) if served.model.predicts_values else filled
