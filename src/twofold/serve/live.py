@@ -300,8 +300,11 @@ class Live:
 
     def renew_others(self) -> None:
         """Make the versions that experiments name list the items of now."""
-        for number, (_, base) in list(self.others.items()):
-            self.others[number] = self.with_items(Served.of(number, base)), base
+        for number, (served, base) in list(self.others.items()):
+            self.others[number] = (
+                self.with_items(Served.of(number, base, before=served)),
+                base,
+            )
 
     def swap(self, served: Served, base: FittedModel) -> None:
         """Answer with another version from now on; questions under way end with the one before."""
