@@ -47,6 +47,7 @@ MODELS = {
     "PMF": tw.models.PMF(factors=2, epochs=2),
     "PersonalFrequency": tw.models.PersonalFrequency(half_life=1.0),
     "Popularity": tw.models.Popularity(half_life=1.0),
+    "Repeats": tw.models.Repeats(model=tw.models.Popularity()),
     "SASRec": tw.models.SASRec(factors=2, length=5, epochs=1),
     "Token2Vec": tw.models.Token2Vec(factors=2, epochs=1),
     "YouTubeCandidates": tw.models.YouTubeCandidates(factors=2, epochs=2),

@@ -69,7 +69,7 @@ def candidates() -> None:
     own = seconds_of_a_pass(estimator, train)
 
     def measured(model: tw.FittedModel) -> str:
-        return str(tw.evaluate(model, split, metrics=["ndcg@10"])["ndcg@10"])
+        return f"{tw.evaluate(model, split, metrics=['ndcg@10'])['ndcg@10']:.4f}"
 
     rows = [["YouTubeCandidates", f"{own:.2f}", measured(estimator.fit(train, rng=0)), ""]]
     sys.stderr.write(f"{rows[0]}\n")

@@ -113,11 +113,13 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path, case):
     assert "\n" not in str(refused.value)
 
 
-def test_no_file_and_no_folder_are_a_sentence(tmp_path):
+def test_no_file_and_a_file_in_place_of_a_folder_are_a_sentence(tmp_path):
     with pytest.raises(DataError, match="cannot read"):
         tw.read_word2vec(tmp_path / "none")
+    (tmp_path / "file").write_text("no folder")
     with pytest.raises(DataError, match="cannot write"):
-        vectors().to_word2vec(tmp_path / "none" / "v")
+        vectors().to_word2vec(tmp_path / "file" / "v")
+    assert (tmp_path / "file").read_text() == "no folder"
 
 
 @pytest.mark.parametrize("token", ["new york", "", "a\tb", "a\u00a0b", "a\n"])

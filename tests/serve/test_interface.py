@@ -25,6 +25,7 @@ ROUTES = (
 )  # fmt: skip
 ALLOWED = (200, 201, 404, 409)
 OF_THE_MODEL = (
+    "which is no item feature",
     "cannot place new ones by content",
     "does not read",
     "nothing is known of user",

@@ -29,6 +29,7 @@ from twofold.errors import MissingDependencyError
 from twofold.online import interleaving_report
 from twofold.online.experiments import from_dict
 from twofold.online.track import days
+from twofold.serve import experiments
 from twofold.serve.app import create_app
 from twofold.serve.experiments import plain
 from twofold.serve.keys import Keys
@@ -450,8 +451,9 @@ model = "EASE"
 
 
 @pytest.fixture
-def running(served, models, tmp_path):
-    """A server with an experiment, and exposures and clicks of five days in its store."""
+def running(served, models, tmp_path, monkeypatch):
+    """A server with an experiment, and exposures and clicks of five days in its store; reports are never kept."""
+    monkeypatch.setattr(experiments, "AGE", 0)
     client = served()
     client.post("/models", json={"path": str(models / "EASE")})
     client.__exit__(None, None, None)
