@@ -8,12 +8,10 @@ import numpy as np
 from scipy.special import ndtri, stdtr
 
 from twofold.errors import ConfigError
-from twofold.kernels.resample import resampled_sums
+from twofold.kernels.resample import RESAMPLES, resampled_sums
 from twofold.random import kernel_seed
 from twofold.typing import F64
 
-RESAMPLES = 1000
-"""Bootstrap resamples."""
 MANY = 20_000
 """From so many users on, the bootstrap's normal limit is used in its place."""
 

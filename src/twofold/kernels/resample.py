@@ -9,6 +9,9 @@ from twofold.kernels._jit import kernel
 from twofold.kernels._random import GOLDEN, mix, stream
 from twofold.typing import F64
 
+RESAMPLES = 1000
+"""How often the bootstrap draws, wherever an interval is made."""
+
 
 @kernel(fastmath=False)
 def drawn(seed: int, resample: int, place: int, n: int) -> np.int64:

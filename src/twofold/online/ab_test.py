@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtr, stdtrit
 
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.evaluation.uncertainty import RESAMPLES
-from twofold.kernels.resample import resampled_sums
+from twofold.kernels.resample import RESAMPLES, resampled_sums
 from twofold.online.sequential import check_level
 from twofold.random import generator, kernel_seed
 from twofold.typing import F64, Rng

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from twofold.applications.links.holdout import LinkSplit
-from twofold.evaluation.uncertainty import RESAMPLES
+from twofold.kernels.resample import RESAMPLES
 from twofold.typing import F64, I32, I64, Bool
 
 DRAWS_AT_ONCE = 50
