@@ -70,7 +70,7 @@ def split_of(data: tw.Dataset) -> tw.Split:
 
 def later_friends(data: tw.Dataset) -> np.ndarray:
     """Return the rows of friendships that were not there before, each once, (f, 2)."""
-    folder = catalogue.folder(catalogue.describe(NAME))
+    folder = catalogue.folder(catalogue.ENTRIES[NAME])
     found = loadmat(folder / "dataset_connected_NYC.mat")["friendship_new"].astype(np.int64)
     rows = np.column_stack([data.users.ids.rows(found[:, side].tolist()) for side in (0, 1)])
     rows = np.unique(np.sort(rows[(rows >= 0).all(axis=1) & (rows[:, 0] != rows[:, 1])]), axis=0)
