@@ -129,8 +129,9 @@ class Follower:
             for row in await live.wait(live.store.rows, ITEMS):
                 live.take_item(row)
             if before != (live.items, live.withdrawn):
-                made = Served.of(live.served.version, live.base)
+                made = Served.of(live.served.version, live.base, before=live.served)
                 live.served = await live.wait(live.with_items, made)
+                await live.wait(live.renew_others)
             self._items = state
 
     async def changes(self) -> None:
