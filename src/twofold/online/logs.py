@@ -29,7 +29,16 @@ LISTS = {
 }
 """Columns of exposures that hold lists, with what is in them."""
 EXPOSURES = ("unit", "variant", "time", "request", *LISTS)
-EVENTS = ("unit", "kind", "time", "item", "value", "request", "event")
+EVENTS: dict[str, Any] = {
+    "unit": pl.String,
+    "kind": pl.String,
+    "time": pl.Float64,
+    "item": pl.String,
+    "value": pl.Float64,
+    "request": pl.String,
+    "event": pl.String,
+}
+"""Columns of events, with what is in them."""
 LAST_MOMENT = 253_402_300_799.0
 """The end of the year 9999, in seconds since 1970."""
 NEEDED = 3
@@ -160,8 +169,8 @@ def event_log(frame: pl.DataFrame) -> Log:
     >>> log.frame["time"].to_list(), log.repeated
     ([6.0], 1)
     """
-    kept = _columns(frame, EVENTS, "events")
-    _no_nulls(kept, EVENTS[:NEEDED], "events")
+    kept = _columns(frame, tuple(EVENTS), "events")
+    _no_nulls(kept, list(EVENTS)[:NEEDED], "events")
     kept = kept.with_columns(time=as_seconds(kept["time"], "events"))
     for name in ("unit", "kind", "item", "request", "event"):
         given = pl.col(name) if name in kept.columns else pl.lit(None)

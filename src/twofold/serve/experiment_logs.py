@@ -10,6 +10,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, func, select
 
 from twofold.errors import ConfigError, did_you_mean
+from twofold.online import logs
 from twofold.online.experiments import Slice
 from twofold.online.outcomes import DAY
 from twofold.serve.histories import RECENT
@@ -42,16 +43,7 @@ SHOWN = {
     "detail": pl.String,
 }
 """Columns of exposures that are read."""
-DONE = {
-    "seq": pl.Int64,
-    "unit": pl.String,
-    "kind": pl.String,
-    "time": pl.Float64,
-    "item": pl.String,
-    "value": pl.Float64,
-    "request": pl.String,
-    "event": pl.String,
-}
+DONE = {"seq": pl.Int64, **logs.EVENTS}
 """Columns of events that are made."""
 
 

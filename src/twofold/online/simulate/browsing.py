@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from twofold.errors import ConfigError, DataError, TwofoldError, need
+from twofold.online.logs import EVENTS
 from twofold.online.simulate.population import Person, Population
 
 if TYPE_CHECKING:
@@ -45,15 +46,6 @@ EXPOSURES: dict[str, Any] = {
     "bought": pl.Float64,
 }
 """Columns of what was shown; the last four are what was to be expected: see `Reaction`."""
-EVENTS: dict[str, Any] = {
-    "unit": pl.String,
-    "kind": pl.String,
-    "time": pl.Float64,
-    "item": pl.String,
-    "value": pl.Float64,
-    "request": pl.String,
-    "event": pl.String,
-}
 
 
 @dataclass(frozen=True, slots=True)
