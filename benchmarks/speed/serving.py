@@ -166,9 +166,10 @@ def after_an_event(name: str, model: tw.FittedModel) -> Row:
     rng = np.random.default_rng(2)
     people = [str(one) for one in rng.choice(model.users.ids.ids.to_numpy(), 10)]
     took = np.zeros(STEPS)
+    after = 1 + (served.trained_until or int(time.time()))
     for at in range(STEPS):
         who, item = people[at % len(people)], str(served.ids[rng.integers(len(served.ids))])
-        row = {"seq": at + 1, "user_id": who, "item_id": item, "kind": "click", "value": None, "time": time.time(), "ids": 0}  # fmt: skip
+        row = {"seq": at + 1, "user_id": who, "item_id": item, "kind": "click", "value": None, "time": after + at, "ids": 0}  # fmt: skip
         began = time.perf_counter()
         live.add([row])
         served.answer(Question(user=who, k=K), live)

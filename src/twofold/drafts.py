@@ -53,3 +53,17 @@ def draft_of(path: Path, advice: str) -> Generator[Path]:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def write_page(path: str | Path, text: str) -> Path:
+    """Write a text file under a temporary name, then rename it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    path = Path(path)
+    with draft_of(path, "choose another place") as draft:
+        draft.write_text(text, encoding="utf-8")
+    return path

@@ -15,6 +15,7 @@ import pydantic
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from twofold.errors import ConfigError, did_you_mean
+from twofold.field_notes import add_notes
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def hyperparameters(cls: type[T]) -> type[T]:
 
     A wrong value or name raises `ConfigError` in one sentence, with the nearest allowed name.
     """
-    config = ConfigDict(extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra=add_notes)
     made: Any = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(cls)
     checked = made.__init__
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -28,10 +28,12 @@ import polars as pl
 from twofold import persistence
 from twofold._version import __version__
 from twofold.data.dataset import Dataset
+from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError, IncompatibleFileError, MissingDependencyError
-from twofold.evaluation.compare import Leaderboard, Result, ordered
-from twofold.evaluation.report import Report, Slice, write_page
 from twofold.models._base import FittedModel
+
+if TYPE_CHECKING:
+    from twofold.evaluation.compare import Leaderboard, Result
 
 try:
     import fcntl
@@ -40,7 +42,6 @@ except ImportError:  # Windows has no such locks: there, nobody is kept out.
 
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
 """Whose versions a run records."""
-RESULT_CLASSES: dict[str, type] = {"Result": Result, "Report": Report, "Slice": Slice}
 LOCK = ".lock"
 BEGUN = {"run.json", ".run.json.draft", ".job.json.draft"}
 """What a run that was stopped at its very beginning may have left."""
@@ -75,10 +76,17 @@ class Run:
         folder = self.path / "results"
         if not folder.is_dir():
             return {}
-        found = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
-        return {
-            one.name: persistence.load(one, "result", RESULT_CLASSES, mmap=False) for one in found
-        }
+        found = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+        return {name: self.result(name) for name in found}
+
+    def result(self, name: str) -> Result:
+        """Return the result of a model."""
+        # Takes a third of a second to load, for which those who only want a model do not wait.
+        from twofold.evaluation.compare import Result
+        from twofold.evaluation.report import Report, Slice
+
+        classes: dict[str, type] = {"Result": Result, "Report": Report, "Slice": Slice}
+        return persistence.load(self.result_of(name), "result", classes, mmap=False)
 
     def keep(self, name: str, result: Result, model: FittedModel) -> None:
         """Save a model and its result, the result last: it marks the model as done."""
@@ -232,6 +240,9 @@ def leaderboard(path: str | Path) -> Leaderboard:
     ConfigError
         If the folder holds no results.
     """
+    # As above.
+    from twofold.evaluation.compare import ordered
+
     results = Run(Path(path)).results()
     if not results:
         raise ConfigError(f"{path} holds no results of a comparison")

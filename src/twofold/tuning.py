@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from twofold.drafts import write_page
 from twofold.errors import ConfigError, NotConvergedError, need
-from twofold.evaluation.report import write_page
 from twofold.evaluation.run import measure
 from twofold.hyperparameters import Search, search_space, values
 from twofold.jobs import Job

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import twofold as tw
-from twofold.cli import ask
+from twofold.cli import ask, files
 
 
 def log(path, users, items):
@@ -158,7 +158,7 @@ def test_a_disk_that_fills_leaves_the_old_file(tmp_path, monkeypatch):
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(ask.WRITERS, ".csv", full)
+    monkeypatch.setitem(files.WRITERS, ".csv", full)
     with pytest.raises(
         tw.cli.app.TwofoldError, match="No space left on device; nothing was changed"
     ):

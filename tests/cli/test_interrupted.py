@@ -8,7 +8,7 @@ import pytest
 
 import twofold as tw
 from twofold import cli, runs
-from twofold.cli import app
+from twofold.cli import app, inspect
 from twofold.errors import ConfigError, DataError, NotConvergedError
 
 JOB = """
@@ -160,7 +160,7 @@ def test_an_interrupt_anywhere_else_is_one_line(run, monkeypatch, capsys):
     def pressed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app.inspect, "_headline", pressed)
+    monkeypatch.setattr(inspect, "_headline", pressed)
     assert run("models") == (130, "", "interrupted; nothing was written\n")
     monkeypatch.setattr(app, "run", pressed)
     assert cli.main(["models"]) == 130

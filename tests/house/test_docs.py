@@ -90,9 +90,9 @@ def test_commands_and_options_of_the_pages_exist(page):
         r"twofold ([a-z]+[^`\n]*)", shell + "\n" + "\n".join(re.findall(r"`(twofold [^`]*)`", text))
     ):
         name, *rest = line.split("#")[0].split()
-        command = typer.main.get_command(app).commands[name]
+        command = typer.main.get_command(app).get_command(None, name)
         if rest and rest[0] in getattr(command, "commands", {}):
-            command = command.commands[rest[0]]
+            command = command.get_command(None, rest[0])
         known = {option for one in command.params for option in one.opts}
         assert {one for one in rest if one.startswith("--")} <= known | {"--help"}, line
 

@@ -9,7 +9,7 @@ import twofold
 
 SOURCE = Path(twofold.__file__).parent
 LAYERS = [
-    ["_version", "errors", "typing"],
+    ["_version", "errors", "typing", "field_notes"],
     ["hyperparameters", "random", "progress", "_lazy", "manifest", "drafts"],
     ["persistence"],
     ["data", "datasets"],

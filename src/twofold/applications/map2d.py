@@ -25,9 +25,8 @@ from twofold.applications.named import Side, vectors_of
 from twofold.data.columns import Vector, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
-from twofold.drafts import draft_of
+from twofold.drafts import draft_of, write_page
 from twofold.errors import ConfigError, DataError, did_you_mean, need
-from twofold.evaluation.report import write_page
 from twofold.models._base import FittedModel
 from twofold.random import generator, kernel_seed
 from twofold.typing import F32, F64, I64, Rng

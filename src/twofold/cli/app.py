@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import typer
 from typer.exceptions import TyperException
 
 import twofold
 from twofold._version import __version__
-from twofold.cli import (
-    INTERRUPTED,
-    apply,
-    ask,
-    compare,
-    demo,
-    doctor,
-    experiment,
-    experiment_logs,
-    inspect,
-    serve,
-    train,
-    tune,
-)
+from twofold.cli import INTERRUPTED
+from twofold.cli.later import Stopped, commands
 from twofold.cli.output import note, say
 from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldError
 
@@ -40,62 +26,48 @@ TRACEBACK = "TWOFOLD_TRACEBACK"
 """Environment variable: set, a fault of twofold itself shows where it happened."""
 
 
-class Stopped(Exception):
-    """Somebody pressed Ctrl-C; carried past typer, which would end silently."""
-
-
-def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except KeyboardInterrupt as error:
-            raise Stopped(*error.args) from error
-
-    return wrapped
-
+COMMANDS = {
+    "demo": "twofold.cli.demo:demo",
+    "datasets": "twofold.cli.inspect:datasets",
+    "models": "twofold.cli.inspect:models",
+    "doctor": "twofold.cli.doctor:doctor",
+    "fit": "twofold.cli.train:fit",
+    "evaluate": "twofold.cli.train:evaluate",
+    "compare": "twofold.cli.compare:compare",
+    "tune": "twofold.cli.tune:tune",
+    "recommend": "twofold.cli.ask:recommend",
+    "similar": "twofold.cli.ask:similar",
+    "explain": "twofold.cli.ask:explain",
+    "serve": "twofold.cli.serve:serve",
+    "promote": "twofold.cli.serve:promote",
+    "rollback": "twofold.cli.serve:rollback",
+    "events": "twofold.cli.serve:events",
+    "map": "twofold.cli.apply:map_",
+    "links": "twofold.cli.apply:links_",
+    "analogy": "twofold.cli.apply:analogy",
+    "experiment": "twofold.cli.app:online",
+}
+"""Where each command lives, in the order of the help page."""
+EXPERIMENT = {
+    "plan": "twofold.cli.experiment:plan",
+    "report": "twofold.cli.experiment:report",
+    "estimate": "twofold.cli.experiment_logs:estimate",
+    "export": "twofold.cli.experiment_logs:export",
+}
+"""The same of ``twofold experiment``."""
 
 app = typer.Typer(
     name="twofold",
+    cls=commands(COMMANDS),
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="From an interaction log to a recommender its owner can trust.",
 )
-for function in (
-    demo.demo,
-    inspect.datasets,
-    inspect.models,
-    doctor.doctor,
-    train.fit,
-    train.evaluate,
-    compare.compare,
-    tune.tune,
-    ask.recommend,
-    ask.similar,
-    ask.explain,
-    serve.serve,
-    serve.promote,
-    serve.rollback,
-    serve.events,
-):
-    app.command()(_interruptible(function))
 online = typer.Typer(
-    name="experiment", no_args_is_help=True, help="Online tests: how large, and what they show."
-)
-for command in (
-    experiment.plan,
-    experiment.report,
-    experiment_logs.estimate,
-    experiment_logs.export,
-):
-    online.command()(_interruptible(command))
-app.add_typer(online)
-
-
-app.command("map")(_interruptible(apply.map_))
-app.command("links")(_interruptible(apply.links_))
-app.command()(_interruptible(apply.analogy))
+    name="experiment", cls=commands(EXPERIMENT), no_args_is_help=True, add_completion=False,
+    help="Online tests: how large, and what they show.",
+)  # fmt: skip
 
 
 def _version(value: bool) -> None:
@@ -115,6 +87,11 @@ def options(
     Example: `twofold demo`, then `twofold compare --data ratings.csv`
     """
     del version
+
+
+@online.callback()
+def online_options() -> None:
+    """Online tests: how large, and what they show."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -14,12 +14,11 @@ from twofold.cli.ask import K, own_ids
 from twofold.cli.options import (
     Data,
     Folder,
-    Json,
     Seed,
     read_log,
     reads_a_log,
 )
-from twofold.cli.output import note, say, say_json, table
+from twofold.cli.output import Json, note, say, say_json, table
 from twofold.data.catalogue import ENTRIES
 from twofold.data.readers import read_frame
 from twofold.errors import ConfigError, did_you_mean

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,22 +11,15 @@ import polars as pl
 import typer
 
 from twofold import loading, runs
-from twofold.cli.options import Folder, Json
-from twofold.cli.output import note, say, say_json, table
+from twofold.cli.files import check_target, write
+from twofold.cli.options import Folder
+from twofold.cli.output import Json, note, say, say_json, table
 from twofold.data.readers import read_frame
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.drafts import draft_of
 from twofold.errors import ConfigError, DataError, UnknownIdError
 from twofold.jobs import typed
 
 K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
-WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
-    ".parquet": pl.DataFrame.write_parquet,
-    ".csv": pl.DataFrame.write_csv,
-    ".jsonl": pl.DataFrame.write_ndjson,
-    ".json": pl.DataFrame.write_json,
-}
-"""Formats of the output, by suffix."""
 
 
 def recommend(
@@ -153,39 +145,6 @@ def read_ids(path: Path, name: str, known: Vocabulary) -> list[Any]:
             f"note: none of the {len(ids):,} ids of {path} is a known {name}, such as {known[0]!r}"
         )
     return ids
-
-
-def check_target(path: Path) -> None:
-    """Check before any work that a file can be written there.
-
-    Raises
-    ------
-    ConfigError
-        If the suffix is none of those known, or the place is a folder or lies in none.
-    """
-    if path.suffix.lower() not in WRITERS:
-        raise ConfigError(f"--out must end in {', '.join(WRITERS)}; got {path.name!r}")
-    if path.is_dir():
-        raise ConfigError(f"--out {path} is a folder; name a file, such as {path / 'lists.csv'}")
-    there = next(one for one in (path.parent, *path.parent.parents) if one.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"--out {path} cannot be written: {there} is no folder to write into")
-
-
-def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame under a temporary name, then rename it.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
-    try:
-        with draft_of(path, "nothing was changed") as draft:
-            WRITERS[path.suffix.lower()](frame, draft)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"cannot write {path}: {reason}; nothing was changed") from error
 
 
 def similar(

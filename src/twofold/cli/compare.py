@@ -14,7 +14,6 @@ from twofold.cli.options import (
     Candidates,
     DataInstead,
     JobFile,
-    Json,
     Kind,
     Metric,
     Models,
@@ -25,7 +24,7 @@ from twofold.cli.options import (
     read_log,
     reads_a_log,
 )
-from twofold.cli.output import interruptible, leaderboard, note, say, width
+from twofold.cli.output import Json, interruptible, leaderboard, note, say, width
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation import compare as compare_models

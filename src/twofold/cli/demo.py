@@ -10,8 +10,8 @@ import typer
 
 from twofold import datasets, jobs, loading, runs
 from twofold.cli.compare import check_split, run_comparison
-from twofold.cli.options import Json, Seed
-from twofold.cli.output import leaderboard, note, say, table, width
+from twofold.cli.options import Seed
+from twofold.cli.output import Json, leaderboard, note, say, table, width
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
 

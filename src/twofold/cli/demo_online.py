@@ -20,8 +20,8 @@ from twofold import models
 from twofold.cli._serving import ended, serving
 from twofold.cli.output import finite, interruptible, note, say, say_json, table
 from twofold.cli.serve import EXTRA
+from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError, need
-from twofold.evaluation.report import write_page
 from twofold.hyperparameters import values
 from twofold.online import experiments
 from twofold.online.experiments import Slice

@@ -17,8 +17,7 @@ import typer
 
 from twofold import models as zoo
 from twofold._version import __version__
-from twofold.cli.options import Json
-from twofold.cli.output import say, say_json, table
+from twofold.cli.output import Json, say, say_json, table
 from twofold.cli.readiness import server
 from twofold.data import catalogue
 from twofold.data.synthetic import small_log

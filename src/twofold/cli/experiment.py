@@ -9,11 +9,10 @@ import polars as pl
 import typer
 
 from twofold.cli.experiment_logs import Events, Exposures, StateOption, logs_of
-from twofold.cli.options import Json
-from twofold.cli.output import note, say, say_json, table
+from twofold.cli.output import Json, note, say, say_json, table
 from twofold.cli.serve import StoreUrl
+from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError
-from twofold.evaluation.report import write_page
 from twofold.online import experiments
 from twofold.online.interleaving_report import InterleavingReport
 from twofold.online.interleaving_report import report as report_interleaving

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from twofold.cli.ask import check_target, write
-from twofold.cli.options import Json
-from twofold.cli.output import note, say, say_json, table
+from twofold.cli.files import check_target, write
+from twofold.cli.output import Json, note, say, say_json, table
 from twofold.cli.serve import State, StoreUrl, settings_of
 from twofold.errors import ConfigError, need
 from twofold.online.list_estimates import ListEstimates, estimate_lists

@@ -13,8 +13,7 @@ import typer
 
 from twofold import datasets as sets
 from twofold import models as zoo
-from twofold.cli.options import Json
-from twofold.cli.output import say, say_json, table
+from twofold.cli.output import Json, say, say_json, table
 from twofold.data import catalogue
 from twofold.hyperparameters import Search, names, schema, search_space, values
 from twofold.jobs import estimator, toml

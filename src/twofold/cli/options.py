@@ -120,7 +120,6 @@ SplitOption = Annotated[
     typer.Option(help="An argument of the split, as name=value such as gap=21600; repeatable."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Metric = Annotated[
     list[str],
     typer.Option("--metric", "-m", help="A metric such as ndcg@10; repeatable, the first orders."),

@@ -9,12 +9,15 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
+import typer
 
-from twofold.evaluation.compare import Leaderboard
+if TYPE_CHECKING:
+    from twofold.evaluation.compare import Leaderboard
 
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 NARROWEST = 24
 """Characters below which a column of text is not wrapped."""
 

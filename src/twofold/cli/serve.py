@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import polars as pl
 import typer
 
-from twofold.cli.ask import check_target, write
-from twofold.cli.options import Json
-from twofold.cli.output import note, say, say_json
+from twofold.cli.files import check_target, write
+from twofold.cli.output import Json, note, say, say_json
 from twofold.errors import ConfigError, need
 
 if TYPE_CHECKING:

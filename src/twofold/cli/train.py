@@ -14,7 +14,6 @@ from twofold.cli.options import (
     Candidates,
     Data,
     Folder,
-    Json,
     Kind,
     Metric,
     Out,
@@ -25,11 +24,11 @@ from twofold.cli.options import (
     read_log,
     reads_a_log,
 )
-from twofold.cli.output import interruptible, note, say, say_json
+from twofold.cli.output import Json, interruptible, note, say, say_json
 from twofold.data.dataset import Dataset
+from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation import evaluate as evaluate_model
-from twofold.evaluation.report import write_page
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan

@@ -12,7 +12,6 @@ from twofold.cli.compare import job_of
 from twofold.cli.options import (
     DataInstead,
     JobFile,
-    Json,
     Kind,
     Models,
     Out,
@@ -21,8 +20,8 @@ from twofold.cli.options import (
     read_log,
     reads_a_log,
 )
-from twofold.cli.output import interruptible, note, say, say_json, table
-from twofold.evaluation.report import write_page
+from twofold.cli.output import Json, interruptible, note, say, say_json, table
+from twofold.drafts import write_page
 
 SHOWN = 5
 """Trials of a model that are printed; all stand in its table."""

@@ -14,10 +14,11 @@ import numpy as np
 import polars as pl
 
 from twofold.data.dataset import Dataset
+from twofold.drafts import write_page
 from twofold.errors import ConfigError
 from twofold.evaluation import page
 from twofold.evaluation.questions import CandidateItems, UnknownItems, policies
-from twofold.evaluation.report import Report, write_page
+from twofold.evaluation.report import Report
 from twofold.evaluation.rolling import Ask, Asking, New
 from twofold.evaluation.run import chosen_metrics, measure
 from twofold.evaluation.uncertainty import holm, paired_test

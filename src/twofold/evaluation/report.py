@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from twofold import persistence
-from twofold.drafts import draft_of
+from twofold.drafts import write_page
 from twofold.errors import UnknownIdError, did_you_mean
 from twofold.evaluation import page
 from twofold.metrics import parse
@@ -196,20 +196,6 @@ class Report:
         return persistence.load(
             Path(path), "report", {"Report": Report, "Slice": Slice}, mmap=False
         )
-
-
-def write_page(path: str | Path, text: str) -> Path:
-    """Write a text file under a temporary name, then rename it.
-
-    Raises
-    ------
-    DataError
-        If it cannot be written.
-    """
-    path = Path(path)
-    with draft_of(path, "choose another place") as draft:
-        draft.write_text(text, encoding="utf-8")
-    return path
 
 
 def _positive(weight: F64) -> F64:

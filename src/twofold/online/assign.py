@@ -20,13 +20,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from twofold.errors import ConfigError
-from twofold.online.experiments import Experiments, Slice
 from twofold.typing import Id
+
+if TYPE_CHECKING:
+    from twofold.online.experiments import Experiments, Slice
 
 
 class Assignment(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,10 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from twofold._version import __version__
-from twofold.errors import TwofoldError, did_you_mean, nearest
+from twofold.errors import TwofoldError, nearest
 from twofold.serve import content, indexing, intake, openapi, page, swaps
 from twofold.serve.direct import Direct
-from twofold.serve.experiments import Declared, shown
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
 from twofold.serve.keys import Keys
@@ -65,7 +65,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     ``uvicorn.run(create_app(Live.open(Settings(state="state", model="runs/ials"))))``
     """
     settings = live.settings
-    others = Follower(live, board)
+    others, pages = Follower(live, board), page.Page(live)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -76,7 +76,11 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         beside = [
             asyncio.create_task(others.watch()),
             asyncio.create_task(indexing.improve(live)),
+            asyncio.create_task(pages.load()),
         ]
+        # What is here now stays: collections look at what comes after it alone.
+        gc.collect()
+        gc.freeze()
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:
@@ -259,24 +263,14 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
 
     @app.get("/experiments", **openapi.of("List the running experiments", answer="Experiments"))
     async def experiments() -> Response:
-        declared = live.assigner
-        names = list(declared.experiments.slices) if isinstance(declared, Declared) else []
-        return Json({"experiments": names})
+        return Json({"experiments": list(live.assigner.running)})
 
     @app.get(
         "/experiments/{name}", **openapi.of("Say what an experiment shows so far", answer="Shown")
     )
     async def experiment(name: str) -> Response:
-        declared = live.assigner
-        if not isinstance(declared, Declared):
-            raise Refused(
-                404, "no_experiment", "no experiment runs", "start with --experiment FILE"
-            )
-        if name not in declared.experiments.slices:
-            hint = did_you_mean(name, declared.experiments.slices)
-            raise Refused(404, "no_experiment", f"there is no experiment {name[:200]!r}", hint)
         # In a thread of its own: it may take seconds, and what waits for the disk shall not wait for it.
-        return Json(await asyncio.to_thread(shown, live.store, declared.one(name)))
+        return Json(await asyncio.to_thread(live.assigner.report, live.store, name))
 
     # ---- operations -------------------------------------------------------------------------
 
@@ -299,7 +293,8 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         live.gauges()
         return Response(live.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    page.mount(app, live)
+    for path in page.PATHS:
+        app.add_route(path, pages, include_in_schema=False)  # type: ignore[arg-type]
 
     # ---- failures ---------------------------------------------------------------------------
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from twofold.serve.schemas import Described
 
 
 def answered(*bodies: dict[str, Any]) -> ConfigDict:
     """Return the configuration of an answer with examples."""
     return ConfigDict(
         extra="allow",
-        use_attribute_docstrings=True,
+        defer_build=True,
         json_schema_extra={"examples": list(bodies)},
     )
 
@@ -20,7 +22,7 @@ ABOUT = {"model": "IALS", "version": 1, "variant": "live", "source": "model", "r
 LINE = {"item": "172", "score": 0.93, "source": "model"}
 
 
-class About(BaseModel):
+class About(Described):
     """What every answer says of itself."""
 
     model_config = answered(ABOUT)
@@ -37,7 +39,7 @@ class About(BaseModel):
     """Name of the answer, for events that follow from it."""
 
 
-class Listed(BaseModel):
+class Listed(Described):
     """An item of a list."""
 
     model_config = answered(LINE)
@@ -85,7 +87,7 @@ class Reasons(About):
     """Items of the history, the strongest first."""
 
 
-class Near(BaseModel):
+class Near(Described):
     """An item that is like another."""
 
     item: int | str
@@ -138,7 +140,7 @@ class Withdrawn(About):
     """True."""
 
 
-class Models(BaseModel):
+class Models(Described):
     """Versions, and what was done to them."""
 
     model_config = answered({"live": 1, "shadow": None, "versions": [{"version": 1, "model": "IALS", "path": "/runs/ials/model", "registered": 1700000000.0, "live": True, "report": None}], "changes": [{"seq": 1, "time": 1700000000.0, "action": "start", "version": 1, "share": None, "note": "first version"}]})  # fmt: skip
@@ -153,7 +155,7 @@ class Models(BaseModel):
     """What was done, oldest first."""
 
 
-class Registered(BaseModel):
+class Registered(Described):
     """A version that was registered."""
 
     model_config = answered({"version": 2})
@@ -162,7 +164,7 @@ class Registered(BaseModel):
     """Its number; the one that it had where it was registered before."""
 
 
-class Promoted(BaseModel):
+class Promoted(Described):
     """A version that is live now."""
 
     model_config = answered({"live": 2, "before": 1, "objections": []})
@@ -175,7 +177,7 @@ class Promoted(BaseModel):
     """What was passed over by force."""
 
 
-class Shadowed(BaseModel):
+class Shadowed(Described):
     """The version that answers silently."""
 
     model_config = answered({"shadow": 2, "share": 0.1}, {"shadow": None})
@@ -184,7 +186,7 @@ class Shadowed(BaseModel):
     """Its number, or where its lists differ; null without one."""
 
 
-class Experiments(BaseModel):
+class Experiments(Described):
     """The running experiments."""
 
     model_config = answered({"experiments": ["first"]})
@@ -193,7 +195,7 @@ class Experiments(BaseModel):
     """Their names."""
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """What an experiment shows so far."""
 
     model_config = answered({"name": "first", "headline": "nobody has taken part yet", "comparisons": []})  # fmt: skip
@@ -204,7 +206,7 @@ class Shown(BaseModel):
     """The verdict in one sentence."""
 
 
-class Health(BaseModel):
+class Health(Described):
     """That the process runs."""
 
     model_config = answered({"status": "ok"})
@@ -213,7 +215,7 @@ class Health(BaseModel):
     """ok."""
 
 
-class Ready(BaseModel):
+class Ready(Described):
     """Whether questions are answered."""
 
     model_config = answered({"ready": True, "model": "IALS", "version": 1, "store": "reachable"})
@@ -228,7 +230,7 @@ class Ready(BaseModel):
     """reachable, or away."""
 
 
-class Problem(BaseModel):
+class Problem(Described):
     """What went wrong."""
 
     code: str
@@ -239,7 +241,7 @@ class Problem(BaseModel):
     """What is allowed, or what to do."""
 
 
-class Failure(BaseModel):
+class Failure(Described):
     """The shape of every error."""
 
     model_config = answered({"error": {"code": "unknown_field", "message": "there is no field 'usr'", "hint": "did you mean 'user'?"}})  # fmt: skip

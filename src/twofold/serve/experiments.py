@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from twofold.online.assign import assign
 from twofold.online.experiments import Experiments, Slice, read
 from twofold.online.report import report
 from twofold.serve.experiment_logs import ExperimentLogs
+from twofold.serve.failures import Refused
 from twofold.serve.registry import Registered
 from twofold.serve.store import Store
 from twofold.serve.variants import LIVE, Arm, Assignment, Rival
@@ -64,6 +65,24 @@ class Declared:
                 )
         return cls(made, versions)
 
+    @property
+    def running(self) -> Collection[str]:
+        """Names of the experiments."""
+        return self.experiments.slices.keys()
+
+    def report(self, store: Store, name: str) -> dict[str, Any]:
+        """Return what the logs of a store show of an experiment so far; slow, as `shown`.
+
+        Raises
+        ------
+        Refused
+            If there is none of this name.
+        """
+        if name not in self.running:
+            hint = did_you_mean(name, self.running)
+            raise Refused(404, "no_experiment", f"there is no experiment {name[:200]!r}", hint)
+        return shown(store, self.experiments.slices[name])
+
     def assign(self, user: Id | None, session: str | None) -> Assignment:
         """Return the arms of a user or session; the one whose experiment changes lists says who answers, and how."""
         arms: list[Arm] = []
@@ -94,20 +113,6 @@ class Declared:
             explore=plan.variants[deciding.variant].explore,
             coin=coin,
         )
-
-    def one(self, name: str) -> Slice:
-        """Return an experiment.
-
-        Raises
-        ------
-        ConfigError
-            If there is none of this name.
-        """
-        if name not in self.experiments.slices:
-            raise ConfigError(
-                f"there is no experiment {name!r}; {did_you_mean(name, self.experiments.slices)}"
-            )
-        return self.experiments.slices[name]
 
 
 def version_of(text: str, found: Registered) -> int:

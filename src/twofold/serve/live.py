@@ -18,7 +18,6 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
 from twofold.serve.answers import told
-from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
@@ -149,6 +148,9 @@ class Live:
                 self.histories.add(rows)
         self.change_seen = max((row["seq"] for row in found.changes), default=0)
         if self.settings.experiment is not None and events:
+            # Statistics take a third of a second to load, for which servers without an experiment do not wait.
+            from twofold.serve.experiments import Declared
+
             declared = Declared.read(self.settings.experiment, found)
             for number in set(declared.versions.values()):
                 live = number == self.served.version

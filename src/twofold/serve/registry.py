@@ -190,8 +190,7 @@ def report_of(folder: Path) -> Mapping[str, Any] | None:
             raise ConfigError(
                 f"cannot read {measured}: {error}; evaluate the model again"
             ) from error
-    result = runs.Run(folder.parent.parent).result_of(folder.name)
-    if result.is_dir():
-        kept = persistence.load(result, "result", runs.RESULT_CLASSES, mmap=False)
-        return orjson.loads(kept.report.to_json())
+    run = runs.Run(folder.parent.parent)
+    if run.result_of(folder.name).is_dir():
+        return orjson.loads(run.result(folder.name).report.to_json())
     return None

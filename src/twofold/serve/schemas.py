@@ -9,12 +9,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StrictBool,
     StrictInt,
     StrictStr,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from twofold.field_notes import add_notes
 
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
@@ -44,10 +49,23 @@ Columns = Annotated[
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
 
 
-class Body(BaseModel):
-    """What all bodies share."""
+class Described(BaseModel):
+    """What all bodies share: the description of the interface has the sentences under their fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> JsonSchemaValue:
+        """Return the schema of a body."""
+        made = handler(core_schema)
+        add_notes(handler.resolve_ref_schema(made), cls)
+        return made
+
+
+class Body(Described):
+    """What all bodies of requests share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def example(*bodies: dict[str, Any], one_of: tuple[str, ...] = ()) -> ConfigDict:
@@ -56,9 +74,7 @@ def example(*bodies: dict[str, Any], one_of: tuple[str, ...] = ()) -> ConfigDict
     if one_of:
         given = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in one_of]  # fmt: skip
         said["anyOf"] = given
-    return ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=said
-    )
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra=said)
 
 
 class Question(Body):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from twofold.serve.tables import CHANGES, EVENTS, EXPOSURES, ITEMS, VERSIONS, open_engine
@@ -23,7 +23,7 @@ class Store(Writer):
 
     def __init__(self, url: str, *, patience: float = 2.0) -> None:
         engine = open_engine(url)
-        dialect: Any = postgresql if engine.dialect.name == "postgresql" else sqlite
+        dialect: Any = importlib.import_module(f"sqlalchemy.dialects.{engine.dialect.name}")
         self._insert = dialect.insert
         super().__init__(engine, patience)
 

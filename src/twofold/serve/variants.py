@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from twofold.online.list_policies import Epsilon, Softmax
+from twofold.serve.failures import Refused
+from twofold.serve.store import Store
 from twofold.typing import Id
 
 LIVE = "live"
@@ -66,17 +68,39 @@ class Trace(NamedTuple):
 
 
 class Assigner(Protocol):
-    """An experiment, as the server sees it."""
+    """What runs of experiments, as the server sees it."""
+
+    @property
+    def running(self) -> Collection[str]:
+        """Names of the experiments."""
+        ...
 
     def assign(self, user: Id | None, session: str | None) -> Assignment:
         """Return the arm of a user or session; the same one every time."""
+        ...
+
+    def report(self, store: Store, name: str) -> dict[str, Any]:
+        """Return what the logs of a store show of a running experiment."""
         ...
 
 
 class Everybody:
     """No experiment: the live version answers."""
 
+    running: Collection[str] = ()
+
     def assign(self, user: Id | None, session: str | None) -> Assignment:
         """Return the live version."""
         del user, session
         return Assignment()
+
+    def report(self, store: Store, name: str) -> dict[str, Any]:
+        """Refuse, for nothing runs.
+
+        Raises
+        ------
+        Refused
+            Always.
+        """
+        del store, name
+        raise Refused(404, "no_experiment", "no experiment runs", "start with --experiment FILE")

@@ -6,12 +6,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from twofold.errors import TwofoldError
-from twofold.serve.experiments import Declared
 from twofold.serve.failures import Refused, of_validation
 from twofold.serve.gate import body_of
 from twofold.serve.live import Live
@@ -27,8 +26,9 @@ CHANGES = 50
 """Latest changes of the registry that are shown."""
 
 
-def mount(app: FastAPI, live: Live) -> None:
-    """Add the page to an application."""
+def of(live: Live) -> APIRouter:
+    """Return the page of a server."""
+    app = APIRouter()
     drawings, random = maps.Maps(), np.random.default_rng()
     searches: list[Search] = []
 
@@ -73,9 +73,8 @@ def mount(app: FastAPI, live: Live) -> None:
 
     @get("/page/data/try")
     async def try_it() -> Response:
-        declared = live.assigner
-        names = list(declared.experiments.slices) if isinstance(declared, Declared) else []
-        return shell.html("try.html", served=live.served, experiments=names)
+        running = list(live.assigner.running)
+        return shell.html("try.html", served=live.served, experiments=running)
 
     @post("/page/data/recommend")
     async def recommend(request: Request) -> Response:
@@ -158,6 +157,8 @@ def mount(app: FastAPI, live: Live) -> None:
     @get("/page/data/experiments")
     async def experiments() -> Response:
         return shell.html("experiments.html", trials=await live.wait(trials.trials, live))
+
+    return app
 
 
 def json(content: Any) -> Response:
