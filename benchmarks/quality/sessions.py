@@ -51,7 +51,7 @@ BEAUTY: dict[str, Any] = {
     "IALS": IALS(factors=64, unobserved_weight=0.1),
     "GRU4Rec": GRU4Rec(epochs=20),
     "SASRec": SASRec(),
-    "SASRec d = 128": SASRec(factors=128),
+    "SASRec of 192": SASRec(factors=192, learning_rate=0.002),
     "SASRec, binary": SASRec(epochs=120, loss=sasrec.Binary()),
 }
 CELLS: dict[str, Any] = {
