@@ -74,7 +74,7 @@ class JNTM:
     """Seconds between two events of a user after which a sub-trajectory begins; None = never."""
     epochs: Annotated[PositiveInt, Search(5, 40)] = 20
     """Passes over the trajectories, at most."""
-    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 8
+    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 10
     """Passes over the network before each pass over the trajectories: its weight in the sum; the paper has 50."""
     batch_size: PositiveInt = 32
     """Users whose gradients are added up for one step."""
@@ -88,8 +88,8 @@ class JNTM:
     """L2 penalty on C, in the same way."""
     negatives: Annotated[float, Field(gt=0, le=1), Search(0.01, 1, log=True)] = 1.0
     """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them; the paper has 0.01."""
-    strangers: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass."""
+    strangers: Annotated[float, Field(gt=0, le=1), Search(0.001, 0.1, log=True)] = 0.003
+    """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass; the paper has 0.01."""
     state_clip: PositiveFloat = 15.0
     """Largest norm of the gradient of a recurrent state."""
     network_clip: PositiveFloat = 20.0
