@@ -9,6 +9,7 @@ import twofold as tw
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, UnknownIdError
 from twofold.models.sequence import _jntm_friends as social
+from twofold.models.sequence import _jntm_training as training
 from twofold.models.sequence.jntm import JNTM
 from twofold.testing import planted_log
 
@@ -81,6 +82,28 @@ def test_the_network_tells_of_places_and_places_tell_of_friends():
     assert hits(made["joint"]) > hits(made["trajectories"])
     # A place is then the mean network vector of its visitors; by chance 1 of 28 is right.
     assert hits(made["network"]) > 0.15
+
+
+def test_the_network_vector_climbs_the_sum_of_both_likelihoods(monkeypatch):
+    """The step of F for trajectories is divided by the root of its squares in both likelihoods."""
+    data, *_ = circles(events=4)
+    epoch, seen = training.trajectory_epoch, {}
+
+    def watched(trajectories, size, parts, pace, now, sums, rng):
+        seen["from"], seen["edges"] = now.network.copy(), sums.network.copy()
+        loss = epoch(trajectories, size, parts, pace, now, sums, rng)
+        seen["to"], seen["both"] = now.network.copy(), sums.network.copy()
+        return loss
+
+    monkeypatch.setattr(training, "trajectory_epoch", watched)
+    rate = 0.01
+    JNTM(
+        factors=4, epochs=1, network_passes=1, batch_size=40, learning_rate=rate, strangers=0.5
+    ).fit(data, rng=0)
+    assert (seen["edges"] > 0).all()
+    places = seen["both"] - seen["edges"]  # squares of the gradient of the trajectories
+    steps = rate**2 * places / seen["both"]
+    np.testing.assert_allclose((seen["to"] - seen["from"]) ** 2, steps, rtol=0.02, atol=1e-9)
 
 
 def test_one_event_is_one_step_and_equals_a_replay(planted):

@@ -58,6 +58,7 @@ class Pace(NamedTuple):
     learning_rate: float
     reg_user: float
     reg_item: float
+    reg_context: float
     share: float
     """Chance of a place to be among the negatives of an event."""
     strangers: float
@@ -65,12 +66,12 @@ class Pace(NamedTuple):
     state_clip: float
     network_clip: float
 
-    def steps(self, size: int, n_users: int) -> tuple[float, float, float, float]:
-        """Return what a summed gradient is multiplied by, the rate, and what a step adds of a row of a batch's user and of another.
+    def steps(self, size: int, n_users: int, reg: float) -> tuple[float, float, float, float]:
+        """Return what a summed gradient is multiplied by, the rate, and what a step adds of a row of a batch's user and of another, whose penalty is `reg`.
 
         A user is in one batch of `size` in a pass, and any other row in all of them: its penalty is spread over them.
         """
-        return 1 / size, self.learning_rate, self.reg_user / size, self.reg_item / max(n_users, 1)
+        return 1 / size, self.learning_rate, self.reg_user / size, reg / max(n_users, 1)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def trajectory_epoch(
     users = np.flatnonzero(lengths).astype(np.int32)
     lanes = np.zeros((LANES, *now.shared.shape), now.shared.dtype)
     begin, total, kind = np.zeros(m + 1, np.int64), 0.0, now.inputs.dtype
-    by, rate, by_user, reg = pace.steps(size, len(users))
+    by, rate, by_user, reg = pace.steps(size, len(users), pace.reg_item)
     seed, all_items = kernel_seed(rng), np.arange(m, dtype=np.int32)
     for at in batches(len(users), size, rng):
         some, lane = dealt(users[at], lengths[users[at]])
@@ -247,7 +248,7 @@ def network_pass(
         total += loss.sum()
         place = np.empty(int(count.sum()), np.int64)
         sort_by_row(other, count, begin, place)
-        by, rate, by_user, reg = pace.steps(size, n)
+        by, rate, by_user, reg = pace.steps(size, n, pace.reg_context)
         step_pairs(begin, place, error, x, by, rate, reg, now.context, sums.context)
         step_rows(some, gradient, by, rate, by_user, pace.network_clip, now.network, sums.network)
     return total / n

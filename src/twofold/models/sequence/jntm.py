@@ -72,27 +72,29 @@ class JNTM:
     """Whether the gated state h_t of the sub-trajectories before is a part of the state."""
     gap: NonNegativeFloat | None = 21_600.0
     """Seconds between two events of a user after which a sub-trajectory begins; None = never."""
-    epochs: Annotated[PositiveInt, Search(3, 20)] = 8
+    epochs: Annotated[PositiveInt, Search(5, 40)] = 20
     """Passes over the trajectories, at most."""
-    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 5
-    """Passes over the network before each pass over the trajectories; the paper has 50."""
+    network_passes: Annotated[NonNegativeInt, Search(1, 50, log=True)] = 10
+    """Passes over the network before each pass over the trajectories: its weight in the sum; the paper has 50."""
     batch_size: PositiveInt = 32
     """Users whose gradients are added up for one step."""
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
     """Step of AdaGrad, before it is divided by the root of the summed squares."""
     reg_user: Annotated[NonNegativeFloat, Search(0.01, 30, log=True)] = 3.0
     """L2 penalty on P and F: reg_user / 2 times their squared length, beside the summed -ln p."""
-    reg_item: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 4.0
-    """L2 penalty on the vectors of places, and on C, in the same way."""
+    reg_item: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 1.5
+    """L2 penalty on the vectors of places, in the same way."""
+    reg_context: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 4.0
+    """L2 penalty on C, in the same way."""
     negatives: Annotated[float, Field(gt=0, le=1), Search(0.01, 1, log=True)] = 1.0
     """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them; the paper has 0.01."""
-    strangers: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass."""
+    strangers: Annotated[float, Field(gt=0, le=1), Search(0.001, 0.1, log=True)] = 0.003
+    """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass; the paper has 0.01."""
     state_clip: PositiveFloat = 15.0
     """Largest norm of the gradient of a recurrent state."""
     network_clip: PositiveFloat = 20.0
     """F is kept inside -network_clip ... network_clip."""
-    init_scale: PositiveFloat = 0.1
+    init_scale: PositiveFloat = 0.3
     """Initial numbers are drawn evenly from -init_scale ... init_scale."""
     directed: bool = False
     """Whether a link counts from its first user to the second only; false makes friends of both."""
@@ -143,12 +145,12 @@ class JNTM:
             return FittedJNTM.of(self, memory, at, friends, knows_network=passes > 0)
 
         best, top, waited = None, -np.inf, 0
-        # Each likelihood has its own sums of squares: F is moved by both.
-        edge_sums, sums, size = now.zeros(), now.zeros(), self.batch_size
+        # One sum of squares for both likelihoods: F climbs their sum, not each by steps of its own length.
+        sums, size = now.zeros(), self.batch_size
         for epoch in track(range(1, self.epochs + 1), "JNTM"):
             edges = events = 0.0
             for _ in range(passes):
-                edges = training.network_pass(friends, size, self.pace, now, edge_sums, random)
+                edges = training.network_pass(friends, size, self.pace, now, sums, random)
             if self.objective != "network":
                 events = training.trajectory_epoch(data, size, parts, self.pace, now, sums, random)
             log.debug(
@@ -171,8 +173,8 @@ class JNTM:
     def pace(self) -> training.Pace:
         """How steps are made."""
         return training.Pace(
-            self.learning_rate, self.reg_user, self.reg_item, self.negatives, self.strangers, self.state_clip,
-            self.network_clip,
+            self.learning_rate, self.reg_user, self.reg_item, self.reg_context, self.negatives,
+            self.strangers, self.state_clip, self.network_clip,
         )  # fmt: skip
 
     def layout(self) -> tuple[I64, int]:
