@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,6 @@ COMMON: dict[str, Any] = {
     "epochs": int(beside.option("--epochs", "20")),
     "factors": int(beside.option("--factors", "50")),
 }
-FPMC: dict[str, Any] = {
-    "items": "average", "hybrid": "concatenate", "tied": False, "objective": "bpr", "exponent": 0, "dropout": 0,
-}  # fmt: skip
 LADDER: dict[str, Any] = {
     "TOP": Popularity(),
     "personal frequency": PersonalFrequency(),
@@ -45,7 +43,7 @@ LADDER: dict[str, Any] = {
     "MF (HRM, user alone)": HRM(**COMMON, hybrid="user"),
     "MF (IALS)": IALS(factors=COMMON["factors"]),
     "MF (BPR)": BPR(factors=COMMON["factors"]),
-    "FPMC (HRM side by side, BPR)": HRM(**COMMON, **FPMC),
+    "FPMC (HRM side by side, BPR)": replace(HRM.fpmc(), **COMMON),
     "HRM AvgAvg": HRM(**COMMON, items="average", hybrid="average"),
     "HRM MaxAvg": HRM(**COMMON, items="max", hybrid="average"),
     "HRM AvgMax": HRM(**COMMON, items="average", hybrid="max"),

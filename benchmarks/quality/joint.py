@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,6 @@ PAIRS = 20_000
 """Pairs of strangers that new friendships are told apart from, for each in the table of friends."""
 
 
-FPMC: dict[str, Any] = {
-    "items": "average", "hybrid": "concatenate", "tied": False, "objective": "bpr", "exponent": 0, "dropout": 0,
-}  # fmt: skip
-
-
 def contenders() -> dict[str, Any]:
     """Return the rows of the table of places."""
     more = beside.settings()
@@ -45,7 +41,7 @@ def contenders() -> dict[str, Any]:
         "popularity": Popularity(),
         "IALS": IALS(),
         "PersonalFrequency": PersonalFrequency(),
-        "FPMC": HRM(**FPMC),
+        "FPMC": HRM.fpmc(),
         "HRM": HRM(),
         "GRU4Rec": GRU4Rec(),
         "popularity + repeats": Repeats(model=Popularity()),

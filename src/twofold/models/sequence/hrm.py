@@ -76,7 +76,7 @@ class HRM:
     tied: bool = True
     """Whether an item has one vector, or one where it was bought and one where it is predicted."""
     objective: Literal["negative sampling", "bpr"] = "negative sampling"
-    """The paper's objective, or the pairwise one of FPMC (S-BPR)."""
+    """The paper's objective, or the pairwise one of FPMC (S-BPR), which wants 1 negative and a `reg` near 0.03."""
     negatives: Annotated[PositiveInt, Search(5, 50, log=True)] = 25
     """k: items drawn against each item of a basket."""
     exponent: NonNegativeFloat = 1.0
@@ -93,6 +93,20 @@ class HRM:
     """Penalty lambda on every vector, counted each time it is read."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of the normal initial vectors."""
+
+    @classmethod
+    def fpmc(cls) -> HRM:
+        """Return factorized personalized Markov chains: an HRM of other settings, `dataclasses.replace` changes more of them.
+
+        Rendle, Freudenthaler & Schmidt-Thieme (2010), "Factorizing Personalized Markov Chains for Next-Basket
+        Recommendation", WWW: v_u . v_i + the mean over the last basket of w_l . w_i, every vector of its own, learned
+        by S-BPR, ln s of the difference to one item that is drawn evenly. Pairs are learned by heart without the
+        strong penalty (chosen on validation baskets).
+        """
+        return cls(
+            items="average", hybrid="concatenate", tied=False, objective="bpr",
+            negatives=1, exponent=0, dropout=0, reg=0.03,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Refuse vectors of two lengths that are to be one.

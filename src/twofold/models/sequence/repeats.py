@@ -83,7 +83,7 @@ class Repeats:
     """Share of everybody's last moments on which the weights are learned; at least one of whoever has two."""
     questions: PositiveInt = 10_000
     """Moments that the weights are learned on, at most; drawn where there are more."""
-    choices: Annotated[PositiveInt, Search(10, 1000, log=True)] = 100
+    choices: Annotated[PositiveInt, Search(10, 1000, log=True)] = 20
     """New items that compete in the weights: so many best by the model's score, and so many most popular."""
     ridge: PositiveFloat = 1.0
     """L2 penalty on the weights, in units of each feature's spread."""
