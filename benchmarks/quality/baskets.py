@@ -49,6 +49,7 @@ LADDER: dict[str, Any] = {
     "HRM AvgMax": HRM(**COMMON, items="average", hybrid="max"),
     "HRM MaxMax": HRM(**COMMON, items="max", hybrid="max"),
     "TOP + repeats": Repeats(model=Popularity()),
+    "IALS + repeats": Repeats(model=IALS(factors=COMMON["factors"])),
     "HRM AvgAvg + repeats": Repeats(model=HRM(**COMMON, items="average", hybrid="average")),
     "HRM MaxMax + repeats": Repeats(model=HRM(**COMMON, items="max", hybrid="max")),
 }

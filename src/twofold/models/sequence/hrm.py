@@ -83,7 +83,7 @@ class HRM:
     """Negatives are drawn in proportion to an item's number of events to this power; 0 draws all alike."""
     correction: bool = True
     """Whether ln P_I(i), which drawing by popularity takes off the score, is put back for ranking."""
-    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.3
     """Chance that a unit of the hybrid vector is left out in a step."""
     epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
     """Passes over all items of all baskets."""
