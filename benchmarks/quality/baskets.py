@@ -39,7 +39,7 @@ LADDER: dict[str, Any] = {
     "TOP": Popularity(),
     "personal frequency": PersonalFrequency(),
     "personal frequency, half-life 5 baskets": PersonalFrequency(half_life=5),
-    "MC (HRM, basket alone)": HRM(**COMMON, items="average", hybrid="basket"),
+    "MC (HRM, basket alone)": HRM(**COMMON, items="average", hybrid="basket", dropout=0.1),
     "MF (HRM, user alone)": HRM(**COMMON, hybrid="user"),
     "MF (IALS)": IALS(factors=COMMON["factors"]),
     "MF (BPR)": BPR(factors=COMMON["factors"]),
