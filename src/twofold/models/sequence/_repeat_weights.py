@@ -39,7 +39,9 @@ class Choices(NamedTuple):
 
     indptr: I64  # (q + 1,); no question is without items
     taken: F64  # (r,): 1 / |T_q| where the item was taken, else 0
-    features: F32  # (r, k): the model's score about its mean in the question, popularity, own visits
+    features: (
+        F32  # (r, k): the model's score about its mean in the question, popularity, own visits
+    )
 
 
 def choices(
@@ -67,7 +69,8 @@ def choices(
         s = scores(start, stop)
         near = np.zeros(s.shape, np.bool_)
         near[:, best] = True
-        np.put_along_axis(near, np.argpartition(-s, many - 1, axis=1)[:, :many], True, axis=1)
+        top = np.argpartition(-s, many - 1, axis=1)[:, :many]
+        near[np.arange(stop - start)[:, None], top] = True
         low, high = np.searchsorted(visits.owner, (start, stop))
         row, item = visits.owner[low:high] - start, visits.item[low:high]
         near[row, item] = True

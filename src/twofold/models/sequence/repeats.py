@@ -266,5 +266,5 @@ class FittedRepeats(Around):
 
     def _beside(self, vectors: F32 | csr_array, own: csr_array) -> csr_array:
         left = csr_array(csr_array(vectors) * self.weights[0])
-        popular = csr_array(np.full((vectors.shape[0], 1), self.weights[1]))
+        popular = csr_array(np.full((len(own.indptr) - 1, 1), self.weights[1]))
         return csr_array(hstack([left, popular, own], format="csr"), dtype=np.float32)
