@@ -231,3 +231,18 @@ def test_bad_input_gets_a_sentence():
         Repeats(model="JNTM")
     with pytest.raises(ConfigError, match="did you mean 'IALS'"):
         Repeats(model={"model": "IASL"})
+
+
+@pytest.mark.data
+def test_factors_beside_repeats_lose_neither_to_popularity_beside_them_nor_to_counting(real):
+    split = tw.split.last_fraction(real("lbsn2vec-nyc"), test=0.1, repeats="keep")
+    scores = [
+        tw.evaluate(model.fit(split.train, rng=0), split, ["recall@1"], ask="each event")["recall@1"]
+        for model in (
+            Repeats(model=IALS(factors=32)),
+            Repeats(model=Popularity()),
+            tw.models.PersonalFrequency(),
+        )
+    ]  # fmt: skip
+    assert scores[0] > 0.98 * scores[1]
+    assert scores[1] > 1.2 * scores[2]
