@@ -3,7 +3,7 @@
 ``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--save] [--merge]``
 
 The last basket of each user is the test, the one before it validation (nothing is trained on either); the test is
-asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look; ``--merge`` keeps the
+asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
 rows of the table that is there that are not measured now. Rows with "repeats" have the person's own baskets beside the
 model's score, by weights that are learned inside the training part.
 """
@@ -96,7 +96,7 @@ def main(name: str) -> None:
         ],
         ["model", *METRICS, "seconds"],
         rows,
-        suffix=f"_{name}",
+        suffix=f"_{name}_{USERS}_users" if USERS else f"_{name}",
     )
 
 
