@@ -3,7 +3,7 @@
 ``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--save] [--merge]``
 
 The last basket of each user is the test, the one before it validation (nothing is trained on either); the test is
-asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look; ``--merge`` keeps the
+asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
 rows of the table that is there that are not measured now. Rows with "repeats" have the person's own baskets beside the
 model's score, by weights that are learned inside the training part.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +35,21 @@ COMMON: dict[str, Any] = {
     "epochs": int(beside.option("--epochs", "20")),
     "factors": int(beside.option("--factors", "50")),
 }
-FPMC: dict[str, Any] = {
-    "items": "average", "hybrid": "concatenate", "tied": False, "objective": "bpr", "exponent": 0, "dropout": 0,
-}  # fmt: skip
 LADDER: dict[str, Any] = {
     "TOP": Popularity(),
     "personal frequency": PersonalFrequency(),
     "personal frequency, half-life 5 baskets": PersonalFrequency(half_life=5),
-    "MC (HRM, basket alone)": HRM(**COMMON, items="average", hybrid="basket"),
+    "MC (HRM, basket alone)": HRM(**COMMON, items="average", hybrid="basket", dropout=0.1),
     "MF (HRM, user alone)": HRM(**COMMON, hybrid="user"),
     "MF (IALS)": IALS(factors=COMMON["factors"]),
     "MF (BPR)": BPR(factors=COMMON["factors"]),
-    "FPMC (HRM side by side, BPR)": HRM(**COMMON, **FPMC),
+    "FPMC (HRM side by side, BPR)": replace(HRM.fpmc(), **COMMON),
     "HRM AvgAvg": HRM(**COMMON, items="average", hybrid="average"),
     "HRM MaxAvg": HRM(**COMMON, items="max", hybrid="average"),
     "HRM AvgMax": HRM(**COMMON, items="average", hybrid="max"),
     "HRM MaxMax": HRM(**COMMON, items="max", hybrid="max"),
     "TOP + repeats": Repeats(model=Popularity()),
+    "IALS + repeats": Repeats(model=IALS(factors=COMMON["factors"])),
     "HRM AvgAvg + repeats": Repeats(model=HRM(**COMMON, items="average", hybrid="average")),
     "HRM MaxMax + repeats": Repeats(model=HRM(**COMMON, items="max", hybrid="max")),
 }
@@ -97,7 +96,7 @@ def main(name: str) -> None:
         ],
         ["model", *METRICS, "seconds"],
         rows,
-        suffix=f"_{name}",
+        suffix=f"_{name}_{USERS}_users" if USERS else f"_{name}",
     )
 
 

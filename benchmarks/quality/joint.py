@@ -33,11 +33,6 @@ PAIRS = 20_000
 """Pairs of strangers that new friendships are told apart from, for each in the table of friends."""
 
 
-FPMC: dict[str, Any] = {
-    "items": "average", "hybrid": "concatenate", "tied": False, "objective": "bpr", "exponent": 0, "dropout": 0,
-}  # fmt: skip
-
-
 def contenders() -> dict[str, Any]:
     """Return the rows of the table of places."""
     more = beside.settings()
@@ -45,7 +40,7 @@ def contenders() -> dict[str, Any]:
         "popularity": Popularity(),
         "IALS": IALS(),
         "PersonalFrequency": PersonalFrequency(),
-        "FPMC": HRM(**FPMC),
+        "FPMC": HRM.fpmc(),
         "HRM": HRM(),
         "GRU4Rec": GRU4Rec(),
         "popularity + repeats": Repeats(model=Popularity()),

@@ -41,21 +41,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "marc-foursquare-nyc": {"session": "tid"},
 }
 """What differs from the defaults; chosen on the validation part."""
-BESIDE: dict[str, dict[str, Any]] = {
-    "Popularity": {},
-    "PersonalFrequency": {},
-    "IALS": {"factors": 64, "unobserved_weight": 0.1},
-    "Token2Vec": {"epochs": 20},
-    "FPMC": {
-        "items": "average",
-        "hybrid": "concatenate",
-        "tied": False,
-        "objective": "bpr",
-        "exponent": 0,
-        "dropout": 0,
-    },
-    "HRM": {},
-    "GRU4Rec": {},
+BESIDE: dict[str, Any] = {
+    "Popularity": tw.models.Popularity(),
+    "PersonalFrequency": tw.models.PersonalFrequency(),
+    "IALS": tw.models.IALS(factors=64, unobserved_weight=0.1),
+    "Token2Vec": tw.models.Token2Vec(epochs=20),
+    "FPMC": tw.models.HRM.fpmc(),
+    "HRM": tw.models.HRM(),
+    "GRU4Rec": tw.models.GRU4Rec(),
 }
 """Models beside it, FPMC being a special case of HRM."""
 
@@ -69,8 +62,7 @@ def split_of(name: str, part: str) -> tw.Split:
 
 def contenders(name: str) -> Iterator[tuple[str, str, Any]]:
     """Return a label, a kind and an estimator."""
-    for label, given in BESIDE.items():
-        model = getattr(tw.models, "HRM" if label == "FPMC" else label)(**given)
+    for label, model in BESIDE.items():
         yield label, "beside", model
     told: tuple[str, ...] = ()
     more = SETTINGS[name] | beside.settings()

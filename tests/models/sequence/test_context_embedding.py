@@ -317,9 +317,9 @@ def test_check_ins_are_found_by_who_where_from_and_when(real):
         "aware": ContextEmbedding(contexts=("user", "surrounding", "hour", "weekday"), **settings),
     }
     found = {
-        name: tw.evaluate(one.fit(split.train, rng=0), split, ["recall@10"], ask="each event")
+        name: tw.evaluate(one.fit(split.train, rng=0), split, ["recall@1"], ask="each event")
         for name, one in models.items()
     }
-    recall = {name: report["recall@10"] for name, report in found.items()}
+    recall = {name: report["recall@1"] for name, report in found.items()}
     assert recall["general"] > 4 * recall["popular"]
-    assert recall["aware"] > 1.02 * recall["general"]
+    assert recall["aware"] > 1.05 * recall["general"]

@@ -1,5 +1,7 @@
 """HRM: its step against finite differences, its special cases against what they are cases of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -218,9 +220,7 @@ def test_scores_are_products_of_hybrids_and_items_and_what_sampling_took_off(
 def test_fpmc_is_three_products_of_vectors_and_a_chain_knows_no_user():
     """Rendle 2010: <v_u, v_i> + mean over the basket of <v_l, v_i>, all with vectors of their own."""
     data = log_of(5)
-    fpmc = HRM(
-        factors=3, items="average", hybrid="concatenate", tied=False, objective="bpr", exponent=0
-    ).fit(data, rng=0)
+    fpmc = replace(HRM.fpmc(), factors=3).fit(data, rng=0)
     told = tw.Histories(
         np.array([0, 2]), np.array([1, 4], np.int32), np.ones(2, np.float32), np.array([3, 3])
     )
@@ -338,3 +338,17 @@ def test_a_stranger_climbs_the_objective_alone(first, second):
     twice = model.fold_in(history.take(np.array([0, -1, 0])))
     np.testing.assert_array_equal(twice[0], twice[2])
     np.testing.assert_array_equal(twice[0, :-1], found)
+
+
+@pytest.mark.data
+def test_fpmc_beats_popularity_on_the_next_baskets_of_ta_feng(real):
+    data = real("tafeng")
+    quarter = np.flatnonzero(data.interactions.user % 4 == 0).astype(np.int64)
+    split = tw.split.last_basket(data.part(quarter), validation=True)
+    fpmc, popular = (
+        tw.evaluate(
+            model.fit(split.train, rng=0), split, ["f1@5"], part="validation", ask="each basket"
+        )["f1@5"]
+        for model in (HRM.fpmc(), tw.models.Popularity())
+    )
+    assert fpmc > 1.2 * popular

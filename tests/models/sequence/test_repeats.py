@@ -9,7 +9,7 @@ from twofold.errors import ConfigError, DataError
 from twofold.models import IALS, Popularity, Repeats
 from twofold.models.sequence._repeat_questions import later, questions
 from twofold.models.sequence._repeat_visits import HOUR, VISITS, visits
-from twofold.models.sequence._repeat_weights import Taken, climb, learned_weights
+from twofold.models.sequence._repeat_weights import Taken, choices, climb, learned_weights
 
 DAY = 24 * HOUR
 
@@ -64,59 +64,101 @@ def test_visits_are_counted_as_by_hand():
     assert not untimed.values[:, VISITS.index("hour")].any()
 
 
-def problem(n=40, items=9, seed=0):
+def problem(n=40, items=30, seed=0):
     rng = np.random.default_rng(seed)
     told = histories(*[rng.integers(0, items, rng.integers(0, 8)).tolist() for _ in range(n)])
     s = rng.normal(size=(n, items)).astype(np.float32)
+    popular = rng.permutation(items).astype(np.float32) / items
     many = rng.integers(1, 4, n)
     item = np.concatenate([np.sort(rng.choice(items, one, replace=False)) for one in many])
     taken = Taken(np.concatenate([[0], np.cumsum(many)]), item.astype(np.int32))
-    return s, taken, visits(told, items, None)
+    return s, popular, taken, visits(told, items, None)
 
 
-def literally(s, taken, found, at, ridge):
+def chosen(s, popular, taken, found, many):
+    """The choices as the model finds them, from score blocks."""
+    return choices(lambda a, b: s[a:b].copy(), popular, taken, found, many)
+
+
+def by_question(s, popular, taken, found, many):
+    """What competes in each question, item by item: what is said of it, and the weight of what was taken."""
+    own = {
+        (int(owner), int(item)): f.astype(float)
+        for owner, item, f in zip(*found, strict=True)
+    }  # fmt: skip
+    rows = []
+    for q in range(len(s)):
+        near = {item for owner, item in own if owner == q}
+        near |= set(np.argsort(-s[q])[:many].tolist()) | set(np.argsort(-popular)[:many].tolist())
+        true = taken.item[taken.indptr[q] : taken.indptr[q + 1]].tolist()
+        rows.append([
+            (
+                np.array([s[q, item], popular[item], *own.get((q, item), np.zeros(len(VISITS)))]),
+                (item in true) / len(true),
+            )
+            for item in sorted(near)
+        ])  # fmt: skip
+    return rows
+
+
+def literally(rows, at, ridge):
     """The log-likelihood as it is written, question by question."""
     total = -0.5 * ridge * at @ at
-    for q in range(len(s)):
-        z = at[0] * s[q].astype(float)
-        for owner, item, f in zip(*found, strict=True):
-            if owner == q:
-                z[item] += f.astype(float) @ at[1:]
-        for item in taken.item[taken.indptr[q] : taken.indptr[q + 1]]:
-            total += z[item] - np.log(np.exp(z).sum())
+    for one in rows:
+        z = np.array([x @ at for x, _ in one])
+        total += sum(y * (z[k] - np.log(np.exp(z).sum())) for k, (_, y) in enumerate(one))
     return total
+
+
+def test_what_competes_is_what_was_had_and_the_best_and_the_most_popular(monkeypatch):
+    monkeypatch.setattr("twofold.models.sequence._repeat_weights.BLOCK", 7)
+    given = problem()
+    found, rows = chosen(*given, 3), by_question(*given, 3)
+    assert np.diff(found.indptr).tolist() == [len(one) for one in rows]
+    np.testing.assert_allclose(found.taken, [y for one in rows for _, y in one])
+    x = np.array([x for one in rows for x, _ in one])
+    means = [np.mean([x[0] for x, _ in one]) for one in rows]
+    x[:, 0] -= np.repeat(means, np.diff(found.indptr))
+    np.testing.assert_allclose(found.features, x, rtol=1e-5, atol=1e-6)
+    assert 0 < found.taken.sum() < len(rows)  # some of what was taken is far from every list
+
+
+def test_with_all_items_near_everything_competes():
+    given = problem()
+    found = chosen(*given, 1000)
+    assert (np.diff(found.indptr) == 30).all()
+    assert found.taken.sum() == pytest.approx(40)
 
 
 def test_the_likelihood_and_its_gradient_are_those_that_are_written(monkeypatch):
     monkeypatch.setattr("twofold.models.sequence._repeat_weights.BLOCK", 7)
-    s, taken, found = problem()
-    at = np.random.default_rng(1).normal(size=1 + len(VISITS)) * 0.5
+    given = problem()
+    found, rows = chosen(*given, 4), by_question(*given, 4)
+    at = np.random.default_rng(1).normal(size=2 + len(VISITS)) * 0.5
     ones = np.ones(len(at))
 
     def value(where):
-        return literally(s, taken, found, where, 0.7)
+        return literally(rows, where, 0.7)
 
-    total, slope, bend = climb(lambda a, b: s[a:b].copy(), taken, found, at, ones, 0.7)
+    total, slope, bend = climb(found, at, ones, 0.7)
     assert total == pytest.approx(value(at), rel=1e-5)
     step = 1e-4
     each = step * np.eye(len(at))
     differences = [(value(at + one) - value(at - one)) / (2 * step) for one in each]
-    np.testing.assert_allclose(slope, differences, rtol=1e-3, atol=1e-3)
-    curve = [
-        climb(lambda a, b: s[a:b].copy(), taken, found, at - one, ones, 0.7)[1] - slope
-        for one in 100 * each
-    ]
-    np.testing.assert_allclose(bend, np.array(curve) / (100 * step), rtol=0.03, atol=0.3)
+    np.testing.assert_allclose(slope, differences, rtol=1e-4, atol=1e-4)
+    curve = [climb(found, at - one, ones, 0.7)[1] - slope for one in each]
+    np.testing.assert_allclose(bend, np.array(curve) / step, rtol=1e-3, atol=1e-3)
 
 
 def test_the_weights_are_at_the_top():
-    s, taken, found = problem(n=300, seed=3)
-    best = learned_weights(lambda a, b: s[a:b].copy(), taken, found, 1e-3)
-    top = literally(s, taken, found, best, 0)
+    given = problem(n=300, seed=3)
+    found, rows = chosen(*given, 5), by_question(*given, 5)
+    best = learned_weights(found, 1e-3)
+    top = literally(rows, best, 0)
     rng = np.random.default_rng(0)
     for _ in range(10):
         other = best + 0.1 * rng.normal(size=len(best))
-        assert literally(s, taken, found, other, 0) < top + 0.01
+        assert literally(rows, other, 0) < top + 0.01
 
 
 def habits(n_users=30, days=40, seed=0):
@@ -189,3 +231,18 @@ def test_bad_input_gets_a_sentence():
         Repeats(model="JNTM")
     with pytest.raises(ConfigError, match="did you mean 'IALS'"):
         Repeats(model={"model": "IASL"})
+
+
+@pytest.mark.data
+def test_factors_beside_repeats_lose_neither_to_popularity_beside_them_nor_to_counting(real):
+    split = tw.split.last_fraction(real("lbsn2vec-nyc"), test=0.1, repeats="keep")
+    scores = [
+        tw.evaluate(model.fit(split.train, rng=0), split, ["recall@1"], ask="each event")["recall@1"]
+        for model in (
+            Repeats(model=IALS(factors=32)),
+            Repeats(model=Popularity()),
+            tw.models.PersonalFrequency(),
+        )
+    ]  # fmt: skip
+    assert scores[0] > 0.98 * scores[1]
+    assert scores[1] > 1.2 * scores[2]

@@ -1,11 +1,12 @@
-"""Weights of a model's score and of own visits: a conditional logit, climbed by Newton's method.
+"""Weights of a model's score, of popularity and of own visits: a conditional logit, climbed by Newton's method.
 
-McFadden (1974). With s_qi the score that a model gives item i in question q, f_qi what the asker's own visits say
-of it (zero where there were none), and T_q what was taken,
+McFadden (1974). With x_qi what is said of item i in question q, C_q the items that come near a list, and T_q what
+was taken,
 
-    p(i | q) = exp(a s_qi + w . f_qi) / sum over j,    L = sum over q and i in T_q of ln p(i | q) - ridge / 2 |(a, w)|^2,
+    p(i | q) = exp(w . x_qi) / sum over j in C_q,
+    L = sum over q of mean over i in T_q of [i in C_q] ln p(i | q)  -  ridge / 2 |w|^2,
 
-which is concave; a and w count features in units of their own spread.
+which is concave; w counts features in units of their own spread.
 """
 
 from __future__ import annotations
@@ -33,27 +34,74 @@ class Taken(NamedTuple):
     item: I32  # (nnz,) item rows
 
 
-def learned_weights(
-    scores: Callable[[int, int], F32], taken: Taken, visits: Visits, ridge: float
-) -> F64:
-    """Return a and w, shape (1 + number of features,).
+class Choices(NamedTuple):
+    """The items that come near the list of each of q questions, question by question."""
+
+    indptr: I64  # (q + 1,); no question is without items
+    taken: F64  # (r,): 1 / |T_q| where the item was taken, else 0
+    features: (
+        F32  # (r, k): the model's score about its mean in the question, popularity, own visits
+    )
+
+
+def choices(
+    scores: Callable[[int, int], F32], popular: F32, taken: Taken, visits: Visits, many: int
+) -> Choices:
+    """Return what may come into each list: what was had, the best by score, and the most popular.
 
     Parameters
     ----------
     scores
         Returns the scores (stop - start, n_items) of the questions start ... stop.
+    popular : shape (n_items,)
+        The popularity of each item.
     taken, visits
         Of all questions.
-    ridge
-        Penalty, > 0, so that what never comes again has a finite weight.
+    many
+        Items that are taken by score, and by popularity.
     """
-    spread = spreads(scores, taken, visits)
+    n, n_items = len(taken.indptr) - 1, len(popular)
+    many = min(many, n_items)
+    best = np.argsort(-popular, kind="stable")[:many]
+    lengths, weights, features = [], [], []
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        s = scores(start, stop)
+        near = np.zeros(s.shape, np.bool_)
+        near[:, best] = True
+        top = np.argpartition(-s, many - 1, axis=1)[:, :many]
+        near[np.arange(stop - start)[:, None], top] = True
+        low, high = np.searchsorted(visits.owner, (start, stop))
+        row, item = visits.owner[low:high] - start, visits.item[low:high]
+        near[row, item] = True
+        question, chosen = np.nonzero(near)
+        x = np.zeros((len(question), 2 + visits.values.shape[1]), np.float32)
+        counts = near.sum(axis=1)
+        x[:, 0] = s[question, chosen]
+        x[:, 0] -= (np.bincount(question, x[:, 0], stop - start) / counts)[question]
+        x[:, 1] = popular[chosen]
+        key = question * n_items + chosen
+        x[np.searchsorted(key, row * n_items + item), 2:] = visits.values[low:high]
+        size = np.diff(taken.indptr[start : stop + 1])
+        asked = np.repeat(np.arange(stop - start), size)
+        true = asked * n_items + taken.item[taken.indptr[start] : taken.indptr[stop]]
+        lengths.append(counts)
+        weights.append(np.isin(key, true) / np.maximum(size, 1)[question])
+        features.append(x)
+    indptr = np.concatenate([[0], *lengths]).cumsum().astype(np.int64)
+    return Choices(indptr, np.concatenate(weights), np.concatenate(features))
+
+
+def learned_weights(found: Choices, ridge: float) -> F64:
+    """Return w, shape (k,), in the units of the features; `ridge` > 0, so that what never comes again is finite."""
+    spread = np.sqrt((found.features.astype(np.float64) ** 2).mean(axis=0))
+    spread[spread == 0] = 1.0
     at = np.zeros(len(spread))
-    value, slope, bend = climb(scores, taken, visits, at, spread, ridge)
+    value, slope, bend = climb(found, at, spread, ridge)
     for _ in range(STEPS):
         step = np.linalg.solve(bend, slope)
         for _ in range(STEPS):  # half of a step that leads down
-            new = climb(scores, taken, visits, at + step, spread, ridge)
+            new = climb(found, at + step, spread, ridge)
             if new[0] >= value:
                 break
             step /= 2
@@ -66,67 +114,25 @@ def learned_weights(
     return at / spread
 
 
-def spreads(scores: Callable[[int, int], F32], taken: Taken, visits: Visits) -> F64:
-    """Return the root mean square of the scores about their question's mean, and of each feature; 1 where it is 0."""
-    some = scores(0, min(BLOCK, len(taken.indptr) - 1)).astype(np.float64)
-    inside = np.sqrt(((some - some.mean(axis=1, keepdims=True)) ** 2).mean())
-    features = visits.values.astype(np.float64)
-    found = np.append(inside, np.sqrt((features**2).sum(axis=0) / max(len(features), 1)))
-    return np.where(found > 0, found, 1.0)
-
-
-def climb(
-    scores: Callable[[int, int], F32],
-    taken: Taken,
-    visits: Visits,
-    at: F64,
-    spread: F64,
-    ridge: float,
-) -> tuple[float, F64, F64]:
+def climb(found: Choices, at: F64, spread: F64, ridge: float) -> tuple[float, F64, F64]:
     """Return L at weights in units of `spread`, its gradient, and minus its second derivative; (), (k,), (k, k)."""
-    k, n = len(at), len(taken.indptr) - 1
+    k, n = len(at), len(found.indptr) - 1
     total, slope, bend = -0.5 * ridge * float(at @ at), -ridge * at, ridge * np.eye(k)
     for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
-        s = scores(start, stop) / np.float32(spread[0])
-        s -= s.max(axis=1, keepdims=True)
-        low, high = np.searchsorted(visits.owner, (start, stop))
-        row, item = visits.owner[low:high] - start, visits.item[low:high]
-        f = visits.values[low:high] / spread[1:]
-        z = np.float32(at[0]) * s
-        z[row, item] += (f @ at[1:]).astype(np.float32)
-        z -= z.max(axis=1, keepdims=True)
+        ends = found.indptr[start : min(start + BLOCK, n) + 1]
+        x = found.features[ends[0] : ends[-1]] / spread  # (r, k), in float64
+        taken = found.taken[ends[0] : ends[-1]]
+        first = ends[:-1] - ends[0]
+        question = np.repeat(np.arange(len(first)), np.diff(ends))
+        z = x @ at
+        z -= np.maximum.reduceat(z, first)[question]
         p = np.exp(z)
-        mass = p.sum(axis=1, keepdims=True, dtype=np.float64)
-        p /= mass.astype(np.float32)
-        many = np.diff(taken.indptr[start : stop + 1])
-        true = taken.item[taken.indptr[start] : taken.indptr[stop]]
-        asked = np.repeat(np.arange(stop - start), many)
-        total += float((z[asked, true] - np.log(mass[asked, 0])).sum())
-        # Means under p: of the score, of the features, and of their products.
-        ps = p * s
-        mean = np.zeros((stop - start, k))
-        mean[:, 0] = ps.sum(axis=1, dtype=np.float64)
-        there = p[row, item].astype(np.float64)
-        for one in range(k - 1):
-            mean[:, 1 + one] = np.bincount(row, there * f[:, one], stop - start)
-        slope[0] += float(s[asked, true].sum(dtype=np.float64))
-        slope[1:] += features_of(row, item, f, asked, true, p.shape[1])
-        slope -= many @ mean
-        weight = there * many[row]
-        bend[0, 0] += float((ps * s).sum(axis=1, dtype=np.float64) @ many)
-        cross = (weight * s[row, item]) @ f
-        bend[0, 1:] += cross
-        bend[1:, 0] += cross
-        bend[1:, 1:] += (weight[:, None] * f).T @ f
-        bend -= (many[:, None] * mean).T @ mean
+        mass = np.add.reduceat(p, first)
+        p /= mass[question]
+        share = np.add.reduceat(taken, first)  # of what was taken that is among the choices
+        total += float(taken @ (z - np.log(mass)[question]))
+        weight = p * share[question]
+        slope += x.T @ (taken - weight)
+        mean = np.add.reduceat(p[:, None] * x, first)  # (questions, k)
+        bend += (x * weight[:, None]).T @ x - (mean * share[:, None]).T @ mean
     return total, slope, bend
-
-
-def features_of(row: I64, item: I32, f: F64, asked: I64, true: I32, n_items: int) -> F64:
-    """Return the sum of the features of what was taken, shape (k - 1,)."""
-    key, wanted = row * n_items + item, asked * n_items + true
-    if not len(key):
-        return np.zeros(f.shape[1])
-    at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-    return f[at[key[at] == wanted]].sum(axis=0)

@@ -78,7 +78,7 @@ class ContextEmbedding:
     """Minutes that local time is ahead of UTC, for hours and weekdays."""
     cell_km: Annotated[float, Field(ge=0.01, le=5000)] = 1.0
     """Side of the cells of regions in kilometres."""
-    weights: Literal["features", "contexts", "learned"] = "learned"
+    weights: Literal["features", "contexts", "learned"] = "contexts"
     """What the average runs over: all features alike, the contexts (each the mean of its features) alike, or the contexts by weights that are learned."""
     withheld: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.1
     """Chance of a context to be left out of an example, so that any part of them can be told at serving."""
@@ -88,7 +88,7 @@ class ContextEmbedding:
     """How the softmax is taken apart: NegativeSampling(count=10, exponent=0.75) or HierarchicalSoftmax()."""
     subsample: NonNegativeFloat = 0.0
     """Threshold t: an event of an item with the share f of all is an example with chance sqrt(t / f); 0 = always."""
-    epochs: Annotated[PositiveInt, Search(5, 50, log=True)] = 15
+    epochs: Annotated[PositiveInt, Search(5, 50, log=True)] = 30
     """Passes over the events."""
     learning_rate: Annotated[PositiveFloat, Search(0.03, 1.0, log=True)] = 0.3
     """Step size of AdaGrad at the beginning."""

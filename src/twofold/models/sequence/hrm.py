@@ -76,14 +76,14 @@ class HRM:
     tied: bool = True
     """Whether an item has one vector, or one where it was bought and one where it is predicted."""
     objective: Literal["negative sampling", "bpr"] = "negative sampling"
-    """The paper's objective, or the pairwise one of FPMC (S-BPR)."""
+    """The paper's objective, or the pairwise one of FPMC (S-BPR), which wants 1 negative and a `reg` near 0.03."""
     negatives: Annotated[PositiveInt, Search(5, 50, log=True)] = 25
     """k: items drawn against each item of a basket."""
     exponent: NonNegativeFloat = 1.0
     """Negatives are drawn in proportion to an item's number of events to this power; 0 draws all alike."""
     correction: bool = True
     """Whether ln P_I(i), which drawing by popularity takes off the score, is put back for ranking."""
-    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.3
     """Chance that a unit of the hybrid vector is left out in a step."""
     epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
     """Passes over all items of all baskets."""
@@ -93,6 +93,20 @@ class HRM:
     """Penalty lambda on every vector, counted each time it is read."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of the normal initial vectors."""
+
+    @classmethod
+    def fpmc(cls) -> HRM:
+        """Return factorized personalized Markov chains: an HRM of other settings, `dataclasses.replace` changes more of them.
+
+        Rendle, Freudenthaler & Schmidt-Thieme (2010), "Factorizing Personalized Markov Chains for Next-Basket
+        Recommendation", WWW: v_u . v_i + the mean over the last basket of w_l . w_i, every vector of its own, learned
+        by S-BPR, ln s of the difference to one item that is drawn evenly. Pairs are learned by heart without the
+        strong penalty (chosen on validation baskets).
+        """
+        return cls(
+            items="average", hybrid="concatenate", tied=False, objective="bpr",
+            negatives=1, exponent=0, dropout=0, reg=0.03,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         """Refuse vectors of two lengths that are to be one.

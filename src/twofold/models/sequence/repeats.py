@@ -2,9 +2,10 @@
 
 Where people come back to what they had, how often and how lately they had it says most (Anderson, Kumar, Tomkins &
 Vassilvitskii 2014, "The Dynamics of Repeat Consumption", WWW), and what is new to them needs a model. With s(q, i)
-the score of a model and f(q, i) what the history of the question says of item i, zero for what is new,
+the score of a model, n(i) how often item i was had by all, as a share of the most popular one's, and f(q, i) what the
+history of the question says of item i, zero for what is new,
 
-    p(i | q) = exp(a s(q, i) + w . f(q, i)) / sum over j,
+    p(i | q) = exp(a s(q, i) + b n(i) + w . f(q, i)) / sum over j,
 
 a conditional logit (McFadden 1974), whose few weights are learned on events that the model was not trained on.
 """
@@ -34,12 +35,19 @@ from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, table_of
 from twofold.models.sequence._repeat_questions import later, questions
 from twofold.models.sequence._repeat_visits import VISITS, visits
-from twofold.models.sequence._repeat_weights import learned_weights
+from twofold.models.sequence._repeat_weights import choices, learned_weights
 from twofold.random import generator
 from twofold.rank import FALLBACK, FOLD_IN, MODEL, SPARE, Encoded
 from twofold.typing import F32, I32, I64, U8, Rng
 
 log = logging.getLogger(__name__)
+NAMES = ("score", "popular", *VISITS)
+"""What the weights belong to."""
+
+
+def shares_of(popularity: F32) -> F32:
+    """Return the popularity of each item as a share of the largest, (n_items,); all 0 where there is none."""
+    return popularity / max(float(popularity.max(initial=0)), 1.0)
 
 
 def model_table(part: Any) -> dict[str, Any]:
@@ -75,6 +83,8 @@ class Repeats:
     """Share of everybody's last moments on which the weights are learned; at least one of whoever has two."""
     questions: PositiveInt = 10_000
     """Moments that the weights are learned on, at most; drawn where there are more."""
+    choices: Annotated[PositiveInt, Search(10, 1000, log=True)] = 20
+    """New items that compete in the weights: so many best by the model's score, and so many most popular."""
     ridge: PositiveFloat = 1.0
     """L2 penalty on the weights, in units of each feature's spread."""
 
@@ -110,7 +120,7 @@ class Repeats:
         late = train.part(np.flatnonzero(held).astype(np.int64))
         first: FittedModel = made.fit(early, validation=late, rng=int(seeds[0]))
         asked, taken = questions(train, held, first, self.questions, random)
-        weights = np.zeros(1 + len(VISITS))
+        weights = np.zeros(len(NAMES))
         weights[0] = 1.0
         if len(asked):
             vectors = first.encode(asked).vectors
@@ -120,8 +130,11 @@ class Repeats:
                 product = vectors[start:stop] @ first.item_vectors.T
                 return product if isinstance(product, np.ndarray) else product.toarray()
 
-            weights = learned_weights(scores, taken, found, self.ridge)
-        log.debug("Repeats: %s", dict(zip(("score", *VISITS), weights.round(3), strict=True)))
+            popular = shares_of(first.memory.popularity)
+            weights = learned_weights(
+                choices(scores, popular, taken, found, self.choices), self.ridge
+            )
+        log.debug("Repeats: %s", dict(zip(NAMES, weights.round(3), strict=True)))
         base: FittedModel = made.fit(train, validation=validation, rng=int(seeds[1]))
         return FittedRepeats(
             estimator=self, memory=base.memory, base=base, weights=weights.astype(np.float32)
@@ -130,10 +143,10 @@ class Repeats:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedRepeats(Around):
-    """The model's vectors beside a sparse row of what the own visits say, against items beside unit vectors."""
+    """The model's vectors, a number and a sparse row of own visits, against items with popularity and unit vectors."""
 
     weights: F32
-    """Of the model's score, and of each of ``VISITS``; shape (8,)."""
+    """Of the model's score, of popularity, and of each of ``VISITS``; shape (9,)."""
 
     def verify(self) -> None:
         """Refuse weights that are not one for each feature.
@@ -143,21 +156,26 @@ class FittedRepeats(Around):
         DataError
             Saying how many there are.
         """
-        if self.weights.shape != (1 + len(VISITS),):
+        if self.weights.shape != (len(NAMES),):
             raise DataError(
-                f"weights have the shape {self.weights.shape}; it must be ({1 + len(VISITS)},)"
+                f"weights have the shape {self.weights.shape}; it must be ({len(NAMES)},)"
             )
 
     @property
     def item_vectors(self) -> csr_array:
-        """Each item as the model has it, and as a unit vector; shape (n_items, d + n_items)."""
+        """Each item as the model has it, its popularity, and a unit vector; shape (n_items, d + 1 + n_items)."""
         return self._vectors
 
     @cached_property
     def _vectors(self) -> csr_array:
         unit = eye_array(len(self.items), format="csr")
-        both = [csr_array(self.base.item_vectors), csr_array(unit)]
-        return csr_array(hstack(both, format="csr"), dtype=np.float32)
+        popular = csr_array(self._popular[:, None])
+        parts = [csr_array(self.base.item_vectors), popular, csr_array(unit)]
+        return csr_array(hstack(parts, format="csr"), dtype=np.float32)
+
+    @cached_property
+    def _popular(self) -> F32:
+        return shares_of(self.memory.popularity)
 
     @property
     def similarity_vectors(self) -> F32 | csr_array:
@@ -172,29 +190,29 @@ class FittedRepeats(Around):
 
     @property
     def unknown_user(self) -> F32:
-        """The vector of somebody of whom nothing is known, shape (d + n_items,)."""
+        """The vector of somebody of whom nothing is known, shape (d + 1 + n_items,)."""
         own = np.zeros(len(self.items), np.float32)
-        return np.concatenate([self.weights[0] * self.base.unknown_user, own])
+        return np.concatenate([self.weights[0] * self.base.unknown_user, self.weights[1:2], own])
 
     @property
     def unknown_item(self) -> F32:
-        """The vector of an item of which nothing is known, shape (d + n_items,)."""
-        return np.concatenate([self.base.unknown_item, np.zeros(len(self.items), np.float32)])
+        """The vector of an item of which nothing is known, shape (d + 1 + n_items,)."""
+        return np.concatenate([self.base.unknown_item, np.zeros(1 + len(self.items), np.float32)])
 
     def lookup(self, users: I32) -> csr_array:
-        """Return the vectors of known users, shape (n, d + n_items)."""
+        """Return the vectors of known users, shape (n, d + 1 + n_items)."""
         return self._beside(self.base.lookup(users), self._own(self.memory.history.take(users)))
 
     def fold_in(self, histories: Histories) -> csr_array:
-        """Map histories to vectors, shape (n, d + n_items)."""
+        """Map histories to vectors, shape (n, d + 1 + n_items)."""
         return self._beside(self.base.fold_in(histories), self._own(histories))
 
     def resume(self, users: I32, histories: Histories) -> csr_array:
-        """Map people by histories that are told, shape (n, d + n_items)."""
+        """Map people by histories that are told, shape (n, d + 1 + n_items)."""
         return self._beside(self.base.resume(users, histories), self._own(histories))
 
     def encode_features(self, queries: Queries) -> csr_array:
-        """Map people known by features or words, whose visits are not known, shape (n, d + n_items)."""
+        """Map people known by features or words, whose visits are not known, shape (n, d + 1 + n_items)."""
         return self._beside(
             self.base.encode_features(queries), self._own(Histories.empty(len(queries)))
         )
@@ -216,7 +234,7 @@ class FittedRepeats(Around):
         table, known = self.base.item_vectors, source != FALLBACK
         product = vectors @ table.T
         scores = product if isinstance(product, np.ndarray) else product.toarray()
-        visited = own.toarray()
+        visited = own.toarray() + self.weights[1] * self._popular
         scores = np.where(
             known[:, None], self.weights[0] * scores + visited, self.memory.popularity
         )
@@ -244,8 +262,9 @@ class FittedRepeats(Around):
         found = visits(histories, len(self.items), time)
         indptr = np.searchsorted(found.owner, np.arange(len(histories) + 1))
         shape = (len(histories), len(self.items))
-        return csr_array((found.values @ self.weights[1:], found.item, indptr), shape=shape)
+        return csr_array((found.values @ self.weights[2:], found.item, indptr), shape=shape)
 
     def _beside(self, vectors: F32 | csr_array, own: csr_array) -> csr_array:
         left = csr_array(csr_array(vectors) * self.weights[0])
-        return csr_array(hstack([left, own], format="csr"), dtype=np.float32)
+        popular = csr_array(np.full((len(own.indptr) - 1, 1), self.weights[1]))
+        return csr_array(hstack([left, popular, own], format="csr"), dtype=np.float32)
