@@ -44,7 +44,7 @@ LADDER: dict[str, dict[str, Any]] = {
     "DSSM deep on tri-grams": {
         "encoder": {"kind": "dense", "hidden": (600,)},
         "gamma": 20,
-        "epochs": 6,
+        "epochs": 4,
     },
     "DSSM convolution on tri-grams": {
         "encoder": {"kind": "convolution", "longest": 30},
