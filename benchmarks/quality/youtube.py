@@ -234,6 +234,7 @@ def spend() -> None:
         ranker = YouTubeRanker(weighted=weighted, **beside.settings()).fit(train, rng=SEED)
         order = np.argsort(-ranker.score(Queries.known(users), named), axis=1, kind="stable")
         lists[f"two stages, ranker {label}"] = np.take_along_axis(named, order, axis=1)
+        sys.stderr.write(f"ranker {label} trained\n")
     found = {label: worth(gains, one[:, :DEEP]) for label, one in lists.items()}
     rows = []
     for label, values in found.items():
