@@ -38,7 +38,7 @@ MODELS: dict[str, Any] = {
         factors=100, noise=0.1, weight_reg=10, reconstruction=0, epochs=16
     ),
     "CDL unit code without its decoder": tw.models.CDL(
-        factors=100,
+        factors=200,
         hidden=(),
         code="unit",
         weight="bm25",

@@ -1,6 +1,6 @@
 """Articles and products that nobody has touched, found by their words: the ladder of DSSM.
 
-``python benchmarks/quality/dssm.py [--data citeulike-t] [--users 1500] [--only NAME,NAME] [--seed 0] [--validation] [--save]``
+``python benchmarks/quality/dssm.py [--data citeulike-t] [--users 0] [--only NAME,NAME] [--seed 0] [--validation] [--save]``
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twofold.features.text import BagOfWords
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-DATA, USERS = beside.option("--data", "citeulike-t"), int(beside.option("--users", "1500"))
+DATA, USERS = beside.option("--data", "citeulike-t"), int(beside.option("--users", "0"))
 SEED = int(beside.option("--seed", "0"))
 CONTENT = {"citeulike-t": "words", "online-retail": "Description"}[DATA]
 HELD, AT, DEEPEST = 0.15, 10, 100
@@ -31,6 +31,7 @@ SHARED: dict[str, Any] = {
     "towers": "shared",
     "weight": "bm25",
     "drawn": "batch",
+    "dealt": "people",
     "negatives": 500,
     "factors": 600,
     "epochs": 5,
@@ -40,7 +41,11 @@ SHARED: dict[str, Any] = {
 LADDER: dict[str, dict[str, Any]] = {
     "DSSM linear on words": {"inputs": "words", "encoder": LINEAR},
     "DSSM linear on tri-grams": {"encoder": LINEAR},
-    "DSSM deep on tri-grams": {"encoder": {"kind": "dense", "hidden": (600,)}, "factors": 300},
+    "DSSM deep on tri-grams": {
+        "encoder": {"kind": "dense", "hidden": (600,)},
+        "gamma": 20,
+        "epochs": 4,
+    },
     "DSSM convolution on tri-grams": {
         "encoder": {"kind": "convolution", "longest": 30},
         "factors": 128,
@@ -49,6 +54,7 @@ LADDER: dict[str, dict[str, Any]] = {
         "towers": "separate",
         "weight": "count",
         "drawn": "each",
+        "dealt": "pairs",
         "negatives": 4,
         "factors": 128,
         "batch_size": 1024,
@@ -58,7 +64,7 @@ LADDER: dict[str, dict[str, Any]] = {
 
 
 def part_of(data: tw.Dataset) -> tw.Dataset:
-    """Return the log of at most `USERS` users, drawn from the seed."""
+    """Return the log of at most `USERS` users, drawn from the seed; 0 = all."""
     if not USERS or data.n_users <= USERS:
         return data
     kept = np.zeros(data.n_users, np.bool_)

@@ -1,6 +1,7 @@
 """YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
 
-``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--save]``
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0]
+[--set NAME=VALUE,...] [--validation] [--save]`` with ``--set`` (of the ranker) and ``--validation`` for spend
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ LADDER: dict[str, tuple[int, ...]] = {
 """Widths of the ranker's layers, from the input on."""
 NAMED, AT = 30, 10
 """Candidates of the first stage, and the length of the list."""
+SHOP, DEEP = 100, 20
+"""The same in a shop."""
 CONTENDERS: dict[str, Any] = {
     "Popularity": Popularity(),
     "EASE": EASE(),
@@ -173,10 +176,7 @@ def stages() -> None:
         ndcg[label] = gained(truth, best[:, :AT])
         lost = mispredicted(scores, events.value, user)
         more = ndcg[label] - ndcg["candidates alone"]
-        p = stats.ttest_1samp(more, 0).pvalue
-        rows.append(
-            [label, f"{lost:.2%}", f"{ndcg[label].mean():.4f}", f"{more.mean():+.4f} (p = {p:.2g})"]
-        )
+        rows.append([label, f"{lost:.2%}", f"{ndcg[label].mean():.4f}", paired(more)])
         sys.stderr.write(" ".join(rows[-1]) + "\n")
     alone = f"{ndcg['candidates alone'].mean():.4f}"
     beside.table(
@@ -215,40 +215,78 @@ def mispredicted(scores: np.ndarray, seconds: np.ndarray, user: np.ndarray) -> f
 
 
 def spend() -> None:
-    """Print how much of a shop's later spending the ranker finds, with its weights and without."""
+    """Print how much of a shop's later spending candidates find, and the ranker behind them, with its weights and without."""
     split = split_of("online-retail")
+    part = split.validation if "--validation" in sys.argv else split.test
+    assert part is not None
+    train, estimator = split.train, YouTubeCandidates()
+    first = estimator.fit(train, validation=split.validation, rng=SEED)
+    gains, users = later_value(train, part)
+    lists = {
+        "popularity": np.tile(
+            np.argsort(-train.interactions.item_counts, kind="stable"), (len(users), 1)
+        )
+    }
+    whole = np.argsort(-(first.lookup(users) @ first.item_vectors.T), axis=1, kind="stable")
+    lists["candidates alone"] = whole
+    named = whole[:, :SHOP].astype(np.int32)
+    for label, weighted in (("unweighted", False), ("weighted", True)):
+        ranker = YouTubeRanker(weighted=weighted, **beside.settings()).fit(train, rng=SEED)
+        order = np.argsort(-ranker.score(Queries.known(users), named), axis=1, kind="stable")
+        lists[f"two stages, ranker {label}"] = np.take_along_axis(named, order, axis=1)
+        sys.stderr.write(f"ranker {label} trained\n")
+    found = {label: worth(gains, one[:, :DEEP]) for label, one in lists.items()}
     rows = []
-    for label, weighted in (("weighted", True), ("unweighted", False)):
-        model = YouTubeRanker(weighted=weighted).fit(split.train, rng=SEED)
-        found = worth(model, split.test)
-        rows.append([label, f"{found:.4f}"])
-        sys.stderr.write(" ".join(rows[-1]) + "\n")
+    for label, values in found.items():
+        means = [f"{values[:, one].mean():.4f}" for one in range(3)]
+        rows.append([
+            label, *means, *(
+                paired(values[:, 0] - found[other][:, 0])
+                for other in ("candidates alone", "two stages, ranker unweighted")
+            ),
+        ])  # fmt: skip
     beside.table(
         "Spending in a shop",
         [
-            "online-retail by time, value of an event as watch time: share of a user's later value in the best 20."
+            f"online-retail by time, last tenth of the events test; the value of an event (money) as watch time; seed {SEED}. {len(users):,} people",
+            f"of training who came back; what they bought before may be bought again. value@{DEEP}: share of their later spending on the items in a",
+            f"list of {DEEP}; ndcg@10 with later spending as gain, and with later purchases. Two stages: the best {SHOP} of YouTubeCandidates (depth 1),",
+            "ordered by YouTubeRanker. Differences of value are paired over people.",
         ],
-        ["model", "value@20"],
+        [
+            "model", f"value@{DEEP}", "ndcg@10 of spending", "ndcg@10 of purchases",
+            "beside candidates alone", "beside unweighted",
+        ],
         rows,
         suffix="_spend",
-    )
+    )  # fmt: skip
 
 
-def worth(model: tw.FittedModel, test: tw.Dataset) -> float:
-    """Return the mean over known users of the share of their later value that 20 items hold."""
-    events = test.interactions
-    known = model.users.ids.rows(test.users.ids.ids)
-    items = model.items.ids.rows(test.items.ids.ids)
-    shares = []
-    for row in np.flatnonzero(known >= 0):
-        mine = np.flatnonzero((events.user == row) & (items[events.item] >= 0))
-        if not len(mine):
-            continue
-        scores = model.lookup(known[row : row + 1])[0]
-        best = np.argsort(-scores, kind="stable")[:20]
-        value = events.value[mine].astype(np.float64)
-        shares.append(value[np.isin(items[events.item[mine]], best)].sum() / value.sum())
-    return float(np.mean(shares))
+def later_value(train: tw.Dataset, part: tw.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return what people of training later spent on items of training, (n, n_items), and their rows (n,)."""
+    events = part.interactions
+    user = train.users.ids.rows(part.users.ids.ids)[events.user]
+    item = train.items.ids.rows(part.items.ids.ids)[events.item]
+    kept = (user >= 0) & (item >= 0) & (events.value > 0)
+    users, row = np.unique(user[kept], return_inverse=True)
+    gains = np.zeros((len(users), train.n_items))
+    np.add.at(gains, (row, item[kept]), events.value[kept])
+    return gains, users.astype(np.int32)
+
+
+def worth(gains: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """Return value@20 and both ndcg@10 of `lists` (n, 20) for `gains` (n, n_items); shape (n, 3)."""
+    value = np.take_along_axis(gains, lists, axis=1).sum(axis=1) / gains.sum(axis=1)
+    bought = (gains > 0).astype(np.float64)
+    best = lists[:, :AT]
+    return np.stack([value, gained(gains, best), gained(bought, best)], axis=1)
+
+
+def paired(more: np.ndarray) -> str:
+    """Return the mean of differences (n,) and the p-value of the t-test that it is 0."""
+    if not more.any():
+        return ""
+    return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"
 
 
 def main() -> None:
