@@ -79,7 +79,6 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
             asyncio.create_task(pages.load()),
         ]
         # What is here now stays: collections look at what comes after it alone.
-        gc.collect()
         gc.freeze()
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)

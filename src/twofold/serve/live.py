@@ -109,7 +109,9 @@ class Live:
         try:
             store = Store(settings.url, patience=settings.patience)
             registry = Registry(store, extra)
-            named = None if settings.model is None else registry.register(settings.model)
+            named, model = None, None
+            if settings.model is not None:
+                named, model = registry.registered(settings.model)
             found = registry.read()
             if found.live is None:
                 if named is None:
@@ -126,8 +128,9 @@ class Live:
             number = found.live
             if number is None:
                 raise ConfigError(f"{settings.state} names no live model; name one")
-            base = registry.open(found.version(number))
-            made = cls(settings, store, registry, warmed(number, base), base)
+            if model is None or named != number:
+                model = registry.open(found.version(number))
+            made = cls(settings, store, registry, warmed(number, model), model)
             made.recall(found, events=events)
         except TwofoldError:
             if store is not None:

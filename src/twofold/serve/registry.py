@@ -103,7 +103,11 @@ class Registry:
         return Registered(versions, tuple(lived), shadow, share, tuple(changes))
 
     def register(self, path: str | Path) -> int:
-        """Add the model of a folder and return its version; the same model is added once.
+        """Add the model of a folder and return its version; see `registered`."""
+        return self.registered(path)[0]
+
+    def registered(self, path: str | Path) -> tuple[int, FittedModel]:
+        """Add the model of a folder and return its version and itself; the same model is added once.
 
         Raises
         ------
@@ -111,7 +115,7 @@ class Registry:
             If there is no model, or it is damaged.
         """
         folder = runs.model_folder(path).absolute()
-        self.load(folder)
+        model = self.load(folder)
         tree = persistence.read_manifest(folder, "model").value
         found = runs.recorded(folder)
         report = report_of(folder)
@@ -123,7 +127,7 @@ class Registry:
             "report": None if report is None else orjson.dumps(report).decode(),
             "registered": time.time(),
         }
-        return self.store.add_version(row).result()
+        return self.store.add_version(row).result(), model
 
     def load(self, folder: str | Path) -> FittedModel:
         """Open a model; nothing of it is run."""
