@@ -7,9 +7,13 @@ import contextlib
 import json
 import os
 import re
+import selectors
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,16 @@ import twofold as tw
 
 CONNECTIONS = 16
 """Connections of the client; as many requests are under way at most."""
+
+
+def whole(said: bytes) -> tuple[int, bytes] | None:
+    """Return the status and the body of an answer; None where a part of it is still to come."""
+    end = said.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    size = re.search(rb"(?i)content-length: (\d+)", said[:end])
+    last = end + 4 + (int(size[1]) if size else 0)
+    return (int(said[9:12]), said[end + 4 : last]) if len(said) >= last else None
 
 
 class Line(asyncio.Protocol):
@@ -40,14 +54,9 @@ class Line(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a part of an answer."""
         self.buffer += data
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        size = re.search(rb"(?i)content-length: (\d+)", self.buffer[:end])
-        whole = end + 4 + (int(size[1]) if size else 0)
-        if len(self.buffer) >= whole and self.waits is not None:
-            answer = int(self.buffer[9:12]), self.buffer[end + 4 : whole]
-            self.buffer = self.buffer[whole:]
+        answer = whole(self.buffer)
+        if answer is not None and self.waits is not None:
+            self.buffer = b""
             self.waits.set_result(answer)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -70,33 +79,86 @@ async def lines(port: int) -> list[Line]:
     return [line for _, line in made]
 
 
-async def at_rate(
-    port: int, make: Callable[[int], bytes], rate: float, seconds: float
-) -> np.ndarray:
-    """Send requests at set moments, whatever the server does; return the ms from each moment to its answer."""
-    free: asyncio.Queue[Line] = asyncio.Queue()
-    for line in await lines(port):
-        free.put_nowait(line)
+class Steady:
+    """Sends requests at set moments, whatever the server does, and takes the time from each moment to its answer.
+
+    One thread sleeps until the next moment, another waits for answers: an event loop's timers are a millisecond late.
+    """
+
+    def __init__(self, port: int, requests: list[bytes], moments: np.ndarray) -> None:
+        self.requests, self.moments = requests, moments
+        self.took = np.full(len(moments), np.nan)
+        self.waiting: deque[int] = deque()
+        self.lock = threading.Lock()
+        self.under_way: dict[socket.socket, int] = {}
+        self.buffers: dict[socket.socket, bytes] = {}
+        self.failure: str | None = None
+        self.free = deque(socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS))
+        for line in self.free:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.buffers[line] = b""
+
+    def run(self) -> np.ndarray:
+        """Return the ms of every request."""
+        self.start = time.perf_counter() + 0.1
+        answers = threading.Thread(target=self.answered)
+        answers.start()
+        for at, moment in enumerate(self.moments):
+            time.sleep(max(0.0, self.start + moment - time.perf_counter()))
+            with self.lock:
+                if self.free:
+                    self.send(self.free.popleft(), at)
+                else:
+                    self.waiting.append(at)
+        answers.join()
+        for line in self.buffers:
+            line.close()
+        if self.failure is not None:
+            raise SystemExit(self.failure)
+        return 1000 * self.took
+
+    def send(self, line: socket.socket, at: int) -> None:
+        """Send a request on a connection that is free."""
+        self.under_way[line] = at
+        line.sendall(self.requests[at])
+
+    def answered(self) -> None:
+        """Take the answers until the last one is there."""
+        left = len(self.moments)
+        with selectors.DefaultSelector() as selector:
+            for line in self.buffers:
+                selector.register(line, selectors.EVENT_READ)
+            while left and self.failure is None:
+                for key, _ in selector.select(10):
+                    left -= self.read(key.fileobj)  # type: ignore[arg-type]
+
+    def read(self, line: socket.socket) -> int:
+        """Take a part of an answer; 1 where it is the last one."""
+        data = line.recv(1 << 16)
+        self.buffers[line] += data
+        answer = whole(self.buffers[line])
+        if answer is None:
+            if not data:
+                self.failure = "the server closed a connection"
+            return 0
+        at = self.under_way[line]
+        self.took[at] = time.perf_counter() - self.start - self.moments[at]
+        if answer[0] != 200:
+            self.failure = f"{answer[0]}: {answer[1][:300]!r}"
+        self.buffers[line] = b""
+        with self.lock:
+            if self.waiting:
+                self.send(line, self.waiting.popleft())
+            else:
+                self.free.append(line)
+        return 1
+
+
+def at_rate(port: int, make: Callable[[int], bytes], rate: float, seconds: float) -> np.ndarray:
+    """Send requests at random moments; return the ms from each moment to its answer."""
     rng = np.random.default_rng(0)
     moments = np.cumsum(rng.exponential(1 / rate, int(rate * seconds)))
-    took = np.zeros(len(moments))
-    start = time.perf_counter() + 0.1
-
-    async def one(at: int) -> None:
-        line = await free.get()
-        status, body = await line.ask(make(at))
-        took[at] = time.perf_counter() - start - moments[at]
-        if status != 200:
-            raise SystemExit(f"{status}: {body[:300]!r}")
-        free.put_nowait(line)
-
-    async with asyncio.TaskGroup() as tasks:
-        for at, moment in enumerate(moments):
-            wait = start + moment - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            tasks.create_task(one(at))
-    return 1000 * took
+    return Steady(port, [make(at) for at in range(len(moments))], moments).run()
 
 
 async def flat_out(port: int, make: Callable[[int], bytes], seconds: float) -> float:
@@ -130,6 +192,24 @@ async def once(port: int, request: bytes) -> tuple[int, bytes]:
     answer = await line.ask(request)
     line.transport.close()
     return answer
+
+
+async def anew(port: int, make: Callable[[int], bytes], seconds: float) -> float:
+    """Return the answers a second of a server that closes each connection, with as many of them under way as in `flat_out`."""
+    until, count = time.perf_counter() + seconds, 0
+
+    async def one(at: int) -> None:
+        nonlocal count
+        while time.perf_counter() < until:
+            status, body = await once(port, make(at))
+            if status != 200:
+                raise SystemExit(f"{status}: {body[:300]!r}")
+            at += CONNECTIONS
+            count += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one(at) for at in range(CONNECTIONS)))
+    return count / (time.perf_counter() - began)
 
 
 class Server:

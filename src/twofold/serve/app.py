@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 B = TypeVar("B", bound=BaseModel)
 EVENTS = TypeAdapter(list[Event])
 JSON = "application/json"
+TURN = 0.0005
+"""Seconds for which a thread that reads the store may hold up the answers; Python's own 5 ms are one slow answer in a hundred."""
 
 
 class Json(Response):
@@ -70,9 +73,9 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        numba.set_num_threads(
-            1
-        )  # of this thread: one question at a time gains nothing from several
+        # Of this thread: one question at a time gains nothing from several.
+        numba.set_num_threads(1)
+        sys.setswitchinterval(TURN)
         beside = [
             asyncio.create_task(others.watch()),
             asyncio.create_task(indexing.improve(live)),
