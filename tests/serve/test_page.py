@@ -91,6 +91,16 @@ def test_static_files_are_packaged():
             assert f"**/*{one.suffix}" in patterns, one.name
 
 
+def test_somebody_is_somebody_else(served):
+    client = served()
+    ask = "/page/data/somebody"
+    shown = client.get(ask).json()["user"]
+    for _ in range(100):
+        picked = client.get(ask, params={"not": shown}).json()["user"]
+        assert picked != shown
+        shown = picked
+
+
 def test_without_the_read_key_nothing_of_the_data_is_seen(served):
     keys = {role: f"{role}-key-0123456789" for role in ("read", "write", "admin")}
     client = served(keys=Keys.of({role: [key] for role, key in keys.items()}))

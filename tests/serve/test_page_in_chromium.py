@@ -21,6 +21,7 @@ from twofold.serve.settings import Settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
+expect.set_options(timeout=30_000)  # a busy machine is no fault of the page
 PROGRAM = next((one for name in ("chromium", "chromium-browser", "google-chrome") if (one := shutil.which(name))), None)  # fmt: skip
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed (chromium is not on the path)")  # fmt: skip
 KEYS = {role: f"{role}-key-0123456789" for role in ("read", "write", "admin")}

@@ -247,8 +247,8 @@ async def alike(live: Live, body: Alike) -> tuple[Card, list[Line], Served]:
     return await live.work(make)
 
 
-def somebody(served: Served, random: np.random.Generator) -> str:
-    """Return a user of training, drawn at random among those with a history."""
-    lengths = served.model.memory.history.lengths
-    some = np.flatnonzero(lengths > 0)
-    return str(served.model.users.ids[int(random.choice(some))])
+def somebody(served: Served, random: np.random.Generator, shown: str = "") -> str:
+    """Return a user of training, drawn at random among those with a history; another one than is shown, if there is any."""
+    some = np.flatnonzero(served.model.memory.history.lengths > 0)
+    ids = [str(served.model.users.ids[int(one)]) for one in random.choice(some, 2, replace=len(some) < 2)]  # fmt: skip
+    return ids[0] if ids[0] != shown else ids[1]

@@ -91,8 +91,9 @@ def of(live: Live) -> APIRouter:
         return shell.html("why.html", why=await ask.why(live, body))
 
     @get("/page/data/somebody")
-    async def somebody() -> Response:
-        return json({"user": ask.somebody(live.served, random)})
+    async def somebody(request: Request) -> Response:
+        shown = request.query_params.get("not", "")
+        return json({"user": ask.somebody(live.served, random, shown)})
 
     @get("/page/data/items")
     async def items(request: Request) -> Response:

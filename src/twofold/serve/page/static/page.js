@@ -256,7 +256,7 @@ function form(root) {
   all("[name=whom]", root).forEach(one => one.addEventListener("change", choose));
   find("[type=range]", root)?.addEventListener("input", event => { find("output", root).value = event.target.value; });
   find("[data-somebody]", root)?.addEventListener("click", async () => {
-    try { find("[name=user]", root).value = (await ask("/page/data/somebody")).value.user; submit(); }
+    try { find("[name=user]", root).value = (await ask(`/page/data/somebody?not=${encodeURIComponent(find("[name=user]", root).value.trim())}`)).value.user; submit(); }
     catch (error) { failed(into, error, null); }
   });
   const given = new URLSearchParams(location.search);
