@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 import twofold as tw
 
@@ -142,3 +143,10 @@ def settings() -> dict[str, Any]:
     """Return the hyperparameters that ``--set name=value,...`` names: integers, or numbers with a point."""
     given = [one.split("=") for one in option("--set", "").split(",") if one]
     return {name: float(value) if "." in value else int(value) for name, value in given}
+
+
+def paired(more: np.ndarray) -> str:
+    """Return the mean of differences (n,) and the p-value of the t-test that it is 0; nothing where there are none."""
+    if not more.any():
+        return ""
+    return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"

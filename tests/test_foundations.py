@@ -1,5 +1,6 @@
 """Errors, hyperparameters, randomness: one sentence each, nothing accepted in silence."""
 
+import linecache
 import re
 from typing import Annotated
 
@@ -102,3 +103,15 @@ def test_a_missing_package_says_how_to_install_it():
 
 def test_unknown_id_reads_as_a_sentence():
     assert str(errors.UnknownIdError("item 'x' is unknown", "x")) == "item 'x' is unknown"
+
+
+def test_sentences_of_a_class_of_a_notebook(monkeypatch):
+    """A notebook has no file: its cells are known to `linecache`, and the class by its methods."""
+    cell = (
+        '@hyperparameters\nclass Cell:\n    factors: int = 8\n    """Embedding size."""\n\n'
+        "    def fit(self):\n        return self\n"
+    )
+    monkeypatch.setitem(linecache.cache, "<cell 7>", (len(cell), None, cell.splitlines(True), "<cell 7>"))  # fmt: skip
+    space = {"__name__": "__main__", "hyperparameters": hyperparameters}
+    exec(compile(cell, "<cell 7>", "exec"), space)
+    assert schema(space["Cell"])["properties"]["factors"]["description"] == "Embedding size."

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.sparse import csr_array
 
 import twofold as tw
@@ -147,13 +146,6 @@ def measure(
     return np.array(recalls), np.array(precisions)
 
 
-def against(mine: np.ndarray, other: np.ndarray) -> str:
-    """Return the mean difference and the p-value of the paired t-test over users."""
-    if mine is other:
-        return ""
-    return f"{(mine - other).mean():+.4f} (p = {stats.ttest_rel(mine, other).pvalue:.2g})"
-
-
 def main() -> None:
     """Measure and print the table."""
     data = tw.datasets.load("citeulike-t")
@@ -192,7 +184,7 @@ def main() -> None:
         found[name] = recalls, precision
         row = [
             name, f"{recalls.mean():.4f} ± {half:.4f}", f"{precision.mean():.4f}",
-            *(against(mine, other) for mine, other in zip(found[name], found.get(CONTENT, found[name]))),
+            *(beside.paired(mine - other) for mine, other in zip(found[name], found.get(CONTENT, found[name]))),
             f"{took:.0f}",
         ]  # fmt: skip
         sys.stderr.write(" ".join(row) + "\n")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from scipy.sparse import csr_array
 
 import twofold as tw
@@ -93,13 +92,6 @@ def measure(scores: np.ndarray, wanted: csr_array) -> tuple[np.ndarray, np.ndarr
     return ndcg, recall
 
 
-def against(mine: np.ndarray, other: np.ndarray) -> str:
-    """Return the mean difference and the p-value of the paired t-test over users."""
-    if mine is other:
-        return ""
-    return f"{(mine - other).mean():+.4f} (p = {stats.ttest_rel(mine, other).pvalue:.2g})"
-
-
 def main() -> None:
     """Measure and print the table."""
     data = part_of(tw.datasets.load(DATA))
@@ -131,7 +123,7 @@ def main() -> None:
         half = 1.96 * ndcg.std() / len(ndcg) ** 0.5
         rows.append([
             name, f"{ndcg.mean():.4f} ± {half:.4f}", f"{recall.mean():.4f}",
-            against(ndcg, found["TF-IDF profile"][0]), against(ndcg, found["BM25 content kNN"][0]),
+            beside.paired(ndcg - found["TF-IDF profile"][0]), beside.paired(ndcg - found["BM25 content kNN"][0]),
             f"{took:.0f}",
         ])  # fmt: skip
     beside.table(

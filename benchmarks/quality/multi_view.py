@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 import twofold as tw
 
@@ -185,7 +184,7 @@ def main() -> None:
     for name, (values, took) in found.items():
         means = [f"{one:.4f}" for one in values.mean(axis=0)]
         news = [f"{one:.4f}" for one in values[new].mean(axis=0)]
-        tests = [paired(values[new, one] - single[new, one]) for one in (0, 2, 3)]
+        tests = [beside.paired(values[new, one] - single[new, one]) for one in (0, 2, 3)]
         lines.append([name, *means, *news, *tests, f"{took:.0f}"])
     beside.table(
         f"{TARGET.capitalize()} of {DATA} for people who never watched any",
@@ -203,13 +202,6 @@ def main() -> None:
         lines,
         suffix=f"_{DATA}_{TARGET}",
     )  # fmt: skip
-
-
-def paired(more: np.ndarray) -> str:
-    """Return the mean of differences (n,) and the p-value of the t-test that it is 0."""
-    if not more.any():
-        return ""
-    return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"
 
 
 def with_watched(given: Task) -> tw.Dataset:

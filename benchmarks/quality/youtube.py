@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 import twofold as tw
 from twofold.data.queries import Queries
@@ -176,7 +175,7 @@ def stages() -> None:
         ndcg[label] = gained(truth, best[:, :AT])
         lost = mispredicted(scores, events.value, user)
         more = ndcg[label] - ndcg["candidates alone"]
-        rows.append([label, f"{lost:.2%}", f"{ndcg[label].mean():.4f}", paired(more)])
+        rows.append([label, f"{lost:.2%}", f"{ndcg[label].mean():.4f}", beside.paired(more)])
         sys.stderr.write(" ".join(rows[-1]) + "\n")
     alone = f"{ndcg['candidates alone'].mean():.4f}"
     beside.table(
@@ -241,7 +240,7 @@ def spend() -> None:
         means = [f"{values[:, one].mean():.4f}" for one in range(3)]
         rows.append([
             label, *means, *(
-                paired(values[:, 0] - found[other][:, 0])
+                beside.paired(values[:, 0] - found[other][:, 0])
                 for other in ("candidates alone", "two stages, ranker unweighted")
             ),
         ])  # fmt: skip
@@ -280,13 +279,6 @@ def worth(gains: np.ndarray, lists: np.ndarray) -> np.ndarray:
     bought = (gains > 0).astype(np.float64)
     best = lists[:, :AT]
     return np.stack([value, gained(gains, best), gained(bought, best)], axis=1)
-
-
-def paired(more: np.ndarray) -> str:
-    """Return the mean of differences (n,) and the p-value of the t-test that it is 0."""
-    if not more.any():
-        return ""
-    return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"
 
 
 def main() -> None:

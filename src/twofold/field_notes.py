@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
 from functools import cache
 from itertools import pairwise
@@ -28,16 +29,33 @@ def field_notes(cls: type) -> dict[str, str]:
     for one in reversed(cls.__mro__):
         if "__annotations__" not in vars(one):
             continue
-        try:
-            source = inspect.getsource(one)
-        except (OSError, TypeError):  # typed in at a prompt, or built in
-            continue
-        match ast.parse(textwrap.dedent(source)).body[0]:
-            case ast.ClassDef(body=body):
-                found |= _noted(body)
+        body = _body_of(one)
+        if body is not None:
+            found |= _noted(body)
+    return found
+
+
+def _body_of(cls: type) -> list[ast.stmt] | None:
+    try:
+        whole = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (
+        OSError,
+        TypeError,
+    ):  # of a notebook, whose cells are known by the methods alone, or built in
+        files = {one.__code__.co_filename for one in vars(cls).values() if inspect.isfunction(one)}
+        whole = ast.parse("".join(line for file in sorted(files) for line in _cell(file, cls)))
+    for one in ast.walk(whole):
+        match one:
+            case ast.ClassDef(name=cls.__name__, body=body):
+                return body
             case _:
                 continue
-    return found
+    return None
+
+
+def _cell(file: str, cls: type) -> list[str]:
+    lines = linecache.getlines(file)
+    return lines if any(line.startswith(f"class {cls.__name__}") for line in lines) else []
 
 
 def _noted(body: list[ast.stmt]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def test_links_are_compared_and_recommended(run, files):
         (["analogy", "{m}", "capital-1", "country-1", "Country-2"], "did you mean 'country-2'"),
         (["analogy", "{m}", "a", "b", "c", "--method", "times"], "allowed: add, mul"),
         (["analogy", "{m}/none", "a", "b", "c"], "does not exist"),
-        (["map", "{m}", "--out", "map.gif"], "must end in .html or .png"),
+        (["map", "{m}", "--out", "map.gif"], "must end in .html, .png"),
         (["map", "{m}", "--out", "map.html", "--method", "umap"], "allowed: tsne, pca, place"),
         (["map", "{m}", "--out", "map.html", "--method", "place"], "no place feature"),
         (["map", "{m}", "--out", "map.html", "--colour", "kind"], "no feature 'kind'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from twofold import datasets, loading, runs
 from twofold.applications import analogies, links, map2d
 from twofold.cli.ask import K, own_ids
+from twofold.cli.files import check_target
 from twofold.cli.options import (
     Data,
     Folder,
@@ -52,13 +52,7 @@ def map_(
 
     Example: `twofold map runs/ials --out map.html`
     """
-    if out.suffix.lower() not in PICTURES:
-        raise ConfigError(f"--out must end in {' or '.join(PICTURES)}; got {out.name!r}")
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder; name a file, such as {out / 'map.html'}")
-    there = next(one for one in (out.parent, *out.parent.parents) if one.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"--out {out} cannot be written: {there} is no folder to write into")
+    check_target(out, PICTURES, "map.html")
     if method and method not in map2d.METHODS:
         raise ConfigError(f"--method got {method!r}; {did_you_mean(method, map2d.METHODS)}")
     model = loading.load(runs.model_folder(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -20,18 +20,21 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 """Formats of the output, by suffix."""
 
 
-def check_target(path: Path) -> None:
-    """Check before any work that a file can be written there.
+def check_target(
+    path: Path, suffixes: Iterable[str] = tuple(WRITERS), such_as: str = "lists.csv"
+) -> None:
+    """Check before any work that a file with one of the `suffixes` can be written there.
 
     Raises
     ------
     ConfigError
         If the suffix is none of those known, or the place is a folder or lies in none.
     """
-    if path.suffix.lower() not in WRITERS:
-        raise ConfigError(f"--out must end in {', '.join(WRITERS)}; got {path.name!r}")
+    allowed = tuple(suffixes)
+    if path.suffix.lower() not in allowed:
+        raise ConfigError(f"--out must end in {', '.join(allowed)}; got {path.name!r}")
     if path.is_dir():
-        raise ConfigError(f"--out {path} is a folder; name a file, such as {path / 'lists.csv'}")
+        raise ConfigError(f"--out {path} is a folder; name a file, such as {path / such_as}")
     there = next(one for one in (path.parent, *path.parent.parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"--out {path} cannot be written: {there} is no folder to write into")

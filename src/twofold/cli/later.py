@@ -22,8 +22,9 @@ def interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        gc.freeze()  # the modules, which `twofold.cli.main` loaded without looking for garbage
-        gc.enable()
+        if not gc.isenabled():  # `twofold.cli.main` put it off while modules were loaded
+            gc.freeze()
+            gc.enable()
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt as error:

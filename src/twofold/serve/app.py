@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import sys
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,8 +44,6 @@ log = logging.getLogger(__name__)
 B = TypeVar("B", bound=BaseModel)
 EVENTS = TypeAdapter(list[Event])
 JSON = "application/json"
-TURN = 0.0005
-"""Seconds for which a thread that reads the store may hold up the answers; Python's own 5 ms are one slow answer in a hundred."""
 
 
 class Json(Response):
@@ -75,14 +71,11 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         del app
         # Of this thread: one question at a time gains nothing from several.
         numba.set_num_threads(1)
-        sys.setswitchinterval(TURN)
         beside = [
             asyncio.create_task(others.watch()),
             asyncio.create_task(indexing.improve(live)),
             asyncio.create_task(pages.load()),
         ]
-        # What is here now stays: collections look at what comes after it alone.
-        gc.freeze()
         live.ready = True
         log.info("serving %s version %d", live.served.name, live.served.version)
         try:

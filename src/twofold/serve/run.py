@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import logging
 import os
 import socket
+import sys
 import tempfile
 from functools import partial
 from typing import Any
@@ -30,6 +32,8 @@ TOLD = "TWOFOLD_SERVE"
 """Environment variable by which worker processes are told the settings."""
 SILENT = 30
 """Seconds without a sign of life after which a worker is replaced."""
+TURN = 0.0005
+"""Seconds for which a thread that reads the store may hold up the answers; Python's own 5 ms are one slow answer in a hundred."""
 WAITING = 2048
 """Connections that wait to be accepted."""
 
@@ -73,7 +77,7 @@ def serve(settings: Settings) -> None:
         host, port = listening.getsockname()[:2]
         log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         if settings.workers == 1:
-            config = uvicorn.Config(create_app(live, keys), **options(settings))
+            config = uvicorn.Config(settled(create_app(live, keys)), **options(settings))
             uvicorn.Server(config).run(sockets=[listening])
             return
         live.close()  # it only had to be seen that everything can be opened
@@ -90,6 +94,13 @@ def serve(settings: Settings) -> None:
             Multiprocess(config, sockets=[listening]).run()
     finally:
         listening.close()
+
+
+def settled(app: FastAPI) -> FastAPI:
+    """Return the application of a process that does nothing but serve it, after the process was set up for that."""
+    sys.setswitchinterval(TURN)
+    gc.freeze()  # what is here now stays: collections look at what comes after it alone
+    return app
 
 
 def read_keys(settings: Settings) -> Keys:
@@ -120,4 +131,4 @@ def worker_app() -> FastAPI:
     held["kinds"] = tuple(held["kinds"])
     settings = Settings(**held)
     logs.set_up()
-    return create_app(Live.open(settings), read_keys(settings), Board(told["shared"]))
+    return settled(create_app(Live.open(settings), read_keys(settings), Board(told["shared"])))

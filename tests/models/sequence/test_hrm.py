@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import twofold as tw
 from twofold.errors import ConfigError, DataError
 from twofold.kernels import hrm_sgd as kernels
-from twofold.models.sequence.hrm import CODES, HRM, last_baskets, transitions
+from twofold.models.sequence._hrm_baskets import last_baskets, transitions
+from twofold.models.sequence.hrm import CODES, HRM
 
 WAYS = [(f, s) for f in ("average", "max") for s in CODES if (f, s) != ("max", "basket")]
 

@@ -25,15 +25,15 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
-from twofold.data.interactions import Histories, Interactions
-from twofold.data.sequences import baskets
+from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, DataError, NotConvergedError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import hrm_sgd as kernels
 from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.sequence._hrm_baskets import Transitions, as_log, last_baskets, transitions
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
-from twofold.typing import F32, F64, I32, I64, Rng
+from twofold.typing import F32, F64, I32, Rng
 
 log = logging.getLogger(__name__)
 ADVICE = "lower `learning_rate` or raise `reg`"
@@ -174,36 +174,6 @@ def prior(model: HRM, popularity: F32) -> F32:
     )
 
 
-class Transitions(NamedTuple):
-    """n items with what their user bought in the basket before: ``basket[start[e]:stop[e]]``."""
-
-    user: I32  # (n,)
-    item: I32  # (n,)
-    start: I64  # (n,)
-    stop: I64  # (n,)
-    basket: I32  # distinct items, basket by basket
-
-
-def transitions(events: Interactions) -> Transitions:
-    """Return every distinct item of every basket with the basket before it, empty for a user's first one."""
-    if events.time is None:
-        indptr, user, item = np.arange(len(events) + 1), events.user, events.item
-    else:
-        found = baskets(events)
-        key = np.unique(found.of_event * events.n_items + events.item)
-        number, item = np.divmod(key, events.n_items)
-        item = item.astype(np.int32)
-        indptr, user = np.searchsorted(number, np.arange(len(found) + 1)), found.user
-    lengths = np.diff(indptr)
-    follows = np.concatenate([[False], user[1:] == user[:-1]])
-    start = np.where(follows, np.concatenate([[0], indptr[:-2]]), 0)
-    stop = np.where(follows, indptr[:-1], 0)
-    return Transitions(
-        np.repeat(user, lengths), item,
-        np.repeat(start, lengths).astype(np.int64), np.repeat(stop, lengths).astype(np.int64), item,
-    )  # fmt: skip
-
-
 class Parameters(NamedTuple):
     """What HRM learns."""
 
@@ -323,33 +293,6 @@ class FittedHRM(FittedModel):
         return out
 
 
-def as_log(histories: Histories, n_items: int) -> Interactions:
-    """Return histories as a log of their own."""
-    who = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths)
-    return Interactions(
-        who, histories.item, histories.value, histories.time, len(histories), n_items
-    )
-
-
 def running_weights(model: HRM, popularity: F32) -> F64:
     """Return running sums of the weights by which negatives are drawn, shape (n_items,)."""
     return np.cumsum(np.maximum(popularity, 1.0).astype(np.float64) ** model.exponent)
-
-
-def last_baskets(histories: Histories) -> Histories:
-    """Return the distinct items of the latest time of each history, ascending; the last item where there are no times."""
-    n = len(histories)
-    there = np.flatnonzero(histories.lengths)
-    if histories.time is None:
-        last = histories.indptr[there + 1] - 1
-        indptr = np.concatenate([[0], np.cumsum(histories.lengths > 0)]).astype(np.int64)
-        return Histories(indptr, histories.item[last], histories.value[last])
-    latest = np.full(n, np.iinfo(np.int64).min)
-    if len(there):
-        latest[there] = np.maximum.reduceat(histories.time, histories.indptr[there])
-    owner = np.repeat(np.arange(n), histories.lengths)
-    kept = np.flatnonzero(histories.time == latest[owner])
-    most = int(histories.item.max(initial=0)) + 1
-    owner, item = np.divmod(np.unique(owner[kept] * most + histories.item[kept]), most)
-    indptr = np.searchsorted(owner, np.arange(n + 1)).astype(np.int64)
-    return Histories(indptr, item.astype(np.int32), np.ones(len(item), np.float32))
