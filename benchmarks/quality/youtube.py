@@ -250,7 +250,7 @@ def spend() -> None:
             f"online-retail by time, last tenth of the events test; the value of an event (money) as watch time; seed {SEED}. {len(users):,} people",
             f"of training who came back; what they bought before may be bought again. value@{DEEP}: share of their later spending on the items in a",
             f"list of {DEEP}; ndcg@10 with later spending as gain, and with later purchases. Two stages: the best {SHOP} of YouTubeCandidates (depth 1),",
-            "ordered by YouTubeRanker. Differences of value are paired over people.",
+            f"ordered by YouTubeRanker ({beside.settings() or 'defaults'}). Differences of value are paired over people.",
         ],
         [
             "model", f"value@{DEEP}", "ndcg@10 of spending", "ndcg@10 of purchases",

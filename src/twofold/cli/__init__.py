@@ -14,9 +14,8 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 = failed, 2 = bad input, 130 = interrupted."""
     try:
-        if (
-            arguments is None
-        ):  # a process of its own: looking for garbage among what is imported takes a quarter of a second
+        if arguments is None:
+            # A process of its own: looking for garbage among what is imported takes a quarter of a second.
             gc.disable()
         # Loading takes a while, in which somebody may already press Ctrl-C.
         from twofold.cli.app import run

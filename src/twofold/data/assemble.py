@@ -56,7 +56,7 @@ def assemble(
     item_ids = as_ids(pick(frame, item, what), f"item column {item!r}")
     n = len(user_ids)
     if not n:
-        raise DataError(f"{what} are empty; a log needs at least one row")
+        raise DataError(f"{what} are empty; at least one row is needed")
     values = None
     if value is not None:
         values = numbers(pick(frame, value, what), f"value column {value!r}", notes)

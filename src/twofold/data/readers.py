@@ -180,7 +180,7 @@ def format_of(source: Source) -> str:
     with source.open() as file:
         head = file.read(512)
     if not head:
-        raise DataError(f"{source.what} is empty; a log needs at least one row")
+        raise DataError(f"{source.what} is empty; at least one row is needed")
     suffix = Path(source.name).suffix.lower()
     if head.startswith(b"PAR1") or suffix in {".parquet", ".pq"}:
         return "parquet"

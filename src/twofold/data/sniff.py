@@ -92,7 +92,7 @@ def sniff(content: bytes, what: str = "the text") -> Layout:
     if comment is not None:
         lines = [one for one in lines if not one.startswith(comment)]
     if not any(one.strip() for one in lines):
-        raise DataError(f"{what} is empty; a log needs at least one row")
+        raise DataError(f"{what} is empty; at least one row is needed")
     if BLOCK.match(lines[0]) and len(lines) > 1 and lines[1].count(",") == 2:
         return _blocks(lines, skip)
     delimiter, quoted = best_delimiter(lines)
