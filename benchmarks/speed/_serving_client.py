@@ -7,11 +7,10 @@ import contextlib
 import json
 import os
 import re
-import selectors
+import select
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -82,75 +81,60 @@ async def lines(port: int) -> list[Line]:
 class Steady:
     """Sends requests at set moments, whatever the server does, and takes the time from each moment to its answer.
 
-    One thread sleeps until the next moment, another waits for answers: an event loop's timers are a millisecond late.
+    It looks without sleeping, on a core of its own: timers, and threads that wait for one another, are a millisecond late.
     """
 
     def __init__(self, port: int, requests: list[bytes], moments: np.ndarray) -> None:
-        self.requests, self.moments = requests, moments
+        self.requests, self.moments = requests, moments.tolist()
         self.took = np.full(len(moments), np.nan)
         self.waiting: deque[int] = deque()
-        self.lock = threading.Lock()
-        self.under_way: dict[socket.socket, int] = {}
-        self.buffers: dict[socket.socket, bytes] = {}
-        self.failure: str | None = None
-        self.free = deque(socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS))
-        for line in self.free:
+        self.under_way: dict[int, int] = {}
+        self.lines: dict[int, socket.socket] = {}
+        for _ in range(CONNECTIONS):
+            line = socket.create_connection(("127.0.0.1", port))
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.buffers[line] = b""
+            self.lines[line.fileno()] = line
+        self.free = deque(self.lines)
+        self.buffers = dict.fromkeys(self.lines, b"")
 
     def run(self) -> np.ndarray:
         """Return the ms of every request."""
-        self.start = time.perf_counter() + 0.1
-        answers = threading.Thread(target=self.answered)
-        answers.start()
-        for at, moment in enumerate(self.moments):
-            time.sleep(max(0.0, self.start + moment - time.perf_counter()))
-            with self.lock:
-                if self.free:
-                    self.send(self.free.popleft(), at)
-                else:
-                    self.waiting.append(at)
-        answers.join()
-        for line in self.buffers:
+        count, sent, left = len(self.moments), 0, len(self.moments)
+        looks = select.epoll()
+        for file in self.lines:
+            looks.register(file, select.EPOLLIN)
+        start = time.perf_counter() + 0.1
+        while left:
+            now = time.perf_counter() - start
+            while sent < count and self.moments[sent] <= now:
+                self.waiting.append(sent)
+                sent += 1
+            while self.waiting and self.free:
+                file = self.free.popleft()
+                self.under_way[file] = self.waiting.popleft()
+                self.lines[file].sendall(self.requests[self.under_way[file]])
+            for file, _ in looks.poll(0):
+                left -= self.read(file, start)
+        for line in self.lines.values():
             line.close()
-        if self.failure is not None:
-            raise SystemExit(self.failure)
+        looks.close()
         return 1000 * self.took
 
-    def send(self, line: socket.socket, at: int) -> None:
-        """Send a request on a connection that is free."""
-        self.under_way[line] = at
-        line.sendall(self.requests[at])
-
-    def answered(self) -> None:
-        """Take the answers until the last one is there."""
-        left = len(self.moments)
-        with selectors.DefaultSelector() as selector:
-            for line in self.buffers:
-                selector.register(line, selectors.EVENT_READ)
-            while left and self.failure is None:
-                for key, _ in selector.select(10):
-                    left -= self.read(key.fileobj)  # type: ignore[arg-type]
-
-    def read(self, line: socket.socket) -> int:
+    def read(self, file: int, start: float) -> int:
         """Take a part of an answer; 1 where it is the last one."""
-        data = line.recv(1 << 16)
-        self.buffers[line] += data
-        answer = whole(self.buffers[line])
+        data = self.lines[file].recv(1 << 16)
+        if not data:
+            raise SystemExit("the server closed a connection")
+        self.buffers[file] += data
+        answer = whole(self.buffers[file])
         if answer is None:
-            if not data:
-                self.failure = "the server closed a connection"
             return 0
-        at = self.under_way[line]
-        self.took[at] = time.perf_counter() - self.start - self.moments[at]
+        at = self.under_way.pop(file)
+        self.took[at] = time.perf_counter() - start - self.moments[at]
         if answer[0] != 200:
-            self.failure = f"{answer[0]}: {answer[1][:300]!r}"
-        self.buffers[line] = b""
-        with self.lock:
-            if self.waiting:
-                self.send(line, self.waiting.popleft())
-            else:
-                self.free.append(line)
+            raise SystemExit(f"{answer[0]}: {answer[1][:300]!r}")
+        self.buffers[file] = b""
+        self.free.append(file)
         return 1
 
 
