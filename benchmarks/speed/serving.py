@@ -211,7 +211,7 @@ def graphs(n: int) -> Iterator[Row]:
     found, lists = graph_wanted(exact, asked, items.shape, K, "hnsw")
     _, found = weigh(graph, asked, lists, found, 0.95, force=False)
     name = f"tastes, {n:,} items"
-    codes = exact.codes.nbytes + exact.order.nbytes + exact.steps.nbytes * 3
+    codes = exact.codes.nbytes + exact.tails.nbytes + exact.order.nbytes + exact.steps.nbytes * 3
     yield ["exact index, no HTTP", name, f"{found.exact_ms:.3f}", "", "", f"codes {codes / 1e6:.0f} MB"]  # fmt: skip
     yield [
         "graph, no HTTP", name, f"{found.graph_ms:.3f}", "", "",

@@ -81,7 +81,7 @@ def test_what_the_codes_say_is_what_they_lose():
     codes = np.zeros((50, 2 * BYTES), np.int8)
     steps, losts, lengths = np.empty((3, 50), np.float32)
     order = rng.permutation(50).astype(np.int32)
-    code_rows(vectors, order, codes, steps, losts, lengths)
+    code_rows(vectors, order, codes, np.empty((0, 50), np.float32), steps, losts, lengths)
     exact = vectors[order].astype(np.float64)
     step = np.abs(exact).max(axis=1, keepdims=True) / 127
     whole = np.rint(np.divide(exact, step, out=np.zeros_like(exact), where=step > 0))
@@ -89,6 +89,23 @@ def test_what_the_codes_say_is_what_they_lose():
     assert not codes[:, 33:].any()
     np.testing.assert_allclose(losts, np.linalg.norm(exact - step * whole, axis=1), rtol=1e-5)
     np.testing.assert_allclose(lengths, np.linalg.norm(exact, axis=1), rtol=1e-6)
+
+
+def test_a_bias_beside_the_vectors_costs_no_row_of_codes():
+    """The oracle again, where the codes have no room for the last number."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((50, 33)).astype(np.float32)
+    vectors[:, -1] *= 100
+    coded = Coded.of(vectors, NONE)
+    assert coded.codes.shape == (50, BYTES)
+    exact = vectors[coded.order].astype(np.float64)
+    np.testing.assert_array_equal(coded.tails, vectors[coded.order, BYTES:].T)
+    head = exact[:, :BYTES]
+    step = np.abs(head).max(axis=1, keepdims=True) / 127
+    np.testing.assert_array_equal(coded.codes, np.rint(head / step))
+    lost = np.linalg.norm(head - step * np.rint(head / step), axis=1)
+    np.testing.assert_allclose(coded.losts, lost, rtol=1e-5)
+    np.testing.assert_allclose(coded.lengths, np.linalg.norm(exact, axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", ["spread", "skewed"])
@@ -101,7 +118,7 @@ def test_few_products_are_made(shape):
     coded = Coded.of(items, NONE)
     found, best = np.full((1, 10), -1, np.int32), np.full((1, 10), -np.inf, np.float32)
     made = top_k_coded(
-        vectors, coded.item_vectors, coded.order, coded.codes, coded.steps, coded.losts,
+        vectors, coded.item_vectors, coded.order, coded.codes, coded.tails, coded.steps, coded.losts,
         coded.lengths, np.zeros(2, np.int64), NONE, np.zeros(20_000, np.uint8), found, best,
     )  # fmt: skip
     assert 10 <= made < 400

@@ -11,6 +11,9 @@ from twofold.kernels._bytes import BYTES
 from twofold.kernels.coded import code_rows, top_k_coded
 from twofold.typing import F32, I32, I64
 
+TAIL = 4
+"""So many numbers past a whole row of codes are kept as they are: a bias, say. Codes of them would fill another row with zeros."""
+
 
 class Coded(NamedTuple):
     """Items by falling length of their vectors, each as whole numbers and what these lose.
@@ -22,6 +25,7 @@ class Coded(NamedTuple):
     item_vectors: F32  # (m, d)
     order: I32  # (c,) the items that may be listed
     codes: NDArray[np.int8]  # (c, w)
+    tails: F32  # (d - w, c) what the codes have no room for, at most TAIL numbers
     steps: F32  # (c,)
     losts: F32  # (c,)
     lengths: F32  # (c,)
@@ -36,10 +40,12 @@ class Coded(NamedTuple):
         allowed[banned] = False
         listed = np.flatnonzero(allowed)
         order = listed[np.argsort(-length[listed], kind="stable")].astype(np.int32)
-        codes = np.zeros((len(order), -(-max(d, 1) // BYTES) * BYTES), np.int8)
+        beyond = d % BYTES if d > BYTES and d % BYTES <= TAIL else 0
+        codes = np.zeros((len(order), -(-max(d - beyond, 1) // BYTES) * BYTES), np.int8)
+        tails = np.empty((beyond, len(order)), np.float32)
         steps, losts, lengths = (np.empty(len(order), np.float32) for _ in range(3))
-        code_rows(vectors, order, codes, steps, losts, lengths)
-        return cls(vectors, order, codes, steps, losts, lengths)
+        code_rows(vectors, order, codes, tails, steps, losts, lengths)
+        return cls(vectors, order, codes, tails, steps, losts, lengths)
 
     def search(self, vectors: F32, indptr: I64, hidden: I32, k: int) -> tuple[I32, F32]:
         """Return the `k` best items of each query, best first; ties go to the lower row.
@@ -66,7 +72,7 @@ class Coded(NamedTuple):
             rows = np.ascontiguousarray(vectors, np.float32)
             marks = np.zeros(len(self.item_vectors), np.uint8)
             top_k_coded(
-                rows, self.item_vectors, self.order, self.codes, self.steps, self.losts,
-                self.lengths, indptr, hidden, marks, items, best,
+                rows, self.item_vectors, self.order, self.codes, self.tails, self.steps,
+                self.losts, self.lengths, indptr, hidden, marks, items, best,
             )  # fmt: skip
         return items, best

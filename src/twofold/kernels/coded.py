@@ -22,34 +22,44 @@ RUN = 256
 def code_row(vector: F32, codes: NDArray[Any]) -> tuple[float, float, float]:
     """Write a vector (d,) as whole numbers of -127 ... 127; return the step, what is lost, and the length.
 
-    vector = step * codes + rest; what is lost is the length of the rest. `codes` may be longer; its end is left.
+    vector = step * codes + rest; what is lost is the length of the rest. `codes` may be longer, its end is left; or
+    shorter: what it has no room for is neither coded nor lost, but counts for the length.
     """
+    head = min(len(vector), len(codes))
     largest = np.float32(0)
-    for value in vector:
+    for value in vector[:head]:
         largest = max(largest, abs(value))
     step = np.float64(largest) / 127.0
     lost = 0.0
     length = 0.0
     for at in range(len(vector)):
         value = np.float64(vector[at])
-        whole = np.rint(value / step) if step > 0 else 0.0
-        codes[at] = whole
-        lost += (value - step * whole) ** 2
         length += value * value
+        if at < head:
+            whole = np.rint(value / step) if step > 0 else 0.0
+            codes[at] = whole
+            lost += (value - step * whole) ** 2
     return step, np.sqrt(lost), np.sqrt(length)
 
 
 @kernel(fastmath=False)
-def code_rows(vectors: F32, order: I32, codes: I8, steps: F32, losts: F32, lengths: F32) -> None:
-    """Fill `codes` (c, w), `steps`, `losts` and `lengths` (c,) with the rows of `vectors` (m, d) in `order` (c,).
+def code_rows(
+    vectors: F32, order: I32, codes: I8, tails: F32, steps: F32, losts: F32, lengths: F32
+) -> None:
+    """Fill `codes` (c, w), `tails`, `steps`, `losts` and `lengths` (c,) with the rows of `vectors` (m, d) in `order` (c,).
 
-    w >= d is a multiple of ``BYTES``; the end of each row of codes stays as it is.
+    w is a multiple of ``BYTES``; where it is larger than d the end of each row of codes stays as it is, where it is
+    smaller the numbers past it become a row each of `tails` (d - w, c).
     """
+    width = codes.shape[1]
     for at in range(len(order)):
-        step, lost, length = code_row(vectors[order[at]], codes[at])
+        vector = vectors[order[at]]
+        step, lost, length = code_row(vector, codes[at])
         steps[at] = step
         losts[at] = lost
         lengths[at] = length
+        for one in range(len(tails)):
+            tails[one, at] = vector[width + one]
 
 
 @kernel()
@@ -63,7 +73,7 @@ def _bound(
     of_length: float,
     most: F32,
 ) -> None:
-    """Fill `most` with what the products of a run of items are at most; all arrays (c,)."""
+    """Fill `most` with what the products of a run of items are at most, but for their tails; all arrays (c,)."""
     for at in range(len(most)):
         most[at] = (
             scale * steps[at] * np.float32(whole[at])
@@ -72,12 +82,20 @@ def _bound(
         )
 
 
+@kernel()
+def _add_tail(tail: F32, factor: float, most: F32) -> None:
+    """Add what one number past the codes contributes; both arrays (c,)."""
+    for at in range(len(most)):
+        most[at] += factor * tail[at]
+
+
 @kernel(fastmath=False)
 def top_k_coded(
     vectors: F32,
     item_vectors: F32,
     order: I32,
     codes: I8,
+    tails: F32,
     steps: F32,
     losts: F32,
     lengths: F32,
@@ -99,7 +117,7 @@ def top_k_coded(
         The queries.
     item_vectors : shape (m, d)
         The items.
-    order, codes, steps, losts, lengths
+    order, codes, tails, steps, losts, lengths
         What `code_rows` made of the c items that may be listed, by falling length.
     indptr, hidden : shapes (n + 1,), (nnz,)
         Items to leave out for each query.
@@ -115,8 +133,9 @@ def top_k_coded(
     """
     n, d = vectors.shape
     k = items.shape[1]
+    width = codes.shape[1]
     made = 0
-    queries = np.zeros((n, codes.shape[1]), np.int16)
+    queries = np.zeros((n, width), np.int16)
     scale = np.empty(n, np.float32)
     of_lost = np.empty(n, np.float32)
     of_length = np.empty(n, np.float32)
@@ -157,6 +176,8 @@ def top_k_coded(
                 of_length[u],
                 most[:count],
             )
+            for one in range(len(tails)):
+                _add_tail(tails[one, start:stop], vectors[u, width + one], most[:count])
             if passing_of(most[:count], bar[u]) == 0:
                 continue
             for at in range(indptr[u], indptr[u + 1]):
