@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
@@ -10,7 +11,7 @@ from tests_of_serving import Process, items_of
 
 from twofold.errors import DataError
 from twofold.serve.store import Store
-from twofold.serve.tables import EVENTS
+from twofold.serve.tables import EVENTS, EXPOSURES
 
 pytest.importorskip("psycopg")
 
@@ -139,3 +140,28 @@ def test_a_store_of_a_newer_version_is_refused(postgresql):
     made.close()
     with pytest.raises(DataError, match="newer version of twofold"):
         Store(postgresql.url)
+
+
+def test_a_store_of_an_earlier_version_gets_the_columns_that_it_lacks(postgresql):
+    Store(postgresql.url).close()
+    made = Store(postgresql.url)
+    old = "insert into exposures (request_id, unit, variant, version, source, items, time) values ('old', 'u', 'live', 1, 'model', '[1]', 5)"
+
+    def age(connection):
+        connection.execute(text("alter table exposures drop column detail, drop column propensities"))  # fmt: skip
+        connection.execute(text("alter table changes drop column share"))
+        connection.execute(text(old))
+
+    made.do(age).result()
+    made.close()
+    with ThreadPoolExecutor(3) as several:
+        opened = list(several.map(Store, [postgresql.url] * 3))
+    rows = opened[0].rows(EXPOSURES)
+    assert [(row["request_id"], row["detail"], row["propensities"]) for row in rows] == [("old", None, None)]  # fmt: skip
+    row = {**rows[0], "request_id": "new", "detail": "{}", "propensities": "[0.5]"}
+    del row["seq"]
+    opened[1].add_exposures([row])
+    opened[1].do(lambda connection: None).result()
+    assert opened[2].rows(EXPOSURES)[1]["detail"] == "{}"
+    for one in opened:
+        one.close()
