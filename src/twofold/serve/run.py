@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from functools import partial
 from typing import Any
 
@@ -72,8 +73,10 @@ def serve(settings: Settings) -> None:
     keys = read_keys(settings)
     listening = bind(settings.host, settings.port)
     try:
+        began = time.monotonic()
         live = Live.open(settings, events=settings.workers == 1)
         logs.set_up()
+        log.info("opened the model and the store in %.2f s", time.monotonic() - began)
         host, port = listening.getsockname()[:2]
         log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
         if settings.workers == 1:
