@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import sqlite3
 import zipfile
 
 import polars as pl
@@ -279,6 +280,29 @@ def test_what_was_guessed_and_assumed_is_in_the_notes(tmp_path):
     assert "user = user, item = item, value = plays, time = date" in notes
     assert "commas in place of points" in notes
     assert "day first" in notes
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl", "sqlite"])
+def test_a_column_of_times_that_is_not_read_is_named(tmp_path, kind):
+    log = pl.DataFrame({"person": ["a", "b"], "item": ["x", "y"], "wann": ["2020-12-31T10:00:00", "2021-01-01T10:00:00"]})  # fmt: skip
+    path, query = tmp_path / f"log.{kind}", None
+    match kind:
+        case "csv":
+            log.write_csv(path)
+        case "parquet":
+            log.write_parquet(path)
+        case "jsonl":
+            log.write_ndjson(path)
+        case _:
+            with sqlite3.connect(path) as database:
+                database.execute("create table log (person, item, wann)")
+                database.executemany("insert into log values (?, ?, ?)", log.rows())
+            path, query = f"sqlite:///{path}", "select * from log"
+    data = tw.Dataset.read(path, query=query)
+    assert data.interactions.time is None
+    assert "its column wann looks like them" in " ".join(data.notes)
+    for said in ("wann", ""):
+        assert "wann" not in " ".join(tw.Dataset.read(path, query=query, time=said).notes)
 
 
 def test_a_frame_keeps_the_text_of_what_is_no_integer(tmp_path):

@@ -19,7 +19,7 @@ from twofold.data.fast_log import read_fast
 from twofold.data.files import DAMAGED, Source, as_utf8, own_query, source_of
 from twofold.data.frames import as_frame, flatten, of_records
 from twofold.data.names import usual
-from twofold.data.roles import roles
+from twofold.data.roles import maybe_times, roles
 from twofold.data.sniff import SAMPLE_ROWS
 from twofold.data.text import layout_of, read_layout, read_text
 from twofold.errors import DataError, did_you_mean, need
@@ -36,6 +36,8 @@ class Log(NamedTuple):
     frame: pl.DataFrame
     found: Mapping[str, str | None]
     """Role -> column; None where there is none."""
+    times: Sequence[str] = ()
+    """Columns that hold times and are not read, where no column was found for the time."""
 
 
 def read_frame(
@@ -102,19 +104,22 @@ def read_log(
     query = own_query(source, query)
     if _is_database(source, query):
         frame = flatten(read_sql(_url(source), query), context)
-        return Log(frame, roles(frame.head(SAMPLE_ROWS), given, str(source)))
+        sample = frame.head(SAMPLE_ROWS)
+        found = roles(sample, given, str(source))
+        return Log(frame, found, maybe_times(sample, given, found))
 
     def read(file: Source) -> Log:
         kind = format_of(file)
         if kind == "text":
             layout, content = layout_of(file)
-            found = roles(layout.sample_frame(), given, file.what)
+            sample = layout.sample_frame()
+            found = roles(sample, given, file.what)
             columns = needed(found, context, layout.names)
             made = None if context else read_fast(content, layout, found)
             if made is None:
                 keys = [name for role, name in found.items() if name and role in {"user", "item"}]
                 made = read_layout(content, layout, file.what, columns, keys)
-            return Log(made, found)
+            return Log(made, found, maybe_times(sample, given, found))
         lazy = (
             read_json(file.content(), file.what).lazy() if kind == "json" else _columnar(file, kind)
         )
@@ -123,7 +128,8 @@ def read_log(
         outer = set(lazy.collect_schema().names())
         columns = needed(found, context, sample.columns)
         kept = dict.fromkeys(one if one in outer else one.split(".")[0] for one in columns)
-        return Log(flatten(lazy.select(list(kept)).collect(), context), found)
+        made = flatten(lazy.select(list(kept)).collect(), context)
+        return Log(made, found, maybe_times(sample, given, found))
 
     return _reading(source, read)
 

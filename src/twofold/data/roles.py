@@ -72,6 +72,16 @@ def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> di
     return found
 
 
+def maybe_times(
+    frame: pl.DataFrame, given: Mapping[str, str | None], found: Mapping[str, str | None]
+) -> list[str]:
+    """Return the columns that hold times and are not read, where nobody said which is the time and none has a usual name."""
+    if given["time"] is not None or found["time"] is not None:
+        return []
+    free = [one for one in frame.columns if one not in found.values()]
+    return [one for one in free if fits("time", as_cells(frame[one]))]
+
+
 def as_cells(values: pl.Series) -> pl.Series:
     """Return a column as it would be written, null where missing; lists and objects as nulls."""
     kind = values.dtype
