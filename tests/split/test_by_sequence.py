@@ -119,7 +119,9 @@ def test_users_with_one_basket_or_one_trajectory_train_only():
     data = tw.Dataset.from_frames(dropped, user="u", item="i", time="t")
     split = tw.split.last_basket(data, repeats="drop")
     assert split.test.frame()["item"].to_list() == ["b"]
-    assert split.notes == ("1 later events of pairs seen before were left out",)
+    (note,) = split.notes
+    assert note.startswith("1 later events of pairs seen before were left out; ")
+    assert "--split-option repeats=keep" in note
 
 
 def test_wrong_settings_and_data_are_refused():

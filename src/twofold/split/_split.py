@@ -15,6 +15,8 @@ Repeats = Literal["drop", "keep"]
 REPEATS: tuple[Repeats, ...] = ("drop", "keep")
 TRAIN, VALIDATION, TEST, NOWHERE = range(4)
 """Codes of the parts in an assignment of events."""
+MANY = 0.2
+"""Share of repeated pairs among later events from which they are no accident."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +90,15 @@ def make(
     *,
     cut: int | None = None,
     validation_cut: int | None = None,
-    repeats: bool = False,
+    repeats: bool | None = None,
     wants_validation: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Split:
     """Return the split in which event e goes to the part with the code ``part[e]``.
 
     A later part loses the events of pairs that an earlier part has, or with `repeats` those of pairs that it has
-    at the same time, which no time tells apart; the notes say how many, and where `wants_validation` also whether the validation part came out empty.
+    at the same time, which no time tells apart; the notes say how many, and how to keep them where many repeat and the kind
+    of split has the choice (`repeats` is not None), and where `wants_validation` also whether the validation part came out empty.
 
     Raises
     ------
@@ -107,7 +110,11 @@ def make(
     again = (repeated_moments if repeats else repeated)(data.interactions, part) & (part < NOWHERE)
     if again.any():
         which = "seen at the same time" if repeats else "seen before"
-        said.append(f"{int(again.sum()):,} later events of pairs {which} were left out")
+        told = f"{int(again.sum()):,} later events of pairs {which} were left out"
+        later = int((part < NOWHERE).sum() - (part == TRAIN).sum())
+        if repeats is False and again.sum() > MANY * later:
+            told += '; where people take things again, keep them with repeats="keep" (--split-option repeats=keep)'
+        said.append(told)
         part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
         if not (part == code).any():
@@ -128,7 +135,7 @@ def make(
         kind=kind,
         cut=cut,
         validation_cut=validation_cut,
-        repeats=repeats,
+        repeats=bool(repeats),
         one_log=True,
         notes=tuple(said),
     )
