@@ -243,3 +243,12 @@ def test_a_fault_is_one_sentence_and_the_server_lives(served, monkeypatch):
     assert "secret" not in answer.text
     monkeypatch.undo()
     assert items_of(client.post("/recommend", json={"user": 101}))
+
+
+def test_a_wrong_value_is_told_what_the_field_means(served):
+    client = served("good")
+    for path, body in (("/recommend", {"user": "u", "time": "today"}), ("/events", [{"user": "u", "item": "i", "time": "today"}])):  # fmt: skip
+        said = client.post(path, json=body)
+        assert said.status_code == 422
+        assert "time got 'today'" in said.json()["error"]["message"]
+        assert "econds since 1970 UTC" in said.json()["error"]["hint"]

@@ -30,6 +30,7 @@ OF_THE_MODEL = (
     "does not read",
     "nothing is known of user",
     "lies in the future",
+    "must hold integers or strings",
 )
 """What speaks against a question that the description allows: what the model knows, or the clock."""
 EXPERIMENT = """

@@ -18,6 +18,7 @@ from twofold.errors import (
     UnknownIdError,
     did_you_mean,
 )
+from twofold.field_notes import field_notes
 
 STATUS: tuple[tuple[type[TwofoldError], int, str], ...] = (
     (UnknownIdError, 404, "unknown_id"),
@@ -91,7 +92,10 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
         message, _, hint = str(own).partition("; ")
         at = f"{place}: " if place else ""
         return Refused(422, "bad_request", f"{at}{message}", hint)
-    return Refused(422, "bad_request", f"{place or 'the body'} got {given}", said)
+    notes = field_notes(model)
+    meant = next((notes[one] for one in reversed(fault["loc"]) if one in notes), "")
+    hint = f"{said}: {meant}" if meant else said
+    return Refused(422, "bad_request", f"{place or 'the body'} got {given}", hint)
 
 
 def is_branch(part: object) -> bool:
