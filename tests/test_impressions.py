@@ -57,7 +57,7 @@ def test_lists_are_those_of_models_that_saw_the_part_before_and_gains_are_counte
                 there = np.flatnonzero(one.items[row] == item)
                 got = shown.named[row, place, at]
                 wanted = one.scores[row, there[0]] if len(there) else np.nan
-                assert got == pytest.approx(wanted, rel=1e-4, nan_ok=True)
+                assert got == pytest.approx(wanted, rel=1e-6, nan_ok=True)
     assert (shown.value > 0).any()
 
 

@@ -65,9 +65,8 @@ def shown_lists(
     before, inside = np.diff(early.indptr), np.flatnonzero(events.time >= cut)
     users = np.flatnonzero((before > 0) & (np.diff(events.indptr) > before)).astype(np.int32)
     at = np.full(len(users), cut, np.int64)
-    asked = Queries(users, Histories.of(early).take(users), np.ones(len(users), np.bool_), at)
     banned = np.flatnonzero(early.item_counts == 0).astype(np.int32)
-    union, named = union_of(models, asked, banned, depth)
+    union, named = union_of(models, Queries.known(users, time=at), banned, depth)
     value = gained(events.take(inside), users, union)
     if not (value > 0).any():
         raise DataError(
