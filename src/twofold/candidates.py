@@ -78,7 +78,7 @@ def score_candidates(
         Shape (n, c), -inf where there is no item; and how each query was mapped, (n,), None where
         the model does not say.
     """
-    if named is not None and isinstance(model, ReadsCandidates) and model.n_named == named.shape[2]:
+    if named is not None and isinstance(model, ReadsCandidates):
         return model.score(queries, items, named), None
     if isinstance(model, ScoresCandidates):
         return model.score(queries, items), None

@@ -29,7 +29,7 @@ from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, same_training, table_of, tables_of
 from twofold.models._shown import named_scores
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded, rank_block
+from twofold.rank import FALLBACK, Encoded, ReadsCandidates, rank_block
 from twofold.typing import F32, I32, U8, Rng
 
 
@@ -235,8 +235,13 @@ class FittedPipeline(FittedModel):
         items, best = diversify(items, best, likeness, k, self.estimator.diversity)
         return items, best, source
 
-    def union(self, block: Queries, seen: Histories, banned: I32) -> tuple[I32, F32, U8, F32]:
-        """Return the candidates of a block, their fused scores, (n, c), the best source, (n,), and each model's scores, (n, c, J)."""
+    def union(
+        self, block: Queries, seen: Histories, banned: I32
+    ) -> tuple[I32, F32, U8, F32 | None]:
+        """Return the candidates of a block, their fused scores, (n, c), and the best source, (n,).
+
+        And how each of J models scores them, (n, c, J), where the ranker reads it.
+        """
         lists: list[tuple[I32, F32]] = []
         source = np.full(len(block), FALLBACK, np.uint8)
         for one in self.candidates:
@@ -247,7 +252,10 @@ class FittedPipeline(FittedModel):
             lists.append((items, scores))
             source = np.minimum(source, how)
         union, fused = fuse([items for items, _ in lists], self.estimator.smoothing)
-        return union, fused, source, named_scores(union, lists, len(self.items))
+        ranker, named = self.ranker, None
+        if isinstance(ranker, ReadsCandidates) and ranker.n_named == len(lists):
+            named = named_scores(union, lists, len(self.items))
+        return union, fused, source, named
 
     # ---- what the base asks for -------------------------------------------------------------
 
