@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import twofold as tw
+from twofold import Pipeline
+from twofold.data.columns import Number
 from twofold.data.queries import Queries
-from twofold.models import EASE, IALS, Popularity, YouTubeCandidates, YouTubeRanker
+from twofold.impressions import shown_lists
+from twofold.models import (
+    EASE,
+    IALS,
+    PersonalFrequency,
+    Popularity,
+    YouTubeCandidates,
+    YouTubeRanker,
+)
+from twofold.rank import rank
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
@@ -38,7 +50,8 @@ LADDER: dict[str, tuple[int, ...]] = {
 NAMED, AT = 30, 10
 """Candidates of the first stage, and the length of the list."""
 SHOP, DEEP = 100, 20
-"""The same in a shop."""
+"""The same in a shop: candidates of each model, and the length of the list."""
+CANDIDATES, UNWEIGHTED = "both candidates, fused", "ranker from lists, unweighted"
 CONTENDERS: dict[str, Any] = {
     "Popularity": Popularity(),
     "EASE": EASE(),
@@ -214,51 +227,73 @@ def mispredicted(scores: np.ndarray, seconds: np.ndarray, user: np.ndarray) -> f
 
 
 def spend() -> None:
-    """Print how much of a shop's later spending candidates find, and the ranker behind them, with its weights and without."""
-    split = split_of("online-retail")
-    part = split.validation if "--validation" in sys.argv else split.test
+    """Print how much of a shop's later spending candidates find, and rankers behind them, with weights and without."""
+    validate = "--validation" in sys.argv
+    split = tw.split.temporal(
+        money(), test=0.1, validation=0.1 if validate else 0.0, repeats="keep"
+    )
+    train, part = split.train, split.validation if validate else split.test
     assert part is not None
-    train, estimator = split.train, YouTubeCandidates()
-    first = estimator.fit(train, validation=split.validation, rng=SEED)
+    estimators = [YouTubeCandidates(), PersonalFrequency()]
+    fitted = [one.fit(train, rng=SEED) for one in estimators]
+    sys.stderr.write("candidates trained\n")
+    shown = shown_lists(estimators, train, Pipeline().lists, SHOP, SEED)
+    sys.stderr.write(f"{shown.items.shape} shown, {(shown.value > 0).mean():.3f} of them taken\n")
     gains, users = later_value(train, part)
-    lists = {
-        "popularity": np.tile(
-            np.argsort(-train.interactions.item_counts, kind="stable"), (len(users), 1)
-        )
+    models: dict[str, tw.FittedModel] = {
+        "popularity": Popularity().fit(train),
+        "personal frequency": fitted[1],
+        "YouTubeCandidates": fitted[0],
+        CANDIDATES: Pipeline.join(fitted, depth=SHOP),
     }
-    whole = np.argsort(-(first.lookup(users) @ first.item_vectors.T), axis=1, kind="stable")
-    lists["candidates alone"] = whole
-    named = whole[:, :SHOP].astype(np.int32)
-    for label, weighted in (("unweighted", False), ("weighted", True)):
-        ranker = YouTubeRanker(weighted=weighted, **beside.settings()).fit(train, rng=SEED)
-        order = np.argsort(-ranker.score(Queries.known(users), named), axis=1, kind="stable")
-        lists[f"two stages, ranker {label}"] = np.take_along_axis(named, order, axis=1)
-        sys.stderr.write(f"ranker {label} trained\n")
-    found = {label: worth(gains, one[:, :DEEP]) for label, one in lists.items()}
+    for label, given, weighted in (
+        ("ranker from the log, weighted", None, True),
+        (UNWEIGHTED, shown, False),
+        ("ranker from lists, weighted", shown, True),
+    ):
+        wide = {"batch_size": 2048} if given is None else {}  # twenty times as many impressions
+        ranker = YouTubeRanker(weighted=weighted, **{**wide, **beside.settings()})
+        second = ranker.fit(train, rng=SEED, shown=given)
+        models[label] = Pipeline.join(fitted, second, depth=SHOP)
+        sys.stderr.write(f"{label} trained\n")
+    asked = Queries.known(users)
+    found = {
+        label: worth(gains, rank(one, asked, DEEP, exclude_seen=False).items)
+        for label, one in models.items()
+    }
     rows = []
     for label, values in found.items():
         means = [f"{values[:, one].mean():.4f}" for one in range(3)]
+        beside_candidates = values - found[CANDIDATES]
         rows.append([
-            label, *means, *(
-                beside.paired(values[:, 0] - found[other][:, 0])
-                for other in ("candidates alone", "two stages, ranker unweighted")
-            ),
+            label, *means, beside.paired(beside_candidates[:, 0]), beside.paired(beside_candidates[:, 1]),
+            beside.paired((values - found[UNWEIGHTED])[:, 1]),
         ])  # fmt: skip
+        sys.stderr.write(" ".join(rows[-1]) + "\n")
     beside.table(
         "Spending in a shop",
         [
-            f"online-retail by time, last tenth of the events test; the value of an event (money) as watch time; seed {SEED}. {len(users):,} people",
-            f"of training who came back; what they bought before may be bought again. value@{DEEP}: share of their later spending on the items in a",
-            f"list of {DEEP}; ndcg@10 with later spending as gain, and with later purchases. Two stages: the best {SHOP} of YouTubeCandidates (depth 1),",
-            f"ordered by YouTubeRanker ({beside.settings() or 'defaults'}). Differences of value are paired over people.",
+            f"online-retail by time, last tenth of the events test, all before it training; pieces times price as watch time; seed {SEED}. {len(users):,}",
+            f"people of training who came back; what they bought before may be bought again. value@{DEEP}: share of their later spending on the items",
+            f"in a list of {DEEP}; ndcg@{AT} with later spending as gain, and with later purchases. Two stages: the union of the best {SHOP} of each",
+            f"of the candidate models, ordered by YouTubeRanker ({beside.settings() or 'defaults; from the log 2,048 a batch'}). Differences are paired over people.",
         ],
         [
-            "model", f"value@{DEEP}", "ndcg@10 of spending", "ndcg@10 of purchases",
-            "beside candidates alone", "beside unweighted",
+            "model", f"value@{DEEP}", f"ndcg@{AT} of spending", f"ndcg@{AT} of purchases",
+            "value beside both candidates", "ndcg of spending beside both candidates", "ndcg of spending beside unweighted",
         ],
         rows,
         suffix="_spend",
     )  # fmt: skip
+
+
+def money() -> tw.Dataset:
+    """Return online-retail, its rare people and items left out, with what was paid as the value: pieces times price."""
+    data = tw.datasets.load("online-retail").filter(min_user_events=5, min_item_events=10)
+    price = data.items.features["UnitPrice"]
+    assert isinstance(price, Number)
+    events = data.interactions
+    return replace(data, interactions=events.with_values(events.value * price.values[events.item]))
 
 
 def later_value(train: tw.Dataset, part: tw.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.index.exact import top_k
 from twofold.models._added import known_part
 from twofold.models._base import FittedModel
-from twofold.rank import BLOCK_BYTES, FALLBACK, ScoresCandidates, score_block
+from twofold.rank import BLOCK_BYTES, FALLBACK, ReadsCandidates, ScoresCandidates, score_block
 from twofold.typing import F32, I32, U8
 
 
@@ -56,7 +56,9 @@ def fuse(lists: Sequence[I32], smoothing: float) -> tuple[I32, F32]:
     return union, np.where(union == UNKNOWN, -np.inf, fused).astype(np.float32)
 
 
-def score_candidates(model: FittedModel, queries: Queries, items: I32) -> tuple[F32, U8 | None]:
+def score_candidates(
+    model: FittedModel, queries: Queries, items: I32, named: F32 | None = None
+) -> tuple[F32, U8 | None]:
     """Score chosen items: by ``score`` where a model has it, by the product of vectors otherwise.
 
     Parameters
@@ -67,6 +69,8 @@ def score_candidates(model: FittedModel, queries: Queries, items: I32) -> tuple[
         n questions.
     items : shape (n, c)
         Item rows; -1 = none.
+    named : shape (n, c, J)
+        How candidate models score them, for a model that learned from their lists.
 
     Returns
     -------
@@ -74,6 +78,8 @@ def score_candidates(model: FittedModel, queries: Queries, items: I32) -> tuple[
         Shape (n, c), -inf where there is no item; and how each query was mapped, (n,), None where
         the model does not say.
     """
+    if named is not None and isinstance(model, ReadsCandidates):
+        return model.score(queries, items, named), None
     if isinstance(model, ScoresCandidates):
         return model.score(queries, items), None
     vectors, source = model.encode(queries)

@@ -23,11 +23,13 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import Search, hyperparameters
+from twofold.impressions import shown_lists
 from twofold.models._added import known_part
 from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, same_training, table_of, tables_of
+from twofold.models._shown import named_scores
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded, rank_block
+from twofold.rank import FALLBACK, Encoded, ReadsCandidates, rank_block
 from twofold.typing import F32, I32, U8, Rng
 
 
@@ -62,6 +64,9 @@ class Pipeline:
     """The model that orders the union; None merges the lists by reciprocal rank fusion."""
     depth: Annotated[PositiveInt, Search(50, 500, log=True)] = 200
     """Candidates of each model; no list is longer than the union."""
+    lists: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Last share of the log over which the candidate models, fitted on what came before, make the lists that a ranker
+    learns from (`YouTubeRanker`), if the log has times and says nothing of what was passed by; 0 = from the log alone."""
     smoothing: NonNegativeFloat = 60.0
     """What reciprocal rank fusion adds to every rank; the paper's k."""
     diversity: Annotated[float, Field(ge=0, le=1), Search(0, 0.5)] = 0.0
@@ -84,16 +89,29 @@ class Pipeline:
         if not self.candidates:
             raise ConfigError(NO_CANDIDATES)
         seed = int(generator(rng).integers(2**31))
-        fitted = [one.fit(train, validation=validation, rng=seed) for one in parts]
+        n = len(self.candidates)
+        fitted = [one.fit(train, validation=validation, rng=seed) for one in parts[:n]]
+        if self.ranker is not None:
+            fitted.append(self.fit_ranker(parts, train, validation, seed))
         memory = fitted[0].memory
         fitted = [replace(one, memory=memory) for one in fitted]  # one copy in memory
-        n = len(self.candidates)
         return FittedPipeline(
             estimator=self,
             memory=memory,
             candidates=tuple(fitted[:n]),
             ranker=fitted[n] if self.ranker is not None else None,
         )
+
+    def fit_ranker(
+        self, parts: Sequence[Any], train: Dataset, validation: Dataset | None, seed: int
+    ) -> FittedModel:
+        """Fit the last of `parts`: on lists of the others, where `lists` says so."""
+        ranker, events = parts[-1], train.interactions
+        learns = getattr(ranker, "learns_from_lists", False) and self.lists > 0
+        if not learns or events.time is None or (events.value == 0).any():
+            return ranker.fit(train, validation=validation, rng=seed)
+        shown = shown_lists(parts[:-1], train, self.lists, self.depth, seed)
+        return ranker.fit(train, validation=validation, rng=seed, shown=shown)
 
     @classmethod
     def join(
@@ -202,11 +220,11 @@ class FittedPipeline(FittedModel):
         self, block: Queries, seen: Histories, banned: I32, k: int
     ) -> tuple[I32, F32, U8]:
         """Return the lists of one block of queries, (n, k), and how each was made, (n,)."""
-        union, fused, source = self.union(block, seen, banned)
+        union, fused, source, named = self.union(block, seen, banned)
         scores = fused
         if self.ranker is not None:
             asked = narrowed(block, len(self.ranker.items))
-            scores, how = score_candidates(self.ranker, asked, union)
+            scores, how = score_candidates(self.ranker, asked, union, named)
             if how is not None:
                 fused_only = (how == FALLBACK) & (source != FALLBACK)
                 scores[fused_only] = fused[fused_only]
@@ -217,18 +235,27 @@ class FittedPipeline(FittedModel):
         items, best = diversify(items, best, likeness, k, self.estimator.diversity)
         return items, best, source
 
-    def union(self, block: Queries, seen: Histories, banned: I32) -> tuple[I32, F32, U8]:
-        """Return the candidates of a block, their fused scores, (n, c), and the best source, (n,)."""
-        lists: list[I32] = []
+    def union(
+        self, block: Queries, seen: Histories, banned: I32
+    ) -> tuple[I32, F32, U8, F32 | None]:
+        """Return the candidates of a block, their fused scores, (n, c), and the best source, (n,).
+
+        And how each of J models scores them, (n, c, J), where the ranker reads it.
+        """
+        lists: list[tuple[I32, F32]] = []
         source = np.full(len(block), FALLBACK, np.uint8)
         for one in self.candidates:
             n = len(one.items)
             hidden, barred = known_part(seen, n), banned[banned < n]
             asked, depth = narrowed(block, n), min(self.estimator.depth, n)
-            items, _, how = rank_block(one, asked, hidden, barred, depth, None)
-            lists.append(items)
+            items, scores, how = rank_block(one, asked, hidden, barred, depth, None)
+            lists.append((items, scores))
             source = np.minimum(source, how)
-        return *fuse(lists, self.estimator.smoothing), source
+        union, fused = fuse([items for items, _ in lists], self.estimator.smoothing)
+        ranker, named = self.ranker, None
+        if isinstance(ranker, ReadsCandidates) and ranker.n_named == len(lists):
+            named = named_scores(union, lists, len(self.items))
+        return union, fused, source, named
 
     # ---- what the base asks for -------------------------------------------------------------
 
@@ -247,7 +274,7 @@ class FittedPipeline(FittedModel):
         if self.ranker is not None:
             return self.ranker.encode(narrowed(queries, len(self.ranker.items)))
         nobody = Histories.empty(len(queries))
-        union, fused, source = self.union(queries, nobody, np.zeros(0, np.int32))
+        union, fused, source, _ = self.union(queries, nobody, np.zeros(0, np.int32))
         row, place = np.nonzero(union != UNKNOWN)
         at = row, union[row, place]
         return Encoded(

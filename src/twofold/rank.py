@@ -155,6 +155,20 @@ class ScoresCandidates(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsCandidates(Protocol):
+    """A model that was trained on lists of J candidate models and reads how they score an item."""
+
+    @property
+    def n_named(self) -> int:
+        """J; 0 where it was trained on a log alone."""
+        ...
+
+    def score(self, queries: Queries, items: I32, named: F32 | None = None) -> F32:
+        """Return scores as `ScoresCandidates` does; `named` (n, c, J), NaN where a model does not name an item."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Ranked:
     """The best items of n queries; row -1 pads lists that ran out of candidates."""

@@ -20,6 +20,7 @@ LAYERS = [
     ["recommend", "similar", "explain", "vectors"],
     ["models"],
     ["candidates"],
+    ["impressions"],
     ["pipeline"],
     ["loading"],
     ["split", "metrics"],

@@ -104,6 +104,22 @@ def test_training_never_raises_the_objective(kind):
     assert found[-1] < found[0]
 
 
+def test_an_article_that_nobody_has_is_where_its_topics_are_and_moves_nobody():
+    bag, rng = documents(), np.random.default_rng(4)
+    beta = np.ascontiguousarray(rng.dirichlet(np.ones(20), 3).T)
+    theta = rng.dirichlet(np.ones(3), 30)
+    has = rng.random((12, 30)) < 0.2
+    has[:, [4, 29]] = False
+    model = tw.models.CTR(factors=3, epochs=5, tolerance=0)
+    u, v, moved = ctr.alternate(model, csr_array(has.astype(np.float32)), bag, beta, theta)
+    np.testing.assert_array_equal(v[[4, 29]], theta[[4, 29]].astype(np.float32))
+    np.testing.assert_array_equal(moved[[4, 29]], theta[[4, 29]])
+    there = has.any(axis=0)
+    pairs = csr_array(has[:, there].astype(np.float32))
+    alone, _, _ = ctr.alternate(model, pairs, csr_array(bag[there]), beta, theta[there])
+    np.testing.assert_allclose(u, alone, atol=1e-5)
+
+
 def test_a_known_user_is_their_history_folded_in():
     model = tw.models.CTR(factors=4).fit(planted_log(), rng=0)
     folded = model.fold_in(model.memory.history)

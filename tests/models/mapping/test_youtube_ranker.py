@@ -11,6 +11,7 @@ from twofold.data.columns import Category
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError
+from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_impressions import Pairs
@@ -97,8 +98,8 @@ def test_watches_are_the_last_clicks_before_the_moment():
         np.testing.assert_allclose(rows[at], wanted, atol=1e-6)
 
 
-def by_hand(model, user, item, device):
-    """e^(Wx + b) of a pair at the newest moment, in float64."""
+def by_hand(model, user, item, device, named=()):
+    """e^(Wx + b) of a pair at the newest moment, in float64; `named` are the scores of candidate models."""
     data = shown_log()
     events = data.interactions
     w = {name: one.astype(np.float64) for name, one in model.weights.items()}
@@ -108,7 +109,7 @@ def by_hand(model, user, item, device):
     newest = events.time.max()
     values = counted(data, user, item, newest + 1)
     values[3] = max(values[3] - 1, 0)
-    for code, one in zip(model.pair_code.codes, values, strict=True):
+    for code, one in zip(model.pair_code.codes, [*values, *named], strict=True):
         x = 0.0 if np.isnan(one) else np.interp(one, code.knots, code.shares)
         numbers += [x, x**2, np.sqrt(x), np.isnan(one)]
     age = np.interp(user, *(model.user_code.codes[0].knots, model.user_code.codes[0].shares))
@@ -145,6 +146,57 @@ def test_a_score_is_the_network_written_out(hidden):
         else:
             wanted = by_hand(model, users[n], items[n, c], "tv")
             assert scores[n, c] == pytest.approx(wanted, rel=1e-4)
+
+
+def lists_of(data, n_models=2, seed=3):
+    """Lists of five drawn items before the last third of each history, with what was gained of them."""
+    rng = np.random.default_rng(seed)
+    events, n = data.interactions, data.n_users
+    event = (events.indptr[:-1] + 2 * np.diff(events.indptr) // 3).astype(np.int64)
+    items = rng.permuted(np.tile(np.arange(12, dtype=np.int32), (n, 1)), axis=1)[:, :5]
+    value = np.where(rng.random((n, 5)) < 0.4, 30, 0).astype(np.float32)
+    named = rng.normal(size=(n, 5, n_models)).astype(np.float32)
+    named[rng.random(named.shape) < 0.2] = np.nan
+    return Shown(event, events.time[event], items, value, named)
+
+
+def test_impressions_of_lists_are_their_items_and_know_what_came_before():
+    data = shown_log()
+    shown = lists_of(data)
+    shown.items[1, 2:] = -1
+    asked = impressions.asked_of_lists(data.interactions, shown)
+    row, place = np.nonzero(shown.items >= 0)
+    assert len(asked.value) == 6 * 5 - 3
+    np.testing.assert_array_equal(asked.pairs.who, row)
+    np.testing.assert_array_equal(asked.pairs.item, shown.items[row, place])
+    np.testing.assert_array_equal(asked.pairs.stop, shown.event[row])
+    np.testing.assert_array_equal(asked.pairs.now, shown.time[row])
+    np.testing.assert_array_equal(asked.value, shown.value[row, place])
+    np.testing.assert_array_equal(asked.named, shown.named[row, place])
+
+
+def test_the_scores_of_candidate_models_are_numbers_of_the_network():
+    data = shown_log()
+    estimator = tw.models.YouTubeRanker(hidden=(6,), epochs=2, channel="maker", watches=3)
+    model = estimator.fit(data, rng=0, shown=lists_of(data))
+    assert model.n_named == 2
+    users, items = np.array([0, 4], np.int32), np.array([[1, 7], [4, 11]], np.int32)
+    named = np.array([[[0.3, np.nan], [-2, 1]], [[9, 0.1], [np.nan, np.nan]]], np.float32)
+    device = Category(np.zeros(2, np.int32), Vocabulary.of(["tv"]))
+    asked = replace(Queries.known(users), context={"device": device})
+    scores = model.score(asked, items, named)
+    for n, c in np.ndindex(2, 2):
+        wanted = by_hand(model, users[n], items[n, c], "tv", named[n, c])
+        assert scores[n, c] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("taken", [0.0, 5.0])
+def test_lists_without_two_sides_teach_nothing(taken):
+    data = shown_log()
+    shown = lists_of(data)
+    shown.value[:] = taken
+    with pytest.raises(DataError, match="items that were taken and items that were passed by"):
+        tw.models.YouTubeRanker().fit(data, rng=0, shown=shown)
 
 
 def test_training_and_serving_are_the_same_network():

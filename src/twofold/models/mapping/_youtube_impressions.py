@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Category, Column, Number
+from twofold.data.columns import NO_TIME, Category, Column, Number
 from twofold.data.interactions import Histories, Interactions
+from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.features.table import TableCode
+from twofold.models._shown import Shown
 from twofold.models.factorization._fm_data import with_negatives
-from twofold.models.mapping._youtube_inputs import mean_rows
+from twofold.models.mapping._youtube_inputs import first_at_once, mean_rows
 from twofold.typing import F32, F64, I32, I64, Bool
+
+CANDIDATE = "candidate_"
+"""What the columns with the scores of candidate models are called, before their number."""
 
 
 class Pairs(NamedTuple):
@@ -84,6 +90,18 @@ def pair_columns(
     return {name: Number(values.astype(np.float32)) for name, values in made.items()}
 
 
+def named_columns(named: F32 | None) -> dict[str, Column]:
+    """Return the scores of J candidate models, (P, J), as columns; NaN is missing. None has no columns."""
+    if named is None:
+        return {}
+    return {f"{CANDIDATE}{at}": Number(np.ascontiguousarray(one)) for at, one in enumerate(named.T)}
+
+
+def n_named(code: TableCode) -> int:
+    """Return the number of candidate models whose scores are among the pair features."""
+    return sum(one.name.startswith(CANDIDATE) for one in code.codes)
+
+
 def last_watched(
     histories: Histories, who: I64, stop: I64, watches: int, n_items: int
 ) -> csr_array:
@@ -102,10 +120,39 @@ def first_odds(value: F32, weight: F32) -> float:
     return float(np.log(max(total, 1e-6) / max(np.count_nonzero(~clicked), 1)))
 
 
-def impressions_of(
-    events: Interactions, negatives: int, rng: np.random.Generator
-) -> tuple[I32, I32, F32, I64]:
-    """Return user, item, watch time (0 = no click) and circumstances (a position in the log) of each impression.
+def asked_when(queries: Queries, remembered: Histories, newest: int) -> tuple[Histories, F64]:
+    """Return the histories of n queries and when they ask, (n,): at `newest` where they do not say (-1 = unknown).
+
+    All queries have a history of their own, or none. Values that a history of its own leaves out are clicks.
+    """
+    history = remembered.take(queries.user)
+    if queries.has_history.any():
+        value = np.where(np.isnan(queries.history.value), 1, queries.history.value)
+        history = replace(queries.history, value=value.astype(np.float32))
+    now: F64 = np.full(len(queries), newest if newest >= 0 else np.nan, np.float64)
+    if queries.time is not None:
+        now = np.where(queries.time == NO_TIME, now, queries.time)
+    return history, now
+
+
+class Asked(NamedTuple):
+    """P impressions that are learned from."""
+
+    pairs: Pairs
+    value: F32  # (P,) watch time, 0 without a click
+    event: I64  # (P,) position in the log whose circumstances they have
+    named: F32  # (P, J) scores of candidate models, NaN where one does not name the item
+
+
+def asked_of(
+    events: Interactions, shown: Shown | None, negatives: int, rng: np.random.Generator
+) -> Asked:
+    """Return the impressions of lists where some are given, and those of the log otherwise."""
+    return asked_of_log(events, negatives, rng) if shown is None else asked_of_lists(events, shown)
+
+
+def asked_of_log(events: Interactions, negatives: int, rng: np.random.Generator) -> Asked:
+    """Return the impressions of a log, in its order.
 
     A log without a zero gets `negatives` unobserved items for each event, in the circumstances of that event.
 
@@ -124,7 +171,38 @@ def impressions_of(
             "every impression was clicked, and everybody has touched every item: there is nothing to be "
             "ranked below; give impressions without a click (watch time 0)"
         )
-    return user, item, value, source
+    stop, now = first_at_once(events)[source], moments(events, source)
+    return Asked(
+        Pairs(user.astype(np.int64), stop, item, now),
+        value,
+        source,
+        np.zeros((len(item), 0), np.float32),
+    )
+
+
+def asked_of_lists(events: Interactions, shown: Shown) -> Asked:
+    """Return the impressions of lists, list by list; what a person did before it is known.
+
+    Raises
+    ------
+    DataError
+        If nothing was taken of the lists, or nothing was passed by.
+    """
+    row, place = np.nonzero(shown.items != UNKNOWN)
+    value = shown.value[row, place]
+    if not len(value) or not (value > 0).any() or (value > 0).all():
+        raise DataError(
+            "lists to learn from need items that were taken and items that were passed by; give longer lists, or more"
+        )
+    who = events.user[shown.event].astype(np.int64)
+    now = shown.time[row].astype(np.float64)
+    pairs = Pairs(who[row], shown.event[row], shown.items[row, place], now)
+    return Asked(pairs, value, shown.event[row], shown.named[row, place])
+
+
+def clicks(events: Interactions) -> F32:
+    """Return the number of clicks on each item, (n_items,)."""
+    return np.bincount(events.item[events.value > 0], minlength=events.n_items).astype(np.float32)
 
 
 def check_watch_times(events: Interactions) -> None:
@@ -167,6 +245,14 @@ def check_channel(name: str | None, items: Mapping[str, Column]) -> None:
         )
 
 
+def channel_codes(name: str | None, items: Mapping[str, Column]) -> tuple[I32, int]:
+    """Return the channel of each item, -1 = none, and how many channels there are; 0 where none are named."""
+    column = items.get(name or "")
+    if not isinstance(column, Category):
+        return np.zeros(0, np.int32), 0
+    return column.codes, len(column.levels)
+
+
 def check_candidates(items: I32, n: int, n_items: int) -> I32:
     """Return candidates (n, c) as int32.
 
@@ -185,3 +271,18 @@ def check_candidates(items: I32, n: int, n_items: int) -> I32:
             f"items must be rows 0 ... {n_items - 1}, or -1 for none; found {items.min()} ... {items.max()}"
         )
     return items
+
+
+def check_named(named: F32 | None, shape: tuple[int, ...], n_models: int) -> None:
+    """Refuse scores of candidate models that are not those of the candidates, (n, c), and of the models of training.
+
+    Raises
+    ------
+    DataError
+        With the two shapes.
+    """
+    if named is not None and named.shape != (*shape, n_models):
+        raise DataError(
+            f"named must hold the scores of the {n_models} candidate models that YouTubeRanker was trained with, "
+            f"shape {(*shape, n_models)}; got {named.shape}"
+        )

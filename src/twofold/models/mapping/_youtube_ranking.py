@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.models.mapping._youtube_impressions import first_odds
-from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_inputs import Block, dimension
 from twofold.models.mapping._youtube_towers import kept, ragged
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
@@ -65,17 +65,21 @@ def fit_ranking(
     model: YouTubeRanker,
     sides: Sequence[tuple[Block, I32]],
     pair: F32,
+    told: int,
     value: F32,
-    tables: Sequence[tuple[int, int]],
-    width: int,
     rng: np.random.Generator,
 ) -> Mapping[str, F32]:
     """Train on P impressions and return the weights.
 
     `sides` hold what is read of the items and of the people, and which row of it each impression has (P,); `pair`
-    (P, width of the pair features) the numbers of the impression, `value` (P,) its watch time, 0 without a click;
-    `tables` the (rows, size) of the embedding tables, that of the items first. The first layer reads `width` numbers.
+    (P, width of the pair features) the numbers of the impression, of which the last `told` are withheld from the share
+    `unsaid`, `value` (P,) its watch time, 0 without a click.
     """
+    rows = [[one.shape[1] for one in block.fields if one.shape] for block, _ in sides]
+    tables = [(rows[0][0], dimension(rows[0][0], model.dimensions_per_bit))]
+    tables += [(n, dimension(n, 1.0)) for own in rows for n in own[1:]]
+    width = 2 * tables[0][1] + sum(d for _, d in tables[1:])
+    width += sum(block.dense.shape[1] for block, _ in sides) + pair.shape[1]
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     net = Ranking(tables[0], tables[1:], [width, *model.hidden, 1], draw)
     clicked, weight = value > 0, value if model.weighted else np.ones_like(value)
@@ -91,14 +95,19 @@ def fit_ranking(
         for block, row in sides
     ]
     numbers, clicks, watched = (torch.from_numpy(one) for one in (pair, clicked, weight))
+    own = numbers.shape[1] - told
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
         said = (1.0, kept(model.unsaid, rows, random))
+        mine = numbers[rows]
+        if told:
+            named = kept(model.unsaid, rows, random) * mine[:, own:]
+            mine = torch.cat([mine[:, :own], named], dim=1)
         read = [
             ([bag.take(row[rows]) for bag in bags], dense[row[rows].long()])
             for bags, dense, row in held
         ]
-        return weighted_logistic(net(read, numbers[rows], said), clicks[rows], watched[rows])
+        return weighted_logistic(net(read, mine, said), clicks[rows], watched[rows])
 
     train(
         net,

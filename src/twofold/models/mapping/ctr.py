@@ -6,6 +6,8 @@ b for the others:
 
     L = lambda_u/2 sum |u_i|^2 + lambda_v/2 sum |v_j - theta_j|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2
         - sum_j sum_w n_jw log sum_k theta_jk beta_kw.
+
+Articles that nobody has are outside the matrix: c_ij is 0, v_j = theta_j as LDA has it (out-of-matrix prediction).
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ class FittedCTR(FittedModel):
     def fold_in(self, histories: Histories) -> F32:
         """Return the exact minimum of L over the vectors of new users, shape (n, K)."""
         pairs = binary(histories, len(self.item_factors))
-        inside = np.ones(len(self.item_factors), np.float32)
+        inside = (self.memory.popularity > 0).astype(np.float32)
         return _confidence.solve_users(
             Side.of(pairs), self.item_factors, inside, weights_of(self.estimator)
         )
@@ -180,10 +182,14 @@ def mixtures(topic_words: F64) -> F64:
 def alternate(
     model: CTR, pairs: csr_array, bag: csr_array, beta: F64, theta: F64
 ) -> tuple[F32, F32, F64]:
-    """Return u, v and theta where a round of exact updates no longer lowers L; users are solved last."""
+    """Return u, v and theta where a round of exact updates no longer lowers L; users are solved last.
+
+    Items without an event are outside the matrix: their v is their theta, which stays where LDA put it.
+    """
     weights = weights_of(model)
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
-    inside = np.ones(len(theta), np.float32)
+    inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
+    first, outside = theta, inside == 0
     indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
     counts = np.asarray(bag.data, np.float32)
     theta = theta.copy()
@@ -195,6 +201,7 @@ def alternate(
         if model.topics == "joint":
             wide = v.astype(np.float64)
             improve_proportions(indptr, words, counts, beta, wide, model.item_reg, HALVINGS, theta)
+            theta[outside] = first[outside]
         u = _confidence.solve_users(by_user, v, inside, weights)
         after = objective(model, pairs, bag, beta, u, v, theta)
         log.debug("CTR epoch %d/%d objective=%.6g", epoch, model.epochs, after)
@@ -214,7 +221,5 @@ def objective(
         part = slice(first, first + (1 << 18))
         mix = np.einsum("nk,nk->n", theta[item[part]], beta[bag.indices[part]])
         likelihood += float(bag.data[part].astype(np.float64) @ np.log(np.maximum(mix, 1e-100)))
-    return (
-        _confidence.objective(pairs, u, v, theta, np.ones(len(v), np.float32), weights_of(model))
-        - likelihood
-    )
+    inside = (np.bincount(pairs.indices, minlength=len(v)) > 0).astype(np.float32)
+    return _confidence.objective(pairs, u, v, theta, inside, weights_of(model)) - likelihood

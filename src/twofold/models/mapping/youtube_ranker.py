@@ -7,8 +7,9 @@ that were clicked count with their watch time T_i, the others with 1, so that th
 
 for N impressions with k clicks: about the expected watch time where the click probability P is small.
 
-Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel),
-and columns are withheld from a share of the impressions.
+Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel,
+scores of candidate models), columns and these scores are withheld from a share of the impressions, and what was passed
+by is drawn, or taken from lists of candidate models, where a log does not say it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array, diags_array, eye_array
 
-from twofold.data.columns import NO_TIME, Category, Column, Kind
+from twofold.data.columns import Column, Kind
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -31,6 +32,7 @@ from twofold.errors import need
 from twofold.features.table import TableCode
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_impressions import Pairs
@@ -38,7 +40,7 @@ from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
 from twofold.recommend import TIME
-from twofold.typing import F32, F64, I32, I64, Rng
+from twofold.typing import F32, I32, I64, Rng
 
 BLOCK_PAIRS = 65_536
 """Pairs that are scored at once."""
@@ -51,8 +53,8 @@ class YouTubeRanker:
     """Rank candidates by their expected watch time.
 
     The value of an event is the watch time of an impression, in any unit; 0 is an impression without a click. A log
-    without zeros has no impressions that were passed by: `negatives` items a watch, drawn uniformly from those that the
-    user never touched, then stand for them, and scores are relative to that number.
+    without zeros says nothing of what was passed by: behind candidate models (`Pipeline`) their lists do; else `negatives`
+    items a watch, drawn from those that the user never touched, and scores are relative to that number.
 
     Example
     -------
@@ -92,17 +94,26 @@ class YouTubeRanker:
     epochs: Annotated[PositiveInt, Search(2, 30)] = 5
     """Passes over the impressions."""
 
+    learns_from_lists: ClassVar[bool] = True
+
     def fit(
-        self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        rng: Rng = None,
+        shown: Shown | None = None,
     ) -> FittedYouTubeRanker:
         """Train the network.
 
         Parameters
         ----------
         train
-            Impressions with their watch times; an impression sees what came before its moment alone.
+            Impressions with their watch times; one sees what came before its moment alone.
         validation
             Not used.
+        shown
+            Lists to learn from in place of the impressions of `train`; a pipeline makes them.
         rng
             Seed or generator; the same seed gives the same model.
 
@@ -121,31 +132,23 @@ class YouTubeRanker:
         random = generator(rng)
         memory, events = Memory.of(train), train.interactions
         impressions.check_watch_times(events)
-        clicks = np.bincount(events.item[events.value > 0], minlength=train.n_items)
-        memory = replace(memory, popularity=clicks.astype(np.float32))
+        memory = replace(memory, popularity=impressions.clicks(events))
         need("torch", "deep")
         from twofold.models.mapping import _youtube_ranking as ranking  # needs torch
 
-        user, item, value, source = impressions.impressions_of(events, self.negatives, random)
+        asked = impressions.asked_of(events, shown, self.negatives, random)
+        pairs, item = asked.pairs, asked.pairs.item
         unread = FittedYouTubeRanker.learn(self, memory, train)
-        moment = impressions.moments(events, source)
-        pairs = Pairs(user.astype(np.int64), inputs.first_at_once(events)[source], item, moment)
-        columns = unread.pair_columns(memory.history, pairs)
+        named = impressions.named_columns(asked.named)
+        columns = {**unread.pair_columns(memory.history, pairs), **named}
         unread = replace(unread, pair_code=inputs.learn_columns(columns, None, 1))
         pair = inputs.encode_columns(unread.pair_code, columns, len(item)).dense
-        things = unread.item_block
-        known, there = (
-            inputs.taken(*one) for one in ((train.users.features, user), (events.context, source))
-        )
+        known = inputs.taken(train.users.features, pairs.who)
+        there = inputs.taken(events.context, asked.event)
         people = unread.query_block(memory.history, pairs.who, pairs.stop, known, there)
-        tables = [(train.n_items, inputs.dimension(train.n_items, self.dimensions_per_bit))]
-        for block in (things, people):
-            rows = [one.shape[1] for one in block.fields[1:] if one.shape]
-            tables += [(n, inputs.dimension(n, 1.0)) for n in rows]
-        width = 2 * tables[0][1] + sum(d for _, d in tables[1:])
-        width += things.dense.shape[1] + people.dense.shape[1] + pair.shape[1]
-        sides = [(things, item), (people, np.arange(len(item), dtype=np.int32))]
-        weights = ranking.fit_ranking(self, sides, pair, value, tables, width, random)
+        told = sum(one.width for one in unread.pair_code.codes if one.name in named)
+        sides = [(unread.item_block, item), (people, np.arange(len(item), dtype=np.int32))]
+        weights = ranking.fit_ranking(self, sides, pair, told, asked.value, random)
         for name, array in weights.items():
             check_finite(name, np.atleast_2d(array), "lower learning_rate")
         return replace(unread, weights=weights)
@@ -161,10 +164,9 @@ class FittedYouTubeRanker(FittedModel):
     item_code: TableCode
     context_code: TableCode
     context_names: tuple[str, ...]
-    pair_code: TableCode
-    shown: F32  # (n_items,) number of training impressions
-    newest: int
-    """Newest time of training, which a question without a time is asked at; -1 without times."""
+    pair_code: TableCode  # of what a person did with an item, and of the scores of candidate models
+    shown: F32  # (n_items,) number of training events
+    newest: int  # newest time of training, which questions without a time have; -1 without times
     weights: Mapping[str, F32]
 
     @classmethod
@@ -194,9 +196,8 @@ class FittedYouTubeRanker(FittedModel):
     @cached_property
     def item_block(self) -> Block:
         """What is read of every item: its own id, none for an item of too few impressions, and its columns."""
-        n = len(self.items)
-        known = (self.shown >= self.estimator.min_count).astype(np.float32)
-        own = csr_array(diags_array(known, format="csr", dtype=np.float32))
+        n, known = len(self.items), self.shown >= self.estimator.min_count
+        own = csr_array(diags_array(known.astype(np.float32), format="csr", dtype=np.float32))
         own.eliminate_zeros()
         columns = inputs.encode_columns(self.item_code, self.items.features, n)
         return inputs.joined(Block((own,), np.zeros((n, 0), np.float32)), columns)
@@ -223,16 +224,17 @@ class FittedYouTubeRanker(FittedModel):
             inputs.encode_columns(self.context_code, context, len(who)),
         )
 
+    @property
+    def n_named(self) -> int:
+        """Number of candidate models whose scores are read; 0 after training on a log alone."""
+        return impressions.n_named(self.pair_code)
+
     def pair_columns(self, histories: Histories, pairs: Pairs) -> dict[str, Column]:
         """Return the continuous features of pairs; see `_youtube_impressions.pair_columns`."""
-        channel, n_channels = np.zeros(0, np.int32), 0
-        if self.estimator.channel is not None:
-            column = self.items.features[self.estimator.channel]
-            if isinstance(column, Category):
-                channel, n_channels = column.codes, len(column.levels)
-        return impressions.pair_columns(histories, pairs, len(self.items), channel, n_channels)
+        channel = impressions.channel_codes(self.estimator.channel, self.items.features)
+        return impressions.pair_columns(histories, pairs, len(self.items), *channel)
 
-    def score(self, queries: Queries, items: I32) -> F32:
+    def score(self, queries: Queries, items: I32, named: F32 | None = None) -> F32:
         """Return the expected watch time e^(Wx + b) of candidates.
 
         Parameters
@@ -241,6 +243,8 @@ class FittedYouTubeRanker(FittedModel):
             n people; those without a time are asked for at the newest time of training.
         items : shape (n, c)
             Rows of the catalogue; -1 = none.
+        named : shape (n, c, J)
+            How the candidate models of training score them, NaN where one does not name an item; None = not known.
 
         Returns
         -------
@@ -255,6 +259,7 @@ class FittedYouTubeRanker(FittedModel):
             If a context column or feature was not there in training.
         """
         items = impressions.check_candidates(items, len(queries), len(self.items))
+        impressions.check_named(named, items.shape, self.n_named)
         self.check(queries)
         out = np.full(items.shape, -np.inf, np.float32)
         step = max(1, BLOCK_PAIRS // max(items.shape[1], 1))
@@ -263,26 +268,21 @@ class FittedYouTubeRanker(FittedModel):
             for first in range(0, len(chosen), step):
                 rows = chosen[first : first + step]
                 row, place = np.nonzero(items[rows] != UNKNOWN)
-                logit = self.logits(queries.take(rows), row, items[rows][row, place])
+                given = None if named is None else named[rows][row, place]
+                logit = self.logits(queries.take(rows), row, items[rows][row, place], given)
                 out[rows[row], place] = np.exp(np.minimum(logit, LARGEST))
         return out
 
-    def logits(self, queries: Queries, who: I64, item: I32) -> F32:
-        """Return W x + b of P pairs of a query row and an item; all queries have a history of their own, or none."""
-        n = len(queries)
-        history = self.memory.history.take(queries.user)
-        if queries.has_history.any():
-            value = np.where(np.isnan(queries.history.value), 1, queries.history.value)
-            history = replace(queries.history, value=value.astype(np.float32))
-        now: F64 = np.full(n, self.newest if self.newest >= 0 else np.nan, np.float64)
-        if queries.time is not None:
-            now = np.where(queries.time == NO_TIME, now, queries.time)
-        everybody, stop = np.arange(n), history.indptr[1:]
+    def logits(self, queries: Queries, who: I64, item: I32, named: F32 | None) -> F32:
+        """Return W x + b of P pairs of a query row and an item; all have a history of their own, or none."""
+        history, now = impressions.asked_when(queries, self.memory.history, self.newest)
+        everybody, stop = np.arange(len(queries)), history.indptr[1:]
         people = inputs.features_at(self.user_code, self.users.features, queries.user)
         people = {**people, **queries.features}
         query = self.query_block(history, everybody, stop, people, queries.context)
         pairs = Pairs(who.astype(np.int64), stop[who], item, now[who])
-        pair = inputs.encode_columns(self.pair_code, self.pair_columns(history, pairs), len(item))
+        columns = {**self.pair_columns(history, pairs), **impressions.named_columns(named)}
+        pair = inputs.encode_columns(self.pair_code, columns, len(item))
         mine, width = self.items_through
         table = len(self.item_block.fields) - 1
         left, used = inputs.first_layer(self.weights, query, table, width)
