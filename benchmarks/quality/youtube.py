@@ -35,6 +35,8 @@ import beside
 SEED = int(beside.option("--seed", "0"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
 METRICS = ["ndcg@10", "recall@20"]
+NEWEST = 0.2
+"""Share of the training events, the last ones, in which the newest items came up."""
 IMPRESSIONS = 2_000_000
 PEOPLE = 1000
 """Who is asked in the table of two stages, with 20 new impressions each."""
@@ -69,24 +71,40 @@ def split_of(name: str) -> tw.Split:
     return tw.split.temporal(data, test=0.1, validation=0.1)
 
 
+def of_newest(split: tw.Split) -> tw.Split:
+    """Return the split whose test part has the items alone that came up in the last `NEWEST` of training."""
+    events, test = split.train.interactions, split.test.interactions
+    assert events.time is not None
+    first = np.full(events.n_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, events.item, events.time)
+    new = split.train.items.ids.ids.gather(
+        np.flatnonzero(first >= np.quantile(events.time, 1 - NEWEST))
+    )
+    rows = split.test.items.ids.rows(new)
+    asked = np.flatnonzero(np.isin(test.item, rows[rows >= 0]))
+    return replace(split, test=split.test.part(asked.astype(np.int64)))
+
+
 def candidates(name: str) -> None:
     """Print the table of one log."""
     split = split_of(name)
+    newest = of_newest(split)
     rows = []
     for label, estimator in CONTENDERS.items():
         began = time.perf_counter()
         held = split.validation if isinstance(estimator, YouTubeCandidates) else None
         model = estimator.fit(split.train, validation=held, rng=SEED)
         took = time.perf_counter() - began
-        found = tw.evaluate(model, split, metrics=METRICS).values
-        rows.append([label, *(f"{found[one]:.4f}" for one in METRICS), f"{took:.0f}"])
+        found = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
+        rows.append([label, *(f"{each[one]:.4f}" for each in found for one in METRICS), f"{took:.0f}"])  # fmt: skip
         sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
     beside.table(
         f"Candidates by time, {name}",
         [
-            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}."
+            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}.",
+            f"Newest: the {len(newest.test):,} test events of items that came up in the last {NEWEST:.0%} of the training events alone.",
         ],
-        ["model", *METRICS, "seconds"],
+        ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "seconds"],
         rows,
         suffix=f"_{name}",
     )
