@@ -31,7 +31,7 @@ MODELS: dict[str, Any] = {
     "BM25 profile": None,
     "IALS defaults": tw.models.IALS(),
     "IALS weight 0.01": tw.models.IALS(unobserved_weight=0.01),
-    "LDA": tw.models.CTR(topics="fixed", item_reg=1e6),
+    "LDA": tw.models.CTR(topics="fixed", user_reg=0.1, item_reg=1e6),
     "CTR": tw.models.CTR(),
     "CDL 200 without its decoder": tw.models.CDL(
         factors=100, noise=0.1, weight_reg=10, reconstruction=0, epochs=16

@@ -39,7 +39,7 @@ MODELS: dict[str, Any] = {
     "Popularity": tw.models.Popularity(),
     "BM25 profile": None,
     MF: tw.models.IALS(factors=CTR.factors, unobserved_weight=0.01),
-    "LDA": tw.models.CTR(factors=CTR.factors, topics="fixed", item_reg=1e6),
+    "LDA": tw.models.CTR(factors=CTR.factors, topics="fixed", user_reg=0.1, item_reg=1e6),
     "CTR": CTR,
 }
 INSIDE_ONLY = ("Popularity", MF)
