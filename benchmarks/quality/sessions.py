@@ -1,7 +1,7 @@
 """The next item: GRU4Rec and SASRec beside popularity, ItemKNN, IALS and RecBole, and cells by length of the history.
 
 ``python benchmarks/quality/sessions.py [--only beauty|cells|losses|diginetica] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec]
-[--people N] [--part validation] [--whole] [--peers] [--peer-epochs N] [--peer-seconds N] [--save] [--merge]``
+[--people N] [--part validation] [--whole] [--peers] [--peer-epochs N] [--peer-seconds N] [--peer-length 50] [--save] [--merge]``
 
 beauty: amazon-beauty, the last item of everybody tests, the one before validates (early stopping), the rest trains; both are
 read by all models when they are asked. The first columns rank it among 99 items drawn uniformly from those that the person never
@@ -43,7 +43,10 @@ NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
 EPOCHS = int(beside.option("--epochs", "0"))
 PEER_EPOCHS = int(beside.option("--peer-epochs", "300"))
 PEER_SECONDS = float(beside.option("--peer-seconds", "700"))
-PEER_LENGTH = 50
+PEER_LENGTH = int(beside.option("--peer-length", "50"))
+PEER_BATCH = 256
+"""Rows of a step of RecBole, whose default of 2,048 leaves these logs a handful of steps a pass."""
+PEERS = f" RecBole: softmax over all items, the last {PEER_LENGTH} items, 64 factors, {PEER_BATCH} rows a step."
 PATIENCE = 10
 """Passes without a better one after which training stops, where RecBole is beside it."""
 PEOPLE = int(beside.option("--people", "0"))
@@ -257,7 +260,7 @@ def beauty() -> None:
         [
             f"{train.n_users:,} people, {train.n_items:,} items; the last item tests, {used}; {task.left_out} "
             f"test items that training lacks are left out; seed {SEED}. Among 99 uniform negatives: for comparison with published tables only.",
-            f"± is half of the 95 % bootstrap interval over people; differences from {best} are paired. Measured: the {PART} part.",
+            f"± is half of the 95 % bootstrap interval over people; differences from {best} are paired. Measured: the {PART} part.{PEERS if '--peers' in sys.argv else ''}",
         ],
         [
             "model", "hit@10 of 100", "ndcg@10 of 100", "hit@10", "ndcg@10", f"ndcg@10 less that of {best}", "seconds",
@@ -299,7 +302,7 @@ def recbole(
         },
         environment="recbole",
         model=name, factors=64, epochs=PEER_EPOCHS, n_items=train.n_items, answer=True, length=PEER_LENGTH,
-        patience=PATIENCE, most_seconds=PEER_SECONDS,
+        batch_size=PEER_BATCH, patience=PATIENCE, most_seconds=PEER_SECONDS,
     )  # fmt: skip
     if isinstance(found, str):
         return found
@@ -384,7 +387,7 @@ def cells() -> None:
         [
             f"Sessions by time, the last tenth test, the tenth before {held_out_tenth}; {task.train}; seed {SEED}. Events of items that training lacks are left "
             "out. Whole catalogue, repeats count; then recall@20 by the number of events before, and how many there are. ±: half of the 95 % bootstrap "
-            f"interval over sessions. Measured: the {PART} part.",
+            f"interval over sessions. Measured: the {PART} part.{PEERS if stopped else ''}",
         ],
         ["model", "recall@20", "mrr@20", "1 before", "2-3", "4-7", "8 and more"],
         rows,
