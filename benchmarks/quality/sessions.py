@@ -1,13 +1,15 @@
 """The next item: GRU4Rec and SASRec beside popularity, ItemKNN, IALS and RecBole, and cells by length of the history.
 
-``python benchmarks/quality/sessions.py [--only beauty|cells|losses] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec]
-[--people N] [--part validation] [--whole] [--peers] [--peer-epochs N] [--save]``
+``python benchmarks/quality/sessions.py [--only beauty|cells|losses|diginetica] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec]
+[--people N] [--part validation] [--whole] [--peers] [--peer-epochs N] [--peer-seconds N] [--peer-length 50] [--save] [--merge]``
 
 beauty: amazon-beauty, the last item of everybody tests, the one before validates (early stopping), the rest trains; both are
 read by all models when they are asked. The first columns rank it among 99 items drawn uniformly from those that the person never
 took: for comparison with published tables only. The last rank it in the whole catalogue without what was taken. With ``--whole`` the
 networks are trained twice: once to see after how many passes the validation item is foreseen best, then on everything before the last item for as many.
 cells: diginetica-sample, sessions by time; every event after the first of a test session is foreseen from those before it.
+diginetica: GRU4Rec and SASRec there, and with ``--peers`` RecBole's. RecBole's passes are chosen on the same held-out events as ours,
+with the same patience, and it stops after ``--peer-seconds``. ``--people N`` keeps the first N people of amazon-beauty, in a table of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from twofold.data.queries import Queries
 from twofold.evaluation.uncertainty import bootstrap
 from twofold.models import IALS, GRU4Rec, ItemKNN, Popularity, SASRec
 from twofold.models.sequence import gru4rec, sasrec
+from twofold.models.sequence._next_item import held_out
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
@@ -38,7 +41,14 @@ SEED = int(beside.option("--seed", "0"))
 ONLY = beside.option("--only", "")
 NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
 EPOCHS = int(beside.option("--epochs", "0"))
-PEER_EPOCHS = int(beside.option("--peer-epochs", "20"))
+PEER_EPOCHS = int(beside.option("--peer-epochs", "300"))
+PEER_SECONDS = float(beside.option("--peer-seconds", "700"))
+PEER_LENGTH = int(beside.option("--peer-length", "50"))
+PEER_BATCH = 256
+"""Rows of a step of RecBole, whose default of 2,048 leaves these logs a handful of steps a pass."""
+PEERS = f" RecBole: softmax over all items, the last {PEER_LENGTH} items, 64 factors, {PEER_BATCH} rows a step."
+PATIENCE = 10
+"""Passes without a better one after which training stops, where RecBole is beside it."""
 PEOPLE = int(beside.option("--people", "0"))
 PART = beside.option("--part", "test")
 WHOLE = "--whole" in sys.argv
@@ -61,6 +71,12 @@ CELLS: dict[str, Any] = {
         f"GRU4Rec, {type(cell).__name__}": GRU4Rec(cell=cell, epochs=20)
         for cell in (parts() for parts in (gru4rec.RNN, gru4rec.LSTM, gru4rec.GRU))
     },
+}
+DIGINETICA: dict[str, Any] = {
+    "Popularity": Popularity(),
+    "ItemKNN": ItemKNN(),
+    "GRU4Rec": GRU4Rec(epochs=100, patience=PATIENCE),
+    "SASRec": SASRec(epochs=100, patience=PATIENCE),
 }
 LOSSES = (
     gru4rec.CrossEntropy(), gru4rec.BPRLoss(), gru4rec.TOP1(), gru4rec.BPRMax(), gru4rec.TOP1Max(),
@@ -228,11 +244,11 @@ def beauty() -> None:
         sys.stderr.write(f"{label} {means} {took:.0f} s\n")
     if "--peers" in sys.argv:
         for name in ("GRU4Rec", "SASRec"):
-            made = recbole(task, name)
+            made = recbole(train, task.split.validation, task.histories, name)
             if isinstance(made, str):
                 failed.append([f"RecBole {name}", made, *[""] * 5])
             else:
-                measured[f"RecBole {name}, {PEER_EPOCHS} passes"] = made
+                measured[made.label] = task.measure(made.scores), made.seconds
     used = (
         "all before it trains, for as many passes as were best for the one before"
         if WHOLE
@@ -244,31 +260,54 @@ def beauty() -> None:
         [
             f"{train.n_users:,} people, {train.n_items:,} items; the last item tests, {used}; {task.left_out} "
             f"test items that training lacks are left out; seed {SEED}. Among 99 uniform negatives: for comparison with published tables only.",
-            f"± is half of the 95 % bootstrap interval over people; differences from {best} are paired. Measured: the {PART} part.",
+            f"± is half of the 95 % bootstrap interval over people; differences from {best} are paired. Measured: the {PART} part.{PEERS if '--peers' in sys.argv else ''}",
         ],
         [
             "model", "hit@10 of 100", "ndcg@10 of 100", "hit@10", "ndcg@10", f"ndcg@10 less that of {best}", "seconds",
         ],
         [with_intervals(label, found, measured[best][0][3], took) for label, (found, took) in measured.items()]
         + failed,
-        suffix="_beauty_whole" if WHOLE else "_beauty",
+        suffix=("_beauty_whole" if WHOLE else "_beauty") + (f"_{PEOPLE}_people" if PEOPLE else ""),
     )  # fmt: skip
 
 
-def recbole(task: LastItem, name: str) -> tuple[np.ndarray, float] | str:
-    """Return what RecBole's model reaches, trained on the same events, on the same lists, and its seconds."""
-    train = task.split.train.interactions
+class Peer(NamedTuple):
+    """What RecBole's model learned."""
+
+    label: str
+    vectors: np.ndarray  # (n, d) of the histories
+    items: np.ndarray  # (n_items, d)
+    seconds: float
+
+    def scores(self, part: np.ndarray) -> np.ndarray:
+        """Return the scores of all items after the histories at the places `part` (n,), (n, n_items)."""
+        return self.vectors[part] @ self.items.T
+
+
+def recbole(
+    train: tw.Dataset, validation: tw.Dataset | None, histories: tw.Histories, name: str
+) -> Peer | str:
+    """Train RecBole's model on the same events and ask it after the histories; a sentence where it failed.
+
+    The pass that foresees the held-out events best is kept, as ours does.
+    """
+    events, held = train.interactions, {}
+    if validation is not None:
+        asked, target = held_out(tw.Memory.of(train), validation)
+        held = {"held_indptr": asked.indptr, "held_history": asked.item, "held_target": target}
     found = beside.ask(
         "recbole_sequences",
         {
-            "user": train.user, "item": train.item, "indptr": task.histories.indptr, "history": task.histories.item,
+            "user": events.user, "item": events.item, "indptr": histories.indptr, "history": histories.item, **held,
         },
         environment="recbole",
-        model=name, factors=64, epochs=PEER_EPOCHS, n_items=task.split.train.n_items, answer=True,
+        model=name, factors=64, epochs=PEER_EPOCHS, n_items=train.n_items, answer=True, length=PEER_LENGTH,
+        batch_size=PEER_BATCH, patience=PATIENCE, most_seconds=PEER_SECONDS,
     )  # fmt: skip
     if isinstance(found, str):
         return found
-    return task.measure(lambda part: found["vectors"][part] @ found["items"].T), found["seconds"]
+    label = f"RecBole {name}, pass {found['kept']} of {found['taken']}"
+    return Peer(label, found["vectors"], found["items"], found["seconds"])
 
 
 class Sessions:
@@ -287,8 +326,8 @@ class Sessions:
         self.train, held, test = (
             data.part(np.flatnonzero(part[events.user] == one)) for one in range(3)
         )
-        self.held, self.test = self.questions(held), self.questions(test)
-        self.asked = self.test if PART == "test" else self.held
+        self.validation = held
+        self.asked = self.questions(test if PART == "test" else held)
 
     def questions(self, part: tw.Dataset) -> tuple[tw.Histories, np.ndarray, np.ndarray]:
         """Return the known items before each known event but the first of a session, the event, and its session."""
@@ -308,56 +347,82 @@ class Sessions:
         histories_ = tw.Histories(indptr, item, np.ones(len(item), np.float32))
         return histories_, np.array(target), np.array(owner)
 
-    def measure(self, model: tw.FittedModel) -> tuple[np.ndarray, np.ndarray]:
-        """Return the place of each event that is asked in the whole catalogue, repeats allowed, and the events before it."""
+    def measure(
+        self, scores_at: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the place of each event that is asked in the whole catalogue, repeats allowed, and the events before it.
+
+        `scores_at` returns the scores of all items for questions by their place.
+        """
         histories, target, _ = self.asked
         found = [
-            places(scores_of(model, histories.take(part)), target[part])
+            places(scores_at(part), target[part])
             for part in np.array_split(np.arange(len(target)), max(1, len(target) // 512))
         ]
         return np.concatenate(found), histories.lengths
 
 
 def cells() -> None:
-    """Print recall@20 and mrr@20 of each cell by the events before."""
+    """Print recall@20 and mrr@20 of each cell by the events before, or of GRU4Rec and SASRec beside RecBole's."""
     task = Sessions(tw.datasets.load("diginetica-sample"))
-    bands = ((1, 1), (2, 3), (4, 7), (8, 10**9))
     contenders = CELLS
     if ONLY == "losses":
         contenders = {f"GRU4Rec, {one.kind}": GRU4Rec(loss=one, epochs=20) for one in LOSSES}
+    stopped = ONLY == "diginetica"
     rows = []
-    for label, estimator in chosen(contenders).items():
-        place, before = task.measure(estimator.fit(task.train, rng=SEED))
-        each = np.stack([place < 20, (place < 20) / (1 + place)])
-        sums = np.stack([np.bincount(task.asked[2], one) for one in each])
-        ends = between(sums, np.bincount(task.asked[2]).astype(np.float64))
-        row = [
-            label,
-            *(f"{one:.4f} ± {end:.4f}" for one, end in zip(each.mean(axis=1), ends, strict=True)),
-        ]
-        for low, high in bands:
-            of_band = place[(before >= low) & (before <= high)]
-            row.append(f"{(of_band < 20).mean():.4f} ({len(of_band)})")
-        rows.append(row)
-        sys.stderr.write(" ".join(row) + "\n")
+    for label, estimator in chosen(DIGINETICA if stopped else contenders).items():
+        held = task.validation if stopped and hasattr(estimator, "patience") else None
+        model = estimator.fit(task.train, validation=held, rng=SEED)
+        rows.append(by_length(label, task, partial(answers, model, task.asked[0])))
+    for name in ("GRU4Rec", "SASRec") if stopped and "--peers" in sys.argv else ():
+        made = recbole(task.train, task.validation, task.asked[0], name)
+        if isinstance(made, str):
+            rows.append([f"RecBole {name}", made, *[""] * 5])
+        else:
+            rows.append(by_length(made.label, task, made.scores))
+    held_out_tenth = "stops training" if stopped else "is left out"
+    suffix = {"losses": "_losses", "diginetica": "_diginetica"}.get(ONLY, "_cells")
     beside.table(
         "The next view of a session on diginetica-sample",
         [
-            f"Sessions by time, the last tenth test, the tenth before is left out; {task.train}; seed {SEED}. Events of items that training lacks are left "
+            f"Sessions by time, the last tenth test, the tenth before {held_out_tenth}; {task.train}; seed {SEED}. Events of items that training lacks are left "
             "out. Whole catalogue, repeats count; then recall@20 by the number of events before, and how many there are. ±: half of the 95 % bootstrap "
-            f"interval over sessions. Measured: the {PART} part.",
+            f"interval over sessions. Measured: the {PART} part.{PEERS if stopped else ''}",
         ],
         ["model", "recall@20", "mrr@20", "1 before", "2-3", "4-7", "8 and more"],
         rows,
-        suffix="_losses" if ONLY == "losses" else "_cells",
+        suffix=suffix,
     )
+
+
+BANDS = ((1, 1), (2, 3), (4, 7), (8, 10**9))
+"""Numbers of events before the one that is asked."""
+
+
+def by_length(
+    label: str, task: Sessions, scores_at: Callable[[np.ndarray], np.ndarray]
+) -> list[str]:
+    """Return a row: recall@20 and mrr@20 with intervals, and recall@20 by the number of events before."""
+    place, before = task.measure(scores_at)
+    each = np.stack([place < 20, (place < 20) / (1 + place)])
+    sums = np.stack([np.bincount(task.asked[2], one) for one in each])
+    ends = between(sums, np.bincount(task.asked[2]).astype(np.float64))
+    row = [
+        label,
+        *(f"{one:.4f} ± {end:.4f}" for one, end in zip(each.mean(axis=1), ends, strict=True)),
+    ]
+    for low, high in BANDS:
+        of_band = place[(before >= low) & (before <= high)]
+        row.append(f"{(of_band < 20).mean():.4f} ({len(of_band)})")
+    sys.stderr.write(" ".join(row) + "\n")
+    return row
 
 
 def main() -> None:
     """Measure what is asked for."""
     if ONLY in ("", "beauty"):
         beauty()
-    if ONLY in ("", "cells", "losses"):
+    if ONLY in ("", "cells", "losses", "diginetica"):
         cells()
 
 

@@ -445,3 +445,69 @@ def test_the_number_of_threads_changes_no_byte():
     finally:
         numba.set_num_threads(before)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_dropout_leaves_preference_and_network_and_keeps_the_mean_of_the_rest(name):
+    parts = np.array(PARTS[name])
+    wide = D * int((parts >= 0).sum())
+    kept = training.survivors(
+        np.zeros((20_000, wide), np.float32), parts, 0.7, np.random.default_rng(0)
+    )
+    for at, drops in zip(parts, (False, False, True, True), strict=True):
+        if at < 0:
+            continue
+        part = kept[:, at : at + D]
+        if not drops:
+            assert (part == 1).all()
+            continue
+        np.testing.assert_allclose(np.unique(part), [0, 1 / 0.3], rtol=1e-6)
+        assert abs((part == 0).mean() - 0.7) < 0.01
+        assert abs(np.corrcoef(part[:, 0], part[:, 1])[0, 1]) < 0.03  # numbers fall one by one
+    none = training.survivors(np.zeros((5, wide)), parts, 0.0, np.random.default_rng(0))
+    assert (none == 1).all()
+
+
+def test_a_step_under_dropout_climbs_what_is_left_of_the_states(monkeypatch):
+    """One epoch of one batch against finite differences of the literal likelihood of states with the same zeros."""
+    rng, parts = np.random.default_rng(11), PARTS["all"]
+    now = parameters(rng, parts)
+    item = np.array([1, 4, 2, 0, 3], np.int32)
+    data = training.Trajectories(np.array([0, 3, 5, 5, 5]), item, np.array([0, 0, 2, 3, 3]))
+    mask = training.survivors(np.zeros((5, 4 * D)), np.array(parts), 0.5, rng)
+    assert 0 < (mask == 0).sum() < mask.size / 2
+    monkeypatch.setattr(training, "survivors", lambda *_: mask)
+    monkeypatch.setattr(training, "batches", lambda *_: [np.arange(2, dtype=np.int32)])
+    # Lanes keep the order of two users of whom the first is the longer one.
+    start, head = np.array([0, 3, 5]), data.head
+    lane = np.array([0, 2])
+
+    def loss(at):
+        x, cell, gates = np.empty((5, 4 * D)), np.empty((5, D)), np.empty((5, 3 * D))
+        trajectories.trajectory_states(
+            lane, np.arange(2, dtype=np.int32), start, item, head, at.preference, at.network,
+            at.inputs, at.shared, np.array(parts), x, cell, gates,
+        )  # fmt: skip
+        z = (x * mask) @ at.outputs.T
+        return (np.log(np.exp(z).sum(axis=1)) - z[np.arange(5), item]).sum()
+
+    rate = 1e-3
+    pace = training.Pace(rate, 0.0, 0.0, 0.0, 1.0, 0.01, FAR, FAR, 0.5)
+    after, sums = now.copies(), now.zeros()
+    training.trajectory_epoch(data, 2, np.array(parts), pace, after, sums, rng)
+    for name in ("preference", "network", "inputs", "outputs", "shared"):
+        table = getattr(now, name)
+        for at in [(0, 1), (1, 0), (2, 2)]:
+            ends = []
+            for away in (1e-5, -1e-5):
+                moved = now.copies()
+                getattr(moved, name)[at] += away
+                ends.append(loss(moved))
+            slope = (ends[0] - ends[1]) / 2e-5
+            # AdaGrad's first step has the length of the rate, and its sum is the squared mean slope.
+            np.testing.assert_allclose(
+                getattr(sums, name)[at], (slope / 2) ** 2, rtol=1e-4, atol=1e-9
+            )
+            if abs(slope) > 1e-3:
+                step = getattr(after, name)[at] - table[at]
+                np.testing.assert_allclose(step, -rate * np.sign(slope), rtol=1e-3)

@@ -65,6 +65,8 @@ class Pace(NamedTuple):
     """Chance of somebody who is no friend to be among the negatives of a user."""
     state_clip: float
     network_clip: float
+    dropout: float
+    """Chance of a number of S or h to be 0 for an event."""
 
     def steps(self, size: int, n_users: int, reg: float) -> tuple[float, float, float, float]:
         """Return what a summed gradient is multiplied by, the rate, and what a step adds of a row of a batch's user and of another, whose penalty is `reg`.
@@ -165,6 +167,17 @@ def step_drawn(
     step_pairs(begin, place, drawn.error, x, by, rate, reg, outputs, sums)
 
 
+def survivors(x: F32, parts: I64, dropout: float, rng: np.random.Generator) -> F32:
+    """Return what states x (e, D) are multiplied by: a number of S or h is 0 with chance `dropout`, and else 1 / (1 - dropout)."""
+    kept = np.ones_like(x)
+    d = x.shape[1] // int((parts >= 0).sum())
+    for at in parts[2:]:
+        if at >= 0 and dropout:
+            there = rng.random((len(x), d), np.float32) >= dropout
+            kept[:, at : at + d] = there / (1 - dropout)
+    return kept
+
+
 def trajectory_epoch(
     data: Trajectories,
     size: int,
@@ -194,10 +207,13 @@ def trajectory_epoch(
             lane, some, start, item, head, now.preference, now.network, now.inputs, now.shared, parts,
             x, cell, gates,
         )  # fmt: skip
+        kept = survivors(x, parts, pace.dropout, rng)
+        seen = x * kept
         if pace.share == 1:
-            dx, grown, loss = whole_softmax(x, now.outputs, item)
+            dx, grown, loss = whole_softmax(seen, now.outputs, item)
         else:
-            dx, grown, loss = drawn_softmax(x, now.outputs, item, number, pace.share, seed)
+            dx, grown, loss = drawn_softmax(seen, now.outputs, item, number, pace.share, seed)
+        dx *= kept
         total += loss
         du, dp, dnetwork = (np.empty((one, d), kind) for one in (e, n, n))
         trajectory_gradients(
@@ -205,7 +221,7 @@ def trajectory_epoch(
             pace.state_clip, du, dp, dnetwork, lanes,
         )  # fmt: skip
         if isinstance(grown, Drawn):
-            step_drawn(grown, x, by, rate, reg, now.outputs, sums.outputs)
+            step_drawn(grown, seen, by, rate, reg, now.outputs, sums.outputs)
         else:
             step_rows(all_items, grown, by, rate, reg, UNBOUNDED, now.outputs, sums.outputs)
         place, once = np.empty(e, np.int64), np.ones(e, np.int64)

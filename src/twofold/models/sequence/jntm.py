@@ -90,6 +90,8 @@ class JNTM:
     """Chance of each other place to be in the softmax of an event, drawn anew each time; 1 = all of them; the paper has 0.01."""
     strangers: Annotated[float, Field(gt=0, le=1), Search(0.001, 0.1, log=True)] = 0.003
     """Chance of each user who is no friend to stand for a non-edge, drawn anew in each pass; the paper has 0.01."""
+    dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.8)] = 0.7
+    """Chance of each number of S and h to be 0 where a place of training is predicted; the others are divided by what is left of 1."""
     state_clip: PositiveFloat = 15.0
     """Largest norm of the gradient of a recurrent state."""
     network_clip: PositiveFloat = 20.0
@@ -126,6 +128,7 @@ class JNTM:
         -----
         Differs from the paper: the gated unit is the paper's, and not that of the released code, whose gradients
         confuse two states and two biases. Gradients reach back over a whole history. The order of batches is drawn.
+        Numbers of the recurrent states are dropped in training (`dropout`), P, F, C and the places have penalties.
         """
         memory, random = Memory.of(train), generator(rng)
         friends = social.friends_of(train.links, train.n_users, directed=self.directed)
@@ -174,7 +177,7 @@ class JNTM:
         """How steps are made."""
         return training.Pace(
             self.learning_rate, self.reg_user, self.reg_item, self.reg_context, self.negatives,
-            self.strangers, self.state_clip, self.network_clip,
+            self.strangers, self.state_clip, self.network_clip, self.dropout,
         )  # fmt: skip
 
     def layout(self) -> tuple[I64, int]:
