@@ -63,7 +63,7 @@ class CTR:
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     vocabulary: PositiveInt = 20_000
     """Words that are kept: those that occur in most items."""
-    user_reg: Annotated[PositiveFloat, Search(0.03, 10, log=True)] = 3.0
+    user_reg: Annotated[PositiveFloat, Search(0.1, 30, log=True)] = 6.0
     """lambda_u."""
     item_reg: Annotated[PositiveFloat, Search(0.1, 100, log=True)] = 1.0
     """lambda_v: how strongly the factors of an item are drawn to its topics."""
