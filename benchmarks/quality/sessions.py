@@ -76,6 +76,9 @@ DIGINETICA: dict[str, Any] = {
     "Popularity": Popularity(),
     "ItemKNN": ItemKNN(),
     "GRU4Rec": GRU4Rec(epochs=100, patience=PATIENCE),
+    "GRU4Rec of 16 sessions a step": GRU4Rec(
+        epochs=100, patience=PATIENCE, batch_size=16, samples=None
+    ),
     "SASRec": SASRec(epochs=100, patience=PATIENCE),
 }
 LOSSES = (
