@@ -46,7 +46,7 @@ PEER_SECONDS = float(beside.option("--peer-seconds", "700"))
 PEER_LENGTH = int(beside.option("--peer-length", "50"))
 PEER_BATCH = 256
 """Rows of a step of RecBole, whose default of 2,048 leaves these logs a handful of steps a pass."""
-PEERS = f" RecBole: softmax over all items, the last {PEER_LENGTH} items, 64 factors, {PEER_BATCH} rows a step."
+PEERS = f" RecBole: softmax over all items, the last {PEER_LENGTH} items, 64 factors, {PEER_BATCH} rows a step, its rate of .001, at most {PEER_SECONDS:.0f} s."
 PATIENCE = 10
 """Passes without a better one after which training stops, where RecBole is beside it."""
 PEOPLE = int(beside.option("--people", "0"))
@@ -76,6 +76,9 @@ DIGINETICA: dict[str, Any] = {
     "Popularity": Popularity(),
     "ItemKNN": ItemKNN(),
     "GRU4Rec": GRU4Rec(epochs=100, patience=PATIENCE),
+    "GRU4Rec of 16 sessions a step": GRU4Rec(
+        epochs=100, patience=PATIENCE, batch_size=16, samples=None
+    ),
     "SASRec": SASRec(epochs=100, patience=PATIENCE),
 }
 LOSSES = (
