@@ -154,7 +154,7 @@ def watch_time() -> None:
         "weighted": {}, "unweighted": {"weighted": False}, "weighted, linear": {"hidden": ()},
     }.items():  # fmt: skip
         estimator = YouTubeRanker(
-            batch_size=4096, learning_rate=0.003, epochs=4, unsaid=0.0, **more
+            batch_size=16_384, learning_rate=0.003, epochs=6, unsaid=0.0, **more
         )
         scores = estimator.fit(data, rng=SEED).score(Queries.known(user), item[:, None])[:, 0]
         best = np.argsort(-scores, kind="stable")
