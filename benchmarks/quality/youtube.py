@@ -101,7 +101,7 @@ def candidates(name: str) -> None:
     beside.table(
         f"Candidates by time, {name}",
         [
-            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}.",
+            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}; seconds of a busy machine.",
             f"Newest: the {len(newest.test):,} test events of items that came up in the last {NEWEST:.0%} of the training events alone.",
         ],
         ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "seconds"],

@@ -14,13 +14,13 @@ import numpy as np
 
 from twofold.candidates import fuse
 from twofold.data.dataset import Dataset
-from twofold.data.interactions import Histories, Interactions
+from twofold.data.interactions import Interactions
 from twofold.data.queries import Queries
 from twofold.errors import DataError
 from twofold.models._base import FittedModel
 from twofold.models._shown import Shown, lookup, named_scores
-from twofold.rank import BLOCK_BYTES, rank_block
-from twofold.typing import F32, I32, I64
+from twofold.rank import rank
+from twofold.typing import F32, I32, I64, Bool
 
 
 def shown_lists(
@@ -65,8 +65,8 @@ def shown_lists(
     before, inside = np.diff(early.indptr), np.flatnonzero(events.time >= cut)
     users = np.flatnonzero((before > 0) & (np.diff(events.indptr) > before)).astype(np.int32)
     at = np.full(len(users), cut, np.int64)
-    banned = np.flatnonzero(early.item_counts == 0).astype(np.int32)
-    union, named = union_of(models, Queries.known(users, time=at), banned, depth)
+    asked = Queries.known(users, time=at)
+    union, named = union_of(models, asked, early.item_counts > 0, depth)
     value = gained(events.take(inside), users, union)
     if not (value > 0).any():
         raise DataError(
@@ -87,21 +87,10 @@ def gained(events: Interactions, users: I32, items: I32) -> F32:
 
 
 def union_of(
-    models: Sequence[FittedModel], asked: Queries, banned: I32, depth: int
+    models: Sequence[FittedModel], asked: Queries, allowed: Bool, depth: int
 ) -> tuple[I32, F32]:
-    """Return the union of the models' lists, (n, c), and how each scores its items, (n, c, J)."""
-    n_items = len(models[0].items)
-    depth, step = min(depth, n_items), max(1, BLOCK_BYTES // (4 * n_items))
-    lists: list[tuple[I32, F32]] = []
-    for one in models:
-        items = np.full((len(asked), depth), -1, np.int32)
-        scores = np.full((len(asked), depth), -np.inf, np.float32)
-        for first in range(0, len(asked), step):
-            rows = np.arange(first, min(first + step, len(asked)))
-            nobody = Histories.empty(len(rows))
-            items[rows], scores[rows], _ = rank_block(
-                one, asked.take(rows), nobody, banned, depth, None
-            )
-        lists.append((items, scores))
-    union, _ = fuse([items for items, _ in lists], 0.0)
-    return union, named_scores(union, lists, n_items)
+    """Return the union of the models' lists of `allowed` items (n_items,), (n, c), and how each scores its items, (n, c, J)."""
+    depth = min(depth, len(allowed))
+    ranked = [rank(one, asked, depth, exclude_seen=False, allowed=allowed) for one in models]
+    union, _ = fuse([one.items for one in ranked], 0.0)
+    return union, named_scores(union, [(one.items, one.scores) for one in ranked], len(allowed))

@@ -181,17 +181,13 @@ class Dataset:
         from twofold.data.roles import NAMELESS
 
         asked = {"user": user, "item": item, "value": value, "time": time}
-        frame, found, times = read_log(source, asked, query=query, context=list(wanted(context)))
+        frame, found, unread = read_log(source, asked, query=query, context=list(wanted(context)))
         names = {role: str(found[role]) for role in ("user", "item")}
         guessed = [
             f"{role} = {name}" for role, name in found.items() if name and asked[role] is None
         ]
         notes = [f"columns found by name or place: {', '.join(guessed)}"] if guessed else []
-        if times:
-            notes.append(
-                f"the log is read without times, and its column {times[0]} looks like them; "
-                f'name it: time={times[0]!r}, on the command line --time {times[0]!r}; if it is none, time="" (--time -)'
-            )
+        notes += unread
         for role, beside in (("user", users), ("item", items)):
             if beside is not None and NAMELESS.match(
                 names[role]

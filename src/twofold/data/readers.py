@@ -19,7 +19,7 @@ from twofold.data.fast_log import read_fast
 from twofold.data.files import DAMAGED, Source, as_utf8, own_query, source_of
 from twofold.data.frames import as_frame, flatten, of_records
 from twofold.data.names import usual
-from twofold.data.roles import maybe_times, roles
+from twofold.data.roles import roles, unread_time
 from twofold.data.sniff import SAMPLE_ROWS
 from twofold.data.text import layout_of, read_layout, read_text
 from twofold.errors import DataError, did_you_mean, need
@@ -36,8 +36,8 @@ class Log(NamedTuple):
     frame: pl.DataFrame
     found: Mapping[str, str | None]
     """Role -> column; None where there is none."""
-    times: Sequence[str] = ()
-    """Columns that hold times and are not read, where no column was found for the time."""
+    notes: Sequence[str] = ()
+    """What the owner should know of the columns that are not read."""
 
 
 def read_frame(
@@ -106,7 +106,7 @@ def read_log(
         frame = flatten(read_sql(_url(source), query), context)
         sample = frame.head(SAMPLE_ROWS)
         found = roles(sample, given, str(source))
-        return Log(frame, found, maybe_times(sample, given, found))
+        return Log(frame, found, unread_time(sample, given, found))
 
     def read(file: Source) -> Log:
         kind = format_of(file)
@@ -119,7 +119,7 @@ def read_log(
             if made is None:
                 keys = [name for role, name in found.items() if name and role in {"user", "item"}]
                 made = read_layout(content, layout, file.what, columns, keys)
-            return Log(made, found, maybe_times(sample, given, found))
+            return Log(made, found, unread_time(sample, given, found))
         lazy = (
             read_json(file.content(), file.what).lazy() if kind == "json" else _columnar(file, kind)
         )
@@ -129,7 +129,7 @@ def read_log(
         columns = needed(found, context, sample.columns)
         kept = dict.fromkeys(one if one in outer else one.split(".")[0] for one in columns)
         made = flatten(lazy.select(list(kept)).collect(), context)
-        return Log(made, found, maybe_times(sample, given, found))
+        return Log(made, found, unread_time(sample, given, found))
 
     return _reading(source, read)
 

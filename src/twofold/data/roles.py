@@ -72,14 +72,20 @@ def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> di
     return found
 
 
-def maybe_times(
+def unread_time(
     frame: pl.DataFrame, given: Mapping[str, str | None], found: Mapping[str, str | None]
 ) -> list[str]:
-    """Return the columns that hold times and are not read, where nobody said which is the time and none has a usual name."""
+    """Return a note of a column that holds times and is not read, where nobody said which is the time and none has a usual name."""
     if given["time"] is not None or found["time"] is not None:
         return []
-    free = [one for one in frame.columns if one not in found.values()]
-    return [one for one in free if fits("time", as_cells(frame[one]))]
+    free = (one for one in frame.columns if one not in found.values())
+    name = next((one for one in free if fits("time", as_cells(frame[one]))), None)
+    if name is None:
+        return []
+    return [
+        f"the log is read without times, and its column {name} looks like them; "
+        f'name it: time={name!r}, on the command line --time {name!r}; if it is none, time="" (--time -)'
+    ]
 
 
 def as_cells(values: pl.Series) -> pl.Series:

@@ -213,10 +213,7 @@ class Side(NamedTuple):
     @classmethod
     def of_one(cls, model: IALS, items: I32, n_other: int) -> Side:
         """Prepare the row of one person, where values are not read; the same as `of`, without a matrix."""
-        ordered = np.sort(items)
-        first = np.ones(len(ordered), np.bool_)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        other = ordered[first]
+        other = np.unique(items)
         indptr = np.array([0, len(other)], np.int64)
         return cls._made(model, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other)
 
