@@ -55,6 +55,10 @@ def job(**keys):
         ),
         ({"models": {"ials": {}}}, "did you mean 'IALS'"),
         ({"models": {"x": {"class": 3}}}, "no model is called 3"),
+        (
+            {"models": {"mine": {"model": "IALS"}}},
+            "is no name of a model; .*say which it is: class =",
+        ),
         ({"models": {"../x": {"class": "IALS"}}}, "becomes a folder"),
         ({"models": {".x": {"class": "IALS"}}}, "becomes a folder"),
         ({"models": {"x" * 200: {"class": "IALS"}}}, "becomes a folder"),

@@ -187,6 +187,11 @@ def model_tables(tables: object) -> tuple[dict[str, Any], dict[str, tuple[str, .
                 f"100 at most, no dot in front; got {name!r}"
             )
         settings = {key: value for key, value in table.items() if key != "class"}
+        if "class" not in table and name not in {*models.HOMES, "Pipeline"}:
+            raise ConfigError(
+                f"[models.{name}] is no name of a model; {did_you_mean(name, [*models.HOMES, 'Pipeline'])}, or "
+                f'call it as you like and say which it is: class = "IALS"'
+            )
         try:
             made[name] = estimator(table.get("class", name), settings)
         except ConfigError as error:
