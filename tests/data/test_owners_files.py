@@ -243,6 +243,21 @@ def test_what_accompanies_a_log_is_found_by_its_id(tmp_path):
     assert data.frame("users").rows() == [(1, 30.0), (2, 40.0)]
 
 
+def test_sounds_are_told_from_the_folder_of_their_table_or_from_here(tmp_path, monkeypatch):
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder, name in ((there, "a.wav"), (there, "b.wav"), (here, "b.wav")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (there / "songs.csv").write_text("song,file\n1,a.wav\n2,b.wav\n3,c.wav\n4,\n")
+    (there / "plays.csv").write_text("user,song\n1,1\n1,2\n2,3\n2,4\n")
+    monkeypatch.chdir(here)
+    data = tw.Dataset.read(
+        there / "plays.csv", items=there / "songs.csv", item_features={"file": "sound"}
+    )
+    paths = data.items.features["file"].series().to_list()
+    assert paths == [str(there / "a.wav"), "b.wav", "c.wav", None]
+
+
 def test_files_without_headers_accompany_each_other(tmp_path):
     (tmp_path / "u.data").write_text("1\t10\t3\t881250949\n2\t20\t4\t881250950\n")
     (tmp_path / "u.item").write_bytes("10|Caf\xe9 (1995)|x\n20|B (1996)|y\n".encode("latin-1"))

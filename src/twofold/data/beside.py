@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
+from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
 from twofold.data.frames import as_frame
 from twofold.data.names import near_usual, plain, usual
@@ -19,11 +22,13 @@ FEW = 50
 """Events below which nothing is suspected."""
 
 
-def read_beside(source: Any, key: str, role: str) -> pl.DataFrame | None:
+def read_beside(
+    source: Any, key: str, role: str, kinds: Mapping[str, Kind | None] = MappingProxyType({})
+) -> pl.DataFrame | None:
     """Read what is known of users, items or links; the id column is called `key` afterwards.
 
     It is the column `key`, or one with the same name but for signs and case, or with a usual name of
-    this role, or the first one that has a name.
+    this role, or the first one that has a name. Paths of sounds may be told from the file's own folder.
     """
     if source is None:
         return None
@@ -31,6 +36,9 @@ def read_beside(source: Any, key: str, role: str) -> pl.DataFrame | None:
     if not isinstance(source, str | Path):
         return as_frame(source, what, [key])
     frame = read_frame(source, ids=[key])
+    sounds = [name for name, kind in kinds.items() if kind == "sound" and name in frame.columns]
+    folder = Path(source).parent
+    frame = frame.with_columns(_near(frame[name], folder) for name in sounds)
     names = frame.columns
     if not key or key in names:
         return frame
@@ -40,6 +48,16 @@ def read_beside(source: Any, key: str, role: str) -> pl.DataFrame | None:
     named = [one for one in names if not re.match(r"^column_\d+$", one)]
     chosen = (alike or named or names)[0]
     return frame.rename({chosen: key})
+
+
+def _near(paths: pl.Series, folder: Path) -> pl.Series:
+    """Return paths (n,) with `folder` before those that are found there and not from where we stand."""
+
+    def near(path: str) -> str:
+        there = folder / path
+        return str(there) if not Path(path).is_file() and there.is_file() else path
+
+    return paths.cast(pl.String).map_elements(near, return_dtype=pl.String)
 
 
 def same_type(

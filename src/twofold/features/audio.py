@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from twofold.data.columns import Column, Text, kind_of
 from twofold.errors import ConfigError, DataError, need
+from twofold.features.sound_cache import read_entry, write_entry
 from twofold.hyperparameters import hyperparameters, values
 from twofold.progress import track
 from twofold.random import generator
@@ -108,9 +107,7 @@ class LogMel:
             If the file is missing, cannot be decoded, holds NaN or infinity, is silent or too short.
         """
         soundfile: Any = need("soundfile", "audio")
-        path = Path(path)
-        if not path.is_file():
-            raise DataError(f"sound {str(path)!r} is missing: there is no such file")
+        path = _present(path)
         try:
             with soundfile.SoundFile(path) as file:
                 rate = int(file.samplerate)
@@ -157,9 +154,7 @@ class LogMel:
         """
         if cache is None:
             return self.of_samples(self.samples(path))
-        if not Path(path).is_file():
-            raise DataError(f"sound {str(path)!r} is missing: there is no such file")
-        entry = Path(cache) / f"{self.key(path)}.npy"
+        entry = Path(cache) / f"{self.key(_present(path))}.npy"
         kept = read_entry(entry, self.bands)
         if kept is None:
             write_entry(entry, self.of_samples(self.samples(path)))
@@ -228,7 +223,9 @@ class LogMel:
                 made = self.spectrogram(Path(folder) / path, cache)
             except DataError as error:
                 if on_error == "refuse":
-                    raise DataError(f"{error}; or read with on_error='skip'") from error
+                    raise DataError(
+                        f"{error}; or set on_error='skip' to leave such sounds out"
+                    ) from error
                 skipped.append((path, str(error)))
                 continue
             spectra.append(made)
@@ -311,37 +308,8 @@ def paths_of(sounds: Text | pl.Series | Iterable[str | Path | None]) -> list[str
     return [None if one is None else str(one) for one in sounds]
 
 
-def read_entry(path: Path, bands: int) -> F32 | None:
-    """Map a cached spectrogram from disk; None if there is none, or it is not whole."""
-    if not path.is_file():
-        return None
-    try:
-        kept: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        return None  # cut short or overwritten: it is made again
-    whole = kept.ndim == 2 and kept.shape[1] == bands and kept.dtype == np.float32
-    return kept if whole else None
-
-
-def write_entry(path: Path, spectrogram: F32) -> None:
-    """Write a spectrogram to a temporary name and rename it.
-
-    Raises
-    ------
-    DataError
-        If the folder cannot be written.
-    """
-    draft: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".draft-", suffix=".npy", dir=path.parent)
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, spectrogram, allow_pickle=False)
-        draft.chmod(0o644)
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; choose another cache") from error
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
+def _present(path: str | Path) -> Path:
+    """Return the path of a file that is there."""
+    if not Path(path).is_file():
+        raise DataError(f"sound {str(path)!r} is missing: there is no file {Path(path).absolute()}")
+    return Path(path)
