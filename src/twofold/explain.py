@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.rank import PairOfEncoders
 from twofold.recommend import history_rows
-from twofold.typing import F32, I32, I64, Id
+from twofold.typing import F32, I32, I64, History, Id
 
 
 class Explainable(PairOfEncoders, Protocol):
@@ -26,7 +25,7 @@ def explain(
     user: Id | None = None,
     item: Id | None = None,
     *,
-    history: Iterable[Id] | None = None,
+    history: History | None = None,
 ) -> pl.DataFrame:
     """Return the history items by how much each raises the score of `item`.
 
@@ -43,7 +42,7 @@ def explain(
     item
         The item whose score is explained.
     history
-        Item ids in place of a user's.
+        Item ids in place of a user's, and lists of ids that were taken together.
 
     Returns
     -------
@@ -84,8 +83,7 @@ def leave_each_out(own: Histories, distinct: I32) -> Histories:
     keep = own.item[None, :] != np.concatenate([[UNKNOWN], distinct])[:, None]
     indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
     which: I64 = np.nonzero(keep)[1]
-    time = None if own.time is None else own.time[which]
-    return Histories(indptr, own.item[which], own.value[which], time)
+    return own.at(indptr, which)
 
 
 def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F32:

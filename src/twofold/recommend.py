@@ -28,7 +28,7 @@ from twofold.rank import (
     Ranked,
     rank,
 )
-from twofold.typing import F32, F64, I32, I64, Id, Ids
+from twofold.typing import F32, F64, I32, I64, History, Id, Ids
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -38,7 +38,7 @@ def recommend(
     model: PairOfEncoders,
     users: Ids | None = None,
     *,
-    histories: Sequence[Iterable[Id]] | None = None,
+    histories: Sequence[History] | None = None,
     k: int = 10,
     exclude_seen: bool = True,
     allow: Iterable[Id] | None = None,
@@ -57,8 +57,9 @@ def recommend(
     users
         The caller's user ids; an id that was never seen is answered too (see ``source``).
     histories
-        One sequence of item ids a person, oldest first; unknown items are passed over. With `users`,
-        it replaces what the model remembers of them.
+        One sequence of item ids a person, oldest first; unknown items are passed over. What was taken
+        together, a basket, is a list inside: ``[[["bread", "milk"], ["beer"]]]`` is one person with two
+        baskets. With `users`, it replaces what the model remembers of them.
     k
         List length, >= 1.
     exclude_seen
@@ -100,7 +101,7 @@ def recommend(
 def questions(
     model: PairOfEncoders,
     users: Ids | None,
-    histories: Sequence[Iterable[Id]] | None = None,
+    histories: Sequence[History] | None = None,
     context: Mapping[str, Sequence[Any]] | None = None,
     features: Mapping[str, Sequence[Any]] | None = None,
     text: Sequence[str] | None = None,
@@ -182,23 +183,55 @@ def user_columns(
     return query_columns(given, kinds)
 
 
-def history_rows(items: Vocabulary, histories: Sequence[Iterable[Id]]) -> Histories:
-    """Translate sequences of item ids; unknown items are passed over.
+def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
+    """Translate sequences of item ids and of baskets; unknown items are passed over.
 
     Raises
     ------
     ConfigError
-        If a history is a bare string.
+        If a history is a bare string, or a basket holds something else than ids.
     """
-    indptr, flat = [0], list[int]()
+    indptr, flat, moments, nested = [0], list[int](), list[int](), False
     for one in histories:
         if isinstance(one, str):
             raise ConfigError(f"a history must be a list of item ids; got the string {one!r}")
-        known = items.rows(list(one))
-        flat.extend(known[known != UNKNOWN].tolist())
+        ids, moment = taken_apart(one)
+        rows = items.rows(ids)
+        known = np.flatnonzero(rows != UNKNOWN)
+        flat.extend(rows[known].tolist())
+        moments.extend((known if moment is None else moment[known]).tolist())
+        nested = nested or moment is not None
         indptr.append(len(flat))
     item = np.array(flat, np.int32)
-    return Histories(np.array(indptr, np.int64), item, np.full(len(item), np.nan, np.float32))
+    return Histories(
+        np.array(indptr, np.int64),
+        item,
+        np.full(len(item), np.nan, np.float32),
+        moment=np.array(moments, np.int64) if nested else None,
+    )
+
+
+def taken_apart(history: History) -> tuple[list[Id], I64 | None]:
+    """Return the ids of a history, and the number of the entry that each comes from, if one is a basket.
+
+    Raises
+    ------
+    ConfigError
+        If a basket holds something else than ids.
+    """
+    ids, moment, nested = list[Id](), list[int](), False
+    for at, one in enumerate(history):
+        if not isinstance(one, Iterable) or isinstance(one, str):
+            ids.append(one)
+            moment.append(at)
+            continue
+        for inner in one:
+            if isinstance(inner, Iterable) and not isinstance(inner, str):
+                raise ConfigError(f"a basket must be a list of item ids; got {inner!r} in it")
+            ids.append(inner)
+            moment.append(at)
+        nested = True
+    return ids, np.array(moment, np.int64) if nested else None
 
 
 def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked, n_trained: int) -> pl.DataFrame:

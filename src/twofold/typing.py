@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -17,4 +17,6 @@ Bool: TypeAlias = NDArray[np.bool_]
 Rows: TypeAlias = I32
 Id: TypeAlias = int | str
 Ids: TypeAlias = Sequence[Id]
+History: TypeAlias = Iterable[Id | Iterable[Id]]
+"""What somebody took, oldest first; what stands in an inner list was taken together."""
 Rng: TypeAlias = np.random.Generator | int | None

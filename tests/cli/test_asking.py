@@ -70,6 +70,8 @@ def test_unknown_ids_are_answered_or_named(run, folders, tmp_path):
     assert [row["source"].split(":")[0] for row in json.loads(out)] == ["model", "fallback"]
     code, out, err = run("recommend", integers, "--history", "12,777,x", "--k", 1)
     assert (code, "unknown items are passed over: 777, x" in err or "777" in err) == (0, True)
+    code, out, err = run("recommend", integers, "--history", "12,13; 14,777;", "--k", 1, "--json")
+    assert (code, "passed over: 777" in err) == (0, True)
     code, out, err = run("explain", integers, "12", "--history", "13,777", "--json")
     assert code == 0
     assert "777" in err

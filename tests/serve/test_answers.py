@@ -40,6 +40,13 @@ def test_options_are_those_of_the_library(ask, models):
     answer = ask.post("/recommend", json={"history": history, "k": 5})
     assert items_of(answer) == expected["item"].to_list()
     assert answer.json()["source"] == "fold-in"
+    for told in ([["i1", "i5"], "i9", ["unknown"]], [["i1", "i5", "i9"]]):
+        expected = model.recommend(histories=[told], k=5)["item"].to_list()
+        assert items_of(ask.post("/recommend", json={"history": told, "k": 5})) == expected
+    why = {"history": [["i1", "i5"], ["i9"]], "item": "i3"}
+    expected = model.explain(item="i3", history=why["history"])["item"].to_list()
+    reasons = ask.post("/explain", json=why).json()["reasons"]
+    assert [one["item"] for one in reasons] == expected
     stranger = ask.post("/recommend", json={"user": "nobody", "k": 3, "deny": ["i8"]}).json()
     assert stranger["source"] == "fallback:popularity"
     assert "i8" not in [one["item"] for one in stranger["items"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,10 @@ def recommend(
     ] = None,
     user: Annotated[list[str], typer.Option(help="One user id; repeatable.")] = [],  # noqa: B006
     history: Annotated[
-        list[str], typer.Option(help="Item ids of somebody never seen, with commas; repeatable.")
+        list[str],
+        typer.Option(
+            help="Item ids of somebody never seen, with commas; semicolons end what was taken together, as in 'bread,milk; beer'; repeatable."
+        ),
     ] = [],  # noqa: B006
     text: Annotated[
         list[str], typer.Option(help="Words of somebody, where the model reads words; repeatable.")
@@ -66,10 +70,7 @@ def recommend(
     )
     who: dict[str, Any]
     if history:
-        lists = [own_ids(_parts(text), model.items.ids) for text in history]
-        _note_unknown(
-            [one for ids in lists for one in ids], model.items.ids, "items are passed over"
-        )
+        lists = [_history(text, model.items.ids) for text in history]
         who = {"histories": lists}
     elif text:
         who = {"text": text}
@@ -108,8 +109,15 @@ def own_ids(texts: Sequence[str], known: Vocabulary) -> list[Any]:
     return [int(one) for one in texts] if known.is_integer and all(whole) else list(texts)
 
 
-def _parts(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
+def _history(text: str, known: Vocabulary) -> list[Any]:
+    """Read items with commas, and baskets that end with semicolons; say which items are unknown."""
+    parts = [[one.strip() for one in part.split(",") if one.strip()] for part in text.split(";")]
+    ids = own_ids([one for part in parts for one in part], known)
+    _note_unknown(ids, known, "items are passed over")
+    if len(parts) == 1:
+        return ids
+    left = iter(ids)
+    return [list(islice(left, len(part))) for part in parts if part]
 
 
 def _note_unknown(ids: Sequence[Any], known: Vocabulary, what: str) -> None:
@@ -189,9 +197,7 @@ def explain(
             )
         answer = model.explain(who, asked)
     else:
-        items = own_ids(_parts(history), model.items.ids)
-        _note_unknown(items, model.items.ids, "items are passed over")
-        answer = model.explain(item=asked, history=items)
+        answer = model.explain(item=asked, history=_history(history, model.items.ids))
     if json:
         say_json(answer.head(k).to_dicts())
     else:

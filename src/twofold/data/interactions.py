@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Column, ragged, within
 from twofold.errors import DataError
-from twofold.typing import F32, I32, I64
+from twofold.typing import F32, I32, I64, Bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +113,15 @@ class Interactions:
 class Histories:
     """What each of n people did, in time order: a ragged array of item rows.
 
-    ``time`` is None where unknown. Rows are those of the model that reads them.
+    ``time`` is None where unknown; ``moment`` says, where that is told in place of times, which events
+    happened together: equal numbers, rising along a history. Rows are those of the model that reads them.
     """
 
     indptr: I64  # (n + 1,)
     item: I32  # (nnz,)
     value: F32  # (nnz,)
     time: I64 | None = None  # (nnz,)
+    moment: I64 | None = None  # (nnz,)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -134,7 +136,8 @@ class Histories:
         """
         ragged("histories", self.indptr, len(self.item))
         n = len(self.item)
-        if len(self.value) != n or (self.time is not None and len(self.time) != n):
+        columns = (self.value, self.time, self.moment)
+        if any(one is not None and len(one) != n for one in columns):
             raise DataError("the columns of the histories differ in length")
 
     @property
@@ -161,8 +164,19 @@ class Histories:
         lengths = np.where(known, self.indptr[safe + 1] - starts, 0)
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         events = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
-        time = None if self.time is None else self.time[events]
-        return Histories(indptr, self.item[events], self.value[events], time)
+        return self.at(indptr, events)
+
+    def at(self, indptr: I64, events: I64 | Bool) -> Histories:
+        """Return some of the `events` as histories that `indptr` parts."""
+        columns = (self.item, self.value, self.time, self.moment)
+        return Histories(indptr, *(None if one is None else one[events] for one in columns))  # pyright: ignore[reportArgumentType]
+
+    @property
+    def together(self) -> I64:
+        """Equal numbers for neighbouring events of one moment: told, or of one time, or each its own; shape (nnz,)."""
+        if self.moment is not None:
+            return self.moment
+        return np.arange(len(self.item), dtype=np.int64) if self.time is None else self.time
 
     def joined(self, other: Histories) -> Histories:
         """Return each person's events followed by those in `other`, of the same people; times are lost."""

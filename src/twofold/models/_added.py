@@ -133,10 +133,7 @@ def events_where(histories: Histories, keep: Bool) -> Histories:
     if keep.all():
         return histories
     counts = np.concatenate([[0], np.cumsum(keep)])
-    time = None if histories.time is None else histories.time[keep]
-    return Histories(
-        counts[histories.indptr].astype(np.int64), histories.item[keep], histories.value[keep], time
-    )
+    return histories.at(counts[histories.indptr].astype(np.int64), keep)
 
 
 def stacked(above: F32 | csr_array, below: F32 | csr_array) -> F32 | csr_array:

@@ -27,7 +27,7 @@ from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
 from twofold.rank import Encoded, assembled, sources
-from twofold.typing import F32, I32, Id, Ids
+from twofold.typing import F32, I32, History, Id, Ids
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -268,7 +268,7 @@ class FittedModel(ABC):
         self,
         users: Ids | None = None,
         *,
-        histories: Sequence[Iterable[Id]] | None = None,
+        histories: Sequence[History] | None = None,
         k: int = 10,
         exclude_seen: bool = True,
         allow: Iterable[Id] | None = None,
@@ -320,7 +320,7 @@ class FittedModel(ABC):
         return similar.similar_items(self, item, k)
 
     def explain(
-        self, user: Id | None = None, item: Id | None = None, *, history: Iterable[Id] | None = None
+        self, user: Id | None = None, item: Id | None = None, *, history: History | None = None
     ) -> pl.DataFrame:
         """Return why `item` is scored as it is: the history items, by how much each raises the score."""
         return explain.explain(self, user, item, history=history)

@@ -13,7 +13,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
-from twofold.recommend import TIME, questions
+from twofold.recommend import TIME, history_rows, questions
 from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import Question
@@ -54,11 +54,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
         if question.history is None:
             lately = live.of(question.user)
     if question.history is not None:
-        known = rows(question.history)
-        known = known[known != UNKNOWN]
-        history = Histories(
-            np.array([0, len(known)], np.int64), known, np.full(len(known), np.nan, np.float32)
-        )
+        history = history_rows(served.model.items.ids, [question.history])
     elif lately is not None:
         history = joined(served, user, lately, live)
     else:

@@ -31,7 +31,7 @@ from twofold.serve.shadow import Shadow
 from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
 from twofold.serve.variants import Assigner, Assignment, Everybody
-from twofold.typing import Id
+from twofold.typing import History, Id
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -239,7 +239,7 @@ class Live:
     async def explain(self, body: Explanation) -> list[dict[str, Any]]:
         """Return the history items that raise the score of an item."""
         served = self.served
-        history: list[Id] | None = body.history
+        history: History | None = body.history
         if history is None and body.user is not None:
             history = served.history_of(body.user, self.histories)
         user = body.user if history is None else None

@@ -35,6 +35,9 @@ TextId = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\
 Identifier = IntegerId | TextId
 """The caller's id: an integer of 64 bits, or a text of 1 to 512 characters."""
 ItemIds = Annotated[list[Identifier], Field(max_length=LONGEST_HISTORY)]
+Basket = Annotated[list[Identifier], Field(max_length=LONGEST_LIST)]
+History = Annotated[list[Identifier | Basket], Field(max_length=LONGEST_HISTORY)]
+"""Item ids, and lists of those that were taken together; no more than LONGEST_HISTORY in all, as `Question` checks."""
 Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
 SCALAR: list[dict[str, Any]] = [
     {"type": "string"}, {"type": "boolean"}, {"type": "null"},
@@ -83,14 +86,15 @@ class Question(Body):
     model_config = example(
         {"user": "42", "k": 10},
         {"history": ["50", "181"], "k": 5, "deny": ["174"]},
+        {"history": [["50", "181"], ["174"]], "k": 5},
         {"words": "storm over the coast", "k": 5},
         one_of=SOMEBODY,
     )
 
     user: Identifier | None = None
     """A user id; one that was never seen is answered too."""
-    history: ItemIds | None = None
-    """Item ids, oldest first; in place of what is known of the user."""
+    history: History | None = None
+    """Item ids, oldest first, in place of what is known of the user; a list inside is a basket, taken together."""
     features: Columns | None = None
     """User features by name, for models that read them."""
     words: Annotated[StrictStr, Field(max_length=10_000)] | None = None
@@ -168,8 +172,8 @@ class Explanation(Body):
     """The item."""
     user: Identifier | None = None
     """A user."""
-    history: ItemIds | None = None
-    """Item ids in place of a user's."""
+    history: History | None = None
+    """Item ids in place of a user's; a list inside is a basket."""
     k: Length = 10
     """Most items to name."""
 

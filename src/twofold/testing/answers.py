@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from twofold.data.dataset import Dataset
-from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, UnknownIdError
 from twofold.explain import target_scores
 from twofold.models._base import FittedModel
@@ -72,6 +71,11 @@ def check_unknown_user_with_history(estimator: Estimator) -> None:
     assert not set(history) & set(lists["item"]), "an item of the history was recommended"
     plain = model.recommend(histories=[["i0", "i2", "i4"]], k=6)
     assert plain["item"].to_list() == lists["item"].to_list(), "an unknown item changed the answer"
+    alone = model.recommend(histories=[[["i0"], ["i2"], ["no such item"], ["i4"]]], k=6)
+    assert alone["item"].to_list() == plain["item"].to_list(), "baskets of one changed the answer"
+    together = model.recommend(histories=[["i0", ["i2", "i4"]]], k=6)
+    assert set(together["source"]) == {"fold-in"}, "a history with a basket was not folded in"
+    assert not set(history) & set(together["item"]), "an item of a basket was recommended"
 
 
 def check_unknown_user_without_history(estimator: Estimator) -> None:
@@ -206,8 +210,7 @@ def _without(model: FittedModel, user: int, left_out: str, item: str) -> float:
     row = model.users.ids.row(user)
     own = model.memory.history.take(np.array([row], np.int32))
     kept = own.item != model.items.ids.row(left_out)
-    time = None if own.time is None else own.time[kept]
-    less = Histories(np.array([0, kept.sum()], np.int64), own.item[kept], own.value[kept], time)
+    less = own.at(np.array([0, kept.sum()], np.int64), kept)
     return float(target_scores(model, less, model.items.ids.row(item))[0])
 
 

@@ -286,6 +286,25 @@ def test_the_order_of_baskets_matters_and_that_within_one_does_not():
     assert (vector([1, 2], [0, 1]) != vector([2, 1], [0, 1])).any()
 
 
+def test_baskets_are_told_as_lists_inside_a_history():
+    data = cycle()
+    model = HRM(factors=8, epochs=5).fit(data, rng=0)
+
+    def scores(history):
+        asked = model.recommend(histories=[history], k=12, exclude_seen=False)
+        return dict(zip(asked["item"], asked["score"], strict=True))
+
+    told = scores([[3, 1], [5, 2]])
+    rows = model.items.ids.rows([3, 1, 5, 2])
+    timed = tw.Histories(np.array([0, 4]), rows, np.ones(4, np.float32), np.array([10, 10, 20, 20]))
+    own = model.item_vectors @ model.fold_in(timed)[0]
+    for item, score in told.items():
+        np.testing.assert_allclose(score, own[model.items.ids.row(item)], rtol=1e-6)
+    assert told == scores([(1, 3), [2, 5]]) == scores([[3, "none", 1], [5, 2], []])
+    assert told != scores([3, 1, 5, 2])
+    assert scores([[3], [1]]) == scores([3, 1])
+
+
 def test_a_history_longer_than_any_in_training_and_a_log_without_times():
     log = {"u": [1, 1, 2, 2, 2], "i": list("abbca")}
     model = HRM(factors=4, epochs=3).fit(tw.Dataset.from_frames(log, user="u", item="i"), rng=0)

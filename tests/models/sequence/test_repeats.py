@@ -22,6 +22,16 @@ def histories(*people, times=None):
     return tw.Histories(ends, item, np.ones(len(item), np.float32), time)
 
 
+def test_moments_that_are_told_count_as_times_do():
+    timed = histories([1, 2, 3, 1], [2, 2], times=[[5, 5, 9, 9], [1, 4]])
+    told = tw.Histories(timed.indptr, timed.item, timed.value, moment=np.array([0, 0, 1, 1, 0, 1]))
+    one, other = visits(timed, 5, None), visits(told, 5, None)
+    assert (one.owner.tolist(), one.item.tolist()) == (other.owner.tolist(), other.item.tolist())
+    np.testing.assert_array_equal(one.values, other.values)
+    alone = visits(tw.Histories(timed.indptr, timed.item, timed.value), 5, None)
+    assert (one.values != alone.values).any()
+
+
 def by_hand(person, times, item, asked):
     """Return what one history says of one item, event by event."""
     moments = []

@@ -45,23 +45,20 @@ def as_log(histories: Histories, n_items: int) -> Interactions:
     """Return histories as a log of their own."""
     who = np.repeat(np.arange(len(histories), dtype=np.int32), histories.lengths)
     return Interactions(
-        who, histories.item, histories.value, histories.time, len(histories), n_items
+        who, histories.item, histories.value, histories.together, len(histories), n_items
     )
 
 
 def last_baskets(histories: Histories) -> Histories:
-    """Return the distinct items of the latest time of each history, ascending; the last item where there are no times."""
+    """Return the distinct items of the latest moment of each history, ascending."""
     n = len(histories)
     there = np.flatnonzero(histories.lengths)
-    if histories.time is None:
-        last = histories.indptr[there + 1] - 1
-        indptr = np.concatenate([[0], np.cumsum(histories.lengths > 0)]).astype(np.int64)
-        return Histories(indptr, histories.item[last], histories.value[last])
+    moment = histories.together
     latest = np.full(n, np.iinfo(np.int64).min)
     if len(there):
-        latest[there] = np.maximum.reduceat(histories.time, histories.indptr[there])
+        latest[there] = np.maximum.reduceat(moment, histories.indptr[there])
     owner = np.repeat(np.arange(n), histories.lengths)
-    kept = np.flatnonzero(histories.time == latest[owner])
+    kept = np.flatnonzero(moment == latest[owner])
     most = int(histories.item.max(initial=0)) + 1
     owner, item = np.divmod(np.unique(owner[kept] * most + histories.item[kept]), most)
     indptr = np.searchsorted(owner, np.arange(n + 1)).astype(np.int64)

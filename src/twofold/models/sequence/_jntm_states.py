@@ -91,8 +91,7 @@ def without_first(histories: Histories, done: I64) -> tuple[Histories, I64]:
     lengths = histories.lengths - done
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     left = np.repeat(histories.indptr[:-1] + done - indptr[:-1], lengths) + np.arange(indptr[-1])
-    time = None if histories.time is None else histories.time[left]
-    return Histories(indptr, histories.item[left], histories.value[left], time), left
+    return histories.at(indptr, left), left
 
 
 def moved(

@@ -42,8 +42,7 @@ def last_of_each(history: Histories, cut: Sequences) -> Histories:
     lengths = history.indptr[1:] - start
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     event = np.repeat(start - indptr[:-1], lengths) + np.arange(indptr[-1])
-    time = None if history.time is None else history.time[event]
-    return Histories(indptr, history.item[event], history.value[event], time)
+    return history.at(indptr, event)
 
 
 def held_out(memory: Memory, validation: Dataset) -> tuple[Histories, I32]:

@@ -35,7 +35,7 @@ def visits(histories: Histories, n_items: int, time: I64 | None) -> Visits:
     Parameters
     ----------
     histories
-        Oldest first. A moment is what was had at one time; without times every event is one.
+        Oldest first. A moment is what was had together; see `Histories.together`.
     n_items
         Size of the catalogue.
     time : shape (n,)
@@ -45,8 +45,8 @@ def visits(histories: Histories, n_items: int, time: I64 | None) -> Visits:
     owner = np.repeat(np.arange(len(histories), dtype=np.int64), lengths)
     begins = np.ones(n, np.bool_)
     begins[1:] = owner[1:] != owner[:-1]
-    if histories.time is not None:
-        begins[1:] |= histories.time[1:] != histories.time[:-1]
+    together = histories.together
+    begins[1:] |= together[1:] != together[:-1]
     moment = np.cumsum(begins) - 1  # over all histories
     latest = np.zeros(len(histories), np.int64)
     latest[owner] = moment  # the last write of each history stays

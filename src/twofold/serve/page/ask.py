@@ -146,10 +146,8 @@ def history_of(served: Served, asked: Asked) -> Histories:
 
 def latest(own: Histories, most: int) -> Histories:
     """Return the latest `most` events of the history of one person."""
-    last = slice(-most, None)
-    item = own.item[last]
-    time = None if own.time is None else own.time[last]
-    return Histories(np.array([0, len(item)], np.int64), item, own.value[last], time)
+    last = np.arange(max(0, len(own.item) - most), len(own.item))
+    return own.at(np.array([0, len(last)], np.int64), last)
 
 
 async def why(live: Live, body: Why) -> Reasons:

@@ -170,7 +170,7 @@ def json(content: Any) -> Response:
 def spoken(question: Question) -> str:
     """Return for whom a question is asked, in words."""
     if question.history is not None:
-        n = len(question.history)
+        n = sum(len(one) if isinstance(one, list) else 1 for one in question.history)
         return f"a history of {n} item{'' if n == 1 else 's'}"
     if question.user is not None:
         return f"user {question.user}"
