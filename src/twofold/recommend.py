@@ -29,6 +29,7 @@ from twofold.rank import (
     rank,
 )
 from twofold.typing import F32, F64, I32, I64, Id, Ids
+from twofold.unseen import remarks, tell
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -82,11 +83,17 @@ def recommend(
     Raises
     ------
     ConfigError
-        If neither users nor histories are given, their lengths differ, `k` is not positive, or `where`
-        names a feature that does not exist.
+        If neither users nor histories are given, their lengths differ, `k` is not positive, `where` names a
+        feature that does not exist, or a circumstance made of the time can never be what is said.
+
+    Warns
+    -----
+    DataWarning
+        Once for each column with values that the model did not learn, and for columns that it does not read.
     """
     at_least_one("k", k)
     queries, who = questions(model, users, histories, context, features, text)
+    notes = remarks(model, queries)
     ranked = rank(
         model,
         queries,
@@ -94,6 +101,7 @@ def recommend(
         exclude_seen=exclude_seen,
         allowed=allowed_items(model.items, allow, deny, where),
     )
+    tell(notes)
     return to_frame(model.items.ids, who, ranked, model.n_trained)
 
 
@@ -252,7 +260,9 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     queries = replace(
         Queries.known(users, time=time), context=query_columns(context, model.context_kinds)
     )
+    notes = remarks(model, queries)
     score = pair_scores(model, queries, items)
+    tell(notes)
     known = (users != UNKNOWN) & (items != UNKNOWN)
     source = pl.Series(np.where(known, SOURCES[MODEL], "fallback:prior"))
     return frame.with_columns(score=score, source=source)
