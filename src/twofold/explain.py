@@ -9,10 +9,10 @@ import polars as pl
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
+from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.rank import PairOfEncoders
-from twofold.recommend import history_rows
 from twofold.typing import F32, I32, I64, History, Id
 
 

@@ -7,7 +7,7 @@ orders those few.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -16,18 +16,19 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array
 
 from twofold.candidates import best_of, diversify, fuse, narrowed, score_candidates
-from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.impressions import shown_lists
-from twofold.models._added import known_part
+from twofold.models._added import known_part, new_items
 from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, same_training, table_of, tables_of
 from twofold.models._shown import named_scores
+from twofold.models._together import Together
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, ReadsCandidates, rank_block
 from twofold.typing import F32, I32, U8, Rng
@@ -164,7 +165,7 @@ NO_CANDIDATES = (
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedPipeline(FittedModel):
+class FittedPipeline(Together):
     """The fitted parts. Scores, predictions and explanations are those of the ranker.
 
     Without a ranker a query's vector holds the fused scores of its candidates, used items among
@@ -177,8 +178,7 @@ class FittedPipeline(FittedModel):
 
     def __post_init__(self) -> None:
         """Read of people and items what the parts read."""
-        for name in ("reads_features", "reads_text"):
-            object.__setattr__(self, name, any(getattr(one, name) for one in self.parts))
+        super().__post_init__()
         content = any(one.reads_content for one in self.candidates)
         ranks = self.ranker is None or self.ranker.reads_content
         object.__setattr__(self, "reads_content", content and ranks)
@@ -296,11 +296,6 @@ class FittedPipeline(FittedModel):
         """Number of items that the parts were trained on."""
         return self.candidates[0].n_trained
 
-    @property
-    def context_kinds(self) -> Mapping[str, Kind]:
-        """The context columns that any part reads."""
-        return {name: kind for one in self.parts for name, kind in one.context_kinds.items()}
-
     def values(self, scores: F32) -> F32:
         """Turn scores of the ranker into values."""
         return scores if self.ranker is None else self.ranker.values(scores)
@@ -321,7 +316,7 @@ class FittedPipeline(FittedModel):
         """The ranker's vector of an unknown item, shape (d,)."""
         return super().unknown_item if self.ranker is None else self.ranker.unknown_item
 
-    def with_items(self, items: Any) -> FittedPipeline:
+    def with_items(self, items: Any) -> FittedModel:
         """Return the pipeline with new items, added to every part that reads content.
 
         Raises
@@ -335,7 +330,13 @@ class FittedPipeline(FittedModel):
                 "new items need a candidate model that reads content and a ranker that does too, or "
                 f"none; {', '.join(blind)} cannot place them"
             )
-        grown = tuple(one.with_items(items) if one.reads_content else one for one in self.parts)
+        return super().with_items(items)
+
+    def place(self, items: Entities) -> FittedPipeline:
+        """Return the pipeline with items that it does not know, added to every part that reads content."""
+        grown = tuple(
+            one.place(new_items(one, items)) if one.reads_content else one for one in self.parts
+        )
         n = len(self.candidates)
         memory = max(grown, key=lambda one: len(one.items)).memory
         ranker = grown[n] if self.ranker is not None else None

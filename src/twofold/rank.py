@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Kind
-from twofold.data.entities import Entities
+from twofold.data.columns import Column, Kind
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
@@ -114,6 +114,20 @@ class PairOfEncoders(Protocol):
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
         """The context columns that are read, with their kinds."""
+        ...
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that were learned of each context column that is read."""
+        ...
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values that were learned of each user feature that is read."""
+        ...
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the circumstances that are made of the time of questions."""
         ...
 
     @property

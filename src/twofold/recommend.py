@@ -15,6 +15,7 @@ from twofold.data.frames import as_frame
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.times import parse_times
+from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.filters import allowed_items
@@ -29,6 +30,7 @@ from twofold.rank import (
     rank,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
+from twofold.unseen import remarks, tell
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -83,11 +85,17 @@ def recommend(
     Raises
     ------
     ConfigError
-        If neither users nor histories are given, their lengths differ, `k` is not positive, or `where`
-        names a feature that does not exist.
+        If neither users nor histories are given, their lengths differ, `k` is not positive, `where` names a
+        feature that does not exist, or a circumstance made of the time can never be what is said.
+
+    Warns
+    -----
+    DataWarning
+        Once for each column with values that the model did not learn, and for columns that it does not read.
     """
     at_least_one("k", k)
     queries, who = questions(model, users, histories, context, features, text)
+    notes = remarks(model, queries)
     ranked = rank(
         model,
         queries,
@@ -95,6 +103,7 @@ def recommend(
         exclude_seen=exclude_seen,
         allowed=allowed_items(model.items, allow, deny, where),
     )
+    tell(notes)
     return to_frame(model.items.ids, who, ranked, model.n_trained)
 
 
@@ -183,57 +192,6 @@ def user_columns(
     return query_columns(given, kinds)
 
 
-def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
-    """Translate sequences of item ids and of baskets; unknown items are passed over.
-
-    Raises
-    ------
-    ConfigError
-        If a history is a bare string, or a basket holds something else than ids.
-    """
-    indptr, flat, moments, nested = [0], list[int](), list[int](), False
-    for one in histories:
-        if isinstance(one, str):
-            raise ConfigError(f"a history must be a list of item ids; got the string {one!r}")
-        ids, moment = taken_apart(one)
-        rows = items.rows(ids)
-        known = np.flatnonzero(rows != UNKNOWN)
-        flat.extend(rows[known].tolist())
-        moments.extend((known if moment is None else moment[known]).tolist())
-        nested = nested or moment is not None
-        indptr.append(len(flat))
-    item = np.array(flat, np.int32)
-    return Histories(
-        np.array(indptr, np.int64),
-        item,
-        np.full(len(item), np.nan, np.float32),
-        moment=np.array(moments, np.int64) if nested else None,
-    )
-
-
-def taken_apart(history: History) -> tuple[list[Id], I64 | None]:
-    """Return the ids of a history, and the number of the entry that each comes from, if one is a basket.
-
-    Raises
-    ------
-    ConfigError
-        If a basket holds something else than ids.
-    """
-    ids, moment, nested = list[Id](), list[int](), False
-    for at, one in enumerate(history):
-        if not isinstance(one, Iterable) or isinstance(one, str):
-            ids.append(one)
-            moment.append(at)
-            continue
-        for inner in one:
-            if isinstance(inner, Iterable) and not isinstance(inner, str):
-                raise ConfigError(f"a basket must be a list of item ids; got {inner!r} in it")
-            ids.append(inner)
-            moment.append(at)
-        nested = True
-    return ids, np.array(moment, np.int64) if nested else None
-
-
 def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked, n_trained: int) -> pl.DataFrame:
     """Return ranked rows as a frame in the caller's ids; items from row `n_trained` on are there by content."""
     kept = ranked.items != UNKNOWN
@@ -285,7 +243,9 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     queries = replace(
         Queries.known(users, time=time), context=query_columns(context, model.context_kinds)
     )
+    notes = remarks(model, queries)
     score = pair_scores(model, queries, items)
+    tell(notes)
     known = (users != UNKNOWN) & (items != UNKNOWN)
     source = pl.Series(np.where(known, SOURCES[MODEL], "fallback:prior"))
     return frame.with_columns(score=score, source=source)

@@ -69,6 +69,36 @@ def test_the_answer_depends_on_the_hour_that_is_said(run, files):
     assert "did you mean 'hour'" in complaint
 
 
+def test_a_value_that_training_never_saw_is_told_and_one_that_cannot_be_is_refused(run, files):
+    out = files / "run"
+    code, _, complaint = run(
+        "fit", "FM", *said(files), "--test", "0", "--out", out, "--moment", "hour",
+        "--set", "factors=2", "--set", "learner={method='als',epochs=3}",
+    )  # fmt: skip
+    assert code == 0, complaint
+    ask = ("recommend", out, "--user", "1", "--user", "2", "--k", "2", "--json")
+    _, plain, complaint = run(*ask)
+    assert complaint == ""
+    code, shown, complaint = run(*ask, "--context", "device=d9", "--context", "hour=4")
+    assert code == 0
+    lines = complaint.splitlines()
+    assert len(lines) == 2
+    assert "context column 'device' got 'd9', 2 times" in lines[0]
+    assert "'hour' got '4'" in lines[1]
+    assert "known: 8, 20" in lines[1]
+    rows = json.loads(shown)
+    assert all(one.pop("notes") == [line.removeprefix("note: ") for line in lines] for one in rows)
+    assert rows == json.loads(plain)
+    code, shown, _ = run(*ask, "--context", "device=d9", "--out", files / "lists.csv")
+    assert json.loads(shown)["notes"] == [lines[0].removeprefix("note: ")]
+    code, shown, complaint = run(*ask, "--context", "hour=26")
+    assert (code, shown) == (2, "")
+    assert (
+        complaint
+        == "error: context column 'hour' got '26', which it can never be; allowed: 0 ... 23\n"
+    )
+
+
 def test_regions_come_from_places(files):
     plan = DataPlan.of(
         str(files / "log.csv"), user="who", item="what", time="when",

@@ -16,7 +16,7 @@ LAYERS = [
     ["features", "nn"],
     ["kernels"],
     ["index"],
-    ["rank", "filters"],
+    ["rank", "filters", "unseen"],
     ["recommend", "similar", "explain", "vectors"],
     ["models"],
     ["candidates"],

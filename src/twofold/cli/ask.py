@@ -80,10 +80,13 @@ def recommend(
         who = {"users": read_ids(users, "user", model.users.ids)}
     else:
         who = {"users": model.users.ids.ids.to_list()}
+    notes: list[str] = []
     if context:
         said = typed(context, "--context", "hour=9")
         n_asked = len(next(iter(who.values())))
         who["context"] = {name: [one] * n_asked for name, one in said.items()}
+        notes = model.remarks(context=who["context"])
+    beside = {"notes": notes} if notes else {}
     answer = model.recommend(**who, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied)
     if answer.is_empty():
         note("note: nothing is left to recommend: all items are seen, denied or not allowed")
@@ -91,11 +94,11 @@ def recommend(
         write(answer, out)
         people = answer["user"].n_unique()
         if json:
-            say_json({"rows": len(answer), "people": people, "out": str(out)})
+            say_json({"rows": len(answer), "people": people, "out": str(out), **beside})
         else:
             say(f"wrote {len(answer):,} rows for {people:,} people to {out}")
     elif json:
-        say_json(answer.to_dicts())
+        say_json([{**one, **beside} for one in answer.iter_rows(named=True)])
     else:
         say(table(answer))
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+import polars as pl
 
-from twofold.data.columns import Column
+from twofold.data.columns import Bag, Category, Column
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataError
 from twofold.typing import I32, I64
+
+Levels: TypeAlias = Mapping[str, Vocabulary | None]
+"""The values of columns by name; None for columns of any numbers or words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +35,36 @@ class Entities:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def levels(self) -> Levels:
+        """The values that occur in each feature."""
+        return {name: levels_of(column) for name, column in self.features.items()}
+
     def take(self, rows: I32 | I64) -> Entities:
         """Return the entities at `rows`, in that order."""
         features = {name: column.take(rows) for name, column in self.features.items()}
         return Entities(self.ids.take(rows), features)
+
+
+def levels_of(column: Column) -> Vocabulary | None:
+    """Return the values that occur in a column; None where it has no list of them."""
+    if not isinstance(column, Category | Bag):
+        return None
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.levels))
+    return column.levels if counts.all() else column.levels.take(np.flatnonzero(counts))
+
+
+def joined_levels(parts: Sequence[Levels]) -> Levels:
+    """Return by column the values of any of `parts`."""
+    out: dict[str, Vocabulary | None] = {}
+    for name in dict.fromkeys(name for one in parts for name in one):
+        found = [one[name] for one in parts if name in one]
+        known = [one for one in found if one is not None]
+        out[name] = known[0] if len(found) == len(known) else None
+        if len(found) == len(known) > 1:
+            every = pl.concat([one.ids for one in known], how="vertical_relaxed")
+            out[name] = Vocabulary(every.unique(maintain_order=True))
+    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,8 @@ LEVELS: dict[Moment, tuple[str, ...]] = {
 """Name of each moment -> its levels; hours count from midnight, hours of the week from Monday midnight."""
 FARTHEST = 26 * 60
 """Largest offset from UTC in minutes, and a little more than there is."""
+LONGEST = 60
+"""Characters of a value that are repeated."""
 KM_A_DEGREE = 111.195
 """Kilometres of one degree of latitude on a sphere of radius 6,371 km."""
 
@@ -144,6 +146,54 @@ def moment(time: I64, name: Moment, *, offset: float | F64 = 0) -> Category:
             code = weekday * 24 + hour
     code = np.where(known, code, UNKNOWN).astype(np.int32)
     return Category(code, Vocabulary(pl.Series(LEVELS[name], dtype=pl.String)))
+
+
+def check_moments(name: str, given: Vocabulary, known: Vocabulary) -> None:
+    """Refuse what a moment can never be, where a column has the name of one and its `known` values are such moments.
+
+    They are the levels of `LEVELS`, or an owner's numbers, which count from 0, or from 1 where no 0 is known.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first of the `given` values that is none.
+
+    Example
+    -------
+    >>> check_moments("weekend", Vocabulary.of([7]), Vocabulary.of([0, 1]))
+    Traceback (most recent call last):
+    twofold.errors.ConfigError: context column 'weekend' got '7', which it can never be; allowed: 0 ... 1
+    """
+    if name not in LEVELS or not len(known):
+        return
+    levels, met = LEVELS[name], set(known.ids.cast(pl.String).to_list())
+    own = tuple(str(one) for one in range(len(levels) + ("0" not in met)))
+    if met <= set(levels) and not known.is_integer:
+        allowed = levels
+    elif met <= set(own):
+        allowed = own
+    else:
+        return
+    for one in given.ids.to_list():
+        written = str(one)[:LONGEST]
+        if _plainly(written) not in allowed:
+            raise ConfigError(
+                f"context column {name!r} got {written!r}, which it can never be; "
+                + (
+                    f"allowed: 0 ... {allowed[-1]}"
+                    if allowed[0] == "0"
+                    else did_you_mean(written, allowed)
+                )
+            )
+
+
+def _plainly(written: str) -> str:
+    """Return a whole number as it is written most plainly: 9 for 09 and 9.0; other texts as they are."""
+    try:
+        number = float(written)
+    except ValueError:
+        return written
+    return str(int(number)) if number.is_integer() else written
 
 
 def _told_offset(offset: float | str, context: Mapping[str, Column]) -> F64:

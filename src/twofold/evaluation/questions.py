@@ -262,7 +262,7 @@ def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedMo
         return model
     fresh = fresh.take(generator(rng).permutation(len(fresh)))
     if model.reads_content:
-        return model.with_items(fresh)
+        return model.place(fresh)
     if isinstance(model.estimator, Popularity):
         nowhere = np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)
         return placed(model, fresh, nowhere, model.similarity_of(nowhere))

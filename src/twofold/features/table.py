@@ -27,7 +27,7 @@ import polars as pl
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, Time, Vector, kind_of
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
 from twofold.features.design import READABLE, check_wanted
@@ -229,6 +229,12 @@ class TableCode:
     def width(self) -> int:
         """Columns of the dense matrix."""
         return sum(code.width for code in self.codes)
+
+    @property
+    def levels(self) -> Levels:
+        """The values of each column that have a row of their own; None of columns that are no categories or tags."""
+        listed = ("category", "tags", "bag")
+        return {one.name: one.levels if one.kind in listed else None for one in self.codes}
 
     def encode(self, columns: Mapping[str, Column] | Entities, now: int | None = None) -> TableRows:
         """Encode rows; an empty table gives arrays of length 0.

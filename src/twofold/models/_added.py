@@ -19,6 +19,7 @@ from twofold.models._around import Around
 from twofold.models._base import FittedModel
 from twofold.rank import Encoded
 from twofold.typing import F32, Bool
+from twofold.unseen import CONTENT, tell, unknown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,18 +56,42 @@ class WithItems(Around):
 
 def add_items(model: FittedModel, items: Any) -> FittedModel:
     """Return `model` with new items in its catalogue; see `FittedModel.with_items`."""
+    check_reads_content(model)
+    new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
+    grown = model.place(new)
+    tell(remarks_on(model, new))
+    return grown
+
+
+def remarks_on(model: FittedModel, new: Entities) -> list[str]:
+    """Return a sentence for each feature in which new items have values that the model did not learn."""
+    return unknown(CONTENT, new.features, model.content_levels)
+
+
+def place_items(model: FittedModel, items: Entities) -> FittedModel:
+    """Return `model` with new items in its catalogue; see `FittedModel.place`."""
+    check_reads_content(model)
+    if not len(items):
+        return model
+    vectors = model.encode_items(items)
+    if isinstance(vectors, np.ndarray):
+        vectors = np.ascontiguousarray(vectors, np.float32)
+    return placed(model, items, vectors, model.likeness_of(items, vectors))
+
+
+def check_reads_content(model: FittedModel) -> None:
+    """Refuse new items where a model knows items by what people did with them.
+
+    Raises
+    ------
+    DataError
+        Saying so.
+    """
     if not model.reads_content:
         raise DataError(
             f"{type(model.estimator).__name__} knows items by what people did with them and cannot place "
             "new ones by content; fit a model that reads content, or wait for interactions"
         )
-    new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
-    if not len(new):
-        return model
-    vectors = model.encode_items(new)
-    if isinstance(vectors, np.ndarray):
-        vectors = np.ascontiguousarray(vectors, np.float32)
-    return placed(model, new, vectors, model.likeness_of(new, vectors))
 
 
 def new_items(model: FittedModel, items: Entities) -> Entities:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Kind
-from twofold.data.entities import Entities
+from twofold.data.columns import Column, Kind
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.models._base import FittedModel
@@ -45,6 +45,25 @@ class Around(FittedModel):
     def context_kinds(self) -> Mapping[str, Kind]:
         """The context columns that the model reads."""
         return self.base.context_kinds
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that the model learned of context columns."""
+        return self.base.context_levels
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values that the model learned of user features."""
+        return self.base.feature_levels
+
+    @property
+    def content_levels(self) -> Levels:
+        """The values that the model learned of item features."""
+        return self.base.content_levels
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the circumstances that the model makes of the time."""
+        return self.base.moments_of(queries)
 
     def lookup(self, users: I32) -> F32 | csr_array:
         """Return the vectors of known users, shape (n, d)."""

@@ -19,78 +19,16 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold import explain, persistence, recommend, similar
-from twofold.data.columns import Kind, within
-from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
-from twofold.data.interactions import Histories, Interactions
+from twofold.data.columns import Column, Kind
+from twofold.data.entities import Entities, Levels
+from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
+from twofold.models._memory import Memory as Memory
 from twofold.rank import Encoded, assembled, sources
 from twofold.typing import F32, I32, History, Id, Ids
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Memory:
-    """What a model remembers of its training set: ids, features, who did what, popularity."""
-
-    users: Entities
-    items: Entities
-    history: Histories  # of the users
-    popularity: F32  # (n_items,) number of training events
-    value_range: tuple[float, float] = (1.0, 1.0)
-
-    @classmethod
-    def of(cls, train: Dataset) -> Memory:
-        """Remember a training set.
-
-        Raises
-        ------
-        DataError
-            If it has no interactions.
-        """
-        if not len(train):
-            raise DataError(
-                "the training set has no interactions; a model needs at least one: "
-                "check the file, the split and its filters"
-            )
-        events = train.interactions
-        return cls(
-            users=train.users,
-            items=train.items,
-            history=Histories.of(events),
-            popularity=events.item_counts.astype(np.float32),
-            value_range=train.value_range,
-        )
-
-    def verify(self) -> None:
-        """Refuse histories and counts that do not belong to the users and items.
-
-        Raises
-        ------
-        DataError
-            Saying which.
-        """
-        within("items of the histories", self.history.item, len(self.items))
-        if len(self.history) != len(self.users) or len(self.popularity) != len(self.items):
-            raise DataError("the histories or counts are those of other users or items")
-
-    def log(self) -> Dataset:
-        """Return the training set as it is remembered: without context and links."""
-        lengths = self.history.lengths
-        return Dataset(
-            Interactions(
-                user=np.repeat(np.arange(len(lengths), dtype=np.int32), lengths),
-                item=self.history.item,
-                value=self.history.value,
-                time=self.history.time,
-                n_users=len(self.users),
-                n_items=len(self.items),
-                has_value=self.value_range != (1.0, 1.0),
-            ),
-            self.users,
-            self.items,
-        )
+from twofold.unseen import remarks
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -175,6 +113,26 @@ class FittedModel(ABC):
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
         """The context columns that are read, with the kinds they had in training; ``time`` among them where the time of the question is read."""
+        return {}
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that were learned of each context column that is read; None where any value is read (numbers, words)."""
+        return dict.fromkeys(self.context_kinds)
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The same of each user feature that is read; default: all values of training, where the model reads features."""
+        return self.users.levels if self.reads_features else {}
+
+    @property
+    def content_levels(self) -> Levels:
+        """The same of each item feature that new items are placed by; default: as `feature_levels`."""
+        return self.items.levels if self.reads_content else {}
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the circumstances that the model makes of the time of questions, such as the hour; default: none."""
+        del queries
         return {}
 
     def values(self, scores: F32) -> F32:
@@ -293,6 +251,24 @@ class FittedModel(ABC):
             text=text,
         )
 
+    def remarks(
+        self,
+        *,
+        context: Mapping[str, Sequence[Any]] | None = None,
+        features: Mapping[str, Sequence[Any]] | None = None,
+    ) -> list[str]:
+        """Return the sentences of which `recommend` would warn: what the model never learned or does not read of columns.
+
+        Raises
+        ------
+        ConfigError
+            If a circumstance made of the time can never be what is said.
+        """
+        if not context and not features:
+            return []
+        asked, _ = recommend.questions(self, None, context=context, features=features)
+        return remarks(self, asked)
+
     def with_items(self, items: Any) -> FittedModel:
         """Return the model with new items in its catalogue, placed by their content; nothing is retrained.
 
@@ -310,6 +286,12 @@ class FittedModel(ABC):
         from twofold.models._added import add_items  # builds on this module
 
         return add_items(self, items)
+
+    def place(self, items: Entities) -> FittedModel:
+        """Return the model with items that it does not know, as `with_items` does, without a word about their values."""
+        from twofold.models._added import place_items  # builds on this module
+
+        return place_items(self, items)
 
     def predict(self, pairs: Any) -> pl.DataFrame:
         """Return the pairs (a frame with ``user`` and ``item``) with ``score`` and ``source``."""

@@ -48,6 +48,8 @@ def told(
         "source": answer.source,
         "request_id": request_id,
     }
+    if answer.notes:
+        said["notes"] = list(answer.notes)
     if assignment.arms:
         said["experiments"] = {arm.experiment: arm.variant for arm in assignment.arms}
     if trace is not None and trace.propensities is not None:

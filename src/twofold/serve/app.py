@@ -168,12 +168,10 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     async def put_item(item: str, request: Request) -> Response:
         body = await read(request, Item)
         check_id(item)
-        known = await content.put_item(live, item, body.features)
+        known, notes = await content.put_item(live, item, body.features)
         others.wrote(OF_ITEMS)
-        source = "model" if known else "content"
-        return Json(
-            {"item": item, "known": known, **live.about(source, request.scope["request_id"])}
-        )
+        about = live.about("model" if known else "content", request.scope["request_id"])
+        return Json({"item": item, "known": known, **({"notes": notes} if notes else {}), **about})
 
     @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:

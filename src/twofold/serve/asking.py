@@ -10,15 +10,17 @@ import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
+from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
-from twofold.recommend import TIME, history_rows, questions
+from twofold.recommend import TIME, questions
 from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
-from twofold.serve.schemas import Question
+from twofold.serve.schemas import MOST_NOTES, Question
 from twofold.serve.states import Steps
 from twofold.typing import F32, I32, Id
+from twofold.unseen import remarks
 
 if TYPE_CHECKING:
     from twofold.serve.served import Served
@@ -35,6 +37,8 @@ class Asked(NamedTuple):
     """Rows to leave out beside the history."""
     vector: F32 | None = None
     """What the question is mapped to, (1, d), where that is known already."""
+    notes: tuple[str, ...] = ()
+    """What the asker should know of what was said, a sentence each."""
 
 
 def translated(served: Served, question: Question, live: LiveHistories) -> Asked:
@@ -67,7 +71,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
         hidden = hidden[hidden != UNKNOWN]
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
         queries = described(served, question, queries)
-        return Asked(queries, hidden)
+        return Asked(queries, hidden, notes=tuple(remarks(served.model, queries)[:MOST_NOTES]))
     vector = None
     if lately is not None and given and question.user is not None:
         vector = stepped(served, question.user, user, lately, live)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from twofold.serve.schemas import Described
+from twofold.serve.schemas import LONGEST_NOTE, MOST_NOTES, Described
 
 
 def answered(*bodies: dict[str, Any]) -> ConfigDict:
@@ -18,6 +18,9 @@ def answered(*bodies: dict[str, Any]) -> ConfigDict:
     )
 
 
+Notes = Annotated[
+    list[Annotated[str, Field(max_length=LONGEST_NOTE)]], Field(max_length=MOST_NOTES)
+]
 ABOUT = {"model": "IALS", "version": 1, "variant": "live", "source": "model", "request_id": "3f2a9c1e-7"}  # fmt: skip
 LINE = {"item": "172", "score": 0.93, "source": "model"}
 
@@ -63,6 +66,8 @@ class List(About):
 
     items: list[Listed]
     """Best first."""
+    notes: Notes | None = None
+    """What the asker should know of the question: values of context and features that the model never learned, columns that it does not read. Missing where there is nothing to say."""
     experiments: dict[str, str] | None = None
     """Variant by experiment that this person or session takes part in; missing without any."""
     propensity: float | None = None
@@ -127,6 +132,8 @@ class Added(About):
     """Its id."""
     known: bool
     """Whether training knew it."""
+    notes: Notes | None = None
+    """Values of its features that the model never learned; missing without any."""
 
 
 class Withdrawn(About):

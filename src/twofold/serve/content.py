@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import numpy as np
+
 from twofold.data.vocabulary import UNKNOWN
+from twofold.models._added import remarks_on
 from twofold.serve.failures import Refused
 from twofold.serve.live import Live
+from twofold.serve.schemas import MOST_NOTES
 from twofold.serve.served import Served
 from twofold.typing import Id
 
 
-async def put_item(live: Live, text: str, features: dict[str, Any]) -> bool:
-    """Add an item by content, or list one again that was withdrawn; say whether training knew it.
+async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[bool, list[str]]:
+    """Add an item by content, or list one again that was withdrawn; say whether training knew it, and notes on its features.
 
     Raises
     ------
@@ -42,7 +46,14 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> bool:
         await asyncio.wrap_future(live.store.put_item(item, features, live.now(), withdrawn=False))
         live.items, live.withdrawn, live.served = items, withdrawn, made
         await live.work(live.renew_others)
-    return known
+    return known, [] if known else notes_on(made, item)
+
+
+def notes_on(served: Served, item: Id) -> list[str]:
+    """Return a sentence for each feature of an added item whose values the model did not learn."""
+    model = served.model
+    row = np.array([model.items.ids.row(item)], np.int32)
+    return remarks_on(model, model.items.take(row))[:MOST_NOTES]
 
 
 async def withdraw(live: Live, text: str) -> None:

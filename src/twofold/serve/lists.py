@@ -90,6 +90,7 @@ class Explorer:
             [found.sources[row] for row in rows],
             found.source,
             Trace(propensities=drawn.propensities.tolist(), candidates=found.items),
+            found.notes,
         )
 
 
@@ -140,6 +141,7 @@ class Mixer:
             [lists[side].sources[row] for side, row in picked],
             one if one == other else f"{one}+{other}",
             Trace(teams=mixed.teams, ranking_a=texts[A], ranking_b=texts[B], versions=versions),
+            tuple(dict.fromkeys(lists[A].notes + lists[B].notes)),
         )
 
 

@@ -25,6 +25,8 @@ LARGEST_ID = 2**63 - 1
 """Largest integer id."""
 LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 1000, 10_000
 """Items of a history or of allow and deny; items of a list; questions and events of one request."""
+MOST_NOTES, LONGEST_NOTE = 20, 1000
+"""Notes of one answer, and the characters of each."""
 SOMEBODY = ("user", "history", "features", "words")
 """Fields of a question that name or describe a person."""
 SECONDS = 1e11

@@ -17,7 +17,7 @@ from twofold.filters import allowed_items
 from twofold.index.choice import Measured
 from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
-from twofold.models._added import WithItems, known_part
+from twofold.models._added import WithItems, known_part, new_items, read_items
 from twofold.models._base import FittedModel
 from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank
 from twofold.serve import asking
@@ -42,6 +42,8 @@ class Answer(NamedTuple):
     source: str
     trace: Trace | None = None
     """None where the list is simply the version's best."""
+    notes: tuple[str, ...] = ()
+    """What the asker should know of what was said."""
 
 
 @dataclass
@@ -188,9 +190,9 @@ class Served:
             If `where` names a feature that does not exist.
         """
         k = min(question.k, len(self.ids))
-        if self.is_quick(question) and self.index is not None:
-            return self.quick(asked, k, exclude_seen=question.exclude_seen)
-        return self.general(asked, question, k)
+        quick = self.is_quick(question)
+        made = self.quick(asked, k, exclude_seen=question.exclude_seen) if quick else self.general(asked, question, k)  # fmt: skip
+        return made._replace(notes=asked.notes) if asked.notes else made
 
     def quick(self, asked: Asked, k: int, *, exclude_seen: bool) -> Answer:
         """Make a list from the index."""
@@ -303,7 +305,7 @@ class Served:
             frame: dict[str, list[Any]] = {"item": list(items)}
             for name in names:
                 frame[name] = [one.get(name) for one in items.values()]
-            model = model.with_items(frame)
+            model = model.place(new_items(model, read_items(model, frame)))
         return Served.of(self.version, model, withdrawn, before=self)
 
 

@@ -37,6 +37,7 @@ from twofold.testing.contract import (
     check_hyperparameters,
     check_scores_are_inner_products,
 )
+from twofold.testing.levels import check_unknown_values_are_told
 from twofold.testing.logs import COLUMNS, Estimator, planted_log
 from twofold.testing.saving import check_saved_model_scores_alike
 from twofold.testing.training import (
@@ -68,6 +69,7 @@ CHECKS: tuple[Callable[[Estimator], None], ...] = (
     check_degenerate_logs,
     check_items_known_by_content,
     check_people_known_by_words_or_features,
+    check_unknown_values_are_told,
     check_saved_model_scores_alike,
 )
 """Every check, in the order in which to read a failure."""

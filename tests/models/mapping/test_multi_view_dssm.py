@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import twofold as tw
-from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
 from twofold.models.mapping._views_people import mean_of
 from twofold.models.mapping._views_reduction import LSH, KMeans, TopK, learn_reduction
 from twofold.testing import planted_log
@@ -229,7 +229,8 @@ def test_items_of_a_view_that_training_did_not_have_are_nowhere():
         "shop": ["book", "garden", None],
         "title": ["sad", "sad", "sad"],
     }
-    vectors = model.with_items(new).item_vectors[-3:]
+    with pytest.warns(DataWarning, match="'shop' got 'garden'.*known: book, film"):
+        vectors = model.with_items(new).item_vectors[-3:]
     assert vectors[0].any()
     assert not vectors[1:].any()
 

@@ -12,7 +12,7 @@ import twofold as tw
 from twofold.data.columns import Category, Text
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.testing import planted_log
 
@@ -262,7 +262,8 @@ def test_searches_lead_where_watches_say_nothing():
 def test_an_unknown_category_is_a_zero_vector():
     model = fitted()
     ask = {"users": [0], "k": 9, "exclude_seen": False}
-    unknown = model.recommend(**ask, context={"device": ["watch"]})
+    with pytest.warns(DataWarning, match="'device' got 'watch'"):
+        unknown = model.recommend(**ask, context={"device": ["watch"]})
     assert unknown.equals(model.recommend(**ask))
     assert not unknown.equals(model.recommend(**ask, context={"device": ["tv"]}))
     known = model.recommend(features={"country": ["fr"]}, k=3)

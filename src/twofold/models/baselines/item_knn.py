@@ -25,7 +25,7 @@ from scipy.sparse import csr_array, vstack
 
 from twofold.data.columns import Bag, Category, Column, Text, kind_of
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean
@@ -98,6 +98,11 @@ class FittedItemKNN(FittedModel):
     def item_vectors(self) -> csr_array:
         """The similarities of every item to its neighbours, shape (n_items, n_items)."""
         return self.similarities
+
+    @property
+    def content_levels(self) -> Levels:
+        """The values of the features by which items are compared."""
+        return {name: self.items.levels[name] for name in self.estimator.content}
 
     @property
     def similarity_vectors(self) -> csr_array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Category, Column, Kind
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
@@ -27,9 +28,10 @@ from twofold.features.design import (
 )
 from twofold.models.factorization._ratings import clipped, unit_of
 from twofold.recommend import TIME
-from twofold.typing import F32, F64, I32, I64
+from twofold.typing import F32, F64, I32, I64, Bool
 
 if TYPE_CHECKING:
+    from twofold.models.factorization._fm_learners import Sample
     from twofold.models.factorization.fm import FM
 
 DAY = "day"
@@ -139,6 +141,24 @@ class Layout:
             n_item=width_of(items),
         )
         return layout, users, items, met
+
+    def context_levels(self, learned: Bool) -> Levels:
+        """Return the values of each context column of which a feature (n_context,) was `learned`; None of numbers."""
+        out: dict[str, Vocabulary | None] = {}
+        start = 0
+        for one in self.context:
+            own = learned[start : start + one.width]
+            start += one.width
+            if not self._is_day(one):
+                out[one.name] = one.levels and one.levels.take(np.flatnonzero(own))
+        return {**out, TIME: None} if self.with_day else out
+
+    def forget_unmet(self, samples: Sequence[Sample], met: csr_array) -> None:
+        """Set to 0 what samples say of features that no event (n, n_context) was told with: chance, not learning."""
+        unmet = np.flatnonzero(np.bincount(met.indices, minlength=self.n_context) == 0)
+        for one in samples:
+            one.w[self.n_query + unmet] = 0
+            one.v[:, self.n_query + unmet] = 0
 
     def encode_context(self, queries: Queries) -> csr_array | None:
         """Return the context features of questions, shape (n, n_context); None where nothing is said.

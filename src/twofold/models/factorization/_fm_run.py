@@ -1,4 +1,4 @@
-"""The learners that a factorization machine may be given, and the run of one."""
+"""The learners that a factorization machine may be given, the run of one, and what its samples say of a row."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
 
 from twofold.errors import NotConvergedError
 from twofold.hyperparameters import hyperparameters
 from twofold.models.factorization import _fm_learners as learners
 from twofold.progress import track
-from twofold.typing import F64
+from twofold.typing import F32, F64
 
 if TYPE_CHECKING:
     from twofold.models.factorization.fm import FM
@@ -94,3 +95,20 @@ def run(
         if step >= first and (step - first) % thin == 0:
             kept.append(sample)
     return kept
+
+
+def parts(x: csr_array, w: F64 | F32, v: F64 | F32) -> tuple[F32, F32]:
+    """Return sum v_i x_i, shape (n, k), and the weights and interactions of x alone, shape (n,).
+
+    x (n, features), w (features,), v (k, features).
+    """
+    p = np.asarray(x @ v.T, np.float64)
+    squares = np.asarray(x.multiply(x) @ (v.T.astype(np.float64) ** 2), np.float64)
+    own = np.asarray(x @ w, np.float64) + ((p * p - squares) / 2).sum(axis=1)
+    return p.astype(np.float32), own.astype(np.float32)
+
+
+def item_vectors(rows: csr_array, sample: learners.Sample, side: slice) -> F32:
+    """Return (q, s', 1) of every item under one sample, shape (n_items, k + 2)."""
+    q, own = parts(rows, sample.w[side], sample.v[:, side])
+    return np.hstack([q, own[:, None], np.ones((len(q), 1), np.float32)])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from scipy.special import expit
 
 from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError
@@ -33,7 +35,7 @@ from twofold.models._base import FittedModel, Memory
 from twofold.models.factorization import _fm_learners as learners
 from twofold.models.factorization import _probit as probit
 from twofold.models.factorization._fm_data import Layout, Targets, beside_zeros, with_negatives
-from twofold.models.factorization._fm_run import ALS, MCMC, SGD, run
+from twofold.models.factorization._fm_run import ALS, MCMC, SGD, item_vectors, parts, run
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, F64, I32, Rng
@@ -130,6 +132,7 @@ class FM:
         group = layout.group if self.grouped else np.zeros_like(layout.group)
         problem = learners.Problem.of(blocks, group, int(group.max(initial=0)) + 1)
         kept = run(self, problem, targets.encode(value), targets.classes, random)
+        layout.forget_unmet(kept, context_rows)
         ids = group[layout.id_features]
         return FittedFM(
             estimator=self,
@@ -148,23 +151,6 @@ class FM:
                 [item_vectors(item_rows, one, layout.item_side) for one in kept], axis=1
             ),
         )
-
-
-def parts(x: csr_array, w: F64 | F32, v: F64 | F32) -> tuple[F32, F32]:
-    """Return sum v_i x_i, shape (n, k), and the weights and interactions of x alone, shape (n,).
-
-    x (n, features), w (features,), v (k, features).
-    """
-    p = np.asarray(x @ v.T, np.float64)
-    squares = np.asarray(x.multiply(x) @ (v.T.astype(np.float64) ** 2), np.float64)
-    own = np.asarray(x @ w, np.float64) + ((p * p - squares) / 2).sum(axis=1)
-    return p.astype(np.float32), own.astype(np.float32)
-
-
-def item_vectors(rows: csr_array, sample: learners.Sample, side: slice) -> F32:
-    """Return (q, s', 1) of every item under one sample, shape (n_items, k + 2)."""
-    q, own = parts(rows, sample.w[side], sample.v[:, side])
-    return np.hstack([q, own[:, None], np.ones((len(q), 1), np.float32)])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -193,6 +179,17 @@ class FittedFM(FittedModel):
     def context_kinds(self) -> Mapping[str, Kind]:
         """The context columns that are read, and ``time`` where the day is."""
         return self.layout.context_kinds
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that were learned of each context column; of one that no event was told with all weights are 0."""
+        return self._context_levels
+
+    @cached_property
+    def _context_levels(self) -> Levels:
+        side = self.layout.context_side
+        every = np.concatenate([self.weights[:, None, side], self.loadings[:, :, side]], axis=1)
+        return self.layout.context_levels(np.asarray(np.any(every, axis=(0, 1))))
 
     @property
     def is_sgd(self) -> bool:

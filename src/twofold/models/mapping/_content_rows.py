@@ -15,6 +15,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Column, Kind, Text, kind_of
+from twofold.data.entities import Levels
+from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.audio import LogMel
 from twofold.features.design import READABLE, ColumnCode, side_by_side
@@ -134,6 +136,14 @@ class ContentCode:
         kinds = tuple(kind_of(columns[name]) for name in names)
         return cls(names=tuple(names), kinds=kinds, codes=tuple(map(code_of, names)))
 
+    @property
+    def levels(self) -> Levels:
+        """The values that were learned of each column; None of numbers, texts and sounds."""
+        return {
+            name: levels_of_code(code) if kind in ("category", "tags", "bag") else None
+            for name, kind, code in zip(self.names, self.kinds, self.codes, strict=True)
+        }
+
     def read(self, columns: Mapping[str, Column]) -> tuple[csr_array, Bool]:
         """Return the rows (n, width), and which of them hold anything (n,); a column that is not given is empty.
 
@@ -176,6 +186,17 @@ def rows_of(code: Code, column: Column) -> csr_array:
             return code.encode(column)
         case _:
             raise DataError(f"a {kind_of(column)} column cannot be read here")
+
+
+def levels_of_code(code: Code) -> Vocabulary | None:
+    """Return the words or levels of one column, None where it has none."""
+    match code:
+        case WordCode():
+            return code.words
+        case ColumnCode():
+            return code.levels
+        case SoundCode():
+            return None
 
 
 def width_of_code(code: Code) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twofold.data.columns import Bag, Text
+from twofold.data.entities import Levels
 from twofold.data.queries import Queries
 from twofold.models._base import FittedModel
 from twofold.models.mapping._dssm_columns import as_texts
@@ -32,6 +33,18 @@ class KnownByWords(FittedModel):
     def item_vectors(self) -> F32:
         """The items, shape (n_items, d)."""
         return self.item_factors
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The words that were learned of people's feature, where it lists them and they are read whole."""
+        if self.asked is None:
+            return {}
+        return {self.asked: self.code.listed(self.users.features[self.asked])}
+
+    @property
+    def content_levels(self) -> Levels:
+        """The words that were learned of the items' feature, where it lists them and they are read whole."""
+        return {self.column: self.code.listed(self.items.features[self.column])}
 
     def lookup(self, users: I32) -> F32:
         """Return the vectors of `users`, shape (n, d): of what is known of them."""

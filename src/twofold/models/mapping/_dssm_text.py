@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
+from twofold.data.columns import Bag, Column
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
 from twofold.features.counts import held_by, select
@@ -76,6 +77,10 @@ class TextCode:
     def weighs(self) -> bool:
         """Whether words and n-grams are weighted, or counted."""
         return self.words.settings.weight != "count" and not self.ordered
+
+    def listed(self, column: Column) -> Vocabulary | None:
+        """Return the words of a column that lists them, None of a text; words that are read by their letters have no list."""
+        return self.words.words if isinstance(column, Bag) and self.grams is None else None
 
     def read(self, texts: Texts) -> TextRows:
         """Return texts as rows; a word that training did not see counts by the n-grams that it did see.

@@ -26,8 +26,9 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
+from twofold.data.columns import Bag
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.features.design import unit_rows
 from twofold.features.text import Weight, WordCode
@@ -170,6 +171,12 @@ class FittedCDL(FittedModel):
     def item_vectors(self) -> F32:
         """The items, shape (n_items, K)."""
         return self.item_factors
+
+    @property
+    def content_levels(self) -> Levels:
+        """The words that the network reads, where the items' feature lists them."""
+        listed = isinstance(self.items.features[self.column], Bag)
+        return {self.column: self.words.words if listed else None}
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`, shape (n, K)."""

@@ -20,8 +20,9 @@ import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
+from twofold.data.columns import Bag
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.hyperparameters import Search, hyperparameters
@@ -149,6 +150,12 @@ class FittedCTR(FittedModel):
     def item_vectors(self) -> F32:
         """The items, shape (n_items, K)."""
         return self.item_factors
+
+    @property
+    def content_levels(self) -> Levels:
+        """The words of the topics, where the items' feature lists them."""
+        listed = isinstance(self.items.features[self.column], Bag)
+        return {self.column: self.words if listed else None}
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`, shape (n, K)."""

@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Column
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, need
 from twofold.features.audio import LogMel
@@ -196,6 +196,22 @@ class FittedDeepContent(Around):
         items = self.estimator.side == "items"
         object.__setattr__(self, "reads_content", items)
         object.__setattr__(self, "reads_features", self.base.reads_features if items else True)
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values that were learned of people's attributes, where the network maps people."""
+        return self.base.feature_levels if self.estimator.side == "items" else self._levels
+
+    @property
+    def content_levels(self) -> Levels:
+        """The values that were learned of the items' features, where the network maps items."""
+        return self._levels if self.estimator.side == "items" else {}
+
+    @property
+    def _levels(self) -> Levels:
+        if isinstance(self.network, SoundMap):
+            return {self.network.column: None}
+        return {} if self.code is None else self.code.levels
 
     @property
     def item_vectors(self) -> F32:

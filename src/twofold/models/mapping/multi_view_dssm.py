@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Entities
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError, need
@@ -214,6 +214,19 @@ class FittedMultiViewDSSM(KnownByWords):
         asks = self.asked is not None
         object.__setattr__(self, "reads_features", asks)
         object.__setattr__(self, "reads_text", asks or self.people.by_words)
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The words that were learned of people's feature, where it lists them."""
+        if self.asked is None:
+            return {}
+        return {self.asked: self.people.code.listed(self.users.features[self.asked])}
+
+    @property
+    def content_levels(self) -> Levels:
+        """The views, and the words that were learned of the items' feature, where it lists them."""
+        words = super().content_levels
+        return words if self.view is None else {**words, self.view: self.views}
 
     def fold_in(self, histories: Histories) -> F32:
         """Map histories, shape (n, d)."""

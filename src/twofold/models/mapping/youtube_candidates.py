@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -30,10 +30,11 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import need
-from twofold.features.table import POWERS, TableCode
+from twofold.features.table import POWERS
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._base import Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
@@ -151,15 +152,9 @@ class YouTubeCandidates:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedYouTubeCandidates(FittedModel):
+class FittedYouTubeCandidates(ReadsColumns):
     """The tower, and the items of the softmax; u . v_i is ln P up to a constant of the question."""
 
-    reads_features: ClassVar[bool] = True
-
-    user_code: TableCode
-    context_code: TableCode
-    context_names: tuple[str, ...]
-    """Context columns of the training log, read or not."""
     tokens: Vocabulary
     searched: csr_array  # (n_users, n_tokens), mean of the last tokens of each user
     weights: Mapping[str, F32]
@@ -283,10 +278,7 @@ class FittedYouTubeCandidates(FittedModel):
         DataError
             If a column is of another kind than in training.
         """
-        said = inputs.check_said(
-            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
-        )
-        said = said or queries.text is not None
+        said = self.check(queries) or queries.text is not None
         source = sources(self.memory.history, queries, said=said)
         vectors = self.forward(self.inputs(queries))
         vectors[source == FALLBACK] = 0

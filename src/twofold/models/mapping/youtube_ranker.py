@@ -31,10 +31,11 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import need
 from twofold.features.table import TableCode
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._base import Memory, check_finite
 from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.random import generator
@@ -155,15 +156,10 @@ class YouTubeRanker:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedYouTubeRanker(FittedModel):
+class FittedYouTubeRanker(ReadsColumns):
     """The network. As a model of its own it scores the whole catalogue: a query's vector holds all its scores."""
 
-    reads_features: ClassVar[bool] = True
-
-    user_code: TableCode
     item_code: TableCode
-    context_code: TableCode
-    context_names: tuple[str, ...]
     pair_code: TableCode  # of what a person did with an item, and of the scores of candidate models
     shown: F32  # (n_items,) number of training events
     newest: int  # newest time of training, which questions without a time have; -1 without times
@@ -300,12 +296,6 @@ class FittedYouTubeRanker(FittedModel):
     def items_through(self) -> tuple[F32, int]:
         """The part of the first layer that reads each item, (n_items, width), and how many numbers that are."""
         return inputs.first_layer(self.weights, self.item_block, 0, 0)
-
-    def check(self, queries: Queries) -> bool:
-        """Refuse what cannot be read; return whether anything is said of the people beside user and history."""
-        return inputs.check_said(
-            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
-        )
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Kind
+from twofold.data.columns import Column, Kind
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
@@ -53,6 +55,22 @@ class ContextTable:
         """The context columns that are read."""
         return {one.name: one.kind for one in self.codes if one.source == "column"}
 
+    @cached_property
+    def levels(self) -> Levels:
+        """What training met of the columns that are read, and of the moments of the time."""
+        return {
+            one.name: one.levels.take(np.flatnonzero(self.met[one.start : one.start + one.width]))
+            for one in self.codes
+            if one.source in ("column", "moment")
+        }
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the moments of the time of questions that are read."""
+        if queries.time is None:
+            return {}
+        read = [one for one in self.codes if one.source == "moment"]
+        return {one.name: one.moments(queries.time, self.offset) for one in read}
+
     @property
     def moments(self) -> bool:
         """Whether the moment of a question is read."""
@@ -72,6 +90,10 @@ class ContextTable:
             If they tell a column that was not there in training.
         """
         for name in queries.context:
+            if any(one.source == "moment" and one.name == name for one in self.codes):
+                raise ConfigError(
+                    f"the {name} is read from the time of the question; give time in its place"
+                )
             if name not in self.columns:
                 raise ConfigError(f"no context column {name!r}; {did_you_mean(name, self.kinds)}")
         when = queries.time is not None and self.moments

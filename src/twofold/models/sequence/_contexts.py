@@ -86,12 +86,14 @@ class ContextCode:
             case "moment":
                 if around.time is None:
                     return _nothing(len(around.user))
-                return self._one(
-                    moment(around.time, cast("Moment", self.name), offset=offset).codes
-                )
+                return self._one(self.moments(around.time, offset).codes)
             case "column":
                 column = around.columns.get(self.name)
                 return _nothing(len(around.user)) if column is None else self._column(column)
+
+    def moments(self, time: I64, offset: float) -> Category:
+        """Return the moments of times (n,), `offset` minutes from UTC, where the context is one."""
+        return moment(time, cast("Moment", self.name), offset=offset)
 
     def _one(self, codes: I32 | I64) -> Ragged:
         return self._several(codes[:, None])
@@ -180,6 +182,23 @@ def learn_contexts(
         )
         start += len(levels)
     return tuple(found)
+
+
+def check_names(names: Sequence[str] | None, train: Dataset) -> None:
+    """Refuse no context at all, and one that is named twice.
+
+    Raises
+    ------
+    ConfigError
+        Saying which there are.
+    """
+    twice = [one for one in names or () if (names or ()).count(one) > 1]
+    if twice:
+        raise ConfigError(f"contexts got {twice[0]!r} twice; name each context once")
+    if names is not None and not len(names):
+        raise ConfigError(
+            f"contexts got (), nothing to tell an event with; {did_you_mean('', there(train))}"
+        )
 
 
 def everything(train: Dataset) -> list[str]:

@@ -21,11 +21,11 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Kind
+from twofold.data.columns import Column, Kind
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, did_you_mean
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels._context_arrays import Examples
 from twofold.kernels.infer_contexts import infer_users
@@ -132,14 +132,7 @@ class ContextEmbedding:
         del validation
         random = generator(rng)
         memory = Memory.of(train)
-        twice = [one for one in self.contexts or () if (self.contexts or ()).count(one) > 1]
-        if twice:
-            raise ConfigError(f"contexts got {twice[0]!r} twice; name each context once")
-        if self.contexts == ():
-            raise ConfigError(
-                f"contexts got (), nothing to tell an event with; "
-                f"{did_you_mean('', contexts.there(train))}"
-            )
+        contexts.check_names(self.contexts, train)
         events = train.interactions
         trajectory, first, stop = nearby_events.cut(events, self.gap, self.session)
         codes = contexts.learn_contexts(
@@ -160,12 +153,10 @@ class ContextEmbedding:
         )  # fmt: skip
         for name in ("context", "output", "share"):
             check_finite(name, getattr(tables, name), ADVICE)
-        met = np.zeros(n_features, np.bool_)
-        met[feature] = True
         table = ContextTable(
             codes=codes,
             factors=tables.context,
-            met=met,
+            met=np.bincount(feature, minlength=n_features) > 0,
             shares=tables.share,
             by_feature=self.weights == "features",
             window=self.window,
@@ -281,6 +272,15 @@ class FittedContextEmbedding(FittedModel):
         if self.memory.history.time is not None and (self.contexts.moments or self.contexts.pauses):
             kinds[TIME] = "time"
         return kinds
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that training met of the context columns that are read, and of hours and weekdays."""
+        return self.contexts.levels
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the hours and weekdays of the time of questions, where they are read."""
+        return self.contexts.moments_of(queries)
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector: who, from where, when and under what circumstances, as far as it is told.

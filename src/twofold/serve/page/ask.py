@@ -75,6 +75,8 @@ class List(NamedTuple):
     """The latest items that it was made from, the last one first."""
     length: int
     """How many items that history has."""
+    notes: tuple[str, ...]
+    """What the asker should know of what was said."""
 
 
 class Reason(NamedTuple):
@@ -129,7 +131,7 @@ async def recommend(live: Live, question: Question) -> List:
         ]
         latest = cards(served.model, held[::-1][:LATEST])
         said = SAID.get(answer.source, "")
-        return List(lines, served, variant, answer.source, said, latest, len(held))
+        return List(lines, served, variant, answer.source, said, latest, len(held), answer.notes)
 
     return await live.work(make)
 

@@ -1,0 +1,170 @@
+"""Values that a model did not learn: told where they are given, refused where they can never be.
+
+A level of a category, tags or a bag that a model did not learn is read as if it were not given. The answer is right,
+but whoever mistyped the level has to be told, and told in one sentence whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from twofold.data.columns import Bag, Category, Column, Kind
+from twofold.data.entities import Levels
+from twofold.data.moments import check_moments
+from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.errors import DataWarning, nearest
+
+CONTEXT, MOMENT = "context column", "moment"
+FEATURE, CONTENT = "user feature", "item feature"
+LONGEST = 60
+"""Characters of a name or value that are repeated."""
+LISTED, ROOM = 24, 200
+"""Known values that are named, at most, and the characters that they may take."""
+COMPARED = 100
+"""Known values among which the nearest is looked for letter by letter."""
+FEW = 1000
+"""Values below which they are looked up one by one."""
+
+
+class Reads(Protocol):
+    """What a model says of the columns that it reads."""
+
+    @property
+    def context_kinds(self) -> Mapping[str, Kind]:
+        """The context columns that are read, with their kinds."""
+        ...
+
+    @property
+    def context_levels(self) -> Levels:
+        """The values that were learned of each context column that is read."""
+        ...
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values that were learned of each user feature that is read."""
+        ...
+
+    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
+        """Return the circumstances that are made of the time of questions."""
+        ...
+
+
+def remarks(model: Reads, queries: Queries) -> list[str]:
+    """Return a sentence for each column in which questions say what the model did not learn or does not read.
+
+    Raises
+    ------
+    ConfigError
+        If a circumstance made of the time is given a value that it can never have.
+    """
+    said = unknown(CONTEXT, queries.context, model.context_levels)
+    said += unknown(MOMENT, model.moments_of(queries), model.context_levels)
+    said += unknown(FEATURE, queries.features, model.feature_levels)
+    said += unread(CONTEXT, [one for one in queries.context if one not in model.context_kinds])
+    return said + unread(FEATURE, [one for one in queries.features if one not in model.feature_levels])  # fmt: skip
+
+
+def unknown(what: str, given: Mapping[str, Column], known: Levels) -> list[str]:
+    """Return a sentence for each column that holds values which are not `known`; see `remarks`."""
+    said: list[str] = []
+    for name, column in given.items():
+        levels = known.get(name)
+        if levels is None or not isinstance(column, Category | Bag):
+            continue
+        distinct = column.levels.ids
+        rows = levels.rows(distinct.to_list() if len(distinct) < FEW else distinct)
+        strange = np.flatnonzero(rows == UNKNOWN)
+        if not len(strange):
+            continue
+        counts = np.bincount(column.codes[column.codes >= 0], minlength=len(distinct))[strange]
+        met = column.levels.take(strange[counts > 0])
+        if not len(met):
+            continue
+        if what == CONTEXT:
+            check_moments(name, met, levels)
+        said.append(sentence(f"{what} {shown(name)}", met, counts[counts > 0], levels))
+    return said
+
+
+def sentence(what: str, strange: Vocabulary, counts: np.ndarray, known: Vocabulary) -> str:
+    """Say which values (j,), each met `counts` (j,) times, were not learned, and what was.
+
+    Example
+    -------
+    >>> sentence("context column 'mood'", Vocabulary.of(["glod"]), np.array([1]), Vocabulary.of(["sad", "glad"]))
+    "context column 'mood' got 'glod', which the model never learned: it is read as unknown; known: glad, sad; did you mean 'glad'?"
+    """
+    worst = strange[int(counts.argmax())]
+    others, total = len(strange) - 1, int(counts.sum())
+    more = f" and {others:,} more such value{'s' if others > 1 else ''}" if others else ""
+    more += f", {total:,} times" if total > 1 else ""
+    are = "they are" if others else "it is"
+    return f"{what} got {shown(worst)}{more}, which the model never learned: {are} read as unknown; {nearby(worst, known)}"  # fmt: skip
+
+
+def nearby(value: object, known: Vocabulary) -> str:
+    """Say which values are known, a few of many, and the nearest one if one is near.
+
+    Example
+    -------
+    >>> nearby("i77", Vocabulary.of([f"i{one:04}" for one in range(5000)]))
+    "known: i0000, i0001, i0002, i0003, i0004, i0005, i0006, i0007, i0008, i0009, i0010, i0011, i0012, i0013, i0014, i0015, i0016, i0017, i0018, i0019, i0020, i0021, i0022, i0023, ... (5,000 in all)"
+    """
+    if not len(known):
+        return "known: none"
+    names, room = list[str](), ROOM
+    for one in known.ids.head(LISTED).to_list():
+        names.append(plain(one))
+        room -= len(names[-1]) + 2
+        if room <= 0:
+            break
+    more = f", ... ({len(known):,} in all)" if len(known) > len(names) else ""
+    asked = str(value)[:LONGEST]
+    alike = known.ids.cast(pl.String)
+    if len(known) > COMPARED:
+        folded = alike.str.to_lowercase()
+        alike = alike.filter(folded.str.starts_with(asked[:2].lower()))
+        same = alike.filter(alike.str.to_lowercase() == asked.lower())
+        alike = (same if len(same) else alike).head(COMPARED)
+    near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
+    return f"known: {', '.join(names)}{more}" + (f"; did you mean {shown(near)}?" if near else "")
+
+
+def unread(what: str, names: Sequence[str]) -> list[str]:
+    """Return the sentence about columns that a model does not read, if there are any."""
+    if not names:
+        return []
+    listed = ", ".join(shown(one) for one in names[:3])
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    several = "s" if len(names) > 1 else ""
+    return [f"the model does not read the {what}{several} {listed}{more} and passes over what is said there"]  # fmt: skip
+
+
+def shown(value: object) -> str:
+    """Return a value as it may be repeated: quoted, without control characters, cut to a length."""
+    text = value if isinstance(value, str) else str(value)
+    return repr(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+
+
+def plain(value: object) -> str:
+    """Return a known value: as it stands where it can be printed, else as `shown` does."""
+    text = str(value)
+    return text if text.isprintable() and len(text) <= LONGEST else shown(text)
+
+
+def tell(sentences: Sequence[str]) -> None:
+    """Warn, at the line outside twofold that asked."""
+    if not sentences:
+        return
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("twofold."):
+        level, frame = level + 1, frame.f_back
+    for one in sentences:
+        warnings.warn(one, DataWarning, stacklevel=level)
