@@ -1,9 +1,9 @@
-"""JNTM: next place and next new place, jointly and apart and without each part; friends that came later.
+"""JNTM: next place and next new place, jointly and apart and without each part, and what is beyond chance; later friends.
 
-``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--save] [--merge]``
+``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|paired|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--save] [--merge]``
 
 ``--rows`` measures some rows, and ``--merge`` keeps the others of the table that is there. Rows with "repeats" have the
-person's own visits beside the model's score.
+person's own visits beside the model's score. The paired table has what is measured in one run: name both rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.io import loadmat
 
 import twofold as tw
 from twofold.data import catalogue
+from twofold.evaluation.uncertainty import bootstrap, paired_test
 from twofold.models import HRM, IALS, JNTM, GRU4Rec, PersonalFrequency, Popularity, Repeats
 from twofold.models.sequence.jntm import FittedJNTM
 from twofold.models.sequence.repeats import FittedRepeats
@@ -29,6 +30,12 @@ SEED = int(beside.option("--seed", "0"))
 NAME = "lbsn2vec-nyc"
 METRICS = ["recall@1", "recall@5", "recall@10"]
 PART = beside.option("--part", "test")
+AGAINST = {
+    "PersonalFrequency": ("joint", "trajectories", "network", "HRM", "FPMC", "GRU4Rec"),
+    "trajectories": ("joint",),
+    "popularity + repeats": ("joint + repeats", "trajectories + repeats"),
+}
+"""Rows, and those whose differences from them are told."""
 PAIRS = 20_000
 """Pairs of strangers that new friendships are told apart from, for each in the table of friends."""
 
@@ -61,6 +68,25 @@ def split_of(data: tw.Dataset) -> tw.Split:
     """Return the last tenth of each user's events as test; validation before it where that is asked for."""
     held = 0.1 if PART == "validation" else 0.0
     return tw.split.last_fraction(data, test=0.1, validation=held, repeats="keep")
+
+
+def differences(reports: dict[str, tw.Report]) -> list[list[str]]:
+    """Return rows of the paired table: a model, the one it is held against, and each metric's difference on the same questions."""
+    rows: list[list[str]] = []
+    for other, names in AGAINST.items():
+        for name in names:
+            if other not in reports or name not in reports:
+                continue
+            cells: list[str] = []
+            for metric in METRICS:
+                one, two = (reports[label].totals[metric] for label in (name, other))
+                weight = reports[name].weights[metric]
+                low, high = bootstrap((one - two)[None], weight, rng=np.random.default_rng(SEED))[0]
+                away = (one - two).sum() / weight.sum()
+                p = paired_test(one, two)
+                cells.append(f"{away:+.4f} [{low:+.4f}, {high:+.4f}] (p = {p:.2g})")
+            rows.append([f"{name} − {other}", *cells])
+    return rows
 
 
 def later_friends(data: tw.Dataset) -> np.ndarray:
@@ -111,16 +137,17 @@ def main() -> None:
     split = split_of(data)
     places: list[list[str]] = []
     social: list[list[str]] = []
+    reports: dict[str, tw.Report] = {}
     for label, estimator in contenders().items():
         began = time.perf_counter()
         model = estimator.fit(split.train, rng=SEED)
         took = f"{time.perf_counter() - began:.0f}"
+        if only != "friends":
+            reports[label] = tw.evaluate(model, split, METRICS, part=PART, ask="each event")
         if only in ("", "places"):
-            row = [label]
-            for new in (None, "training"):
-                found = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new=new)
-                row += [f"{found.values[one]:.4f}" for one in METRICS]
-            places.append([*row, took])
+            new = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new="training")
+            row = [f"{one.values[name]:.4f}" for one in (reports[label], new) for name in METRICS]
+            places.append([label, *row, took])
             sys.stderr.write(" ".join(places[-1]) + "\n")
         inner = model.base if isinstance(model, FittedRepeats) else model
         if only in ("", "friends") and isinstance(inner, FittedJNTM) and len(inner.context_vectors):
@@ -137,6 +164,19 @@ def main() -> None:
             ["model", *METRICS, *(f"new {one}" for one in METRICS), "seconds"],
             places,
             suffix="_places",
+        )
+    pairs = differences(reports) if only in ("", "paired") else []
+    if pairs:
+        beside.table(
+            "Next places of New York, paired",
+            [
+                f"{NAME}, the last tenth of each user's check-ins ({PART}), each asked for with the history and the "
+                f"time that it had; {split.train}; defaults, seed {SEED}. Differences of means over the same events, 95 % "
+                "bootstrap intervals over users, and p of the paired t test on users' sums.",
+            ],
+            ["difference", *METRICS],
+            pairs,
+            suffix="_paired",
         )
     if social:
         beside.table(
