@@ -53,6 +53,13 @@ LADDER: dict[str, Any] = {
     "HRM AvgAvg + repeats": Repeats(model=HRM(**COMMON, items="average", hybrid="average")),
     "HRM MaxMax + repeats": Repeats(model=HRM(**COMMON, items="max", hybrid="max")),
 }
+POOLINGS = ("HRM MaxAvg", "HRM AvgMax", "HRM MaxMax")
+AGAINST = {
+    "HRM AvgAvg": POOLINGS,
+    "MF (HRM, user alone)": ("HRM AvgAvg", *POOLINGS),
+    "TOP + repeats": ("HRM AvgAvg + repeats", "HRM MaxMax + repeats"),
+}
+"""Rows, and those whose differences from them are told in the paired table, where one run measures both."""
 NMF_ROW = "NMF (scikit-learn), as trained"
 
 
@@ -65,9 +72,11 @@ def main(name: str) -> None:
         data = data.part(np.flatnonzero(np.isin(events.user, kept)).astype(np.int64))
     split = tw.split.last_basket(data, validation=True)
     rows: list[list[str]] = []
+    reports: dict[str, tw.Report] = {}
 
     def put(label: str, model: tw.FittedModel, seconds: float, *, told: bool = True) -> None:
         report = tw.evaluate(model, split, METRICS, part=PART, ask="each basket", up_to_date=told)
+        reports[label] = report
         cells = []
         for one in METRICS:
             low, high = report.intervals[one]
@@ -86,6 +95,7 @@ def main(name: str) -> None:
         began = time.perf_counter()
         factorized = nmf(split.train)
         put(NMF_ROW, factorized, time.perf_counter() - began, told=False)
+    suffix = f"_{name}_{USERS}_users" if USERS else f"_{name}"
     held = split.validation if PART == "validation" else split.test
     beside.table(
         f"The next basket, {name}",
@@ -96,8 +106,13 @@ def main(name: str) -> None:
         ],
         ["model", *METRICS, "seconds"],
         rows,
-        suffix=f"_{name}_{USERS}_users" if USERS else f"_{name}",
+        suffix=suffix,
     )
+    pairs = beside.differences(reports, AGAINST, METRICS, SEED)
+    if pairs:
+        title = f"The next basket, {name}, paired"
+        note = f"{split.train}; {PART} part, as in the table of all rows. {beside.DIFFERENCES}"
+        beside.table(title, [note], ["difference", *METRICS], pairs, suffix=f"{suffix}_paired")
 
 
 def nmf(train: tw.Dataset) -> tw.FittedModel:

@@ -18,7 +18,6 @@ from scipy.io import loadmat
 
 import twofold as tw
 from twofold.data import catalogue
-from twofold.evaluation.uncertainty import bootstrap, paired_test
 from twofold.models import HRM, IALS, JNTM, GRU4Rec, PersonalFrequency, Popularity, Repeats
 from twofold.models.sequence.jntm import FittedJNTM
 from twofold.models.sequence.repeats import FittedRepeats
@@ -68,25 +67,6 @@ def split_of(data: tw.Dataset) -> tw.Split:
     """Return the last tenth of each user's events as test; validation before it where that is asked for."""
     held = 0.1 if PART == "validation" else 0.0
     return tw.split.last_fraction(data, test=0.1, validation=held, repeats="keep")
-
-
-def differences(reports: dict[str, tw.Report]) -> list[list[str]]:
-    """Return rows of the paired table: a model, the one it is held against, and each metric's difference on the same questions."""
-    rows: list[list[str]] = []
-    for other, names in AGAINST.items():
-        for name in names:
-            if other not in reports or name not in reports:
-                continue
-            cells: list[str] = []
-            for metric in METRICS:
-                one, two = (reports[label].totals[metric] for label in (name, other))
-                weight = reports[name].weights[metric]
-                low, high = bootstrap((one - two)[None], weight, rng=np.random.default_rng(SEED))[0]
-                away = (one - two).sum() / weight.sum()
-                p = paired_test(one, two)
-                cells.append(f"{away:+.4f} [{low:+.4f}, {high:+.4f}] (p = {p:.2g})")
-            rows.append([f"{name} − {other}", *cells])
-    return rows
 
 
 def later_friends(data: tw.Dataset) -> np.ndarray:
@@ -165,14 +145,13 @@ def main() -> None:
             places,
             suffix="_places",
         )
-    pairs = differences(reports) if only in ("", "paired") else []
+    pairs = beside.differences(reports, AGAINST, METRICS, SEED) if only in ("", "paired") else []
     if pairs:
         beside.table(
             "Next places of New York, paired",
             [
                 f"{NAME}, the last tenth of each user's check-ins ({PART}), each asked for with the history and the "
-                f"time that it had; {split.train}; defaults, seed {SEED}. Differences of means over the same events, 95 % "
-                "bootstrap intervals over users, and p of the paired t test on users' sums.",
+                f"time that it had; {split.train}; defaults, seed {SEED}. {beside.DIFFERENCES}",
             ],
             ["difference", *METRICS],
             pairs,
