@@ -1,9 +1,10 @@
 """JNTM: next place and next new place, jointly and apart and without each part, and what is beyond chance; later friends.
 
-``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|paired|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--save] [--merge]``
+``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|paired|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--reports FOLDER] [--save] [--merge]``
 
 ``--rows`` measures some rows, and ``--merge`` keeps the others of the table that is there. Rows with "repeats" have the
-person's own visits beside the model's score. The paired table has what is measured in one run: name both rows.
+person's own visits beside the model's score. The paired table has what is measured in one run,
+and with ``--reports`` what earlier runs measured, whose reports stand in that folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NAME = "lbsn2vec-nyc"
 METRICS = ["recall@1", "recall@5", "recall@10"]
 PART = beside.option("--part", "test")
 AGAINST = {
-    "PersonalFrequency": ("joint", "trajectories", "network", "HRM", "FPMC", "GRU4Rec"),
+    "PersonalFrequency": ("joint", "trajectories", "HRM", "FPMC"),
     "trajectories": ("joint",),
     "popularity + repeats": ("joint + repeats", "trajectories + repeats"),
 }
@@ -117,6 +118,7 @@ def main() -> None:
     split = split_of(data)
     places: list[list[str]] = []
     social: list[list[str]] = []
+    kept = Path(beside.option("--reports", "")) if "--reports" in sys.argv else None
     reports: dict[str, tw.Report] = {}
     for label, estimator in contenders().items():
         began = time.perf_counter()
@@ -124,6 +126,8 @@ def main() -> None:
         took = f"{time.perf_counter() - began:.0f}"
         if only != "friends":
             reports[label] = tw.evaluate(model, split, METRICS, part=PART, ask="each event")
+            if kept:
+                reports[label].save(kept / label)
         if only in ("", "places"):
             new = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new="training")
             row = [f"{one.values[name]:.4f}" for one in (reports[label], new) for name in METRICS]
@@ -145,6 +149,8 @@ def main() -> None:
             places,
             suffix="_places",
         )
+    if kept:
+        reports |= {one.name: tw.Report.load(one) for one in kept.iterdir()}
     pairs = beside.differences(reports, AGAINST, METRICS, SEED) if only in ("", "paired") else []
     if pairs:
         beside.table(
