@@ -153,6 +153,16 @@ def paired(more: np.ndarray) -> str:
     return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"
 
 
+def kept(reports: dict[str, tw.Report]) -> dict[str, tw.Report]:
+    """Return reports by row; with ``--reports FOLDER`` they are written there, and those of earlier runs are returned too."""
+    folder = Path(option("--reports", ""))
+    if "--reports" not in sys.argv:
+        return reports
+    for name, one in reports.items():
+        one.save(folder / name)
+    return {one.name: tw.Report.load(one) for one in sorted(folder.iterdir())}
+
+
 DIFFERENCES = (
     "Differences of means over the same questions, 95 % bootstrap intervals over users, and p of the paired t test on "
     "users' sums."

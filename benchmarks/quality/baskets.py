@@ -1,11 +1,12 @@
 """The next basket: HRM's ladder of Wang et al. (2015) beside popularity and personal frequency.
 
-``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--save] [--merge]``
+``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--reports FOLDER] [--save] [--merge]``
 
 The last basket of each user is the test, the one before it validation (nothing is trained on either); the test is
 asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
 rows of the table that is there that are not measured now. Rows with "repeats" have the person's own baskets beside the
-model's score, by weights that are learned inside the training part.
+model's score, by weights that are learned inside the training part. The paired table has what is measured in one run, and with
+``--reports`` what earlier runs measured, whose reports stand in that folder.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ AGAINST = {
     "MF (HRM, user alone)": ("HRM AvgAvg", *POOLINGS),
     "TOP + repeats": ("HRM AvgAvg + repeats", "HRM MaxMax + repeats"),
 }
-"""Rows, and those whose differences from them are told in the paired table, where one run measures both."""
+"""Rows, and those whose differences from them are told in the paired table."""
 NMF_ROW = "NMF (scikit-learn), as trained"
 
 
@@ -108,7 +109,7 @@ def main(name: str) -> None:
         rows,
         suffix=suffix,
     )
-    pairs = beside.differences(reports, AGAINST, METRICS, SEED)
+    pairs = beside.differences(beside.kept(reports), AGAINST, METRICS, SEED)
     if pairs:
         title = f"The next basket, {name}, paired"
         note = f"{split.train}; {PART} part, as in the table of all rows. {beside.DIFFERENCES}"

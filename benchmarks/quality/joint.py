@@ -118,7 +118,6 @@ def main() -> None:
     split = split_of(data)
     places: list[list[str]] = []
     social: list[list[str]] = []
-    kept = Path(beside.option("--reports", "")) if "--reports" in sys.argv else None
     reports: dict[str, tw.Report] = {}
     for label, estimator in contenders().items():
         began = time.perf_counter()
@@ -126,8 +125,6 @@ def main() -> None:
         took = f"{time.perf_counter() - began:.0f}"
         if only != "friends":
             reports[label] = tw.evaluate(model, split, METRICS, part=PART, ask="each event")
-            if kept:
-                reports[label].save(kept / label)
         if only in ("", "places"):
             new = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new="training")
             row = [f"{one.values[name]:.4f}" for one in (reports[label], new) for name in METRICS]
@@ -149,9 +146,11 @@ def main() -> None:
             places,
             suffix="_places",
         )
-    if kept:
-        reports |= {one.name: tw.Report.load(one) for one in kept.iterdir()}
-    pairs = beside.differences(reports, AGAINST, METRICS, SEED) if only in ("", "paired") else []
+    pairs = (
+        beside.differences(beside.kept(reports), AGAINST, METRICS, SEED)
+        if only in ("", "paired")
+        else []
+    )
     if pairs:
         beside.table(
             "Next places of New York, paired",
