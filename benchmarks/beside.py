@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 import twofold as tw
+from twofold.evaluation.uncertainty import bootstrap, paired_test
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
@@ -150,3 +151,44 @@ def paired(more: np.ndarray) -> str:
     if not more.any():
         return ""
     return f"{more.mean():+.4f} (p = {stats.ttest_1samp(more, 0).pvalue:.2g})"
+
+
+def kept(reports: dict[str, tw.Report]) -> dict[str, tw.Report]:
+    """Return reports by row; with ``--reports FOLDER`` they are written there, and those of earlier runs are returned too."""
+    folder = Path(option("--reports", ""))
+    if "--reports" not in sys.argv:
+        return reports
+    for name, one in reports.items():
+        one.save(folder / name)
+    return {one.name: tw.Report.load(one) for one in sorted(folder.iterdir())}
+
+
+DIFFERENCES = (
+    "Differences of means over the same questions, 95 % bootstrap intervals over users, and p of the paired t test on "
+    "users' sums."
+)
+"""What `differences` says."""
+
+
+def differences(
+    reports: dict[str, tw.Report],
+    against: dict[str, tuple[str, ...]],
+    metrics: list[str],
+    seed: int,
+) -> list[list[str]]:
+    """Return a row for each row of `against` and each that is held against it, where both were measured; see `DIFFERENCES`."""
+    rows: list[list[str]] = []
+    for other, names in against.items():
+        for name in names:
+            if other not in reports or name not in reports:
+                continue
+            cells: list[str] = []
+            for metric in metrics:
+                one, two = (reports[label].totals[metric] for label in (name, other))
+                weight = reports[name].weights[metric]
+                low, high = bootstrap((one - two)[None], weight, rng=np.random.default_rng(seed))[0]
+                away = (one - two).sum() / weight.sum()
+                p = paired_test(one, two)
+                cells.append(f"{away:+.4f} [{low:+.4f}, {high:+.4f}] (p = {p:.2g})")
+            rows.append([f"{name} − {other}", *cells])
+    return rows

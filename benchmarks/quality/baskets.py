@@ -1,11 +1,12 @@
 """The next basket: HRM's ladder of Wang et al. (2015) beside popularity and personal frequency.
 
-``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--save] [--merge]``
+``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--reports FOLDER] [--save] [--merge]``
 
 The last basket of each user is the test, the one before it validation (nothing is trained on either); the test is
 asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
 rows of the table that is there that are not measured now. Rows with "repeats" have the person's own baskets beside the
-model's score, by weights that are learned inside the training part.
+model's score, by weights that are learned inside the training part. The paired table has what is measured in one run, and with
+``--reports`` what earlier runs measured, whose reports stand in that folder.
 """
 
 from __future__ import annotations
@@ -53,6 +54,13 @@ LADDER: dict[str, Any] = {
     "HRM AvgAvg + repeats": Repeats(model=HRM(**COMMON, items="average", hybrid="average")),
     "HRM MaxMax + repeats": Repeats(model=HRM(**COMMON, items="max", hybrid="max")),
 }
+POOLINGS = ("HRM MaxAvg", "HRM AvgMax", "HRM MaxMax")
+AGAINST = {
+    "HRM AvgAvg": POOLINGS,
+    "MF (HRM, user alone)": ("HRM AvgAvg", *POOLINGS),
+    "TOP + repeats": ("HRM AvgAvg + repeats", "HRM MaxMax + repeats"),
+}
+"""Rows, and those whose differences from them are told in the paired table."""
 NMF_ROW = "NMF (scikit-learn), as trained"
 
 
@@ -65,9 +73,11 @@ def main(name: str) -> None:
         data = data.part(np.flatnonzero(np.isin(events.user, kept)).astype(np.int64))
     split = tw.split.last_basket(data, validation=True)
     rows: list[list[str]] = []
+    reports: dict[str, tw.Report] = {}
 
     def put(label: str, model: tw.FittedModel, seconds: float, *, told: bool = True) -> None:
         report = tw.evaluate(model, split, METRICS, part=PART, ask="each basket", up_to_date=told)
+        reports[label] = report
         cells = []
         for one in METRICS:
             low, high = report.intervals[one]
@@ -86,6 +96,7 @@ def main(name: str) -> None:
         began = time.perf_counter()
         factorized = nmf(split.train)
         put(NMF_ROW, factorized, time.perf_counter() - began, told=False)
+    suffix = f"_{name}_{USERS}_users" if USERS else f"_{name}"
     held = split.validation if PART == "validation" else split.test
     beside.table(
         f"The next basket, {name}",
@@ -96,8 +107,13 @@ def main(name: str) -> None:
         ],
         ["model", *METRICS, "seconds"],
         rows,
-        suffix=f"_{name}_{USERS}_users" if USERS else f"_{name}",
+        suffix=suffix,
     )
+    pairs = beside.differences(beside.kept(reports), AGAINST, METRICS, SEED)
+    if pairs:
+        title = f"The next basket, {name}, paired"
+        note = f"{split.train}; {PART} part, as in the table of all rows. {beside.DIFFERENCES}"
+        beside.table(title, [note], ["difference", *METRICS], pairs, suffix=f"{suffix}_paired")
 
 
 def nmf(train: tw.Dataset) -> tw.FittedModel:

@@ -1,9 +1,10 @@
-"""JNTM: next place and next new place, jointly and apart and without each part; friends that came later.
+"""JNTM: next place and next new place, jointly and apart and without each part, and what is beyond chance; later friends.
 
-``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--save] [--merge]``
+``python benchmarks/quality/joint.py [lbsn2vec-nyc] [--only places|paired|friends] [--rows "joint;trajectories;..."] [--part test] [--seed 0] [--set reg_user=0.3,...] [--reports FOLDER] [--save] [--merge]``
 
 ``--rows`` measures some rows, and ``--merge`` keeps the others of the table that is there. Rows with "repeats" have the
-person's own visits beside the model's score.
+person's own visits beside the model's score. The paired table has what is measured in one run,
+and with ``--reports`` what earlier runs measured, whose reports stand in that folder.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ SEED = int(beside.option("--seed", "0"))
 NAME = "lbsn2vec-nyc"
 METRICS = ["recall@1", "recall@5", "recall@10"]
 PART = beside.option("--part", "test")
+AGAINST = {
+    "PersonalFrequency": ("joint", "trajectories", "HRM", "FPMC"),
+    "trajectories": ("joint",),
+    "popularity + repeats": ("joint + repeats", "trajectories + repeats"),
+}
+"""Rows, and those whose differences from them are told."""
 PAIRS = 20_000
 """Pairs of strangers that new friendships are told apart from, for each in the table of friends."""
 
@@ -111,16 +118,17 @@ def main() -> None:
     split = split_of(data)
     places: list[list[str]] = []
     social: list[list[str]] = []
+    reports: dict[str, tw.Report] = {}
     for label, estimator in contenders().items():
         began = time.perf_counter()
         model = estimator.fit(split.train, rng=SEED)
         took = f"{time.perf_counter() - began:.0f}"
+        if only != "friends":
+            reports[label] = tw.evaluate(model, split, METRICS, part=PART, ask="each event")
         if only in ("", "places"):
-            row = [label]
-            for new in (None, "training"):
-                found = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new=new)
-                row += [f"{found.values[one]:.4f}" for one in METRICS]
-            places.append([*row, took])
+            new = tw.evaluate(model, split, METRICS, part=PART, ask="each event", new="training")
+            row = [f"{one.values[name]:.4f}" for one in (reports[label], new) for name in METRICS]
+            places.append([label, *row, took])
             sys.stderr.write(" ".join(places[-1]) + "\n")
         inner = model.base if isinstance(model, FittedRepeats) else model
         if only in ("", "friends") and isinstance(inner, FittedJNTM) and len(inner.context_vectors):
@@ -137,6 +145,22 @@ def main() -> None:
             ["model", *METRICS, *(f"new {one}" for one in METRICS), "seconds"],
             places,
             suffix="_places",
+        )
+    pairs = (
+        beside.differences(beside.kept(reports), AGAINST, METRICS, SEED)
+        if only in ("", "paired")
+        else []
+    )
+    if pairs:
+        beside.table(
+            "Next places of New York, paired",
+            [
+                f"{NAME}, the last tenth of each user's check-ins ({PART}), each asked for with the history and the "
+                f"time that it had; {split.train}; defaults, seed {SEED}. {beside.DIFFERENCES}",
+            ],
+            ["difference", *METRICS],
+            pairs,
+            suffix="_paired",
         )
     if social:
         beside.table(

@@ -56,6 +56,19 @@ def test_ids_are_those_of_the_log(run, folders, tmp_path, kind, user, item):
     assert type(json.loads(out)[0]["item"]) is type(item)
 
 
+def test_a_list_of_nothing_says_why(run, tmp_path):
+    log = {"u": [1, 2], "i": ["a", "a"]}
+    model = tw.models.HRM(factors=2, epochs=1).fit(tw.Dataset.from_frames(log, user="u", item="i"))
+    model.save(tmp_path / "one")
+    for asked, said in (
+        (("similar", tmp_path / "one", "a"), "the only item of the model"),
+        (("analogy", tmp_path / "one", "a", "a", "a"), "no items but those three"),
+        (("recommend", tmp_path / "one", "--user", "1"), "nothing is left to recommend"),
+    ):
+        code, _, err = run(*asked)
+        assert (code, said in err) == (0, True), asked
+
+
 def test_unknown_ids_are_answered_or_named(run, folders, tmp_path):
     strings, integers = folders["strings"], folders["integers"]
     code, _, err = run("similar", strings, "12")

@@ -352,6 +352,22 @@ def test_wrong_settings_are_refused(call, message):
         call(planted_log())
 
 
+def test_a_test_of_nothing_but_repeats_says_how_to_keep_them():
+    log = tw.Dataset.from_frames(
+        {"u": [1, 2, 1, 2], "i": list("aaaa"), "t": [0, 1, 2, 3]}, user="u", item="i", time="t"
+    )
+    with pytest.raises(DataError, match=r"its 2 events are of pairs .*split-option repeats=keep"):
+        tw.split.temporal(log, test=0.5)
+    assert len(tw.split.temporal(log, test=0.5, repeats="keep").test) == 2
+    once = tw.Dataset.from_frames(
+        {"u": [1, 2, 3], "i": list("abc"), "t": [0, 0, 0]}, user="u", item="i", time="t"
+    )
+    with pytest.raises(
+        DataError, match=r"last_basket.* is empty \(3 events in all, at most 1 of a user"
+    ):
+        tw.split.last_basket(once)
+
+
 def test_impossible_data_are_refused_in_one_sentence():
     one = tw.Dataset.from_frames({"u": [1], "i": [1]}, user="u", item="i")
     with pytest.raises(DataError, match=r"part of random.* is empty"):

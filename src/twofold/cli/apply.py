@@ -158,4 +158,6 @@ def analogy(
     model = loading.load(runs.model_folder(folder))
     ids = own_ids([a, b, c], model.items.ids)
     answer = analogies.analogy(model, *ids, k=k, method=chosen)
+    if answer.is_empty():
+        note("note: nothing is left to list: the model has no items but those three")
     say_json(answer.to_dicts()) if json else say(table(answer))

@@ -25,16 +25,21 @@ def pool(rows: I32, vectors: F32, how: int, out: F32, chosen: I64) -> None:
     `chosen` (d,) receives the place in `rows` from which each maximum came, the first of equals.
     """
     for f in range(len(out)):
-        best = vectors[rows[0], f]
+        out[f] = vectors[rows[0], f]
         chosen[f] = 0
-        for at in range(1, len(rows)):
-            value = vectors[rows[at], f]
-            if how == AVERAGE:
-                best += value
-            elif value > best:
-                best = value
-                chosen[f] = at
-        out[f] = best / np.float32(len(rows)) if how == AVERAGE else best
+    for at in range(1, len(rows)):
+        one = vectors[rows[at]]
+        if how == AVERAGE:
+            for f in range(len(out)):
+                out[f] += one[f]
+        else:
+            for f in range(len(out)):
+                more = one[f] > out[f]
+                out[f] = one[f] if more else out[f]
+                chosen[f] = at if more else chosen[f]
+    if how == AVERAGE:
+        for f in range(len(out)):
+            out[f] /= np.float32(len(rows))
 
 
 @kernel(fastmath=False)
@@ -111,13 +116,15 @@ def hrm_step(
             margin -= dot(positive, hybrid)
         g = step / (np.float32(1.0) + np.exp(-margin))
         loss += max(margin, np.float32(0.0)) + np.log1p(np.exp(-abs(margin)))
-        for f in range(len(hybrid)):
-            if pairwise:
+        if pairwise:
+            for f in range(len(hybrid)):
                 pull[f] += g * (positive[f] - other[f])
                 positive[f] = keep * positive[f] + g * hybrid[f]
-            else:
+                other[f] = keep * other[f] - g * hybrid[f]
+        else:
+            for f in range(len(hybrid)):
                 pull[f] -= g * other[f]
-            other[f] = keep * other[f] - g * hybrid[f]
+                other[f] = keep * other[f] - g * hybrid[f]
     for f in range(len(hybrid)):
         pull[f] *= mask[f]
     own = users[u]
@@ -149,10 +156,32 @@ def hrm_step(
 
 
 @kernel(fastmath=False)
-def draw(state: np.uint64, cumulative: F64) -> int:
-    """Draw a row in proportion to the weights whose running sums are `cumulative` (m,)."""
-    wanted = share_of(mix(state)) * cumulative[-1]
-    return min(np.searchsorted(cumulative, wanted, side="right"), len(cumulative) - 1)
+def shelves(cumulative: F64) -> I64:
+    """Return about which row the draws of each m-th part of [0, 1) begin, shape (m,); see `draw`."""
+    m = len(cumulative)
+    first = np.zeros(m, np.int64)
+    row = 0
+    for part in range(m):
+        while cumulative[row] <= cumulative[-1] * (part / m):
+            row += 1
+        first[part] = row
+    return first
+
+
+@kernel(fastmath=False)
+def draw(state: np.uint64, cumulative: F64, first: I64) -> int:
+    """Draw a row in proportion to the weights > 0 whose running sums are `cumulative` (m,).
+
+    The first row whose sum is above a share of all, looked for from where `first` (m,) says, in O(1) on average.
+    """
+    share = share_of(mix(state))
+    wanted = share * cumulative[-1]
+    row = first[int(share * len(first))]
+    while row > 0 and cumulative[row - 1] > wanted:
+        row -= 1
+    while row + 1 < len(cumulative) and cumulative[row] <= wanted:
+        row += 1
+    return row
 
 
 @kernel(fastmath=False)
@@ -189,6 +218,7 @@ def hrm_epoch(
     mask = np.ones(width, np.float32)
     negatives = np.zeros(n_negatives, np.int32)
     kept = np.float32(1.0 / (1.0 - dropout))
+    first_row = shelves(cumulative)
     total = 0.0
     for at in range(len(order)):
         e = order[at]
@@ -196,7 +226,7 @@ def hrm_epoch(
         count = 0
         while count < n_negatives and m > 1:
             state += GOLDEN
-            j = draw(state, cumulative)
+            j = draw(state, cumulative, first_row)
             if j != item[e]:
                 negatives[count] = j
                 count += 1
@@ -239,6 +269,7 @@ def hrm_fold_in(
     """
     m, d = sources.shape
     width = targets.shape[1]
+    first_row = shelves(cumulative)
     for row in prange(len(out)):
         pooled, chosen = np.zeros(d, np.float32), np.zeros(d, np.int64)
         hybrid, pull = np.zeros(width, np.float32), np.zeros(width, np.float32)
@@ -261,7 +292,7 @@ def hrm_fold_in(
             state = mix(np.uint64(at + 1) * GOLDEN)
             while count < n_negatives and m > 1:
                 state += GOLDEN
-                j = draw(state, cumulative)
+                j = draw(state, cumulative, first_row)
                 if j == item[e]:
                     continue
                 count += 1

@@ -115,13 +115,12 @@ def make(
         if repeats is False and again.sum() > MANY * later:
             told += '; where people take things again, keep them with repeats="keep" (--split-option repeats=keep)'
         said.append(told)
-        part[again] = NOWHERE
     for code, name in ((TRAIN, "training"), (TEST, "test")):
-        if not (part == code).any():
+        if not ((part == code) & ~again).any():
             raise DataError(
-                f"the {name} part of {kind} is empty ({len(data):,} events in all); "
-                "use other shares or more data"
+                f"the {name} part of {kind} is empty {why_empty(data, part == code, kept=bool(repeats))}"
             )
+    part[again] = NOWHERE
     train, validation, test = (
         data.part(np.flatnonzero(part == code).astype(np.int64))
         for code in (TRAIN, VALIDATION, TEST)
@@ -138,6 +137,23 @@ def make(
         repeats=bool(repeats),
         one_log=True,
         notes=tuple(said),
+    )
+
+
+def why_empty(data: Dataset, meant: np.ndarray, *, kept: bool) -> str:
+    """Say why a part has no events and what to do; `meant` (events,) were to be in it before repeats were left out.
+
+    `kept`: of repeats those at the same time alone were left out.
+    """
+    if not meant.any():
+        most = int(np.diff(data.interactions.indptr).max(initial=0))
+        return f"({len(data):,} events in all, at most {most:,} of a user); use other shares or more data"
+    told = f"as its {int(meant.sum()):,} events are of pairs that an earlier part has"
+    if kept:
+        return f"{told} at the same time; check the times"
+    return (
+        f"{told}; where people take things again, keep them with "
+        'repeats="keep" (--split-option repeats=keep)'
     )
 
 

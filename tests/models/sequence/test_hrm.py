@@ -127,6 +127,17 @@ def log_of(seed, n=60, users=6, items=8):
     return tw.Dataset.from_frames(log, user="u", item="i", time="t")
 
 
+@given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=40))
+@settings(deadline=None, max_examples=50)
+def test_a_draw_is_the_first_row_whose_running_sum_is_above_its_share(weights):
+    cumulative = np.cumsum(weights)
+    first = kernels.shelves(cumulative)
+    for state in np.random.default_rng(0).integers(0, 2**63, 200, dtype=np.uint64):
+        share = kernels.share_of(np.uint64(kernels.mix(state)))
+        row = np.searchsorted(cumulative, share * cumulative[-1], side="right")
+        assert kernels.draw(state, cumulative, first) == min(row, len(weights) - 1)
+
+
 def test_an_epoch_is_its_steps_in_order():
     data = log_of(0)
     rng = np.random.default_rng(1)
@@ -148,7 +159,7 @@ def test_an_epoch_is_its_steps_in_order():
         some = []
         while len(some) < 4:
             state = np.uint64((int(state) + golden) % 2**64)
-            j = kernels.draw(state, cumulative)
+            j = kernels.draw(state, cumulative, kernels.shelves(cumulative))
             if j != pairs.item[e]:
                 some.append(j)
         drawn.append(some)

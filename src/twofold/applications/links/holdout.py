@@ -170,5 +170,5 @@ def lessons(graph: Graph, rng: np.random.Generator) -> Iterator[tuple[Graph, I32
     if not learnt:
         raise DataError(
             f"the {len(graph):,} known friendships are too few to learn from: hiding one leaves people "
-            "without any; take a score without training, such as AdamicAdar"
+            "without any; give more of them, or take a score that learns nothing, such as links.Neighbourhood()"
         )

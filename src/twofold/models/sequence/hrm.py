@@ -66,7 +66,7 @@ class HRM:
 
     factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 50
     """Length d of the vectors."""
-    items: Annotated[Literal["average", "max"], Search(choices=("average", "max"))] = "max"
+    items: Annotated[Literal["average", "max"], Search(choices=("average", "max"))] = "average"
     """f_1: how the items of the last basket become one vector."""
     hybrid: Annotated[
         Literal["average", "max", "user", "basket", "concatenate"],
