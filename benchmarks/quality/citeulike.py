@@ -1,17 +1,19 @@
 """Articles of citeulike-t with P in training a user: CTR and CDL beside content, LDA, IALS, popularity.
 
-``python benchmarks/quality/citeulike.py [--p 10] [--users 0] [--only NAME] [--seed 0] [--validation] [--save]``
+``python benchmarks/quality/citeulike.py [--p 10] [--users 0] [--only NAME,NAME] [--seed 0] [--seeds 1] [--validation] [--save]``
+
+With more than one seed the table is of means over that many splits, from ``--seed`` on.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 from scipy.sparse import csr_array
 
 import twofold as tw
@@ -19,13 +21,12 @@ from twofold.features.design import unit_rows
 from twofold.features.text import BagOfWords
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import articles
 import beside
+from articles import AT, DEEPEST
 
 P, SEED = int(beside.option("--p", "10")), int(beside.option("--seed", "0"))
-USERS = int(beside.option("--users", "0"))
-AT, DEEPEST = 300, 500
-TUNED = 0.1
-"""Share of the users of P = 1 on whom settings are chosen."""
+USERS, SEEDS = int(beside.option("--users", "0")), int(beside.option("--seeds", "1"))
 MODELS: dict[str, Any] = {
     "Popularity": tw.models.Popularity(),
     "BM25 profile": None,
@@ -82,104 +83,33 @@ def profile(train: tw.Dataset) -> Profile:
     return Profile(csr_array(has @ rows), rows)
 
 
-def cornac_ctr(train: tw.Dataset) -> tuple[tw.FittedModel, float] | str:
-    """Return cornac's CTR with the constants of ours, and its seconds of training, or what went wrong."""
-    ours = tw.models.CTR()
-    bag = train.items.features["words"]
-    log = train.interactions
-    found = beside.ask(
-        "words",
-        {
-            "user": log.user, "item": log.item, "words": bag.codes, "counts": bag.counts,
-            "indptr": bag.indptr,
-        },
-        n_users=train.n_users, n_items=train.n_items, factors=ours.factors, vocabulary=ours.vocabulary,
-        user_reg=ours.user_reg, item_reg=ours.item_reg, epochs=ours.epochs, seed=SEED,
-    )  # fmt: skip
-    if isinstance(found, str):
-        return found
-    return beside.given(found["users"], found["items"], train), found["seconds"]
+def trained(name: str, train: tw.Dataset, seed: int) -> tuple[tw.FittedModel, float] | str:
+    """Return a row's model and its seconds of training, or what went wrong."""
+    if name == PEER:
+        return articles.cornac(tw.models.CTR(), train, seed)
+    began = time.perf_counter()
+    model = profile(train) if name == CONTENT else MODELS[name].fit(train, rng=seed)
+    return model, time.perf_counter() - began
 
 
-def widened(part: tw.Dataset, data: tw.Dataset) -> tw.Dataset:
-    """Return a part in the rows of `data`: with the words of all articles, as the papers train."""
-    events = part.interactions
-    rows = replace(
-        events,
-        user=data.users.ids.rows(part.users.ids.ids)[events.user],
-        item=data.items.ids.rows(part.items.ids.ids)[events.item],
-        n_users=data.n_users,
-        n_items=data.n_items,
-    )
-    return tw.Dataset(rows, data.users, data.items)
-
-
-def of_users(test: csr_array, chosen: np.ndarray) -> csr_array:
-    """Return the rows of the `chosen` users (n,), those of others empty."""
-    kept = np.repeat(chosen, np.diff(test.indptr))
-    ends = np.concatenate([[0], np.cumsum(kept)])[test.indptr]
-    return csr_array((test.data[kept], test.indices[kept], ends), shape=test.shape)
-
-
-def measure(
-    model: tw.FittedModel, train: csr_array, test: csr_array
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return recall@300 and average precision at 500 of every user with a test item.
-
-    Recall is over all test items of the user; precision is averaged over min(500, test items).
-    """
-    users = np.flatnonzero(np.diff(test.indptr)).astype(np.int32)
-    recalls, precisions = [], []
-    for first in range(0, len(users), 200):
-        part = users[first : first + 200]
-        product = model.lookup(part) @ model.item_vectors.T
-        scores = product if isinstance(product, np.ndarray) else product.toarray()
-        for user, line in zip(part, scores, strict=True):
-            line[train.indices[train.indptr[user] : train.indptr[user + 1]]] = -np.inf
-            top = np.argpartition(-line, DEEPEST)[:DEEPEST]
-            top = top[np.argsort(-line[top], kind="stable")]
-            wanted = test.indices[test.indptr[user] : test.indptr[user + 1]]
-            hit = np.isin(top, wanted)
-            recalls.append(hit[:AT].sum() / len(wanted))
-            precise = hit * np.cumsum(hit) / np.arange(1, DEEPEST + 1)
-            precisions.append(precise.sum() / min(len(wanted), DEEPEST))
-    return np.array(recalls), np.array(precisions)
-
-
-def main() -> None:
-    """Measure and print the table."""
-    data = tw.datasets.load("citeulike-t")
-    if USERS:  # the first ones alone, to see that all runs
-        data = data.part(np.flatnonzero(data.interactions.user < USERS))
-    split = tw.split.fixed_train(data, n=P, rng=SEED)
-    train, test = widened(split.train, data), widened(split.test, data).interactions.matrix()
-    if P == 1:
-        # Nobody has a pair to spare: a tenth of the users is for tuning, the others are the test.
-        tuned = np.random.default_rng(SEED + 5).random(data.n_users) < TUNED
-        test = of_users(test, tuned if "--validation" in sys.argv else ~tuned)
-    elif "--validation" in sys.argv:  # a fifth of the training pairs, for tuning
-        carved = tw.split.random(train, test=0.2, rng=SEED + 1)
-        train = widened(carved.train, data)
-        test = widened(carved.test, data).interactions.matrix()
+def asked() -> list[str]:
+    """Return the rows of the table."""
     only = beside.option("--only", "")
+    return [name for name in (*MODELS, PEER) if not only or name in only.split(",")]
+
+
+def one_split() -> None:
+    """Print the table of one split, its intervals and differences over users."""
+    train, test = articles.task(P, SEED, users=USERS, validation="--validation" in sys.argv)
     rows = []
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for name, estimator in (*MODELS.items(), (PEER, None)):
-        if only and name not in only.split(","):
+    for name in asked():
+        made = trained(name, train, SEED)
+        if isinstance(made, str):
+            rows.append([name, made, "", "", "", ""])
             continue
-        began = time.perf_counter()
-        if name == CONTENT:
-            model, took = profile(train), time.perf_counter() - began
-        elif estimator is None:
-            made = cornac_ctr(train)
-            if isinstance(made, str):
-                rows.append([name, made, "", "", "", ""])
-                continue
-            model, took = made
-        else:
-            model = estimator.fit(train, rng=SEED)
-            took = time.perf_counter() - began
-        recalls, precision = measure(model, train.interactions.matrix(), test)
+        model, took = made
+        recalls, precision = articles.measure(model, train.interactions.matrix(), test)
         half = 1.96 * recalls.std() / len(recalls) ** 0.5
         found[name] = recalls, precision
         row = [
@@ -192,7 +122,7 @@ def main() -> None:
     beside.table(
         f"Articles of citeulike-t, P = {P}",
         [
-            f"P = {P} articles of every user in training, the rest test (seed {SEED}); all {data.n_items:,} articles "
+            f"P = {P} articles of every user in training, the rest test (seed {SEED}); all {train.n_items:,} articles "
             f"are candidates, those in training masked. Recall over all test articles of a user; {CHOSEN[P == 1]} "
             "(--validation). Differences are paired over users; seconds are of a busy machine.",
             "cornac's CTR has the constants of ours and as many rounds; it knows articles of training only.",
@@ -210,5 +140,40 @@ def main() -> None:
     )
 
 
+def many_splits() -> None:
+    """Print the table of means over the splits of several seeds."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in asked()}
+    for seed in range(SEED, SEED + SEEDS):
+        train, test = articles.task(P, seed, users=USERS, validation="--validation" in sys.argv)
+        for name, values in found.items():
+            made = trained(name, train, seed)
+            if isinstance(made, str):
+                sys.exit(f"{name} {made}")
+            recalls, precision = articles.measure(made[0], train.interactions.matrix(), test)
+            values.append((recalls.mean(), precision.mean()))
+            sys.stderr.write(f"seed {seed} {name} {values[-1]}\n")
+    rows = []
+    for name, values in found.items():
+        recalls, precisions = np.array(values).T
+        rows.append([name, over_splits(recalls), over_splits(precisions)])
+    beside.table(
+        f"Articles of citeulike-t, P = {P}, over {SEEDS} splits",
+        [
+            f"P = {P} articles of every user in training, the rest test (seeds {SEED} to {SEED + SEEDS - 1}, for the split and the model); "
+            f"all articles are candidates, those in training masked. Recall over all test articles of a user; {CHOSEN[P == 1]} (--validation).",
+            "Means over the splits, with 95 % intervals (t), and the value of every split.",
+        ],
+        ["model", f"recall@{AT}", f"map@{DEEPEST}"],
+        rows,
+        suffix=f"_p{P}_seeds",
+    )
+
+
+def over_splits(values: np.ndarray) -> str:
+    """Return the mean of the values (n,) of n splits with its interval, and the values."""
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return f"{values.mean():.4f} ± {half:.4f} ({' '.join(f'{one:.4f}' for one in values)})"
+
+
 if __name__ == "__main__":
-    main()
+    many_splits() if SEEDS > 1 else one_split()

@@ -1,5 +1,7 @@
 """MultiViewDSSM: objective and training against the paper, reductions, and the model against its promises."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -93,7 +95,7 @@ def test_the_loss_is_that_of_the_paper():
     draw = torch.Generator().manual_seed(1)
     at, wanted = torch.from_numpy(user), torch.from_numpy(item)
     people = loss.people.through(made.user, at, wanted, draw)
-    hits = towers.is_taken(loss.taken, loss.n_items, at, torch.from_numpy(others))
+    hits = towers.are_had(loss.owners, loss.n_users, at, torch.from_numpy(others))
     value = float(loss.value(people, tower, wanted, torch.from_numpy(others), hits).detach())
     total, bags = 0.0, pairs.bags.toarray()
     documents = through(tower, pairs.texts.parts.toarray())
@@ -105,6 +107,34 @@ def test_the_loss_is_that_of_the_paper():
         scores = np.exp(model.gamma * documents[against] @ y)
         total -= np.log(scores[0] / scores.sum())
     assert value == pytest.approx(total / len(rows), rel=1e-4)
+
+
+def test_what_people_have_is_found_among_drawn_items():
+    """A user and an item may come twice; one item is nobody's, and one user has nothing."""
+    rng = np.random.default_rng(2)
+    has = rng.random((9, 7)) < 0.4
+    has[:, 3], has[5] = False, False
+    held = csr_array(csr_array(has, dtype=np.float32).T)
+    user, items = np.array([5, 0, 8, 0, 2]), np.array([6, 3, 6, 0, 1, 5])
+    found = towers.are_had(
+        towers.Ragged.of(held.indptr, held.indices),
+        9,
+        torch.from_numpy(user),
+        torch.from_numpy(items),
+    )
+    np.testing.assert_array_equal(found.numpy(), has[user][:, items])
+
+
+def test_people_known_by_their_own_words_alone_are_read_without_histories():
+    rng = np.random.default_rng(3)
+    model, made, pairs = pairs_of(rng)
+    nothing = csr_array(pairs.parts.shape, dtype=np.float32)
+    loss = towers.ViewLoss(model, made, dataclasses.replace(pairs, parts=nothing), rng)
+    user, item = torch.from_numpy(pairs.user[:5]), torch.from_numpy(pairs.item[:5])
+    y = loss.people.through(made.user, user, item, torch.Generator())
+    y = torch.nn.functional.normalize(y, dim=1).detach().numpy()
+    expected = through(made.user, pairs.own.toarray()[pairs.user[:5]])
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_moves_the_active_view_and_the_people_alone():

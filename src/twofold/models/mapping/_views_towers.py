@@ -11,11 +11,11 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
     contrast,
     histories_without,
     in_random_order,
-    is_taken,
 )
 from twofold.models.mapping._dssm_text import TextRows
 from twofold.models.mapping._dssm_towers import DenseTower
@@ -68,13 +68,16 @@ class PeopleRows:
         self.bags = Ragged.of(pairs.bags.indptr, in_random_order(pairs.bags, rng))
         self.longest = longest
         self.parts, self.own = input_of(pairs.parts), input_of(pairs.own)
+        self.reads_history = len(pairs.parts.data) > 0
 
     def through(
         self, tower: DenseTower, user: Tensor, item: Tensor, draw: torch.Generator
     ) -> Tensor:
         """Return y_U of `user` (B,), whose history is read without `item` (B,); shape (B, d)."""
-        bags = histories_without(self.bags, user, item, self.longest, draw)
         weight = tower.table.weight
+        if isinstance(self.own, Ragged) and not self.reads_history:
+            return tower.finish(tower.table.pool(self.own.take(user), "sum"))
+        bags = histories_without(self.bags, user, item, self.longest, draw)
         if isinstance(self.parts, Ragged) and isinstance(self.own, Ragged):
             read, at = torch.unique(bags.ids, return_inverse=True)
             each = tower.table.pool(self.parts.take(read), "sum")
@@ -102,15 +105,13 @@ class ViewLoss:
         """Put the arrays where the weights are."""
         self.towers, self.gamma, self.negatives = towers, model.gamma, model.negatives
         self.people = PeopleRows(pairs, model.history, rng)
-        texts, parts = pairs.texts, pairs.texts.parts
-        self.words = Ragged.of(texts.indptr, texts.words, texts.weights)
-        self.grams = Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32))
+        grams = csr_array(pairs.texts.matrix() @ pairs.texts.parts)
+        self.items = Ragged.of(grams.indptr, grams.indices, np.asarray(grams.data, np.float32))
+        holders = csr_array(pairs.bags.T)
+        self.owners, self.n_users = Ragged.of(holders.indptr, holders.indices), width_of(holders)
         self.user, self.item = torch.from_numpy(pairs.user), torch.from_numpy(pairs.item)
-        self.n_items = len(pairs.view)
-        holder = np.repeat(np.arange(len(pairs.bags.indptr) - 1), np.diff(pairs.bags.indptr))
-        self.taken = torch.from_numpy(np.sort(holder * self.n_items + pairs.bags.indices))
         self.view_of = torch.from_numpy(pairs.view.astype(np.int64))
-        known = texts.known
+        known = pairs.texts.known
         self.members = [
             torch.from_numpy(np.flatnonzero((pairs.view == one) & known))
             for one in range(len(towers.views))
@@ -125,7 +126,7 @@ class ViewLoss:
         tower = self.towers.views[active]
         assert isinstance(tower, DenseTower)
         people = self.people.through(self.towers.user, user, item, draw)
-        hits = is_taken(self.taken, self.n_items, user, others)
+        hits = are_had(self.owners, self.n_users, user, others)
         return self.value(people, tower, item, others, hits)
 
     def value(
@@ -133,8 +134,21 @@ class ViewLoss:
     ) -> Tensor:
         """Return the mean loss of y_U (B, d) with the items (B,) against `others` (J,), `hits` (B, J) left out."""
         found, place = torch.unique(torch.cat([item, others]), return_inverse=True)
-        y = tower.finish(tower.represent(self.words.take(found), self.grams))
+        y = tower.finish(tower.table.pool(self.items.take(found), "sum"))
         return contrast(people, y[place[: len(item)]], y[place[len(item) :]], self.gamma, hits)
+
+
+def are_had(owners: Ragged, n_users: int, user: Tensor, items: Tensor) -> Tensor:
+    """Return which of `items` (J,) each `user` (B,) has; bool, shape (B, J). `owners` are the users of every item."""
+    who, row = torch.unique(user, return_inverse=True)
+    place = torch.full((n_users,), -1).scatter_(0, who, torch.arange(len(who)))
+    bags = owners.take(items)
+    at = place[bags.ids]
+    column = torch.repeat_interleave(torch.arange(len(items)), bags.lengths.long())
+    there = (at >= 0).nonzero().squeeze(1)
+    had = torch.zeros(len(who), len(items), dtype=torch.bool)
+    had[at[there], column[there]] = True
+    return had[row]
 
 
 def train_views(
