@@ -20,7 +20,9 @@ from twofold.models.mapping._dssm_text import bags_of
 from twofold.testing import planted_log
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
-from twofold.models.mapping import _dssm_towers as towers  # noqa: E402 - needs torch
+from twofold.models.mapping import _dssm_start as start  # noqa: E402 - needs torch
+from twofold.models.mapping import _dssm_towers as towers  # noqa: E402
+from twofold.models.mapping._dssm_sums import pooled  # noqa: E402
 from twofold.nn.ragged import Ragged  # noqa: E402
 
 SMALL = {"encoder": {"kind": "dense", "hidden": (12, 10)}, "factors": 6, "epochs": 4}
@@ -236,6 +238,46 @@ def test_first_weights_are_uniform_within_the_bound_of_the_paper():
             assert array.std() == pytest.approx(bound / np.sqrt(3), rel=0.02)
         else:
             assert not array.any()
+
+
+@pytest.mark.parametrize("inputs", ["words", "ngrams"])
+@pytest.mark.parametrize("hidden", [(), (20, 30)])
+def test_towers_that_begin_at_the_words_begin_at_their_cosines(inputs, hidden):
+    dense = {"kind": "dense", "hidden": hidden, "activation": "identity", "start": "components"}
+    still = {"method": "sgd", "learning_rate": 1e-12}
+    dssm_ = tw.models.DSSM(
+        encoder=dense, factors=20, inputs=inputs, weight="bm25", optimiser=still, epochs=1
+    )
+    data = small_log()
+    model = dssm_.fit(data, rng=0)
+    rows = BagOfWords(weight="bm25").fit(data.items.features["title"])
+    x = rows.encode(data.items.features["title"]).rows.toarray()
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    for found in (model.item_factors, model.encode_items(data.items)):
+        np.testing.assert_allclose(found @ found.T, x @ x.T, atol=0.03)
+
+
+def test_sums_through_parts_are_the_least_squares_of_the_words():
+    rng = np.random.default_rng(0)
+    parts, weight = rng.random((9, 5)).astype(np.float32), rng.random(9).astype(np.float32)
+    wanted = rng.normal(size=(9, 3)).astype(np.float32)
+    normal = parts.T @ (weight[:, None] * parts) + start.RIDGE * np.eye(5)
+    exact = np.linalg.solve(normal, parts.T @ (weight[:, None] * wanted))
+    found = start.through_parts(csr_array(parts), weight, wanted)
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+
+
+def test_sums_of_rows_and_their_slopes_are_products():
+    rng = np.random.default_rng(0)
+    ids, ends = np.array([0, 2, 2, 1, 3, 0]), np.array([0, 5, 5, 6])
+    for weights in (None, rng.random(6).astype(np.float32)):
+        x = csr_array((np.ones(6) if weights is None else weights, ids, ends), shape=(3, 4))
+        table = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+        made = pooled(table, Ragged.of(ends, ids, weights))
+        made.square().sum().backward()
+        np.testing.assert_allclose(made.detach(), x @ table.detach().numpy(), rtol=1e-5)
+        slope = 2 * x.T @ (x @ table.detach().numpy())
+        np.testing.assert_allclose(table.grad, slope, rtol=1e-5)
 
 
 def test_the_text_that_is_to_be_found_is_never_in_the_query():

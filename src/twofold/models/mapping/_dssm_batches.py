@@ -47,9 +47,23 @@ def is_taken(taken: Tensor, n_items: int, user: Tensor, items: Tensor) -> Tensor
 
     `taken` holds user * n_items + item of every pair of the log, ascending.
     """
-    key = user[:, None] * n_items + items
-    at = torch.searchsorted(taken, key).clamp(max=len(taken) - 1)
-    return taken[at] == key
+    if items.ndim == 1:  # a user who asks for several items is looked up once
+        who, row = torch.unique(user, return_inverse=True)
+        return holds(taken, who[:, None] * n_items + items)[row]
+    return holds(taken, user[:, None] * n_items + items)
+
+
+def holds(ascending: Tensor, keys: Tensor) -> Tensor:
+    """Return which `keys` are in `ascending`; bool, the shape of `keys`."""
+    at = torch.searchsorted(ascending, keys).clamp(max=len(ascending) - 1)
+    return ascending[at] == keys
+
+
+def distinct(ids: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the distinct `ids` among 0 ... n - 1, ascending, and where each of `ids` (m,) stands among them."""
+    there = torch.zeros(n, dtype=torch.bool)
+    there[ids] = True
+    return there.nonzero().squeeze(1), (there.cumsum(0) - 1)[ids]
 
 
 def contrast(query: Tensor, clicked: Tensor, drawn: Tensor, gamma: float, hits: Tensor) -> Tensor:

@@ -36,6 +36,16 @@ class TextRows:
         """Which texts have a word that is known, shape (n,)."""
         return np.diff(self.indptr) > 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether word i is input i alone, with weight 1."""
+        parts, width = self.parts, width_of(self.parts)
+        return (
+            len(parts.indptr) - 1 == width == parts.nnz
+            and bool((parts.indices == np.arange(width)).all())
+            and bool((parts.data == 1).all())
+        )
+
     def first(self, n: int) -> TextRows:
         """Return the first `n` texts."""
         end = self.indptr[n]

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
     contrast,
+    distinct,
     histories_without,
     in_random_order,
     is_taken,
 )
+from twofold.models.mapping._dssm_sums import averaged, pooled
 from twofold.models.mapping._dssm_text import TextRows
 from twofold.nn.convolutions import TextConvolution, segment_max
 from twofold.nn.deal import in_groups, shuffled
@@ -44,24 +45,20 @@ class DenseTower(nn.Module):
         self.bias = nn.Parameter(torch.zeros(sizes[1], device=rng.device))
         self.rest = MLP(sizes[1:], activation=activation, output=activation, rng=rng)
 
-    def represent(self, texts: Ragged, parts: Ragged) -> Tensor:  # k texts -> (k, sizes[1])
-        """Return x W of every text; linear in x, so that it can be averaged over a history."""
-        words, at = torch.unique(texts.ids, return_inverse=True)
-        each = self.table.pool(parts.take(words), "sum")  # (distinct words, sizes[1])
-        return F.embedding_bag(
-            at,
-            each,
-            texts.offsets.long(),
-            mode="sum",
-            per_sample_weights=None if texts.weights is None else texts.weights.to(each.dtype),
-            include_last_offset=True,
-        )
+    def represent(self, texts: Ragged, parts: Ragged | None) -> Tensor:  # k texts -> (k, sizes[1])
+        """Return x W of every text; linear in x, so that it can be averaged over a history.
+
+        `parts` are the n-grams of every word; None where words are inputs as they stand.
+        """
+        if parts is None:
+            return pooled(self.table.weight, texts)
+        words, at = distinct(texts.ids, len(parts.offsets) - 1)
+        each = pooled(self.table.weight, parts.take(words))  # (distinct words, sizes[1])
+        return pooled(each, Ragged(at, texts.offsets, texts.weights))
 
     def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, d), B bags -> (B, d)
         """Return the mean of the texts of every bag."""
-        return F.embedding_bag(
-            bags.ids.long(), texts, bags.offsets.long(), mode="mean", include_last_offset=True
-        )
+        return averaged(texts, bags)
 
     def finish(self, x: Tensor) -> Tensor:  # (B, sizes[1]) -> (B, sizes[-1])
         """Return y."""
@@ -77,8 +74,11 @@ class ConvolutionTower(nn.Module):
         super().__init__()
         self.words = TextConvolution(n_in, n_out, filters=filters, window=window, rng=rng)
 
-    def represent(self, texts: Ragged, parts: Ragged) -> Tensor:  # k texts -> (k, filters)
+    def represent(self, texts: Ragged, parts: Ragged | None) -> Tensor:  # k texts -> (k, filters)
         """Return the maximum of every filter over the words of a text."""
+        if parts is None:
+            size = len(self.words.grams.weight)
+            parts = Ragged(torch.arange(size), torch.arange(size + 1))
         return self.words.pooled(texts, parts)
 
     def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, filters), B bags -> (B, filters)
@@ -177,7 +177,8 @@ class PairLoss:
 
     towers: Towers
     texts: Ragged
-    parts: Ragged
+    parts: Ragged | None
+    """The n-grams of every word; None where words are inputs as they stand."""
     bags: Ragged
     user: Tensor
     item: Tensor
@@ -203,10 +204,11 @@ class PairLoss:
     ) -> PairLoss:
         """Put the arrays where the weights are."""
         texts, parts = clicks.texts, clicks.texts.parts
+        grams = Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32))
         return cls(
             towers=towers,
             texts=Ragged.of(texts.indptr, texts.words, texts.weights),
-            parts=Ragged.of(parts.indptr, parts.indices, np.asarray(parts.data, np.float32)),
+            parts=None if texts.plain else grams,
             bags=Ragged.of(clicks.bag_ends, clicks.bag_texts),
             user=torch.from_numpy(clicks.user),
             item=torch.from_numpy(clicks.item),
@@ -233,18 +235,27 @@ class PairLoss:
 
         `hits` (B, J) are left out of the sum.
         """
-        rows, at = torch.unique(torch.cat([item, others.flatten()]), return_inverse=True)
-        tower = self.towers.document
-        y = tower.finish(tower.represent(self.texts.take(rows), self.parts))
+        n_texts = len(self.texts.offsets) - 1
+        rows, at = distinct(torch.cat([item, others.flatten()]), n_texts)  # documents
+        read, bag = distinct(bags.ids, n_texts)  # texts of queries
+        said, shown = self.represented(read, rows)
+        query, document = self.towers.query, self.towers.document
+        y = document.finish(shown)
         clicked, drawn = y[at[: len(item)]], y[at[len(item) :]].view(*others.shape, -1)
-        return contrast(self.encode_bags(bags), clicked, drawn, self.gamma, hits)
+        asks = query.finish(query.pool(said, Ragged(bag, bags.offsets)))
+        return contrast(asks, clicked, drawn, self.gamma, hits)
 
-    def encode_bags(self, bags: Ragged) -> Tensor:
-        """Return y_Q of bags of texts, shape (B, D)."""
-        tower = self.towers.query
-        rows, at = torch.unique(bags.ids, return_inverse=True)
-        texts = tower.represent(self.texts.take(rows), self.parts)
-        return tower.finish(tower.pool(texts, Ragged(at, bags.offsets)))
+    def represented(self, said: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the towers make of texts in queries and of documents; a shared one reads each text once."""
+        towers, texts, parts = self.towers, self.texts, self.parts
+        if towers.own is None:
+            rows, at = distinct(torch.cat([said, shown]), len(texts.offsets) - 1)
+            each = towers.query.represent(texts.take(rows), parts)
+            return each[at[: len(said)]], each[at[len(said) :]]
+        return (
+            towers.query.represent(texts.take(said), parts),
+            towers.own.represent(texts.take(shown), parts),
+        )
 
 
 def clicks_of(

@@ -57,6 +57,9 @@ class Dense:
     """Widths of the layers before the last; none leaves one layer."""
     activation: Literal["tanh", "identity"] = "tanh"
     """After every layer; identity makes the map linear."""
+    start: Literal["drawn", "components"] = "drawn"
+    """How training begins: at weights drawn at random (the paper), or where cosines are nearly those of the weighted words: the first
+    layer at their principal directions, for n-grams at the sums nearest to these, and later layers at the identity."""
 
 
 @hyperparameters
@@ -275,6 +278,7 @@ def learned(
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
     """Return the trained weights of the query tower and of the item tower."""
     # torch is an optional part of the package.
+    from twofold.models.mapping._dssm_start import begin_at_words
     from twofold.models.mapping._dssm_towers import PairLoss, clicks_of, draw_towers, train_towers
 
     match model.encoder:
@@ -284,6 +288,8 @@ def learned(
             sizes, activation = (width, filters, model.factors), "tanh"
     shared = model.towers == "shared"
     towers = draw_towers(sizes, activation, window, shared=shared, rng=rng)
+    if isinstance(model.encoder, Dense) and model.encoder.start == "components":
+        begin_at_words(towers, texts, rng)
     loss = PairLoss.of(
         towers,
         clicks_of(taken, bags, texts, rng),
