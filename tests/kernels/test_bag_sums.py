@@ -2,6 +2,7 @@
 
 import numba
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,14 +41,19 @@ def test_sums_are_a_product(n, m, d, seed):
 
 
 @shapes
-def test_what_flows_back_is_the_transposed_product(n, m, d, seed):
+@pytest.mark.parametrize("scattered", [0, 1000])
+def test_what_flows_back_is_the_transposed_product(scattered, n, m, d, seed):
     bags, table, slope = made(n, m, d, seed)
     out = np.full(table.shape, np.nan, np.float32)
-    sums.add_back(*bags, slope, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sums, "SCATTERED", scattered)
+        sums.add_back(*bags, slope, out)
     np.testing.assert_allclose(out, dense(bags, m).T @ slope, rtol=1e-4, atol=1e-5)
 
 
-def test_the_threads_do_not_change_a_bit():
+@pytest.mark.parametrize("scattered", [0, 1000])
+def test_the_threads_do_not_change_a_bit(scattered, monkeypatch):
+    monkeypatch.setattr(sums, "SCATTERED", scattered)
     rng = np.random.default_rng(0)
     starts = np.arange(0, 4000, 10)
     ids, weights = rng.integers(0, 50, 4010), rng.normal(size=4010).astype(np.float32)

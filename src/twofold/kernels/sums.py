@@ -1,7 +1,8 @@
 """Weighted sums of rows of a table over bags of ids, and what flows back to the rows.
 
-A sum is added up in registers, its rows in the order of the bag. Backwards the bags are transposed by a counting sort, so that a row of the
-table is written once, by one thread, in the order of the bags: the same bytes for every number of threads.
+A sum is added up in registers, its rows in the order of the bag. Backwards, where the bags are long beside the table, stretches of
+bags add to tables of their own, which are added up; else the bags are transposed by a counting sort, so that a row is written once. Either way the
+sums have one order: the same bytes for every number of threads.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import numpy as np
 from numba import prange
 
 from twofold.kernels._jit import kernel
-from twofold.kernels._rows import set_sum
+from twofold.kernels._rows import add_part, set_sum
 from twofold.kernels._vector import LANES
 from twofold.typing import F32, I32, I64
 
 STRETCHES = 8
 """Stretches of bags that threads share where they count."""
+TABLES = 4
+"""Tables that stretches of bags add to."""
+SCATTERED = 2 * TABLES
+"""How many ids there are for a row of the table before tables of their own are worth it."""
 PARTS = 64
 """Stretches of a table that threads share; each has about as many sums to add up."""
 
@@ -88,9 +93,36 @@ def sum_rows(cuts: I64, begin: I64, bag: I32, share: F32, slope: F32, out: F32) 
             sum_into(slope, bag[part], share[part], out, i)
 
 
+@kernel(parallel=True)
+def scatter_bags(
+    starts: I64, stops: I64, ids: I32, weights: F32, slope: F32, lanes: F32, out: F32
+) -> None:
+    """Do what `transpose_bags` and `sum_rows` do, by way of `lanes` (any, m, d), each for a stretch of bags."""
+    n, (stretches, m, d) = len(starts), lanes.shape
+    whole = d // LANES * LANES
+    for s in prange(stretches):
+        own = lanes[s]
+        own[:] = 0
+        for b in range(s * n // stretches, (s + 1) * n // stretches):
+            for at in range(starts[b], stops[b]):
+                add_part(slope, b, weights[at], own, ids[at], 0, whole)
+                for f in range(whole, d):
+                    own[ids[at], f] += weights[at] * slope[b, f]
+    for i in prange(m):
+        for f in range(d):
+            out[i, f] = lanes[0, i, f]
+        for s in range(1, stretches):
+            for f in range(d):
+                out[i, f] += lanes[s, i, f]
+
+
 def add_back(starts: I64, stops: I64, ids: I32, weights: F32, slope: F32, out: F32) -> None:
     """Write to `out` (m, d) what `slope` (B, d) of the sums of `sum_bags` means for the rows of the table."""
     n = int((stops - starts).sum())
+    if n > SCATTERED * len(out):
+        lanes = np.empty((TABLES, *out.shape), np.float32)
+        scatter_bags(starts, stops, ids, weights, slope, lanes, out)
+        return
     begin, bag, share = (
         np.empty(len(out) + 1, np.int64),
         np.empty(n, np.int32),
