@@ -76,6 +76,14 @@ def test_pooling_is_that_of_numpy(how, sparse):
     assert table.weight.grad.is_sparse == sparse
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_of_bags_are_pooled_as_bags_of_their_own(sparse):
+    table = Embeddings(5, 3, sparse=sparse, rng=seeded())
+    bags, rows = ragged(ROWS, np.arange(8, dtype=np.float32)), torch.tensor([2, 0, 2])
+    found = table.pool(bags, "sum", rows)
+    torch.testing.assert_close(found, table.pool(bags.take(rows), "sum"))
+
+
 def test_an_unknown_id_is_zero():
     table = Embeddings(5, 3, rng=seeded())
     found = table(torch.tensor([[-1, 2]]))

@@ -69,3 +69,13 @@ def test_senseless_settings_are_refused():
         UniformSampler(0)
     with pytest.raises(DataError, match="empty"):
         PopularitySampler.log_uniform(np.array([]))
+
+
+def test_distinct_draws_weigh_what_all_draws_do():
+    """The sum of 1 / Q over the draws, item by item."""
+    sampler = SAMPLERS["popular"]
+    ids, log_q = sampler.draw_distinct(200, torch.Generator().manual_seed(5))
+    drawn = sampler.draw((200,), torch.Generator().manual_seed(5))
+    assert ids.tolist() == sorted(set(drawn.ids.tolist()))
+    expected = [(-drawn.log_q).exp()[drawn.ids == one].sum() for one in ids]
+    np.testing.assert_allclose((-log_q).exp(), expected, rtol=1e-4)

@@ -153,7 +153,7 @@ def _tile_moves(count: int, into: str) -> Callable[..., Any]:
     return _moves
 
 
-def _exponential(builder: Any, x: Any) -> Any:
+def exponential(builder: Any, x: Any) -> Any:
     """Return exp(x) of a vector whose numbers are at most LARGEST in size."""
 
     def all_of(value: float) -> Any:
@@ -188,7 +188,7 @@ def _slopes(typing_context: Any, scores: Any, first: Any, last: Any, rate: Any) 
             x = builder.load(here, align=4)
             x = builder.select(builder.fcmp_ordered(">", x, high), high, x)
             x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
-            part = builder.fadd(one, _exponential(builder, builder.fneg(x)))
+            part = builder.fadd(one, exponential(builder, builder.fneg(x)))
             builder.store(builder.fdiv(less, part), here, align=4)
         return context.get_dummy_value()
 

@@ -77,61 +77,104 @@ def vector_at(builder: Any, data: Any, index: Any, vector: Any) -> Any:
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
-def _multiply_tile(
-    typing_context: Any,  # noqa: ARG001
-    rows: Any,
-    first: Any,  # noqa: ARG001
-    panels: Any,
-    panel: Any,  # noqa: ARG001
-    out: Any,
-) -> Any:
-    signature = types.void(rows, types.intp, panels, types.intp, out)
-    vector = ir.VectorType(ir.FloatType(), SCORE_LANES)
-    halves = SCORE_COLUMNS // SCORE_LANES
+def _multiply(step_of: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the tile product, alone and at a place of an array, whose left numbers lie where `step_of` says."""
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows_type, _, panels_type, _, out_type = signature.args
-        left = context.make_array(rows_type)(context, builder, arguments[0])
-        right = context.make_array(panels_type)(context, builder, arguments[2])
-        target = context.make_array(out_type)(context, builder, arguments[4])
-        width = cgutils.unpack_tuple(builder, left.shape)[1]
-        columns = ir.Constant(width.type, SCORE_COLUMNS)
-        zero = ir.Constant(vector, [0.0] * SCORE_LANES)
-        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(SCORE_ROWS * halves)]
-        starts = [
-            builder.mul(builder.add(arguments[1], ir.Constant(width.type, row)), width)
-            for row in range(SCORE_ROWS)
-        ]
-        begin = builder.mul(builder.mul(arguments[3], width), columns)
-        with cgutils.for_range(builder, width) as loop:
-            at = builder.add(begin, builder.mul(loop.index, columns))
-            items = [
-                builder.load(
-                    vector_at(
-                        builder,
-                        right.data,
-                        builder.add(at, ir.Constant(width.type, SCORE_LANES * half)),
-                        vector,
-                    ),
-                    align=4,
-                )
-                for half in range(halves)
-            ]
+    def emitted(rows: Any, panels: Any, out: Any, *, placed: bool) -> Any:
+        vector = ir.VectorType(ir.FloatType(), SCORE_LANES)
+        halves = SCORE_COLUMNS // SCORE_LANES
+
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            rows_type, _, panels_type, _, out_type, *_ = signature.args
+            left = context.make_array(rows_type)(context, builder, arguments[0])
+            right = context.make_array(panels_type)(context, builder, arguments[2])
+            target = context.make_array(out_type)(context, builder, arguments[4])
+            width = cgutils.unpack_tuple(builder, right.shape)[1]
+            columns = ir.Constant(width.type, SCORE_COLUMNS)
+            zero = ir.Constant(vector, [0.0] * SCORE_LANES)
+            sums = [cgutils.alloca_once_value(builder, zero) for _ in range(SCORE_ROWS * halves)]
+            starts, stride = step_of(builder, arguments[1], width)
+            across, corner = columns, ir.Constant(width.type, 0)
+            if placed:
+                across = cgutils.unpack_tuple(builder, target.shape)[1]
+                corner = builder.add(builder.mul(arguments[5], across), arguments[6])
+            begin = builder.mul(builder.mul(arguments[3], width), columns)
+            with cgutils.for_range(builder, width) as loop:
+                at = builder.add(begin, builder.mul(loop.index, columns))
+                items = [
+                    builder.load(
+                        vector_at(
+                            builder,
+                            right.data,
+                            builder.add(at, ir.Constant(width.type, SCORE_LANES * half)),
+                            vector,
+                        ),
+                        align=4,
+                    )
+                    for half in range(halves)
+                ]
+                gone = builder.mul(loop.index, stride)
+                for row in range(SCORE_ROWS):
+                    place = builder.gep(left.data, [builder.add(starts[row], gone)])
+                    one = spread(builder, builder.load(place), vector)
+                    for half in range(halves):
+                        place = sums[row * halves + half]
+                        product = builder.fmul(one, items[half], flags=FUSED)
+                        builder.store(
+                            builder.fadd(builder.load(place), product, flags=FUSED), place
+                        )
             for row in range(SCORE_ROWS):
-                value = builder.load(builder.gep(left.data, [builder.add(starts[row], loop.index)]))
-                one = spread(builder, value, vector)
+                line = builder.mul(across, ir.Constant(width.type, row))
                 for half in range(halves):
-                    place = sums[row * halves + half]
-                    product = builder.fmul(one, items[half], flags=FUSED)
-                    builder.store(builder.fadd(builder.load(place), product, flags=FUSED), place)
-        for row in range(SCORE_ROWS):
-            for half in range(halves):
-                index = ir.Constant(width.type, row * SCORE_COLUMNS + half * SCORE_LANES)
-                place = vector_at(builder, target.data, index, vector)
-                builder.store(builder.load(sums[row * halves + half]), place, align=4)
-        return context.get_dummy_value()
+                    more = ir.Constant(width.type, half * SCORE_LANES)
+                    index = builder.add(corner, builder.add(line, more))
+                    place = vector_at(builder, target.data, index, vector)
+                    builder.store(builder.load(sums[row * halves + half]), place, align=4)
+            return context.get_dummy_value()
 
-    return signature, emit
+        where = (types.intp, types.intp) if placed else ()
+        return types.void(rows, types.intp, panels, types.intp, out, *where), emit
+
+    def _tile(
+        typing_context: Any,  # noqa: ARG001
+        rows: Any,
+        first: Any,  # noqa: ARG001
+        panels: Any,
+        panel: Any,  # noqa: ARG001
+        out: Any,
+    ) -> Any:
+        return emitted(rows, panels, out, placed=False)
+
+    def _placed(
+        typing_context: Any,  # noqa: ARG001
+        rows: Any,
+        first: Any,  # noqa: ARG001
+        panels: Any,
+        panel: Any,  # noqa: ARG001
+        out: Any,
+        top: Any,  # noqa: ARG001
+        left: Any,  # noqa: ARG001
+    ) -> Any:
+        return emitted(rows, panels, out, placed=True)
+
+    return _tile, _placed
+
+
+def _along_rows(builder: Any, first: Any, width: Any) -> tuple[list[Any], Any]:
+    """Return where the rows from `first` on begin, and the step to the next number of each."""
+    starts = [
+        builder.mul(builder.add(first, ir.Constant(width.type, row)), width)
+        for row in range(SCORE_ROWS)
+    ]
+    return starts, ir.Constant(width.type, 1)
+
+
+def _down_a_panel(builder: Any, panel: Any, width: Any) -> tuple[list[Any], Any]:
+    """Return where the columns of a panel begin, and the step to the next number of each."""
+    step = ir.Constant(width.type, SCORE_ROWS)
+    begin = builder.mul(builder.mul(panel, width), step)
+    starts = [builder.add(begin, ir.Constant(width.type, row)) for row in range(SCORE_ROWS)]
+    return starts, step
 
 
 def _add_gram_tile(
@@ -229,11 +272,20 @@ add_gram_tile: Callable[[F32, int, int, int, float, F32], None] = intrinsic(_add
 rows (n, d) and out (d, d) are C-contiguous; count <= n. The eight sums of eight floats stay in
 registers while the rows stream by.
 """
-multiply_tile: Callable[[F32, int, F32, int, F32], None] = intrinsic(_multiply_tile)
+multiply_tile: Callable[[F32, int, F32, int, F32], None] = intrinsic(_multiply(_along_rows)[0])
 """(rows, first, panels, panel, out): fill `out` with ``rows[first : first + SCORE_ROWS] @ panels[panel]``.
 
 rows (n, d), panels (p, d, SCORE_COLUMNS) and out (SCORE_ROWS, SCORE_COLUMNS) are C-contiguous. Each sum
 runs over d in order, wherever in the tile it stands.
+"""
+multiply_into: Callable[[F32, int, F32, int, F32, int, int], None] = intrinsic(
+    _multiply(_along_rows)[1]
+)
+"""(rows, first, panels, panel, out, top, left): `multiply_tile` into ``out[top : top + SCORE_ROWS, left : left + SCORE_COLUMNS]``."""
+multiply_panels: Callable[[F32, int, F32, int, F32], None] = intrinsic(_multiply(_down_a_panel)[0])
+"""(left, one, panels, panel, out): fill `out` with ``left[one].T @ panels[panel]``, as `multiply_tile` does.
+
+left (q, n, SCORE_ROWS), panels (p, n, SCORE_COLUMNS).
 """
 reaching: Callable[[F32, int, float], int] = intrinsic(_reaching)
 """(tile, row, bar): return the columns of a row of a tile that are at least `bar`, as the bits of a number."""

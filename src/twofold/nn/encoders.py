@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.errors import ConfigError, did_you_mean
+from twofold.nn.pooling import sum_bags
 from twofold.nn.ragged import Ragged
 
 Activation: TypeAlias = Literal["tanh", "relu", "sigmoid", "identity"]
@@ -148,8 +149,10 @@ class Table(nn.Module):
         known = F.embedding(ids.clamp(min=0), self.weight, sparse=self.sparse)
         return known * (ids >= 0).unsqueeze(-1)
 
-    def pool(self, bags: Ragged, how: Pooling = "mean") -> Tensor:  # B rows -> (B, d)
-        """Pool each row of ids; with weights, ``"sum"`` is the weighted one; an empty row gives zero.
+    def pool(  # B rows -> (B, d)
+        self, bags: Ragged, how: Pooling = "mean", rows: Tensor | None = None
+    ) -> Tensor:
+        """Pool each row of ids, or those of `rows` (B,) alone; with weights, ``"sum"`` is the weighted one; an empty row gives zero.
 
         Raises
         ------
@@ -160,6 +163,10 @@ class Table(nn.Module):
             raise ConfigError(f"pooling got {how!r} for rows with weights; allowed: 'sum'")
         if how == "max" and self.sparse:
             raise ConfigError("pooling got 'max' for a sparse table; allowed: 'mean', 'sum'")
+        fast = self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
+        if how == "sum" and fast and not self.sparse:
+            return sum_bags(self.weight, bags, rows)
+        bags = bags if rows is None else bags.take(rows)
         weights = None if bags.weights is None else bags.weights.to(self.weight.dtype)
         return F.embedding_bag(
             bags.ids,

@@ -144,6 +144,14 @@ class PopularitySampler:
         ids = torch.searchsorted(self.cumulative, at, right=True)
         return Drawn(ids, self.log_probability[ids])
 
+    def draw_distinct(self, n: int, rng: torch.Generator) -> Drawn:
+        """Draw n ids; return the distinct ones, ascending, with ln Q less ln of how often each was drawn.
+
+        A sum of e^(score - ln Q) over the draws is that over the distinct ones, of which there are fewer.
+        """
+        ids, times = torch.unique(self.draw((n,), rng).ids, return_counts=True)
+        return Drawn(ids, self.log_probability[ids] - times.log())
+
     def log_q(self, ids: Tensor) -> Tensor:
         """Return ln Q of `ids`."""
         return self.log_probability[ids]

@@ -213,13 +213,9 @@ def test_training_and_serving_are_the_same_network():
     block = model.query_block(history, np.arange(6), history.indptr[1:], model.users.features, {})
     left, _ = inputs.first_layer(model.weights, block, 1, model.items_through[1])
     sides = []
-    for side in (model.item_block, block):
-        rows = (
-            side
-            if side is block
-            else inputs.Block(tuple(one[[4] * 6] for one in side.fields), side.dense[[4] * 6])
-        )
-        sides.append(([ragged(one) for one in rows.fields], torch.from_numpy(rows.dense)))
+    for side, at in ((model.item_block, [4] * 6), (block, range(6))):
+        bags = [ragged(one) for one in side.fields]
+        sides.append((bags, torch.from_numpy(side.dense), torch.tensor(at)))
     pair = np.zeros((6, model.pair_code.width), np.float32)
     found = net(sides, torch.from_numpy(pair), (1.0, 1.0)).numpy()
     x = left + model.items_through[0][4] + model.weights["layers.layers.0.bias"]

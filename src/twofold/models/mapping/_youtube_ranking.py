@@ -41,23 +41,23 @@ class Ranking(nn.Module):
 
     def forward(  # B rows -> (B,)
         self,
-        sides: Sequence[tuple[Sequence[Ragged], Tensor]],
+        sides: Sequence[tuple[Sequence[Ragged], Tensor, Tensor]],
         pair: Tensor,
         said: Sequence[Tensor | float],
     ) -> Tensor:
-        """Return the logit of every row; the first bag of each side is of items, the others of the tables in order.
+        """Return the logit of every row; the first bags of each side are of items, the others of the tables in order.
 
-        The columns of a side are withheld where its `said` (B, 1) is 0.
+        A side is bags, numbers and the rows of both that are read (B,). Its columns are withheld where its `said` (B, 1) is 0.
         """
         parts: list[Tensor] = []
         at = 0
-        for (bags, dense), keep in zip(sides, said, strict=True):
-            parts.append(self.items.pool(bags[0], "sum"))
+        for (bags, dense, rows), keep in zip(sides, said, strict=True):
+            parts.append(self.items.pool(bags[0], "sum", rows))
             for bag in bags[1:]:
                 table = self.tables[at]
-                parts.append(keep * table.pool(bag, "sum"))  # pyright: ignore[reportCallIssue]
+                parts.append(keep * table.pool(bag, "sum", rows))  # pyright: ignore[reportCallIssue]
                 at += 1
-            parts.append(keep * dense)
+            parts.append(keep * dense[rows])
         return self.layers(torch.cat([*parts, pair], dim=1))[:, 0]
 
 
@@ -90,7 +90,7 @@ def fit_ranking(
         (
             [ragged(one) for one in block.fields],
             torch.from_numpy(block.dense),
-            torch.from_numpy(row),
+            torch.from_numpy(row).long(),
         )
         for block, row in sides
     ]
@@ -103,10 +103,7 @@ def fit_ranking(
         if told:
             named = kept(model.unsaid, rows, random) * mine[:, own:]
             mine = torch.cat([mine[:, :own], named], dim=1)
-        read = [
-            ([bag.take(row[rows]) for bag in bags], dense[row[rows].long()])
-            for bags, dense, row in held
-        ]
+        read = [(bags, dense, row[rows]) for bags, dense, row in held]
         return weighted_logistic(net(read, mine, said), clicks[rows], watched[rows])
 
     train(

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
-from twofold.nn.losses import full_softmax, sampled_softmax
+from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import PopularitySampler
+from twofold.nn.softmax import SoftmaxAmong
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I64
 
@@ -69,10 +71,18 @@ class Tower(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_items))
 
     def forward(
-        self, bags: Sequence[Ragged], dense: Tensor, said: Tensor | None = None
+        self,
+        bags: Sequence[Ragged],
+        dense: Tensor,
+        rows: Tensor | None = None,
+        said: Tensor | None = None,
     ) -> Tensor:  # B rows -> (B, d)
-        """Return u of every row; where `said` (B, 1) is 0, the columns of user and circumstances are withheld."""
-        pooled = [table.pool(bag, "sum") for table, bag in zip(self.tables, bags, strict=True)]  # pyright: ignore[reportCallIssue]
+        """Return u of every row, or of `rows` (B,) of the bags and numbers; where `said` (B, 1) is 0, the columns of user and circumstances are withheld."""
+        pooled = [
+            table.pool(bag, "sum", rows)  # pyright: ignore[reportCallIssue]
+            for table, bag in zip(self.tables, bags, strict=True)
+        ]
+        dense = dense if rows is None else dense[rows]
         mine = [*pooled[: self.n_own], dense[:, :AGE]]
         columns = torch.cat([*pooled[self.n_own :], dense[:, AGE:]], dim=1)
         return self.layers(torch.cat([*mine, columns if said is None else columns * said], dim=1))
@@ -113,18 +123,21 @@ def fit_tower(
     target = torch.from_numpy(labels)
     counts = np.bincount(labels, minlength=n_items) + 1.0  # so that every item can be drawn
     sampler = PopularitySampler.of(counts, exponent=model.negatives_exponent)
+    place, among = torch.full((n_items,), -1), SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
         said = kept(model.unsaid, rows, random)
-        u = tower([one.take(rows) for one in bags], dense[rows], said)  # (B, d)
+        u = tower(bags, dense, rows, said)  # (B, d)
         label = target[rows]
+        v = tower.items.weight
         if n_items <= model.negatives:
-            return full_softmax(u @ tower.items.weight.T + tower.bias, label)
-        drawn = sampler.draw((model.negatives,), random)
-        own = (u * tower.items.weight[label]).sum(1) + tower.bias[label]
-        others = u @ tower.items.weight[drawn.ids].T + tower.bias[drawn.ids]
-        hits = label[:, None] == drawn.ids
-        return sampled_softmax(own, others, sampler.log_q(label), drawn.log_q, hits)
+            return among(u, v, tower.bias if model.item_bias else None, label)
+        drawn, log_q = sampler.draw_distinct(model.negatives, random)
+        place[drawn] = torch.arange(len(drawn))
+        column = place[label]
+        place[drawn] = -1
+        own = (u * F.embedding(label, v)).sum(1) + tower.bias[label] - sampler.log_q(label)
+        return among(u, F.embedding(drawn, v), tower.bias[drawn] - log_q, column, own)
 
     validate = None if held_out is None else likelihood(tower, *held_out)
     train(
@@ -138,6 +151,7 @@ def fit_tower(
         validate=validate,
         patience=None if validate is None else model.patience,
         device="cpu",
+        decay=model.decay,
         label="YouTubeCandidates",
     )
     return arrays_of(tower)
@@ -150,7 +164,7 @@ def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
     def measure() -> float:
         u = infer(
             tower,
-            lambda rows: tower([one.take(rows) for one in bags], dense[rows]),
+            lambda rows: tower(bags, dense, rows),
             len(labels),
             device="cpu",
         )

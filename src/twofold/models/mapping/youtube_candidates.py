@@ -95,6 +95,8 @@ class YouTubeCandidates:
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 5e-3
     """Step size of Adam."""
+    decay: bool = False
+    """Whether the step falls in a line to 0 over the `epochs`."""
     batch_size: PositiveInt = 512
     """Examples a step."""
     epochs: Annotated[PositiveInt, Search(2, 20)] = 5

@@ -1,0 +1,46 @@
+"""Sums of rows of a table over bags of ids, with their gradient, by compiled loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twofold.kernels import sums as kernels
+from twofold.nn.ragged import Ragged
+
+
+class _Sums(torch.autograd.Function):
+    """`sum_bags`, differentiable in the table."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, table: Tensor, starts: Tensor, stops: Tensor, ids: Tensor, weights: Tensor
+    ) -> Tensor:
+        """Return the sums, (B, d)."""
+        out = torch.empty(len(starts), table.shape[1])
+        given = starts.numpy(), stops.numpy(), ids.numpy(), weights.numpy()
+        kernels.sum_bags(*given, table.detach().contiguous().numpy(), out.numpy())
+        ctx.given, ctx.shape = given, table.shape
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of the table, (m, d)."""
+        out = torch.empty(ctx.shape)
+        starts, stops, ids, weights = ctx.given
+        kernels.add_back(starts, stops, ids, weights, slopes[0].contiguous().numpy(), out.numpy())
+        return out, None, None, None, None
+
+
+def sum_bags(table: Tensor, bags: Ragged, rows: Tensor | None = None) -> Tensor:
+    """Return sum_k w_k table[id_k] over each of the bags, or over those of `rows` (B,) alone; shape (B, d).
+
+    table (m, d), float32, on the CPU; the weights are 1 where the bags have none.
+    """
+    starts, stops = bags.offsets[:-1], bags.offsets[1:]
+    if rows is not None:
+        starts, stops = starts[rows], stops[rows]
+    weights = torch.ones(len(bags.ids)) if bags.weights is None else bags.weights
+    return _Sums.apply(table, starts.long(), stops.long(), bags.ids.int(), weights)  # pyright: ignore[reportReturnType]
