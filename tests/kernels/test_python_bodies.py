@@ -10,7 +10,6 @@ from twofold.kernels import (
     gaussian_rows,
     mf_momentum,
     mf_sgd,
-    weighted_sums,
 )
 from twofold.kernels import ranking_metrics as metrics
 
@@ -96,12 +95,6 @@ def lists(rng):
     return made, indptr, relevant, codes, cuts, discount, ideal, np.zeros((7, 6))
 
 
-def sums(rng):
-    indptr, row, weight = ragged(rng, 6, 12)
-    (table,) = draws(rng, (12, 3))
-    return indptr, row, weight, table, np.full((6, 3), 7, np.float32)
-
-
 KERNELS = {
     "conditional_rows": (gaussian_rows.conditional_rows, conditional),
     "sgd_block": (mf_sgd.sgd_block, block),
@@ -111,7 +104,6 @@ KERNELS = {
     "fm_sgd_epoch": (fm_sgd.fm_sgd_epoch, events),
     "largest": (co_occurrence.largest, largest),
     "list_metrics": (metrics.list_metrics, lists),
-    "weighted_sums": (weighted_sums.weighted_sums, sums),
 }
 
 

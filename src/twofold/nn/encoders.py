@@ -163,8 +163,7 @@ class Table(nn.Module):
             raise ConfigError(f"pooling got {how!r} for rows with weights; allowed: 'sum'")
         if how == "max" and self.sparse:
             raise ConfigError("pooling got 'max' for a sparse table; allowed: 'mean', 'sum'")
-        fast = self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
-        if how == "sum" and fast and not self.sparse:
+        if how == "sum" and not self.sparse:
             return sum_bags(self.weight, bags, rows)
         bags = bags if rows is None else bags.take(rows)
         weights = None if bags.weights is None else bags.weights.to(self.weight.dtype)

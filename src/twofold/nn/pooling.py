@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from twofold.kernels import sums as kernels
 from twofold.nn.ragged import Ragged
@@ -37,10 +38,22 @@ class _Sums(torch.autograd.Function):
 def sum_bags(table: Tensor, bags: Ragged, rows: Tensor | None = None) -> Tensor:
     """Return sum_k w_k table[id_k] over each of the bags, or over those of `rows` (B,) alone; shape (B, d).
 
-    table (m, d), float32, on the CPU; the weights are 1 where the bags have none.
+    table (m, d); the weights are 1 where the bags have none. Compiled for float32 on the CPU, torch's elsewhere.
     """
+    if table.device.type != "cpu" or table.dtype != torch.float32:
+        bags = bags if rows is None else bags.take(rows)
+        weights = None if bags.weights is None else bags.weights.to(table.dtype)
+        return F.embedding_bag(
+            bags.ids, table, bags.offsets, mode="sum", per_sample_weights=weights, include_last_offset=True,
+        )  # fmt: skip
     starts, stops = bags.offsets[:-1], bags.offsets[1:]
     if rows is not None:
         starts, stops = starts[rows], stops[rows]
     weights = torch.ones(len(bags.ids)) if bags.weights is None else bags.weights
     return _Sums.apply(table, starts.long(), stops.long(), bags.ids.int(), weights)  # pyright: ignore[reportReturnType]
+
+
+def mean_bags(table: Tensor, bags: Ragged) -> Tensor:
+    """Return the mean of the rows of `table` (m, d) over each of the bags, which have no weights; zero for an empty one; shape (B, d)."""
+    shares = torch.repeat_interleave(1 / bags.lengths.clamp(min=1), bags.lengths.long())
+    return sum_bags(table, Ragged(bags.ids, bags.offsets, shares))

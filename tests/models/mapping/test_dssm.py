@@ -22,7 +22,7 @@ from twofold.testing import planted_log
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
 from twofold.models.mapping import _dssm_start as start  # noqa: E402 - needs torch
 from twofold.models.mapping import _dssm_towers as towers  # noqa: E402
-from twofold.models.mapping._dssm_sums import pooled  # noqa: E402
+from twofold.nn.pooling import sum_bags  # noqa: E402
 from twofold.nn.ragged import Ragged  # noqa: E402
 
 SMALL = {"encoder": {"kind": "dense", "hidden": (12, 10)}, "factors": 6, "epochs": 4}
@@ -273,7 +273,7 @@ def test_sums_of_rows_and_their_slopes_are_products():
     for weights in (None, rng.random(6).astype(np.float32)):
         x = csr_array((np.ones(6) if weights is None else weights, ids, ends), shape=(3, 4))
         table = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
-        made = pooled(table, Ragged.of(ends, ids, weights))
+        made = sum_bags(table, Ragged.of(ends, ids, weights))
         made.square().sum().backward()
         np.testing.assert_allclose(made.detach(), x @ table.detach().numpy(), rtol=1e-5)
         slope = 2 * x.T @ (x @ table.detach().numpy())

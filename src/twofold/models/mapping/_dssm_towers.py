@@ -19,12 +19,12 @@ from twofold.models.mapping._dssm_batches import (
     in_random_order,
     is_taken,
 )
-from twofold.models.mapping._dssm_sums import averaged, pooled
 from twofold.models.mapping._dssm_text import TextRows
 from twofold.nn.convolutions import TextConvolution, segment_max
 from twofold.nn.deal import in_groups, shuffled
 from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
 from twofold.nn.loop import train
+from twofold.nn.pooling import mean_bags, sum_bags
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import UniformSampler
 from twofold.nn.weights import arrays_of
@@ -51,14 +51,14 @@ class DenseTower(nn.Module):
         `parts` are the n-grams of every word; None where words are inputs as they stand.
         """
         if parts is None:
-            return pooled(self.table.weight, texts)
+            return sum_bags(self.table.weight, texts)
         words, at = distinct(texts.ids, len(parts.offsets) - 1)
-        each = pooled(self.table.weight, parts.take(words))  # (distinct words, sizes[1])
-        return pooled(each, Ragged(at, texts.offsets, texts.weights))
+        each = sum_bags(self.table.weight, parts.take(words))  # (distinct words, sizes[1])
+        return sum_bags(each, Ragged(at, texts.offsets, texts.weights))
 
     def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, d), B bags -> (B, d)
         """Return the mean of the texts of every bag."""
-        return averaged(texts, bags)
+        return mean_bags(texts, bags)
 
     def finish(self, x: Tensor) -> Tensor:  # (B, sizes[1]) -> (B, sizes[-1])
         """Return y."""
