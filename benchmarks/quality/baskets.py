@@ -1,9 +1,9 @@
 """The next basket: HRM's ladder of Wang et al. (2015) beside popularity and personal frequency.
 
-``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--part validation] [--rows "TOP;HRM MaxMax"] [--reports FOLDER] [--save] [--merge]``
+``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--set reg=0.001,...] [--part validation | --whole] [--rows "TOP;HRM MaxMax"] [--reports FOLDER] [--save] [--merge]``
 
 The last basket of each user is the test, the one before it validation (nothing is trained on either); the test is
-asked with the validation basket as the last one. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
+asked with the validation basket as the last one. ``--whole`` trains on all before the test, as the paper does, in a table of its own. ``--users n`` keeps n users, for a quick look, and has a table of its own; ``--merge`` keeps the
 rows of the table that is there that are not measured now. Rows with "repeats" have the person's own baskets beside the
 model's score, by weights that are learned inside the training part. The paired table has what is measured in one run, and with
 ``--reports`` what earlier runs measured, whose reports stand in that folder.
@@ -29,18 +29,20 @@ import beside
 
 SEED = int(beside.option("--seed", "0"))
 USERS = int(beside.option("--users", "0"))
+WHOLE = "--whole" in sys.argv
 PART = beside.option("--part", "test")
 LOGS = ("tafeng", "online-retail")
 METRICS = ["f1@5", "hit@5", "ndcg@5"]
 COMMON: dict[str, Any] = {
     "epochs": int(beside.option("--epochs", "20")),
     "factors": int(beside.option("--factors", "50")),
+    **beside.settings(),
 }
 LADDER: dict[str, Any] = {
     "TOP": Popularity(),
     "personal frequency": PersonalFrequency(),
     "personal frequency, half-life 5 baskets": PersonalFrequency(half_life=5),
-    "MC (HRM, basket alone)": HRM(**COMMON, items="average", hybrid="basket", dropout=0.1),
+    "MC (HRM, basket alone)": HRM(**{"dropout": 0.1, **COMMON}, items="average", hybrid="basket"),
     "MF (HRM, user alone)": HRM(**COMMON, hybrid="user"),
     "MF (IALS)": IALS(factors=COMMON["factors"]),
     "MF (BPR)": BPR(factors=COMMON["factors"]),
@@ -71,7 +73,7 @@ def main(name: str) -> None:
         events = data.interactions
         kept = np.random.default_rng(SEED).permutation(data.n_users)[:USERS]
         data = data.part(np.flatnonzero(np.isin(events.user, kept)).astype(np.int64))
-    split = tw.split.last_basket(data, validation=True)
+    split = tw.split.last_basket(data, validation=not WHOLE)
     rows: list[list[str]] = []
     reports: dict[str, tw.Report] = {}
 
@@ -96,14 +98,14 @@ def main(name: str) -> None:
         began = time.perf_counter()
         factorized = nmf(split.train)
         put(NMF_ROW, factorized, time.perf_counter() - began, told=False)
-    suffix = f"_{name}_{USERS}_users" if USERS else f"_{name}"
+    suffix = f"_{name}" + (f"_{USERS}_users" if USERS else "") + ("_whole" if WHOLE else "")
     held = split.validation if PART == "validation" else split.test
     beside.table(
         f"The next basket, {name}",
         [
             f"{split.train}; {PART} part, {len(held):,} events of {held.n_users:,} baskets; full ranking, what was bought "
             f"before is not hidden; ±: half the 95 % bootstrap interval over users; d = {COMMON['factors']}, "
-            f"{COMMON['epochs']} epochs, seed {SEED}; the rest are defaults."
+            f"{COMMON['epochs']} epochs, seed {SEED}; {beside.settings() or 'the rest are defaults'}."
         ],
         ["model", *METRICS, "seconds"],
         rows,
