@@ -228,7 +228,9 @@ class LogMel:
                 made = self.spectrogram(Path(folder) / path, cache)
             except DataError as error:
                 if on_error == "refuse":
-                    raise DataError(f"{error}; or read with on_error='skip'") from error
+                    raise DataError(
+                        f"{str(error).rstrip('.')}; or read with on_error='skip'"
+                    ) from error
                 skipped.append((path, str(error)))
                 continue
             spectra.append(made)
