@@ -145,9 +145,8 @@ def train(
                 f"{checkpoint} is {len(history.losses)} epochs old, {epochs} are asked for; delete it to start anew"
             )
         best = restore(module, steppers, tensors)
-    advice = f"lower `learning_rate` ({optimiser.learning_rate:g})" + (
-        " or set `clip`" if clip is None else f" or `clip` ({clip:g})"
-    )
+    advice = f"lower `learning_rate` ({optimiser.learning_rate:g})"
+    advice += "" if clip is None else f" or `clip` ({clip:g})"
     n_steps = -(-n_examples // batch_size)
     todo = range(len(history.losses) + 1, epochs + 1)
     with exact(place), closing(track(range(len(todo) * n_steps), label)) as bar:
