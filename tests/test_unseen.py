@@ -12,6 +12,7 @@ from twofold.data.moments import check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataWarning
+from twofold.testing import planted_log
 from twofold.unseen import CONTEXT, nearby, remarks, sentence, unknown
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
@@ -190,6 +191,21 @@ def test_a_pipeline_tells_what_none_of_its_parts_learned():
     assert "'boks'" in told[0]
     with pytest.raises(ConfigError, match="26"):
         both.recommend(users=[0], context={"hour": [26]})
+
+
+def test_a_new_item_of_which_nothing_is_known_is_named():
+    knn = tw.models.ItemKNN(content=("title",)).fit(planted_log(), rng=0)
+    new = {"item": ["n0", "n1", "n2"], "title": ["even", "qqq", ""], "tags": [[], [], []]}
+    told = said(lambda: knn.with_items(new))
+    assert len(told) == 1
+    assert told[0].startswith("nothing is known of 2 new items, such as 'n1'")
+    assert said(lambda: knn.with_items({name: column[:1] for name, column in new.items()})) == []
+    both = tw.Pipeline.join([knn, tw.models.IALS(factors=2, epochs=1).fit(planted_log(), rng=0)])
+    assert said(lambda: both.with_items(new)) == told
+    evil = {**new, "item": ["n0", "<b>\x1b" + "x" * 10_000, "n2"]}
+    (bounded,) = said(lambda: knn.with_items(evil))
+    assert len(bounded) < 400
+    assert bounded.isprintable()
 
 
 def test_questions_without_columns_are_not_looked_at(model):

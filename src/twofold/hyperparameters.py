@@ -94,6 +94,10 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
             )
             told = fault.get("ctx", {}).get("tag", given)
             return f"{owner}.{name} got {told!r}; {did_you_mean(told, allowed)}"
+        case "union_tag_not_found":
+            tag, tags = names(_options(cls, place[0])[0])[0], _options(cls, place[0])
+            known = [getattr(one, names(one)[0]) for one in tags]
+            return f"{owner}.{name} got {given!r}, which does not say which one; add {tag!r}: {' or '.join(map(repr, known))}"
         case "dataclass_type" | "model_attributes_type" if isinstance(given, str):
             tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
             return f"{owner}.{name} got {given!r}; write one of {', '.join(map(str, tags))}"

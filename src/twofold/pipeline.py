@@ -316,13 +316,13 @@ class FittedPipeline(Together):
         """The ranker's vector of an unknown item, shape (d,)."""
         return super().unknown_item if self.ranker is None else self.ranker.unknown_item
 
-    def with_items(self, items: Any) -> FittedModel:
-        """Return the pipeline with new items, added to every part that reads content.
+    def check_content(self) -> None:
+        """Refuse new items where no candidate model reads content, or the ranker does not.
 
         Raises
         ------
         DataError
-            If no candidate model reads content, or the ranker does not; or a feature is missing.
+            Naming those that do not.
         """
         if not self.reads_content:
             blind = [type(one.estimator).__name__ for one in self.parts if not one.reads_content]
@@ -330,10 +330,10 @@ class FittedPipeline(Together):
                 "new items need a candidate model that reads content and a ranker that does too, or "
                 f"none; {', '.join(blind)} cannot place them"
             )
-        return super().with_items(items)
 
     def place(self, items: Entities) -> FittedPipeline:
         """Return the pipeline with items that it does not know, added to every part that reads content."""
+        self.check_content()
         grown = tuple(
             one.place(new_items(one, items)) if one.reads_content else one for one in self.parts
         )

@@ -165,7 +165,8 @@ def category(values: pl.Series, name: str) -> Category:
     """Read one level a row."""
     if isinstance(values.dtype, pl.List | pl.Array | pl.Struct):
         raise DataError(
-            f"column {name!r} of kind category must hold single values; got {values.dtype}"
+            f"column {name!r} of kind category must hold one value a row; got {values.dtype}: "
+            "give one, or declare the column as tags"
         )
     ids = as_ids(values.cast(pl.String) if values.dtype.is_float() else values, f"column {name!r}")
     known = ids.is_not_null()

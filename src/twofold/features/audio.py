@@ -224,7 +224,7 @@ class LogMel:
             except DataError as error:
                 if on_error == "refuse":
                     raise DataError(
-                        f"{error}; or set on_error='skip' to leave such sounds out"
+                        f"{str(error).rstrip('.')}; or set on_error='skip' to leave such sounds out"
                     ) from error
                 skipped.append((path, str(error)))
                 continue

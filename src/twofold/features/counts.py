@@ -101,6 +101,10 @@ def select(
     """
     held = held_by(counts)
     n = len(counts.indptr) - 1
+    if not held.any():
+        raise DataError(
+            f"none of the {n:,} texts holds a {what}; check that the column is the right one and not empty"
+        )
     kept = np.flatnonzero((held >= min_count) & (held <= max_share * n))
     if not len(kept):
         raise DataError(

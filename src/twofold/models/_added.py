@@ -19,7 +19,7 @@ from twofold.models._around import Around
 from twofold.models._base import FittedModel
 from twofold.rank import Encoded
 from twofold.typing import F32, Bool
-from twofold.unseen import CONTENT, tell, unknown
+from twofold.unseen import CONTENT, shown, tell, unknown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,42 +56,48 @@ class WithItems(Around):
 
 def add_items(model: FittedModel, items: Any) -> FittedModel:
     """Return `model` with new items in its catalogue; see `FittedModel.with_items`."""
-    check_reads_content(model)
+    model.check_content()
     new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
     grown = model.place(new)
-    tell(remarks_on(model, new))
+    tell(remarks_on(grown, new))
     return grown
 
 
-def remarks_on(model: FittedModel, new: Entities) -> list[str]:
-    """Return a sentence for each feature in which new items have values that the model did not learn."""
-    return unknown(CONTENT, new.features, model.content_levels)
+def remarks_on(grown: FittedModel, new: Entities) -> list[str]:
+    """Return what there is to say of new items of a catalogue: values that the model never learned, and items without any that it did."""
+    said = unknown(CONTENT, new.features, grown.content_levels)
+    nothing = np.flatnonzero(grown.knows_nothing_of(new)) if len(new) else []
+    if len(nothing):
+        one = shown(new.ids[int(nothing[0])])
+        which = f"item {one}" if len(nothing) == 1 else f"{len(nothing):,} new items, such as {one}"
+        said.append(
+            f"nothing is known of {which} that the model could place it by: it stands where an item without "
+            "content does; give it words or levels that training had"
+        )
+    return said
+
+
+def nothing_known(grown: FittedModel, items: Entities) -> Bool:
+    """Return which items of the catalogue stand where one without any content does, shape (len(items),)."""
+    last = np.array([len(items)], np.int32)
+    blank = {name: column.with_missing_row().take(last) for name, column in items.features.items()}
+    bare = grown.encode_items(Entities(Vocabulary(items.ids.ids.head(1)), blank))
+    vectors = grown.item_vectors[grown.items.ids.rows(items.ids.ids)]
+    if isinstance(vectors, np.ndarray) and isinstance(bare, np.ndarray):
+        return np.asarray(np.isclose(vectors, bare, rtol=1e-5, atol=1e-7).all(axis=1))
+    away = abs(csr_array(vectors) - csr_array(bare)[np.zeros(len(items), np.int32)])
+    return np.asarray(away.sum(axis=1)).ravel() == 0
 
 
 def place_items(model: FittedModel, items: Entities) -> FittedModel:
     """Return `model` with new items in its catalogue; see `FittedModel.place`."""
-    check_reads_content(model)
+    model.check_content()
     if not len(items):
         return model
     vectors = model.encode_items(items)
     if isinstance(vectors, np.ndarray):
         vectors = np.ascontiguousarray(vectors, np.float32)
     return placed(model, items, vectors, model.likeness_of(items, vectors))
-
-
-def check_reads_content(model: FittedModel) -> None:
-    """Refuse new items where a model knows items by what people did with them.
-
-    Raises
-    ------
-    DataError
-        Saying so.
-    """
-    if not model.reads_content:
-        raise DataError(
-            f"{type(model.estimator).__name__} knows items by what people did with them and cannot place "
-            "new ones by content; fit a model that reads content, or wait for interactions"
-        )
 
 
 def new_items(model: FittedModel, items: Entities) -> Entities:

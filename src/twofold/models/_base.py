@@ -27,7 +27,7 @@ from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
 from twofold.models._memory import Memory as Memory
 from twofold.rank import Encoded, assembled, sources
-from twofold.typing import F32, I32, History, Id, Ids
+from twofold.typing import F32, I32, Bool, History, Id, Ids
 from twofold.unseen import remarks
 
 
@@ -286,6 +286,26 @@ class FittedModel(ABC):
         from twofold.models._added import add_items  # builds on this module
 
         return add_items(self, items)
+
+    def knows_nothing_of(self, items: Entities) -> Bool:
+        """Return of which new items of the catalogue nothing is known that they could be placed by, shape (len(items),)."""
+        from twofold.models._added import nothing_known  # builds on this module
+
+        return nothing_known(self, items)
+
+    def check_content(self) -> None:
+        """Refuse new items where the model cannot place them by content.
+
+        Raises
+        ------
+        DataError
+            Saying so.
+        """
+        if not self.reads_content:
+            raise DataError(
+                f"{type(self.estimator).__name__} knows items by what people did with them and cannot place "
+                "new ones by content; fit a model that reads content, or wait for interactions"
+            )
 
     def place(self, items: Entities) -> FittedModel:
         """Return the model with items that it does not know, as `with_items` does, without a word about their values."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from twofold.data.columns import Column, Kind
-from twofold.data.entities import Levels, joined_levels
+from twofold.data.entities import Entities, Levels, joined_levels
 from twofold.data.queries import Queries
 from twofold.models._base import FittedModel
+from twofold.typing import Bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,6 +56,14 @@ class Together(FittedModel):
         for one in self.parts:
             made.update(one.moments_of(queries))
         return made
+
+    def knows_nothing_of(self, items: Entities) -> Bool:
+        """Return of which new items of the catalogue no model that places them knows anything, shape (len(items),)."""
+        lost = np.ones(len(items), np.bool_)
+        for one in self.parts:
+            if one.reads_content:
+                lost &= one.knows_nothing_of(items)
+        return lost
 
     @cached_property
     def _levels(self) -> tuple[Levels, Levels, Levels]:

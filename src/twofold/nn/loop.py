@@ -29,6 +29,10 @@ from twofold.typing import F32
 
 log = logging.getLogger(__name__)
 Loss: TypeAlias = Tensor | Mapping[str, Tensor]
+FAR = 100.0
+"""Times the loss of untrained weights above which training made them worse."""
+TELLING = 16
+"""Examples of a batch whose mean loss tells of the others."""
 LossOf: TypeAlias = Callable[[Tensor, torch.Generator], Loss]
 
 
@@ -42,6 +46,8 @@ class History:
     """Validation score of each epoch; empty without validation."""
     best_epoch: int = 0
     """The epoch whose weights the module holds."""
+    began: float = 0.0
+    """Loss of the first batch, before any step; 0 where it is too small to tell."""
 
 
 def train(
@@ -105,7 +111,8 @@ def train(
     Raises
     ------
     NotConvergedError
-        If a loss, a weight or a score is not finite; says which, when, and what to lower.
+        If a loss, a weight or a score is not finite, or the loss ends far above that of the untrained weights; says
+        which, when, and what to lower.
     ConfigError
         If an argument is out of its range, or the device is not there.
     DataError
@@ -138,9 +145,8 @@ def train(
                 f"{checkpoint} is {len(history.losses)} epochs old, {epochs} are asked for; delete it to start anew"
             )
         best = restore(module, steppers, tensors)
-    advice = f"lower `learning_rate` ({optimiser.learning_rate:g})" + (
-        " or set `clip`" if clip is None else f" or `clip` ({clip:g})"
-    )
+    advice = f"lower `learning_rate` ({optimiser.learning_rate:g})"
+    advice += "" if clip is None else f" or `clip` ({clip:g})"
     n_steps = -(-n_examples // batch_size)
     todo = range(len(history.losses) + 1, epochs + 1)
     with exact(place), closing(track(range(len(todo) * n_steps), label)) as bar:
@@ -155,6 +161,8 @@ def train(
                 when = f"in epoch {epoch}, step {step} of {len(batches)}"
                 rows = torch.from_numpy(batch).to(place)
                 loss = finite_sum(loss_of(rows, draw), label, when, advice)
+                if epoch == step == 1 and len(batch) >= TELLING:
+                    history.began = float(loss.detach())
                 for stepper in steppers:
                     stepper.zero_grad(set_to_none=True)
                 loss.backward()
@@ -181,6 +189,7 @@ def train(
             log.debug(
                 "%s epoch %d/%d: loss %.6g%s", label, epoch, epochs, history.losses[-1], score
             )
+    check_descent(history, label, advice)
     if best:
         module.load_state_dict(best)
     module.eval()
@@ -273,6 +282,16 @@ def check_weights(module: nn.Module, label: str, when: str, advice: str) -> None
             raise NotConvergedError(
                 f"{label} diverged: weight {name} is not finite {when}; {advice}"
             )
+
+
+def check_descent(history: History, label: str, advice: str) -> None:
+    """Refuse weights whose loss is far above that of the untrained ones."""
+    last = history.losses[history.best_epoch - 1]
+    if 0 < history.began * FAR < last:
+        raise NotConvergedError(
+            f"{label} diverged: the loss was {history.began:.3g} before the first step and {last:.3g} in epoch "
+            f"{history.best_epoch}; {advice}"
+        )
 
 
 def validated(module: nn.Module, validate: Callable[[], float], label: str, epoch: int) -> float:

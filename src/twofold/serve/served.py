@@ -305,6 +305,7 @@ class Served:
             frame: dict[str, list[Any]] = {"item": list(items)}
             for name in names:
                 frame[name] = [one.get(name) for one in items.values()]
+            model.check_content()
             model = model.place(new_items(model, read_items(model, frame)))
         return Served.of(self.version, model, withdrawn, before=self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from twofold import loading
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models._base import FittedModel
 from twofold.testing.logs import Estimator, fitted
 
@@ -33,7 +34,12 @@ def check_items_known_by_content(estimator: Estimator) -> None:
             return
         raise AssertionError("new items were accepted, but reads_content is False")
     before = model.recommend(users=[100, 101], k=5)
-    grown = model.with_items(NEW)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        grown = model.with_items(NEW)
+    said = [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
+    assert len(said) <= 1, f"items are known or hold nothing, and there are warnings: {said}"
+    assert all("'n2'" in one for one in said), f"items are known, and there is a warning: {said}"
     assert len(model.items) == len(grown.items) - 3, "with_items must return a longer model"
     assert model.recommend(users=[100, 101], k=5).equals(before), "with_items changed the model"
     lists = _new_items(grown)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import twofold as tw
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models.baselines.item_knn import BM25_B, BM25_K1, ItemKNN, bm25, nearest, words
 
 
@@ -159,7 +159,9 @@ def test_a_new_item_is_compared_as_if_it_had_been_there(similarity):
 
 def test_a_new_item_of_unknown_words_is_like_nothing():
     model = ItemKNN(content=("tags",)).fit(tw.testing.planted_log())
-    grown = model.with_items({"item": ["n"], "title": ["?"], "tags": [["never seen"]]})
+    with pytest.warns(DataWarning) as told:
+        grown = model.with_items({"item": ["n"], "title": ["?"], "tags": [["never seen"]]})
+    assert ["'tags' got 'never seen'" in str(told[0].message), "known of item 'n'" in str(told[1].message)] == [True] * 2  # fmt: skip
     assert grown.item_vectors[[-1]].nnz == 0
 
 

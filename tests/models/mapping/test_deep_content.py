@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 import twofold as tw
 from twofold.data.music import generated_music
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
 from twofold.models.mapping._content_dense import ridge
 from twofold.models.mapping._content_goal import Goal, confidence, objective
 from twofold.models.mapping._content_trees import Trees, fit_trees
@@ -203,7 +203,8 @@ def test_people_known_by_attributes_alone_are_answered_by_them():
     ):
         deep = DEEP(factorization=IALS, side="users", network=network, epochs=300, batch_size=8)
         model = deep.fit(log, rng=0)
-        found = model.recommend(features={"taste": ["even", "odd", "strange"]}, k=4)
+        with pytest.warns(DataWarning, match="'taste' got 'strange'"):
+            found = model.recommend(features={"taste": ["even", "odd", "strange"]}, k=4)
         for row, parity in enumerate((0, 1)):
             mine = found.filter(pl.col("user") == row)
             assert set(mine["source"]) == {"content"}
@@ -291,8 +292,12 @@ def test_a_sound_that_cannot_be_read_is_refused_or_left_out(songs, network, tmp_
     with pytest.raises(DataError, match=r"broken\.wav"):
         deep.fit(log, rng=0)
     skips = DEEP(factorization=IALS, network=network, sound=SOUND, epochs=1, on_error="skip")
-    model = skips.fit(log, rng=0)
-    grown = model.with_items({"item": ["new", "none"], "sound": [str(broken), None]})
+    with pytest.warns(DataWarning, match=r"1 of \d+ sounds left out; the first: .*broken\.wav"):
+        model = skips.fit(log, rng=0)
+    with pytest.warns(DataWarning) as told:
+        grown = model.with_items({"item": ["new", "none"], "sound": [str(broken), None]})
+    assert "1 of 2 sounds left out" in str(told[0].message)
+    assert "nothing is known of 2 new items, such as 'new'" in str(told[-1].message)
     centre = model.network.centre
     np.testing.assert_allclose(grown.item_vectors[-2:], np.tile(centre, (2, 1)))
 

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from scipy.sparse import csr_array
 
+from twofold.errors import NotConvergedError
 from twofold.kernels import als
 from twofold.typing import F32, F64, I32, I64
 
@@ -123,9 +124,20 @@ def padded(x: F32) -> F32:
 
 
 def axes(x: F32) -> tuple[F64, F32]:
-    """Return the eigenvalues (padded d,) and eigenvectors of x'x."""
+    """Return the eigenvalues (padded d,) and eigenvectors of x'x.
+
+    Raises
+    ------
+    NotConvergedError
+        If factors left the finite numbers.
+    """
     wide = padded(x)
-    values, vectors = np.linalg.eigh((wide.T @ wide).astype(np.float64))
+    squares = (wide.T @ wide).astype(np.float64)
+    if not np.isfinite(squares).all():
+        raise NotConvergedError(
+            "the factors left the finite numbers; bring user_reg and item_reg nearer to their defaults"
+        )
+    values, vectors = np.linalg.eigh(squares)
     return np.maximum(values, 0), vectors.astype(np.float32)
 
 

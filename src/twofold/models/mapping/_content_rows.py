@@ -18,11 +18,12 @@ from twofold.data.columns import Bag, Column, Kind, Text, kind_of
 from twofold.data.entities import Levels
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.features.audio import LogMel
+from twofold.features.audio import LogMel, Sounds
 from twofold.features.design import READABLE, ColumnCode, side_by_side
 from twofold.features.numbers import centre_and_scale, standardised
 from twofold.features.text import BagOfWords, WordCode
 from twofold.typing import F32, F64, Bool
+from twofold.unseen import tell
 
 OnError: TypeAlias = Literal["refuse", "skip"]
 KINDS: tuple[Kind, ...] = (*READABLE, "text", "sound")
@@ -82,22 +83,32 @@ class SoundCode:
         DataError
             If a sound cannot be read and `on_error` is refuse, or none can.
         """
-        centre, scale = centre_and_scale(averaged(column, settings, on_error, least=1))
+        centre, scale = centre_and_scale(averaged(column, settings, on_error, least=1)[0])
         return cls(settings=settings, on_error=on_error, centre=centre, scale=scale)
 
     def encode(self, column: Text) -> csr_array:
         """Return the features of sounds (n, 2 bands); a sound that is missing or left out has none."""
-        found = averaged(column, self.settings, self.on_error)
+        found, sounds = averaged(column, self.settings, self.on_error)
+        tell_left_out(sounds)
         return csr_array(standardised(found, self.centre, self.scale)[:, :-1])
 
 
-def averaged(column: Text, settings: LogMel, on_error: OnError, least: int = 0) -> F64:
-    """Return the mean and the spread over time of every band, (n, 2 bands), NaN where there is no sound."""
+def averaged(
+    column: Text, settings: LogMel, on_error: OnError, least: int = 0
+) -> tuple[F64, Sounds]:
+    """Return the mean and the spread over time of every band, (n, 2 bands), NaN where there is no sound; and the sounds."""
     out = np.full((len(column), 2 * settings.bands), np.nan)
     sounds = settings.spectrograms(column, on_error=on_error, least=least)
     for row, one in zip(sounds.rows, sounds.spectrograms, strict=True):
         out[row] = np.concatenate([one.mean(axis=0), one.std(axis=0)])
-    return out
+    return out, sounds
+
+
+def tell_left_out(sounds: Sounds) -> None:
+    """Warn of the files that were left out, if there are any."""
+    if sounds.skipped:
+        n, reason = len(sounds.skipped), sounds.skipped[0][1].rstrip(".")
+        tell([f"{n:,} of {sounds.n:,} sounds left out; the first: {reason}"])
 
 
 Code: TypeAlias = WordCode | ColumnCode | SoundCode

@@ -19,7 +19,7 @@ from twofold.features.audio import LogMel, Sounds
 from twofold.features.numbers import centre_and_scale
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
-from twofold.models.mapping._content_rows import OnError
+from twofold.models.mapping._content_rows import OnError, tell_left_out
 from twofold.typing import F32, Bool
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def read_sounds(
 ) -> Sounds:
     """Return the spectrograms of a sound column; a sound without a whole window is too short."""
     settings = replace(settings, min_seconds=max(settings.min_seconds, network.seconds))
-    return settings.spectrograms(column, on_error=on_error, least=least)
+    sounds = settings.spectrograms(column, on_error=on_error, least=least)
+    tell_left_out(sounds)
+    return sounds
 
 
 def network_of(network: CNN, d: int, bands: int, draw: torch.Generator) -> MelCNN:

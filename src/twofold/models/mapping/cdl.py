@@ -30,6 +30,7 @@ from twofold.data.columns import Bag
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
+from twofold.errors import NotConvergedError
 from twofold.features.design import unit_rows
 from twofold.features.text import Weight, WordCode
 from twofold.hyperparameters import Search, hyperparameters
@@ -241,6 +242,7 @@ def alternate(
     v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
     for epoch in track(range(1, model.epochs + 1), "CDL"):
         loss = one_pass(model, trainer, bag, v, (model.reconstruction, model.item_reg), rng)
+        check_loss(loss, f"in epoch {epoch}")
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
         log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
@@ -267,9 +269,24 @@ def pretrain(model: CDL, net: Network, bag: csr_array, rng: np.random.Generator)
         )
         trainer = Trainer(pair, model.learning_rate, model.weight_reg / n_items)
         nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)
-        for _ in track(range(model.pretraining), f"CDL, layer {layer + 1}"):
-            one_pass(model, trainer, below, nowhere, (1.0, 0.0), rng)
+        for epoch in track(range(1, model.pretraining + 1), f"CDL, layer {layer + 1}"):
+            loss = one_pass(model, trainer, below, nowhere, (1.0, 0.0), rng)
+            check_loss(loss, f"in pass {epoch} over layer {layer + 1}")
         below = csr_array(encode(pair, below))
+
+
+def check_loss(loss: float, when: str) -> None:
+    """Refuse a loss of the network that is not finite.
+
+    Raises
+    ------
+    NotConvergedError
+        Saying when, and what to lower.
+    """
+    if not np.isfinite(loss):
+        raise NotConvergedError(
+            f"CDL diverged: the loss of the network became {loss} {when}; lower `learning_rate`"
+        )
 
 
 def one_pass(
