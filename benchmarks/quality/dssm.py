@@ -137,7 +137,14 @@ def main() -> None:
             "alone are ranked. Recall is over all held-out items of a user; differences of ndcg are paired over",
             "users. Settings were chosen on another 15 % of the items; seconds are of the processor, whatever else it did.",
         ],
-        ["model", f"ndcg@{AT}", f"recall@{DEEPEST}", "beside TF-IDF", "beside BM25", "seconds of CPU"],
+        [
+            "model",
+            f"ndcg@{AT}",
+            f"recall@{DEEPEST}",
+            "beside TF-IDF",
+            "beside BM25",
+            "seconds of CPU",
+        ],
         rows,
         suffix=f"_{DATA}",
     )
