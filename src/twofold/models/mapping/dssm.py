@@ -89,7 +89,8 @@ class DSSM:
     training a random stretch of at most `history` of them and never with the item that is to be found, whose words would
     give it away; negatives that the user has are left out of the sum; words and n-grams are weighted
     and scaled to length 1 unless ``weight="count"``; the steps are Adam's unless `optimiser` says otherwise; the first layer has
-    a bias; both sides can share one tower. The papers give no value of gamma.
+    a bias; both sides can share one tower, and dense ones can begin at the principal directions of the words
+    (``start="components"``). The papers give no value of gamma.
 
     Example
     -------
