@@ -93,13 +93,13 @@ def test_training_never_raises_the_objective(kind):
     bag, _ = learn_words("title", data.items, 100)
     rng = np.random.default_rng(0)
     weights, gamma = _topics.fit_topics(bag, 3, 20, 0.1, 0.01, rng)
-    beta, theta = ctr.mixtures(weights), _topics.proportions(gamma)
+    theta = _topics.proportions(gamma)
     found = []
     for epochs in range(1, 8):
         some = tw.models.CTR(factors=3, topics=kind, epochs=epochs, tolerance=0)
-        u, v, moved = ctr.alternate(some, pairs, bag, beta, theta)
-        found.append(ctr.objective(model, pairs, bag, beta, u, v, moved))
-        assert (np.array_equal(moved, theta)) == (kind == "fixed")
+        u, v, moved, words = ctr.alternate(some, pairs, bag, weights, theta)
+        found.append(ctr.objective(model, pairs, bag, ctr.mixtures(words), u, v, moved))
+        assert np.array_equal(moved, theta) == np.array_equal(words, weights) == (kind == "fixed")
     assert (np.diff(found) <= 1e-4).all()
     assert found[-1] < found[0]
 
@@ -111,13 +111,29 @@ def test_an_article_that_nobody_has_is_where_its_topics_are_and_moves_nobody():
     has = rng.random((12, 30)) < 0.2
     has[:, [4, 29]] = False
     model = tw.models.CTR(factors=3, epochs=5, tolerance=0)
-    u, v, moved = ctr.alternate(model, csr_array(has.astype(np.float32)), bag, beta, theta)
-    np.testing.assert_array_equal(v[[4, 29]], theta[[4, 29]].astype(np.float32))
-    np.testing.assert_array_equal(moved[[4, 29]], theta[[4, 29]])
+    u, v, moved, words = ctr.alternate(model, csr_array(has.astype(np.float32)), bag, beta, theta)
+    placed = _topics.proportions(_topics.infer(csr_array(bag[[4, 29]]), words, model.alpha))
+    np.testing.assert_allclose(moved[[4, 29]], placed, atol=1e-12)
+    np.testing.assert_array_equal(v[[4, 29]], moved[[4, 29]].astype(np.float32))
     there = has.any(axis=0)
     pairs = csr_array(has[:, there].astype(np.float32))
-    alone, _, _ = ctr.alternate(model, pairs, csr_array(bag[there]), beta, theta[there])
+    alone, *_ = ctr.alternate(model, pairs, csr_array(bag[there]), beta, theta[there])
     np.testing.assert_allclose(u, alone, atol=1e-5)
+
+
+def test_the_words_of_topics_are_those_that_explain_the_documents():
+    """phi_dwk = theta_dk beta_wk over its sum, by a dense array; a step of beta raises the likelihood."""
+    bag, rng = documents(), np.random.default_rng(5)
+    beta = np.ascontiguousarray(rng.dirichlet(np.ones(20), 3).T)
+    theta = rng.dirichlet(np.ones(3), 30)
+    phi = theta[:, None, :] * beta
+    phi /= phi.sum(axis=2, keepdims=True)  # (D, S, K)
+    expected = (bag.toarray()[:, :, None] * phi).sum(axis=0)
+    found = ctr.words_of_topics(bag, beta, theta)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    counts = bag.toarray()
+    before = (counts * np.log(theta @ beta.T)).sum()
+    assert (counts * np.log(theta @ ctr.mixtures(found + 1e-12).T)).sum() > before
 
 
 def test_a_known_user_is_their_history_folded_in():

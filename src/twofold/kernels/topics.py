@@ -92,6 +92,24 @@ def variational_step(
                     sums[part, word, k] += share * e[k] * weights[word, k]
 
 
+@kernel(parallel=True)
+def expected_words(indptr: I64, words: I32, counts: F32, beta: F64, theta: F64, sums: F64) -> None:
+    """Add to sums (b, S, K) how often a word is expected to be of a topic: n_dw theta_dk beta_wk / (theta_d . beta_w).
+
+    `beta` is (S, K), `theta` (D, K).
+    """
+    n, topics = theta.shape
+    slices = len(sums)
+    size = (n + slices - 1) // slices
+    for part in prange(slices):
+        for d in range(min(part * size, n), min(part * size + size, n)):
+            for at in range(indptr[d], indptr[d + 1]):
+                word = words[at]
+                share = counts[at] / (TINY + dot(theta[d], beta[word]))
+                for k in range(topics):
+                    sums[part, word, k] += share * theta[d, k] * beta[word, k]
+
+
 @kernel()
 def project(x: F64, sorted_: F64) -> None:
     """Overwrite x (K,) with the nearest point of the simplex; `sorted_` (K,) is scratch."""

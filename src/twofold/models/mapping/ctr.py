@@ -5,9 +5,9 @@ is a mixture theta_j of topics beta, its factors lie around it, and c_ij is a fo
 b for the others:
 
     L = lambda_u/2 sum |u_i|^2 + lambda_v/2 sum |v_j - theta_j|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2
-        - sum_j sum_w n_jw log sum_k theta_jk beta_kw.
+        - sum_j sum_w n_jw log sum_k theta_jk beta_kw - eta sum_k sum_w log beta_kw.
 
-Articles that nobody has are outside the matrix: c_ij is 0, v_j = theta_j as LDA has it (out-of-matrix prediction).
+The last term is the prior of the topics. Articles that nobody has are outside the matrix: c_ij is 0, v_j = theta_j as LDA has it (out-of-matrix prediction).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.kernels.topics import improve_proportions
+from twofold.kernels.topics import expected_words, improve_proportions
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _confidence, _topics
@@ -73,7 +73,7 @@ class CTR:
     unseen_weight: PositiveFloat = 0.01
     """b: confidence in any other pair, below a."""
     topics: Literal["joint", "fixed"] = "joint"
-    """Whether theta moves with the factors, or stays where LDA put it (the paper's footnote 3)."""
+    """Whether theta and beta move with the factors, or stay where LDA put them (the paper's footnote 3)."""
     topic_passes: PositiveInt = 40
     """Passes of LDA over the words."""
     alpha: PositiveFloat = 0.1
@@ -118,7 +118,7 @@ class CTR:
         )
         theta = _topics.proportions(gamma)
         pairs = binary(memory.history, train.n_items)
-        u, v, theta = alternate(self, pairs, bag, mixtures(topic_words), theta)
+        u, v, theta, topic_words = alternate(self, pairs, bag, topic_words, theta)
         check_finite("user_factors", u, ADVICE)
         check_finite("item_factors", v, ADVICE)
         return FittedCTR(
@@ -187,19 +187,21 @@ def mixtures(topic_words: F64) -> F64:
 
 
 def alternate(
-    model: CTR, pairs: csr_array, bag: csr_array, beta: F64, theta: F64
-) -> tuple[F32, F32, F64]:
-    """Return u, v and theta where a round of exact updates no longer lowers L; users are solved last.
+    model: CTR, pairs: csr_array, bag: csr_array, topic_words: F64, theta: F64
+) -> tuple[F32, F32, F64, F64]:
+    """Return u, v, theta and the topics' words where a round of updates no longer lowers L; users are solved last.
 
-    Items without an event are outside the matrix: their v is their theta, which stays where LDA put it.
+    `topic_words` (S, K) are counts, beta is their shares. Items without an event are outside the matrix: their v is
+    their theta, which stays where LDA put it, and at the end is what LDA makes of the topics as they are then.
     """
     weights = weights_of(model)
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
     inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
     first, outside = theta, inside == 0
+    read = csr_array(bag[~outside])
     indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
     counts = np.asarray(bag.data, np.float32)
-    theta = theta.copy()
+    theta, beta = theta.copy(), mixtures(topic_words)
     v = theta.astype(np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
     before = objective(model, pairs, bag, beta, u, v, theta)
@@ -209,13 +211,27 @@ def alternate(
             wide = v.astype(np.float64)
             improve_proportions(indptr, words, counts, beta, wide, model.item_reg, HALVINGS, theta)
             theta[outside] = first[outside]
+            topic_words = model.eta + words_of_topics(read, beta, theta[~outside])
+            beta = mixtures(topic_words)
         u = _confidence.solve_users(by_user, v, inside, weights)
         after = objective(model, pairs, bag, beta, u, v, theta)
         log.debug("CTR epoch %d/%d objective=%.6g", epoch, model.epochs, after)
         if before - after < model.tolerance * abs(before):
             break
         before = after
-    return u, v, theta
+    if model.topics == "joint" and outside.any():
+        gamma = _topics.infer(csr_array(bag[outside]), topic_words, model.alpha)
+        theta[outside] = _topics.proportions(gamma)
+        v[outside] = theta[outside]
+    return u, v, theta, topic_words
+
+
+def words_of_topics(bag: csr_array, beta: F64, theta: F64) -> F64:
+    """Return how often every word is expected to be of every topic, (S, K)."""
+    sums = np.zeros((_topics.SLICES, *beta.shape))
+    indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
+    expected_words(indptr, words, np.asarray(bag.data, np.float32), beta, theta, sums)
+    return sums.sum(axis=0)
 
 
 def objective(
@@ -229,4 +245,5 @@ def objective(
         mix = np.einsum("nk,nk->n", theta[item[part]], beta[bag.indices[part]])
         likelihood += float(bag.data[part].astype(np.float64) @ np.log(np.maximum(mix, 1e-100)))
     inside = (np.bincount(pairs.indices, minlength=len(v)) > 0).astype(np.float32)
-    return _confidence.objective(pairs, u, v, theta, inside, weights_of(model)) - likelihood
+    prior = model.eta * float(np.log(np.maximum(beta, 1e-100)).sum())
+    return _confidence.objective(pairs, u, v, theta, inside, weights_of(model)) - likelihood - prior
