@@ -264,8 +264,12 @@ def _decode(tree: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, t
 
 
 def _make(cls: Any, fields: dict[str, Any]) -> Any:
-    """Make a value of a dataclass after the names and types of its fields were checked."""
-    if sorted(fields) != sorted(names(cls)):
+    """Make a value of a dataclass after the names and types of its fields were checked.
+
+    A field that is None unless told may be missing: it came after the folder was written.
+    """
+    later = {field.name for field in dataclasses.fields(cls) if field.default is None}
+    if not set(names(cls)) - later <= set(fields) <= set(names(cls)):
         raise ValueError(
             f"{cls.__name__} was saved with {sorted(fields)}, this twofold has {sorted(names(cls))}"
         )
