@@ -1,6 +1,6 @@
 """Articles of citeulike-t in and out of the matrix, in the folds and candidate sets of Wang & Blei (2011).
 
-``python benchmarks/quality/ctr_folds.py [--task in-matrix|out-of-matrix] [--folds 1] [--users 0] [--only NAME,NAME]
+``python benchmarks/quality/ctr_folds.py [--task in-matrix|out-of-matrix] [--folds 1] [--users 0] [--only "NAME;NAME"]
 [--set NAME=VALUE,...] [--seed 0] [--validation] [--save]``
 
 In the matrix the events of every article with at least five of them are dealt into five folds; a person's candidates are
@@ -44,6 +44,8 @@ MODELS: dict[str, Any] = {
 }
 INSIDE_ONLY = ("Popularity", MF)
 """What says nothing about an article that nobody has."""
+REFERENCE = MF if TASK == "in-matrix" else "LDA"
+"""What all are held against; always measured."""
 
 
 def dealt(item: np.ndarray, n_items: int, rng: np.random.Generator) -> np.ndarray:
@@ -121,8 +123,10 @@ def one_fold(log: tw.Dataset, fold: np.ndarray, at: int, found: dict[str, list[A
 
 def asked() -> list[str]:
     """Return the rows of the table."""
-    only = beside.option("--only", "")
-    names = [one for one in MODELS if not only or one in only.split(",")]
+    only = [one for one in beside.option("--only", "").split(";") if one]
+    if wrong := [one for one in only if one not in MODELS]:
+        raise SystemExit(f"--only got {wrong[0]!r}; allowed: {'; '.join(MODELS)}")
+    names = [one for one in MODELS if not only or one in (*only, REFERENCE)]
     return [one for one in names if TASK == "in-matrix" or one not in INSIDE_ONLY]
 
 
@@ -140,9 +144,8 @@ def main() -> None:
     found: dict[str, list[Any]] = {}
     for at in range(RUN):
         one_fold(data, fold, at, found)
-    beside_name = MF if TASK == "in-matrix" else "LDA"
     values = {name: np.concatenate([one for one, _ in runs]) for name, runs in found.items()}
-    reference = values.get(beside_name, next(iter(values.values())))
+    reference = values[REFERENCE]
     rows = []
     for name, mine in values.items():
         half = 1.96 * mine.std(axis=0) / len(mine) ** 0.5
@@ -170,7 +173,7 @@ def main() -> None:
         [
             "model",
             *(f"recall@{one}" for one in DEPTHS),
-            f"recall@100 beside {beside_name}",
+            f"recall@100 beside {REFERENCE}",
             "seconds",
         ],
         rows,
