@@ -8,6 +8,7 @@ import pytest
 
 import twofold as tw
 from twofold.data.columns import Bag, Category
+from twofold.data.entities import joined_levels
 from twofold.data.moments import check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
@@ -191,6 +192,20 @@ def test_a_pipeline_tells_what_none_of_its_parts_learned():
     assert "'boks'" in told[0]
     with pytest.raises(ConfigError, match="26"):
         both.recommend(users=[0], context={"hour": [26]})
+
+
+def test_levels_of_several_models_are_joined_whatever_their_type():
+    parts = [
+        {"a": Vocabulary.of([1, 2]), "b": Vocabulary.of(["x"])},
+        {"a": Vocabulary.of(["2", "y"])},
+    ]
+    found = joined_levels(parts)
+    assert {name: one.ids.to_list() for name, one in found.items()} == {
+        "a": ["1", "2", "y"],
+        "b": ["x"],
+    }
+    assert joined_levels([{"a": Vocabulary.of([1])}, {"a": Vocabulary.of([2, 1])}])["a"].is_integer
+    assert joined_levels([{"a": None}, {"a": Vocabulary.of([2])}]) == {"a": None}
 
 
 def test_a_new_item_of_which_nothing_is_known_is_named():

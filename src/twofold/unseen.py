@@ -114,8 +114,8 @@ def nearby(value: object, known: Vocabulary) -> str:
 
     Example
     -------
-    >>> nearby("i77", Vocabulary.of([f"i{one:04}" for one in range(5000)]))
-    "known: i0000, i0001, i0002, i0003, i0004, i0005, i0006, i0007, i0008, i0009, i0010, i0011, i0012, i0013, i0014, i0015, i0016, i0017, i0018, i0019, i0020, i0021, i0022, i0023, ... (5,000 in all)"
+    >>> nearby("yelow", Vocabulary.of(["red", "yellow"]))
+    "known: red, yellow; did you mean 'yellow'?"
     """
     if not len(known):
         return "known: none"

@@ -134,7 +134,7 @@ REFUSED = [
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [2]}, "item_features": {"x": "colour"}}, ConfigError, "got the kind 'colour'"),
     ({"u": [1], "i": [1]}, {"items": {"i": ["a"]}}, DataError, "interactions have integer ids"),
     ({"u": [1], "i": [1]}, {"links": {"a": [1]}}, DataError, "two columns"),
-    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [[1]]}, "item_features": {"x": "category"}}, DataError, "single values"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [[1]]}, "item_features": {"x": "category"}}, DataError, "must hold one value a row"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": ["{"]}, "item_features": {"x": "bag"}}, DataError, "begins as JSON"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [[{"a": 1, "b": 2, "c": 3}]]}, "item_features": {"x": "bag"}}, DataError, "level and a count"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [3]}, "item_features": {"x": "vector"}}, DataError, "list of numbers"),

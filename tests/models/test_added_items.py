@@ -8,7 +8,7 @@ import pytest
 
 import twofold as tw
 from twofold.data.entities import Entities
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.hyperparameters import hyperparameters
 
 
@@ -117,7 +117,8 @@ def test_added_items_are_filtered_by_their_own_features():
     kinds = {"place": "vector", "shelf": "category"}
     data = tw.Dataset.from_frames(log, user="user", item="item", items=items, item_features=kinds)
     new = {"item": ["x", "y", "z"], "place": [[9.0, 0.0]] * 3, "shelf": ["left", "top", None]}
-    grown = Toy().fit(data).with_items(new)
+    with pytest.warns(DataWarning, match="'shelf' got 'top', which the model never learned"):
+        grown = Toy().fit(data).with_items(new)
     for shelf, wanted in (("left", ["x", "c"]), ("top", ["y"]), ("right", [])):
         found = grown.recommend(users=[1], k=9, where={"shelf": shelf})
         assert found["item"].to_list() == wanted

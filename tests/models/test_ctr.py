@@ -7,7 +7,7 @@ from scipy.special import psi
 from sklearn.decomposition import LatentDirichletAllocation
 
 import twofold as tw
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.kernels import topics
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _topics, ctr
@@ -159,5 +159,6 @@ def test_words_that_cannot_be_read_are_refused():
 
 def test_an_item_without_known_words_is_placed_evenly():
     model = tw.models.CTR(factors=4, content="title").fit(planted_log(), rng=0)
-    grown = model.with_items({"item": ["n"], "title": ["\N{PILE OF POO} zzz"], "tags": [[]]})
+    with pytest.warns(DataWarning, match="nothing is known of item 'n'"):
+        grown = model.with_items({"item": ["n"], "title": ["\N{PILE OF POO} zzz"], "tags": [[]]})
     np.testing.assert_allclose(grown.item_vectors[-1], 0.25, atol=1e-6)

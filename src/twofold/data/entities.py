@@ -62,8 +62,10 @@ def joined_levels(parts: Sequence[Levels]) -> Levels:
         known = [one for one in found if one is not None]
         out[name] = known[0] if len(found) == len(known) else None
         if len(found) == len(known) > 1:
-            every = pl.concat([one.ids for one in known], how="vertical_relaxed")
-            out[name] = Vocabulary(every.unique(maintain_order=True))
+            ids = [one.ids for one in known]
+            if len({one.dtype for one in ids}) > 1:
+                ids = [one.cast(pl.String) for one in ids]
+            out[name] = Vocabulary(pl.concat(ids).unique(maintain_order=True))
     return out
 
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 import twofold as tw
 from twofold.data.columns import Text
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
 from twofold.features.text import BagOfWords
 from twofold.models.mapping import dssm
 from twofold.models.mapping._dssm_text import bags_of
@@ -414,7 +414,8 @@ def test_strange_titles_are_placed_or_stand_at_zero(settings):
     only_silent = model.recommend(histories=[["empty", "marks"]], k=2)
     assert set(only_silent["source"]) == {"fallback:popularity"}
     new = {"i": ["n1", "n2"], "item": ["n1", "n2"], "title": ["", "a cat"]}
-    longer = model.with_items(new)
+    with pytest.warns(DataWarning, match="nothing is known of item 'n1'"):
+        longer = model.with_items(new)
     assert longer.similar_items("n2", k=1)["item"].to_list() == ["long"]
 
 
