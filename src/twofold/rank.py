@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Column, Kind
-from twofold.data.entities import Entities, Levels
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.index.exact import Packed, rescore, top_k, top_products
 from twofold.typing import F32, I32, U8, Bool
+from twofold.unseen import Reads
 
 SOURCES = ("model", "fold-in", "content", "fallback:popularity")
 MODEL, FOLD_IN, CONTENT, FALLBACK = range(4)
@@ -80,7 +79,7 @@ class Remembers(Protocol):
         ...
 
 
-class PairOfEncoders(Protocol):
+class PairOfEncoders(Reads, Protocol):
     """What a list needs of a model."""
 
     reads_text: ClassVar[bool]
@@ -109,25 +108,6 @@ class PairOfEncoders(Protocol):
     @property
     def memory(self) -> Remembers:
         """What is remembered of the training set."""
-        ...
-
-    @property
-    def context_kinds(self) -> Mapping[str, Kind]:
-        """The context columns that are read, with their kinds."""
-        ...
-
-    @property
-    def context_levels(self) -> Levels:
-        """The values that were learned of each context column that is read."""
-        ...
-
-    @property
-    def feature_levels(self) -> Levels:
-        """The values that were learned of each user feature that is read."""
-        ...
-
-    def moments_of(self, queries: Queries) -> Mapping[str, Column]:
-        """Return the circumstances that are made of the time of questions."""
         ...
 
     @property
