@@ -45,6 +45,14 @@ def test_what_is_written_is_the_format_and_reads_back_bit_for_bit(tmp_path, bina
         again.vectors[0, 0] = 1
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_byte_order_mark_is_passed_over(tmp_path, binary):
+    (tmp_path / "v").write_bytes(b"\xef\xbb\xbf" + good(binary))
+    again = tw.read_word2vec(tmp_path / "v")
+    assert again.tokens.ids.to_list() == TOKENS
+    np.testing.assert_array_equal(again.vectors, VECTORS)
+
+
 def test_a_binary_file_without_newlines_between_rows_is_read(tmp_path):
     (tmp_path / "v").write_bytes(
         b"2 2\na " + struct.pack("<2f", 1, 2) + b"b " + struct.pack("<2f", 3, 4)

@@ -2,11 +2,12 @@
 
 A file begins with the line ``N D``. In the text format N lines follow, a token and D numbers, separated by
 spaces; in the binary format N times a token, a space, D little-endian float32, and a newline that some
-writers leave out. Tokens are UTF-8 and hold no white space.
+writers leave out. Tokens are UTF-8 and hold no white space. A byte order mark before the first line is passed over.
 """
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_word2vec(path: Path) -> tuple[list[str], F32]:
         or too long, a token is no UTF-8 or comes twice, or a number is missing or not finite.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; check the name") from error
     n, d, begin = _counts(path, data)
