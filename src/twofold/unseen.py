@@ -16,15 +16,13 @@ import polars as pl
 
 from twofold.data.columns import Bag, Category, Column, Kind
 from twofold.data.entities import Levels
-from twofold.data.moments import check_moments
+from twofold.data.moments import LONGEST, check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataWarning, nearest
 
 CONTEXT, MOMENT = "context column", "moment"
 FEATURE, CONTENT = "user feature", "item feature"
-LONGEST = 60
-"""Characters of a name or value that are repeated."""
 LISTED, ROOM = 24, 200
 """Known values that are named, at most, and the characters that they may take."""
 COMPARED = 100

@@ -2,6 +2,7 @@
 
 import json
 
+import orjson
 import pytest
 from tests_of_serving import items_of
 
@@ -51,6 +52,9 @@ def refused(response, status, code, *words):
         (b'{"user": "\\ud800"}', 400, "bad_json", []),
         (b'{"history": "i1"}', 422, "bad_request", ["history"]),
         (b'{"history": [null]}', 422, "bad_request", ["history"]),
+        (b'{"history": [["a", ["b"]]]}', 422, "bad_request", ["history"]),
+        (b'{"history": [["a", "b"], {"c": 1}]}', 422, "bad_request", ["history"]),
+        (orjson.dumps({"history": [["a"] * 1000] * 11}), 422, "bad_request", ["history", "11,000", "10,000"]),
         (b'{"user": "a", "diversity": NaN}', 422, "bad_request", ["diversity"]),
         (b'{"user": "a", "diversity": 2}', 422, "bad_request", ["diversity"]),
         (b'{"user": "a", "context": {"x": Infinity}}', 422, "bad_request", ["context.x", "finite"]),

@@ -36,7 +36,7 @@ LEVELS: dict[Moment, tuple[str, ...]] = {
 FARTHEST = 26 * 60
 """Largest offset from UTC in minutes, and a little more than there is."""
 LONGEST = 60
-"""Characters of a value that are repeated."""
+"""Characters of a name or value that are repeated."""
 KM_A_DEGREE = 111.195
 """Kilometres of one degree of latitude on a sphere of radius 6,371 km."""
 

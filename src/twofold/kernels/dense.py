@@ -8,7 +8,7 @@ from twofold.kernels._jit import kernel
 from twofold.typing import F32
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, fastmath=False)  # see ORDERED
 def add_products(x: F32, weight: F32, out: F32) -> None:
     """``out += x @ weight`` for x (n, a), weight (a, b), out (n, b); products are added in the order of a."""
     for row in prange(len(x)):

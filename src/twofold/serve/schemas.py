@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -38,8 +40,23 @@ Identifier = IntegerId | TextId
 """The caller's id: an integer of 64 bits, or a text of 1 to 512 characters."""
 ItemIds = Annotated[list[Identifier], Field(max_length=LONGEST_HISTORY)]
 Basket = Annotated[list[Identifier], Field(max_length=LONGEST_LIST)]
-History = Annotated[list[Identifier | Basket], Field(max_length=LONGEST_HISTORY)]
-"""Item ids, and lists of those that were taken together; no more than LONGEST_HISTORY in all, as `Question` checks."""
+
+
+def count_of(history: Sequence[Any]) -> int:
+    """Return how many items a history holds, those of baskets too."""
+    return sum(len(one) if isinstance(one, list) else 1 for one in history)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _bounded(history: list[Any]) -> list[Any]:
+    if (n := count_of(history)) > LONGEST_HISTORY:
+        raise ValueError(f"history holds {n:,} items; at most {LONGEST_HISTORY:,} are read")
+    return history
+
+
+History = Annotated[
+    list[Identifier | Basket], Field(max_length=LONGEST_HISTORY), AfterValidator(_bounded)
+]
+"""Item ids, and lists of those that were taken together; no more than LONGEST_HISTORY in all."""
 Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
 SCALAR: list[dict[str, Any]] = [
     {"type": "string"}, {"type": "boolean"}, {"type": "null"},

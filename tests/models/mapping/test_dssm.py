@@ -309,6 +309,12 @@ def test_what_a_user_has_is_no_negative():
     who = torch.arange(data.n_users)
     found = towers.is_taken(loss.taken, loss.n_items, who, items).numpy()
     np.testing.assert_array_equal(found, has)
+    again, some = (
+        torch.tensor([3, 0, 3]),
+        torch.tensor([5, 1, 5, 0]),
+    )  # a user and an item may come twice
+    alike = towers.are_had(loss.owners, data.n_users, again, some).numpy()
+    np.testing.assert_array_equal(alike, has[np.ix_(again, some)])
     assert len(clicks.taken) == has.sum()
 
 

@@ -43,25 +43,31 @@ def without(bags: Ragged, item: Tensor) -> Ragged:
 
 
 def is_taken(taken: Tensor, n_items: int, user: Tensor, items: Tensor) -> Tensor:
-    """Return where a user (B,) has one of `items` (B, J) or (J,); bool, shape (B, J).
+    """Return where a user (B,) has one of `items` (B, J); bool, shape (B, J).
 
     `taken` holds user * n_items + item of every pair of the log, ascending.
     """
-    if items.ndim == 1:  # a user who asks for several items is looked up once
-        who, row = torch.unique(user, return_inverse=True)
-        return holds(taken, who[:, None] * n_items + items)[row]
-    return holds(taken, user[:, None] * n_items + items)
+    key = user[:, None] * n_items + items
+    at = torch.searchsorted(taken, key).clamp(max=len(taken) - 1)
+    return taken[at] == key
 
 
-def holds(ascending: Tensor, keys: Tensor) -> Tensor:
-    """Return which `keys` are in `ascending`; bool, the shape of `keys`."""
-    at = torch.searchsorted(ascending, keys).clamp(max=len(ascending) - 1)
-    return ascending[at] == keys
+def are_had(owners: Ragged, n_users: int, user: Tensor, items: Tensor) -> Tensor:
+    """Return which of `items` (J,) each `user` (B,) has; bool, shape (B, J). `owners` are the users of every item."""
+    who, row = torch.unique(user, return_inverse=True)
+    place = torch.full((n_users,), -1).scatter_(0, who, torch.arange(len(who)))
+    bags = owners.take(items)
+    at = place[bags.ids]
+    column = torch.repeat_interleave(torch.arange(len(items)), bags.lengths.long())
+    there = (at >= 0).nonzero().squeeze(1)
+    had = torch.zeros(len(who), len(items), dtype=torch.bool)
+    had[at[there], column[there]] = True
+    return had[row]
 
 
 def distinct(ids: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Return the distinct `ids` among 0 ... n - 1, ascending, and where each of `ids` (m,) stands among them."""
-    there = torch.zeros(n, dtype=torch.bool)
+    there = torch.zeros(n, dtype=torch.bool, device=ids.device)
     there[ids] = True
     return there.nonzero().squeeze(1), (there.cumsum(0) - 1)[ids]
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
+    are_had,
     contrast,
     distinct,
     histories_without,
@@ -53,7 +54,7 @@ class DenseTower(nn.Module):
         if parts is None:
             return sum_bags(self.table.weight, texts)
         words, at = distinct(texts.ids, len(parts.offsets) - 1)
-        each = sum_bags(self.table.weight, parts.take(words))  # (distinct words, sizes[1])
+        each = sum_bags(self.table.weight, parts, words)  # (distinct words, sizes[1])
         return sum_bags(each, Ragged(at, texts.offsets, texts.weights))
 
     def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, d), B bags -> (B, d)
@@ -78,7 +79,8 @@ class ConvolutionTower(nn.Module):
         """Return the maximum of every filter over the words of a text."""
         if parts is None:
             size = len(self.words.grams.weight)
-            parts = Ragged(torch.arange(size), torch.arange(size + 1))
+            each = torch.arange(size + 1, device=texts.ids.device)
+            parts = Ragged(each[:-1], each)
         return self.words.pooled(texts, parts)
 
     def pool(self, texts: Tensor, bags: Ragged) -> Tensor:  # (k, filters), B bags -> (B, filters)
@@ -184,6 +186,8 @@ class PairLoss:
     item: Tensor
     documents: Tensor
     taken: Tensor
+    owners: Ragged
+    """The users of every item."""
     n_items: int
     gamma: float
     negatives: int
@@ -214,6 +218,7 @@ class PairLoss:
             item=torch.from_numpy(clicks.item),
             documents=torch.from_numpy(clicks.documents),
             taken=torch.from_numpy(clicks.taken),
+            owners=owners_of(clicks),
             n_items=clicks.n_items,
             gamma=gamma,
             negatives=negatives,
@@ -227,7 +232,10 @@ class PairLoss:
         shape = (self.negatives,) if self.shared else (len(rows), self.negatives)
         others = self.documents[UniformSampler(len(self.documents)).draw(shape, draw).ids]
         bags = histories_without(self.bags, user, item, self.history, draw)
-        hits = is_taken(self.taken, self.n_items, user, others)
+        if self.shared:
+            hits = are_had(self.owners, len(self.bags.offsets) - 1, user, others)
+        else:
+            hits = is_taken(self.taken, self.n_items, user, others)
         return self.value(bags, item, others, hits)
 
     def value(self, bags: Ragged, item: Tensor, others: Tensor, hits: Tensor) -> Tensor:
@@ -256,6 +264,13 @@ class PairLoss:
             towers.query.represent(texts.take(said), parts),
             towers.own.represent(texts.take(shown), parts),
         )
+
+
+def owners_of(clicks: Clicks) -> Ragged:
+    """Return the users of every item."""
+    user, item = np.divmod(clicks.taken, clicks.n_items)
+    order = np.argsort(item, kind="stable")
+    return Ragged.of(np.searchsorted(item[order], np.arange(clicks.n_items + 1)), user[order])
 
 
 def clicks_of(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
+    are_had,
     contrast,
     histories_without,
     in_random_order,
@@ -76,13 +77,13 @@ class PeopleRows:
         """Return y_U of `user` (B,), whose history is read without `item` (B,); shape (B, d)."""
         weight = tower.table.weight
         if isinstance(self.own, Ragged) and not self.reads_history:
-            return tower.finish(tower.table.pool(self.own.take(user), "sum"))
+            return tower.finish(tower.table.pool(self.own, "sum", user))
         bags = histories_without(self.bags, user, item, self.longest, draw)
         if isinstance(self.parts, Ragged) and isinstance(self.own, Ragged):
             read, at = torch.unique(bags.ids, return_inverse=True)
-            each = tower.table.pool(self.parts.take(read), "sum")
+            each = tower.table.pool(self.parts, "sum", read)
             mean = tower.pool(each, Ragged(at, bags.offsets))
-            return tower.finish(mean + tower.table.pool(self.own.take(user), "sum"))
+            return tower.finish(mean + tower.table.pool(self.own, "sum", user))
         assert isinstance(self.parts, Tensor)
         assert isinstance(self.own, Tensor)
         x = tower.pool(self.parts, bags) + self.own[user]
@@ -134,21 +135,8 @@ class ViewLoss:
     ) -> Tensor:
         """Return the mean loss of y_U (B, d) with the items (B,) against `others` (J,), `hits` (B, J) left out."""
         found, place = torch.unique(torch.cat([item, others]), return_inverse=True)
-        y = tower.finish(tower.table.pool(self.items.take(found), "sum"))
+        y = tower.finish(tower.table.pool(self.items, "sum", found))
         return contrast(people, y[place[: len(item)]], y[place[len(item) :]], self.gamma, hits)
-
-
-def are_had(owners: Ragged, n_users: int, user: Tensor, items: Tensor) -> Tensor:
-    """Return which of `items` (J,) each `user` (B,) has; bool, shape (B, J). `owners` are the users of every item."""
-    who, row = torch.unique(user, return_inverse=True)
-    place = torch.full((n_users,), -1).scatter_(0, who, torch.arange(len(who)))
-    bags = owners.take(items)
-    at = place[bags.ids]
-    column = torch.repeat_interleave(torch.arange(len(items)), bags.lengths.long())
-    there = (at >= 0).nonzero().squeeze(1)
-    had = torch.zeros(len(who), len(items), dtype=torch.bool)
-    had[at[there], column[there]] = True
-    return had[row]
 
 
 def train_views(

@@ -17,7 +17,7 @@ from twofold.serve.live import Live
 from twofold.serve.page import ask, board, maps, shell, trials
 from twofold.serve.page.items import LONGEST_SEARCH, Search, cards
 from twofold.serve.registry import Registered
-from twofold.serve.schemas import Question
+from twofold.serve.schemas import Question, count_of
 
 B = TypeVar("B", bound=BaseModel)
 PATIENCE = 8.0
@@ -170,7 +170,7 @@ def json(content: Any) -> Response:
 def spoken(question: Question) -> str:
     """Return for whom a question is asked, in words."""
     if question.history is not None:
-        n = sum(len(one) if isinstance(one, list) else 1 for one in question.history)
+        n = count_of(question.history)
         return f"a history of {n} item{'' if n == 1 else 's'}"
     if question.user is not None:
         return f"user {question.user}"
