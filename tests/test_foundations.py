@@ -52,7 +52,7 @@ REFUSED = {
     "a misspelt name inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "sise": 3}), "IALS.solver.block has no hyperparameter 'sise' (got 3); allowed: method, size; did you mean 'size'?"),
     "a wrong value inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "size": 0}), "IALS.solver.block.size got 0: input should be greater than 0"),
     "a misspelt word": (lambda: tw.models.ItemKNN(similarity="cosin"), "ItemKNN.similarity got 'cosin'; allowed: cosine, jaccard, bm25; did you mean 'cosine'?"),
-    "a name for a list of names": (lambda: tw.models.ItemKNN(content="title"), "ItemKNN.content got 'title'; write ('title',)"),
+    "a name for a list of names": (lambda: tw.models.ItemKNN(content="title"), "ItemKNN.content got 'title'; write ['title']"),
     "no name": (lambda: tw.models.IALS(64), "IALS takes hyperparameters by name; write IALS(factors=64)"),
     "true for a number": (lambda: tw.models.IALS(factors=True), "IALS.factors got True, a bool: write a number"),
 }  # fmt: skip

@@ -104,7 +104,8 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
         case "dataclass_type" | "model_attributes_type" | "dict_type":
             return f"{owner}.{name} got {given!r}: it takes a table of keys; see twofold models {owner}"
         case "tuple_type" if isinstance(given, str):
-            return f"{owner}.{name} got {given!r}; write ({given!r},)"
+            several = [one.strip(" '\"()[]") for one in given.split(",")]
+            return f"{owner}.{name} got {given!r}; write {[one for one in several if one]}"
         case _:
             return f"{owner}.{name} got {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
