@@ -108,6 +108,11 @@ def main() -> None:
     words = chain(deep.network.weights, "words, tags, numbers", "relu")
     words[-1] = words[-1].replace("relu", "linear")
     draw("deep_content", {"MLP": words, "CNN": sound}, "the factors of a factorization")
+    ctr = models.CTR(content="title").fit(log, rng=0)
+    words, topics = ctr.topic_words.shape
+    item = [f"words\n{words:,} on this log", f"topics {topics}", f"item factors {ctr.item_factors.shape[1]}"]
+    factors = [f"user factors\n{ctr.user_factors.shape[1]}"]
+    draw("ctr", {"item": item, "user": factors}, "item factors around the topics, times user factors")
     cdl = models.CDL(content="title", epochs=1).fit(log, rng=0)
     code = chain(cdl.encoder_weights, "words, some masked", "sigmoid")
     code[-1] = code[-1].replace("sigmoid", "code, linear")
