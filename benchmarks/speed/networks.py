@@ -2,8 +2,9 @@
 
 ``python benchmarks/speed/networks.py [--data ml-1m] [--epochs 5] [--only candidates|words] [--users 1500] [--save]``
 
-Candidates: everybody's last item is to be found among all others by the ids before it. Words: items held out whole are to be found by
-their words. Vectors of the peers are ranked and measured as ours are. A pass of ours is the difference of two fits.
+Candidates: everybody's LAST items are to be found among all others by the ids before them; every model has the step size of RATES that
+finds the LAST items before these best. Words: items held out whole are to be found by their words. Vectors of the peers are ranked and measured as ours are. A pass
+of ours is the difference of two fits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ EPOCHS = int(beside.option("--epochs", "5"))
 ONLY = beside.option("--only", "")
 USERS = int(beside.option("--users", "1500"))
 REPEATS, FACTORS, BATCH, WATCHES, WORDS = 3, 64, 2048, 50, 40
+RATES, LAST = (0.0025, 0.005, 0.01, 0.02), 5
 
 
 def padded(rows: list[np.ndarray], longest: int) -> np.ndarray:
@@ -59,43 +63,33 @@ def row_of(name: str, found: dict[str, Any] | str, measure: Any, own: float) -> 
     return [name, f"{found['per_epoch']:.2f}", measure(found), f"{found['per_epoch'] / own:.1f}"]
 
 
-def candidates() -> None:
-    """Compare retrieval by ids."""
-    split = tw.split.leave_last(tw.datasets.load(DATA))
-    train = split.train
-    estimator = YouTubeCandidates(
-        factors=FACTORS, features=(), example_age=False, watches=WATCHES, batch_size=BATCH,
-        examples_per_user=1_000_000, epochs=EPOCHS,
-    )  # fmt: skip
-    own = seconds_of_a_pass(estimator, train)
+def ranked(model: tw.FittedModel, split: tw.Split) -> float:
+    """Return ndcg@10 of a split's test part."""
+    return float(tw.evaluate(model, split, metrics=["ndcg@10"])["ndcg@10"])
 
-    def measured(model: tw.FittedModel) -> str:
-        return f"{tw.evaluate(model, split, metrics=['ndcg@10'])['ndcg@10']:.4f}"
 
-    rows = [["YouTubeCandidates", f"{own:.2f}", measured(estimator.fit(train, rng=0)), ""]]
-    sys.stderr.write(f"{rows[0]}\n")
+Fit = Callable[[tw.Dataset, float], "tuple[tw.FittedModel, float] | str"]
+"""(log, step size): the model after EPOCHS passes and the seconds of one, or why there is none."""
+
+
+def peer_candidates(name: str, train: tw.Dataset, rate: float) -> dict[str, Any] | str:
+    """Return what one of LibRecommender's models learned from the ids of a log."""
     events = train.interactions
-    ids = {"user": events.user, "item": events.item}
-    shared: dict[str, Any] = {"factors": FACTORS, "batch_size": BATCH, "epochs": EPOCHS}
-    for model in ("YouTubeRetrieval", "TwoTower"):
-        found = beside.ask(
-            "towers", ids, environment="libreco", model=model, negatives=min(BATCH, train.n_items - 1),
-            n_users=train.n_users, n_items=train.n_items, learning_rate=5e-3, **shared,
-        )  # fmt: skip
-        rows.append(
-            row_of(
-                f"LibRecommender {model}",
-                found,
-                lambda one: measured(beside.given(one["users"], one["items"], train)),
-                own,
-            )
-        )
-        sys.stderr.write(f"{rows[-1]}\n")
+    return beside.ask(
+        "towers", {"user": events.user, "item": events.item}, environment="libreco", model=name,
+        negatives=min(BATCH, train.n_items - 1), n_users=train.n_users, n_items=train.n_items,
+        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS,
+    )  # fmt: skip
+
+
+def peer_network(train: tw.Dataset, rate: float) -> dict[str, Any] | str:
+    """Return what torch-rechub's YoutubeDNN learned from the ids of a log."""
+    events = train.interactions
     rng = np.random.default_rng(0)
-    mine = np.split(events.item, np.flatnonzero(np.diff(events.user)) + 1)
+    mine = np.split(events.item, events.indptr[1:-1])
     before = [row[:at] for row in mine for at in range(1, len(row))]
     label = np.concatenate([row[1:] for row in mine])
-    found = beside.ask(
+    return beside.ask(
         "word_towers",
         {
             "history": padded(before, WATCHES), "item": label, "users": padded(mine, WATCHES),
@@ -103,23 +97,72 @@ def candidates() -> None:
             "negatives": rng.integers(1, train.n_items + 1, (len(label), 20)).astype(np.int32),
         },
         environment="libreco", model="YoutubeDNN", n_tokens=train.n_items, embedding=FACTORS, hidden=FACTORS,
-        learning_rate=1e-3, **shared,
+        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS,
     )  # fmt: skip
-    rows.append(
-        row_of(
-            "torch-rechub YoutubeDNN (20 negatives)",
-            found,
-            lambda one: measured(beside.given(one["users"], one["items"], train)),
-            own,
-        )
-    )
+
+
+def best_rate(fit: Fit, split: tw.Split) -> float | str:
+    """Return the step size whose model ranks the test part of `split` best."""
+    found: list[float] = []
+    for rate in RATES:
+        made = fit(split.train, rate)
+        if isinstance(made, str):
+            return made
+        found.append(ranked(made[0], split))
+    return RATES[int(np.argmax(found))]
+
+
+def candidates() -> None:
+    """Compare retrieval by ids."""
+    split = tw.split.leave_last(tw.datasets.load(DATA), n=LAST)
+    before = tw.split.leave_last(split.train, n=LAST)
+    estimator = YouTubeCandidates(
+        factors=FACTORS, features=(), example_age=False, watches=WATCHES, batch_size=BATCH,
+        examples_per_user=1_000_000, epochs=EPOCHS,
+    )  # fmt: skip
+
+    def ours(train: tw.Dataset, rate: float, epochs: int = EPOCHS) -> tuple[tw.FittedModel, float]:
+        made = dataclasses.replace(estimator, learning_rate=rate, epochs=epochs)
+        return made.fit(train, rng=0), 0.0
+
+    def asked(ask: Callable[[tw.Dataset, float], dict[str, Any] | str]) -> Fit:
+        def fit(train: tw.Dataset, rate: float) -> tuple[tw.FittedModel, float] | str:
+            found = ask(train, rate)
+            if isinstance(found, str):
+                return found
+            return beside.given(found["users"], found["items"], train), found["per_epoch"]
+
+        return fit
+
+    own = seconds_of_a_pass(estimator, split.train)
+    rate = best_rate(ours, before)
+    assert not isinstance(rate, str)
+    curve = [ranked(ours(split.train, rate, at)[0], split) for at in range(1, EPOCHS + 1)]
+    rows = [["YouTubeCandidates", f"{rate:g}", f"{own:.2f}", f"{curve[-1]:.4f}", "", "", ""]]
+    sys.stderr.write(f"{rows[0]} {curve}\n")
+    for name, fit in {
+        "LibRecommender YouTubeRetrieval": asked(partial(peer_candidates, "YouTubeRetrieval")),
+        "LibRecommender TwoTower": asked(partial(peer_candidates, "TwoTower")),
+        "torch-rechub YoutubeDNN (20 negatives)": asked(peer_network),
+    }.items():
+        rate = best_rate(fit, before)
+        made = rate if isinstance(rate, str) else fit(split.train, rate)
+        if isinstance(made, str):
+            rows.append([name, "", made, "", "", "", ""])
+            continue
+        found, took = ranked(made[0], split), made[1]
+        as_good = next((at for at, one in enumerate(curve, 1) if one >= found), None)
+        until = ["-", "-"] if as_good is None else [f"{as_good}", f"{took * EPOCHS / (own * as_good):.1f}"]  # fmt: skip
+        rows.append([name, f"{rate:g}", f"{took:.2f}", f"{found:.4f}", f"{took / own:.1f}", *until])
+        sys.stderr.write(f"{rows[-1]}\n")
     beside.table(
-        "Retrieval by ids, a pass beside the peers",
+        "Retrieval by ids beside the peers",
         [
-            f"{DATA}, {train}; everybody's last item among all others that they have not; d = {FACTORS}, {WATCHES} watches, batches of {BATCH:,}, {EPOCHS} passes,",
-            "every event an example; ratio: their seconds over ours.",
+            f"{DATA}, {split.train}; everybody's last {LAST} items among all others that they have not; d = {FACTORS}, {WATCHES} watches, batches of {BATCH:,}, {EPOCHS} passes,",
+            f"every event an example; the step size of {', '.join(f'{one:g}' for one in RATES)} that ranks the {LAST} items before these best, for each model its own.",
+            f"Ratio: their seconds a pass over ours. As good: passes of ours after which it ranks as well as theirs after {EPOCHS}, and their seconds until then over ours.",
         ],
-        ["model", "s a pass", "ndcg@10", "ratio"],
+        ["model", "step", "s a pass", "ndcg@10", "ratio", "as good after", "ratio until then"],
         rows,
         suffix="_candidates",
     )
