@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.sparse import csr_array
 
 import twofold as tw
@@ -154,8 +153,7 @@ def many_splits() -> None:
             sys.stderr.write(f"seed {seed} {name} {values[-1]}\n")
     rows = []
     for name, values in found.items():
-        recalls, precisions = np.array(values).T
-        rows.append([name, over_splits(recalls), over_splits(precisions)])
+        rows.append([name, *map(over_splits, np.array(values).T)])
     beside.table(
         f"Articles of citeulike-t, P = {P}, over {SEEDS} splits",
         [
@@ -171,8 +169,7 @@ def many_splits() -> None:
 
 def over_splits(values: np.ndarray) -> str:
     """Return the mean of the values (n,) of n splits with its interval, and the values."""
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.4f} ± {half:.4f} ({' '.join(f'{one:.4f}' for one in values)})"
+    return f"{beside.mean_of(values)} ({' '.join(f'{one:.4f}' for one in values)})"
 
 
 if __name__ == "__main__":

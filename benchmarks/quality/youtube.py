@@ -1,7 +1,8 @@
 """YouTube's two stages: candidates beside IALS, EASE and popularity by time, and expected watch time against truth.
 
-``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0]
-[--set NAME=VALUE,...] [--validation] [--save]`` with ``--set`` (of the ranker) and ``--validation`` for spend
+``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--seeds 1]
+[--set NAME=VALUE,...] [--validation] [--save]`` with ``--set`` (of the ranker) and ``--validation`` for spend,
+``--seeds`` (from ``--seed`` on), ``--rows NAME;...`` and ``--merge`` for candidates
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from twofold.rank import rank
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-SEED = int(beside.option("--seed", "0"))
+SEED, SEEDS = int(beside.option("--seed", "0")), int(beside.option("--seeds", "1"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
-METRICS = ["ndcg@10", "recall@20"]
+METRICS = ["map@100", "ndcg@10", "recall@20"]
 NEWEST = 0.2
 """Share of the training events, the last ones, in which the newest items came up."""
 IMPRESSIONS = 2_000_000
@@ -89,20 +90,25 @@ def candidates(name: str) -> None:
     """Print the table of one log."""
     split = split_of(name)
     newest = of_newest(split)
+    wanted = [one for one in beside.option("--rows", "").split(";") if one] or list(CONTENDERS)
     rows = []
-    for label, estimator in CONTENDERS.items():
-        began = time.perf_counter()
-        held = split.validation if isinstance(estimator, YouTubeCandidates) else None
-        model = estimator.fit(split.train, validation=held, rng=SEED)
-        took = time.perf_counter() - began
-        found = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
-        rows.append([label, *(f"{each[one]:.4f}" for each in found for one in METRICS), f"{took:.0f}"])  # fmt: skip
+    for label in wanted:
+        estimator = CONTENDERS[label]
+        draws = isinstance(estimator, YouTubeCandidates)
+        held = split.validation if draws else None
+        began, found = time.perf_counter(), []
+        for seed in range(SEED, SEED + (SEEDS if draws else 1)):
+            model = estimator.fit(split.train, validation=held, rng=seed)
+            each = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
+            found.append([values[one] for values in each for one in METRICS])
+        took = (time.perf_counter() - began) / len(found)
+        rows.append([label, *map(beside.mean_of, np.array(found).T), f"{took:.0f}"])
         sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
     beside.table(
         f"Candidates by time, {name}",
         [
-            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seed {SEED}; seconds of a busy machine.",
-            f"Newest: the {len(newest.test):,} test events of items that came up in the last {NEWEST:.0%} of the training events alone.",
+            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
+            f"Newest: the {len(newest.test):,} test events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to fit and ask twice.",
         ],
         ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "seconds"],
         rows,
