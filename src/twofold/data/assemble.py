@@ -20,6 +20,7 @@ from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
+from twofold.data.roles import NAMELESS
 from twofold.data.times import in_future, parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
@@ -287,10 +288,17 @@ def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Link
 
     Left out, and counted in a note: pairs that name somebody unknown, pairs of somebody with
     themselves, and a pair that was given before. Links that are all left out, or none, are said too.
+    The first row of columns without names is their header where it names nobody.
     """
     if frame.width < 2:
         raise DataError(f"links need two columns of user ids; got {frame.columns}")
     source, target = (users.rows(as_ids(frame.to_series(at), "links")) for at in (0, 1))
+    nameless = all(NAMELESS.match(name) for name in frame.columns[:2])
+    if nameless and len(frame) and source[0] == target[0] == UNKNOWN:
+        source, target = source[1:], target[1:]  # a header
+    if not len(source):
+        notes.append("there are no links: the social graph is empty")
+        return NO_LINKS
     both = (source != UNKNOWN) & (target != UNKNOWN)
     if not both.all():
         notes.append(

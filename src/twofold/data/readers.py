@@ -41,7 +41,11 @@ class Log(NamedTuple):
 
 
 def read_frame(
-    source: str | Path, *, query: str | None = None, ids: Sequence[str] = ()
+    source: str | Path,
+    *,
+    query: str | None = None,
+    ids: Sequence[str] = (),
+    may_be_empty: bool = False,
 ) -> pl.DataFrame:
     """Read a file or the answer to a query as a frame.
 
@@ -54,6 +58,8 @@ def read_frame(
         SQL, for a database.
     ids
         Names of columns that hold ids.
+    may_be_empty
+        Whether text may be a header alone.
 
     Raises
     ------
@@ -69,7 +75,7 @@ def read_frame(
             case "text":
                 layout, content = layout_of(found)
                 keys = [*ids, *(one for one in layout.names if usual(one) in {"user", "item"})]
-                return read_layout(content, layout, found.what, ids=keys)
+                return read_layout(content, layout, found.what, ids=keys, may_be_empty=may_be_empty)
             case "json":
                 return read_json(found.content(), found.what)
             case kind:

@@ -63,6 +63,8 @@ def read_layout(
     what: str,
     columns: Sequence[str] | None = None,
     ids: Sequence[str] = (),
+    *,
+    may_be_empty: bool = False,
 ) -> pl.DataFrame:
     """Read text of a known layout, or some of its columns; see `read_text`."""
     wanted = list(layout.names) if columns is None else list(columns)
@@ -75,7 +77,7 @@ def read_layout(
     )
     if any(one.null_count() for one in frame):
         frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    if not len(frame):
+    if not len(frame) and not may_be_empty:
         raise DataError(f"{what} has a header and no rows; a log needs at least one")
     kinds = dict(zip(layout.names, layout.kinds, strict=False))
     sequences = [name for name in frame.columns if kinds.get(name, "").endswith("_seq")]
@@ -83,7 +85,7 @@ def read_layout(
     empty = [
         one
         for one in frame.columns
-        if one not in ids and re.match(r"^column_\d+$", one) and layout.has_header
+        if len(frame) and one not in ids and re.match(r"^column_\d+$", one) and layout.has_header
     ]
     frame = frame.drop(one for one in empty if frame[one].null_count() == len(frame))
     return frame.with_columns(spread) if spread else frame
@@ -123,8 +125,8 @@ def _read_cells(
     }
     try:
         return _scan(content, options).select(wanted)
-    except pl.exceptions.NoDataError as error:
-        raise DataError(f"{what} has a header and no rows; a log needs at least one") from error
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error):
             content = _bytes(content).decode("latin-1").encode("utf-8")
