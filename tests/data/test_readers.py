@@ -83,6 +83,15 @@ def test_latin_1_is_read(tmp_path):
     assert tw.Dataset.read(path).items.ids.ids.to_list() == ["café", "thé"]
 
 
+def test_the_letters_of_windows_are_read(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes("Kunde;Ware\n1;Müsli – 4 €\n2;„Tee“\n".encode("cp1252"))
+    data = tw.Dataset.read(path, user="Kunde", item="Ware")
+    assert data.items.ids.ids.to_list() == ["Müsli – 4 €", "„Tee“"]
+    path.write_bytes(b"user;item\n1;\x81\x80\n2;b\n")
+    assert tw.Dataset.read(path).items.ids.ids.to_list() == ["b", "\x81€"]
+
+
 def test_missing_cells_are_counted_not_taken_for_ids(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("user,item,rating\n1,a,5\nNA,b,3\n2,,4\n2,a,NaN\n")

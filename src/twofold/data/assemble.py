@@ -75,10 +75,9 @@ def assemble(
             f"a context column cannot be called {clash[0]!r}, as the log's own column is; rename it"
         )
     del frame  # a large log is held once
-    keep = complete(user_ids, item_ids, values, times)
-    if keep is not None:
-        rows = np.flatnonzero(keep)
-        missing = f"{n - len(rows):,} of {n:,} rows without a user, an item, a value or a time"
+    if without := lacking(user_ids, item_ids, values, times):
+        rows = np.flatnonzero(~np.logical_or.reduce(list(without.values())))
+        missing = f"{n - len(rows):,} of {n:,} rows without {' or '.join(without)}"
         if not len(rows):
             raise DataError(f"{what} have no row to read: {missing}; name other columns")
         notes.append(f"{missing} were left out")
@@ -145,20 +144,19 @@ def wanted(features: Features, but: str = "") -> dict[str, Kind | None]:
     return {**features}
 
 
-def complete(
+def lacking(
     users: pl.Series, items: pl.Series, values: F32 | None, times: I64 | None
-) -> Bool | None:
-    """Return which rows name a user, an item, a value and a time, as far as there are columns; None = all."""
-    keep: Bool | None = None
-    for ids in (users, items):
+) -> dict[str, Bool]:
+    """Return which rows (n,) are without a user, an item, a value or a time, of those that some row is without."""
+    without: dict[str, Bool] = {}
+    for what, ids in (("a user", users), ("an item", items)):
         if ids.null_count():
-            named = ids.is_not_null().to_numpy()
-            keep = named if keep is None else keep & named
+            without[what] = ids.is_null().to_numpy()
     if values is not None and np.isnan(values).any():
-        keep = ~np.isnan(values) if keep is None else keep & ~np.isnan(values)
+        without["a value"] = np.isnan(values)
     if times is not None and len(times) and times.min() == NO_TIME:
-        keep = times != NO_TIME if keep is None else keep & (times != NO_TIME)
-    return keep
+        without["a time"] = np.asarray(times == NO_TIME)
+    return without
 
 
 def entities(

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from twofold.data.files import Source, as_utf8
+from twofold.data.files import Source, as_utf8, western
 from twofold.data.names import INTEGER, MISSING
 from twofold.data.sniff import Layout, sniff
 from twofold.errors import DataError
@@ -32,7 +32,7 @@ def read_text(content: bytes, what: str, ids: Sequence[str] = ()) -> pl.DataFram
     Parameters
     ----------
     content
-        UTF-8, UTF-16, or else Latin-1.
+        UTF-8, UTF-16, or else Windows-1252.
     what
         The file's name, for messages.
     ids
@@ -129,7 +129,7 @@ def _read_cells(
         return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error):
-            content = _bytes(content).decode("latin-1").encode("utf-8")
+            content = western(_bytes(content)).encode()
             try:
                 return _scan(content, options).select(wanted)
             except pl.exceptions.PolarsError:
@@ -152,7 +152,7 @@ def _read_slowly(content: bytes, delimiter: str, layout: Layout, what: str) -> p
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        text = content.decode("latin-1")
+        text = western(content)
     width = len(layout.names)
     quoting = csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE
     lines = io.StringIO(text, newline="")
