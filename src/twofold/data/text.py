@@ -47,14 +47,14 @@ def read_text(content: bytes, what: str, ids: Sequence[str] = ()) -> pl.DataFram
     return read_layout(content, sniff(content, what), what, ids=ids)
 
 
-def layout_of(source: Source) -> tuple[Layout, bytes | Path]:
-    """Return the layout of a text file, and its content, or its path where polars can read it there."""
+def layout_of(source: Source, named: Sequence[str] = ()) -> tuple[Layout, bytes | Path]:
+    """Return the layout of a text file, and its content, or its path where polars can read it there; see `sniff`."""
     head = source.head()
     plain = as_utf8(head, source.what)
     if plain == head and source.plain is not None:
-        return sniff(plain, source.what), source.plain
+        return sniff(plain, source.what, named), source.plain
     content = as_utf8(source.content(), source.what)
-    return sniff(content, source.what), content
+    return sniff(content, source.what, named), content
 
 
 def read_layout(
