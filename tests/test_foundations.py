@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import PositiveFloat, PositiveInt
 
 import twofold as tw
-from twofold import errors
+from twofold import drafts, errors
 from twofold.hyperparameters import Search, hyperparameters, names, schema, search_space, values
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
@@ -116,3 +116,14 @@ def test_sentences_of_a_class_of_a_notebook(monkeypatch):
     space = {"__name__": "__main__", "hyperparameters": hyperparameters}
     exec(compile(cell, "<cell 7>", "exec"), space)
     assert schema(space["Cell"])["properties"]["factors"]["description"] == "Embedding size."
+
+
+def test_two_writers_of_one_entry_each_bring_it_whole(tmp_path):
+    path = tmp_path / "entry"
+    with drafts.draft_of(path, "", shared=True) as one:
+        one.write_text("the first")
+        with drafts.draft_of(path, "", shared=True) as other:
+            other.write_text("the second")
+        assert path.read_text() == "the second"
+    assert path.read_text() == "the first"
+    assert list(tmp_path.iterdir()) == [path]

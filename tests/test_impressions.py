@@ -6,7 +6,7 @@ import pytest
 import twofold as tw
 from twofold.data.queries import Queries
 from twofold.errors import DataError
-from twofold.impressions import gained, shown_lists
+from twofold.impressions import LearnsFromLists, gained, shown_lists
 from twofold.models._shown import named_scores
 from twofold.rank import rank
 
@@ -185,3 +185,10 @@ def test_scores_of_other_candidate_models_are_refused(two):
     asked = Queries.known(np.zeros(1, np.int32))
     with pytest.raises(DataError, match=r"shape \(1, 3, 2\); got \(1, 3, 1\)"):
         two.ranker.score(asked, items, np.zeros((1, 3, 1), np.float32))
+
+
+def test_the_model_that_learns_from_lists_says_so():
+    assert isinstance(tw.models.YouTubeRanker(), LearnsFromLists)
+    assert tw.models.YouTubeRanker.learns_from_lists
+    others = [name for name in tw.models.__all__ if name != "YouTubeRanker"]
+    assert not [name for name in others if isinstance(getattr(tw.models, name)(), LearnsFromLists)]

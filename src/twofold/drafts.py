@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import uuid
 from collections.abc import Generator
 from pathlib import Path
 
@@ -35,15 +36,18 @@ def replace_folder(draft: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def draft_of(path: Path, advice: str) -> Generator[Path]:
+def draft_of(path: Path, advice: str, *, shared: bool = False) -> Generator[Path]:
     """Give a temporary name beside `path` to write to; what stands there at the end takes its place, whole.
+
+    Where others may write the same file at the same time it is `shared`: each then has a name of its own.
 
     Raises
     ------
     DataError
         If it cannot be written, ending in the `advice`; what was at `path` is left as it was.
     """
-    draft = path.with_name(f".{path.name}.draft")
+    own = f".{uuid.uuid4().hex}" if shared else ""
+    draft = path.with_name(f".{path.name}{own}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft

@@ -8,7 +8,7 @@ Covington, Adams & Sargin (2016), section 4, made after the fact.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,7 +20,26 @@ from twofold.errors import DataError
 from twofold.models._base import FittedModel
 from twofold.models._shown import Shown, lookup, named_scores
 from twofold.rank import rank
-from twofold.typing import F32, I32, I64, Bool
+from twofold.typing import F32, I32, I64, Bool, Rng
+
+
+@runtime_checkable
+class LearnsFromLists(Protocol):
+    """A ranker that is fitted on lists that people were shown, in place of what a log says was shown to them."""
+
+    learns_from_lists: ClassVar[bool]
+    """Whether it is."""
+
+    def fit(
+        self,
+        train: Dataset,
+        *,
+        validation: Dataset | None = None,
+        rng: Rng = None,
+        shown: Shown | None = None,
+    ) -> FittedModel:
+        """Learn from the lists of `shown`, None = from `train` alone."""
+        ...
 
 
 def shown_lists(

@@ -262,8 +262,8 @@ def split_options(texts: list[str]) -> dict[str, Any]:
     return typed(texts, "--split-option", "gap=21600")
 
 
-def typed(texts: list[str], option: str, example: str) -> dict[str, Any]:
-    """Read ``name=value`` as typed behind an option; see `assignments`.
+def typed(texts: list[str], option: str, example: str, form: str = "name=value") -> dict[str, Any]:
+    """Read ``name=value`` as typed behind an option; see `assignments`. `form` is what it is called in complaints.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def typed(texts: list[str], option: str, example: str) -> dict[str, Any]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign:
-            raise ConfigError(f"{option} takes name=value, for example {example}; got {text!r}")
+            raise ConfigError(f"{option} takes {form}, for example {example}; got {text!r}")
         if name in found:
             raise ConfigError(f"{option} {name} is given twice; give it once")
         found[name] = _value(f"{option} {name}", value)

@@ -23,7 +23,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.impressions import shown_lists
+from twofold.impressions import LearnsFromLists, shown_lists
 from twofold.models._added import known_part, new_items
 from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, same_training, table_of, tables_of
@@ -108,8 +108,8 @@ class Pipeline:
     ) -> FittedModel:
         """Fit the last of `parts`: on lists of the others, where `lists` says so."""
         ranker, events = parts[-1], train.interactions
-        learns = getattr(ranker, "learns_from_lists", False) and self.lists > 0
-        if not learns or events.time is None or (events.value == 0).any():
+        learns = isinstance(ranker, LearnsFromLists) and ranker.learns_from_lists
+        if not learns or not self.lists or events.time is None or (events.value == 0).any():
             return ranker.fit(train, validation=validation, rng=seed)
         shown = shown_lists(parts[:-1], train, self.lists, self.depth, seed)
         return ranker.fit(train, validation=validation, rng=seed, shown=shown)

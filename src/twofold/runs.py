@@ -20,7 +20,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -106,6 +106,8 @@ class Run:
 def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int) -> Run:
     """Begin a run folder, or go on with one that was begun with the same job and data.
 
+    One whose job stopped or diverged before anything was made is begun anew, whatever its job was; its log is kept.
+
     Raises
     ------
     ConfigError
@@ -115,7 +117,8 @@ def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int)
     """
     path = Path(path)
     said = json.loads(json.dumps(job))
-    if (path / "job.json").exists():
+    unused = _is_unused(path)
+    if not unused and (path / "job.json").exists():
         before = _read(path / "job.json")
         if changed := _difference(before, said):
             raise ConfigError(
@@ -133,7 +136,7 @@ def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int)
                 "choose another --out, or remove the folder"
             )
         return Run(path)
-    if path.exists() and (not path.is_dir() or {one.name for one in path.iterdir()} - BEGUN):
+    if path.exists() and not unused:
         raise ConfigError(f"{path} exists and is not a run of twofold; choose another --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -154,6 +157,29 @@ def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int)
     write_page(path / "run.json", json.dumps(about, indent=1))
     write_page(path / "job.json", json.dumps(said, indent=1))
     return Run(path)
+
+
+def _is_unused(path: Path) -> bool:
+    """Say whether a folder holds nothing but the beginning of a run, at which nobody is at work."""
+    if not path.is_dir():
+        return False
+    there = {one.name for one in path.iterdir()}
+    if there - UNUSED or not (there <= BEGUN or "job.json" in there):
+        return False
+    if LOCK not in there:
+        return True
+    with (path / LOCK).open("w") as lock:
+        return _take(lock)
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take a lock; False where another process has it."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _read(path: Path) -> Any:
@@ -209,13 +235,10 @@ def at_work(run: Run) -> Generator[None]:
             except OSError as error:
                 raise DataError(f"cannot write into {run.path}: {error.strerror}") from error
             stack.callback(handler.close)
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise ConfigError(
-                        f"another process is at work in {run.path}; wait for it, or choose another --out"
-                    ) from error
+            if not _take(lock):
+                raise ConfigError(
+                    f"another process is at work in {run.path}; wait for it, or choose another --out"
+                )
             handler.setFormatter(logging.Formatter(LOG_FORMAT))
             logger = logging.getLogger("twofold")
             stack.callback(logger.setLevel, logger.level)

@@ -148,6 +148,23 @@ def test_odd_friendships_are_left_out_and_said():
     assert graph.pairs.tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "n"),
+    [
+        ("source,target\n", ["there are no links: the social graph is empty"], 0),
+        ("user,friend\n", ["there are no links: the social graph is empty"], 0),
+        ("from\tto\na\tb\nb\tzed\n", ["1 links name somebody who is not among the users; left out"], 1),
+        ("a,b\nb,zed\n", ["1 links name somebody who is not among the users; left out"], 1),
+    ],
+)  # fmt: skip
+def test_the_header_of_a_file_of_links_is_no_link(tmp_path, text, said, n):
+    (tmp_path / "log.csv").write_text("user,item\na,x\nb,y\nc,x\n")
+    (tmp_path / "links.csv").write_text(text)
+    data = tw.Dataset.read(tmp_path / "log.csv", links=tmp_path / "links.csv")
+    assert [one for one in data.notes if "link" in one] == said
+    assert len(data.links) == n
+
+
 def test_one_direction_is_a_friendship():
     def of(x, y):
         log = {"u": ["a", "b", "c"], "i": [1, 2, 3]}

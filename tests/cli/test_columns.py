@@ -110,7 +110,7 @@ def test_regions_come_from_places(files):
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--user-feature", "age"], "--user-feature takes name=value"),
+        (["--user-feature", "age"], "--user-feature takes name=kind, for example age=number"),
         (["--context", "device=colour"], "device"),
         (["--moment", "minute"], "hour"),
         (["--ahead", "60"], "ahead goes with moments"),

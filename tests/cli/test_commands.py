@@ -263,7 +263,9 @@ def test_models_datasets_and_doctor_answer(run):
     assert {row["state"] for row in json.loads(out)} <= {"ok", "", "hint"}
 
 
-@pytest.mark.parametrize("command", ["", "fit", "compare", "tune", "recommend", "demo", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["", "fit", "compare", "tune", "recommend", "demo", "evaluate", "experiment"]
+)
 def test_help_shows_an_example(command):
     ran = subprocess.run(
         [sys.executable, "-m", "twofold", *command.split(), "--help"],
@@ -272,7 +274,18 @@ def test_help_shows_an_example(command):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "Example" in ran.stdout or not command
+    assert "Example" in ran.stdout
+
+
+def test_what_a_reader_warns_of_is_said_once(run, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item,rating\n" + "1,a,3\n2,b,\n3,b,1\n" * 9)
+    code, _, err = run(
+        "fit", "Popularity", "--data", tmp_path / "log.csv", "--out", tmp_path / "out", "--test", 0
+    )
+    assert code == 0, err
+    said = [line for line in err.splitlines() if "left out" in line]
+    assert said == ["note: 9 of 27 rows without a value were left out; fill them in to keep them"]
+    assert "note: columns found by name or place: user = user, item = item, value = rating" in err
 
 
 def test_a_refused_job_leaves_no_folder_and_the_corrected_one_may_have_it(run, log_file, tmp_path):

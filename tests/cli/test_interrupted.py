@@ -177,6 +177,27 @@ def test_training_that_fails_is_exit_code_1(run, log_file, tmp_path, ctrl_c):
     assert "memory ran out" in err
 
 
+@pytest.mark.parametrize("error", [NotConvergedError, MemoryError, KeyboardInterrupt])
+def test_a_job_that_ended_before_anything_was_made_keeps_no_other_out(
+    run, log_file, tmp_path, ctrl_c, monkeypatch, error
+):
+    folder = tmp_path / "run"
+    command = ("fit", "EASE", "--data", log_file, "--out", folder)
+    ctrl_c(tw.models.EASE, 1, error)
+    assert run(*command)[0] != 0
+    (folder / "log.txt").write_text("the way it went\n")
+    monkeypatch.undo()
+    with runs.at_work(runs.Run(folder)):
+        code, _, err = run(*command, "--seed", 1)
+    assert (code, "belongs to another job (other seed)" in err) == (2, True)
+    code, _, err = run(*command, "--seed", 1)
+    assert code == 0, err
+    assert json.loads((folder / "job.json").read_text())["seed"] == 1
+    assert (folder / "log.txt").read_text().startswith("the way it went\n")
+    code, _, err = run(*command)
+    assert (code, "belongs to another job (other seed)" in err) == (2, True)
+
+
 def test_a_fault_of_our_own_is_one_sentence_that_says_where(capsys, monkeypatch):
     try:
         tw.split.random(3)
@@ -281,7 +302,10 @@ def test_a_folder_or_file_of_somebody_else_is_left_alone(run, log_file, tmp_path
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "log.txt").write_text("mine")
     for name, sentence in (
+        ("logs", "is not a run of twofold"),
         ("file", "is not a run of twofold"),
         ("folder", "is not a run of twofold"),
         ("file/run", "cannot make"),
@@ -290,6 +314,7 @@ def test_a_folder_or_file_of_somebody_else_is_left_alone(run, log_file, tmp_path
         assert code == 2
         assert sentence in err
     assert (tmp_path / "folder" / "mine").read_text() == "mine"
+    assert (tmp_path / "logs" / "log.txt").read_text() == "mine"
 
 
 def test_a_folder_without_results_has_no_leaderboard(tmp_path):

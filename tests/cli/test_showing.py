@@ -166,7 +166,7 @@ def test_fit_takes_the_split_that_is_named(run, log_file, tmp_path):
     assert "takes no share" in run(*command, "--split", "leave_last", "--test", 0.2)[2]
     assert "must be a share" in run(*command, "--test", "nan")[2]
     assert "needs n" in run(*command, "--split", "fixed_train")[2]
-    assert "name=value" in run(*command, "--item-feature", "genres")[2]
+    assert "name=kind" in run(*command, "--item-feature", "genres")[2]
     assert 'give items = "items.csv"' in run(*command, "--item-feature", "genres=tags")[2]
     code, out, err = run(*command, "--split", "leave_last")
     assert code == 0, err

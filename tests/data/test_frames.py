@@ -81,6 +81,12 @@ def test_rows_without_an_id_a_value_or_a_time_are_counted_and_left_out(name):
     assert "left out" in data.notes[0]
 
 
+def test_it_is_told_what_the_rows_that_are_left_out_are_without():
+    log = {"u": [1, 2, None, 4], "i": [1, 2, 3, 4], "v": [1, None, 3, 4], "t": [5, 6, 7, 8]}
+    with pytest.warns(DataWarning, match="2 of 4 rows without a user or a value were left out"):
+        read(log, value="v", time="t")
+
+
 IDS = [
     (np.array([2**64 - 1, 5], np.uint64), ["18446744073709551615", "5"]),
     (np.array([7, 5], np.uint64), [5, 7]),

@@ -289,11 +289,11 @@ def test_a_guess_that_looks_wrong_is_said(tmp_path):
 
 def test_what_was_guessed_and_assumed_is_in_the_notes(tmp_path):
     (tmp_path / "log.csv").write_text(
-        "user;item;plays;date\n1;2;1,5;31/12/2020\n3;4;2,5;01/12/2020\n"
+        "user;item;plays;date\n1;2;1;31/12/2020\n3;4;2,5;01/12/2020\n"
     )
     notes = " ".join(tw.Dataset.read(tmp_path / "log.csv").notes)
     assert "user = user, item = item, value = plays, time = date" in notes
-    assert "commas in place of points" in notes
+    assert "commas in place of points, as in 2,5" in notes
     assert "day first" in notes
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.data.columns import NO_TIME
-from twofold.data.times import parse_times, seconds_of
-from twofold.errors import DataError
+from twofold.data.dataset import Dataset
+from twofold.data.times import in_future, parse_times, seconds_of
+from twofold.errors import DataError, DataWarning
 
 UTC = dt.UTC
 WRITINGS = [
@@ -133,3 +134,41 @@ def test_calendar_times_are_counted_as_python_counts(moments):
     assert made.tolist() == [
         int(one.replace(tzinfo=UTC, microsecond=0).timestamp()) for one in moments
     ]
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (["2024-01-01", "9999-12-31", "2300-01-01"], "2 of 3 times in the future, the latest 9999-12-31T00:00:00"),
+        ([1_700_000_000, 13_300_000_000], "1 of 2 times in the future, the latest 2391-06-18T04:26:40"),
+        ([13_300_000_000_000_000] * 2, "2 of 2 times in the future, the latest 2391-06-18T04:26:40"),
+    ],
+)  # fmt: skip
+def test_times_in_the_future_are_told_with_their_number_and_the_latest(times, said):
+    log = {"u": range(len(times)), "i": range(len(times)), "t": times}
+    with pytest.warns(DataWarning, match=f"time column 't' has {said}; correct them"):
+        data = Dataset.from_frames(log, user="u", item="i", time="t")
+    assert data.notes[-1] == f"time column 't' has {said}"
+    assert len(data) == len(times)
+
+
+@pytest.mark.parametrize(
+    "times", [[0, 1, 2], [2020, 2024], [45_000, 45_001], [1_000_000_000, 1_750_000_000]]
+)
+def test_orders_and_times_of_the_past_are_read_in_silence(times):
+    log = {"u": range(len(times)), "i": range(len(times)), "t": times}
+    assert not Dataset.from_frames(log, user="u", item="i", time="t").notes
+
+
+def test_a_clock_of_another_zone_lies_not_in_the_future():
+    now = 1_700_000_000
+    assert in_future(np.array([now + 14 * 3_600, NO_TIME]), now, "t") is None
+    assert in_future(np.array([now + 25 * 3_600, NO_TIME]), now, "t") is not None
+
+
+@pytest.mark.parametrize("times", [[1e30], np.array([2**63 + 5], np.uint64), ["1e30"]], ids=str)
+def test_a_number_beyond_64_bits_is_no_time(times):
+    with pytest.raises(
+        DataError, match=r"t must hold times; got .* in row 0, which no 64 bits hold"
+    ):
+        parse_times(pl.Series(times), "t")

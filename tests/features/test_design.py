@@ -79,3 +79,26 @@ def test_another_kind_than_in_training_is_refused():
     code = ColumnCode.of("c", column(["a"], "category"))
     with pytest.raises(ConfigError, match="was a category in training and is a number now"):
         code.encode(column([1.0], "number"))
+
+
+@pytest.mark.parametrize("kind", ["number", "vector", "time"])
+def test_numbers_beyond_those_of_training_are_read_as_the_nearest_where_they_are_bounded(kind):
+    def told(*values):
+        return column([[one] for one in values] if kind == "vector" else values, kind)
+
+    training = told(1_680_000_000, 1_720_000_000, 1_700_000_000)
+    code = ColumnCode.of("c", training)
+    bounded = code.bounded(training)
+    beyond = told(1_600_000_000, 1_701_000_000, 1_900_000_000)
+    least, middle, most = bounded.encode(beyond).toarray().ravel()
+    assert [least, most] == np.sort(code.encode(training).toarray().ravel())[[0, 2]].tolist()
+    assert middle == code.encode(beyond).toarray()[1]
+    np.testing.assert_array_equal(
+        bounded.encode(training).toarray(), code.encode(training).toarray()
+    )
+
+
+def test_a_category_and_a_column_without_a_number_have_no_bounds_to_keep():
+    words, blank = column(["a"], "category"), column([None], "number")
+    assert ColumnCode.of("c", words).bounded(words).encode(words).toarray() == [[1]]
+    assert ColumnCode.of("c", blank).bounded(blank).encode(column([7.0], "number")).nnz == 0

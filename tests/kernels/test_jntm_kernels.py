@@ -464,8 +464,27 @@ def test_dropout_leaves_preference_and_network_and_keeps_the_mean_of_the_rest(na
         np.testing.assert_allclose(np.unique(part), [0, 1 / 0.3], rtol=1e-6)
         assert abs((part == 0).mean() - 0.7) < 0.01
         assert abs(np.corrcoef(part[:, 0], part[:, 1])[0, 1]) < 0.03  # numbers fall one by one
-    none = training.survivors(np.zeros((5, wide)), parts, 0.0, np.random.default_rng(0))
-    assert (none == 1).all()
+    assert training.survivors(np.zeros((5, wide)), parts, 0.0, np.random.default_rng(0)) is None
+
+
+def test_without_dropout_the_bits_are_those_of_states_multiplied_by_one(monkeypatch):
+    rng, parts = np.random.default_rng(11), np.array(PARTS["all"])
+    begin = parameters(rng, PARTS["all"])
+    data = training.Trajectories(
+        np.array([0, 3, 5, 5, 5]), np.array([1, 4, 2, 0, 3], np.int32), np.array([0, 0, 2, 3, 3])
+    )
+    pace = training.Pace(0.1, 0.0, 0.0, 0.0, 1.0, 0.01, FAR, FAR, 0.0)
+
+    def trained():
+        now = begin.copies()
+        loss = training.trajectory_epoch(
+            data, 2, parts, pace, now, now.zeros(), np.random.default_rng(3)
+        )
+        return [loss, *(one.tobytes() for one in now)]
+
+    plain = trained()
+    monkeypatch.setattr(training, "survivors", lambda x, *_: np.ones_like(x))
+    assert trained() == plain
 
 
 def test_a_step_under_dropout_climbs_what_is_left_of_the_states(monkeypatch):

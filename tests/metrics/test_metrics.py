@@ -168,8 +168,14 @@ def test_rating_errors_by_hand():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(ConfigError, match=r"no metric 'ndgc@10'.*did you mean 'ndcg"):
-        metrics.parse("ndgc@10")
+    for wrong, meant in (
+        ("ndgc@20", "ndcg@20"),
+        ("ndcg10", "ndcg@10"),
+        ("recal", "recall@10"),
+        ("rsme@5", "rmse"),
+    ):
+        with pytest.raises(ConfigError, match=rf"no metric '{wrong}'.*did you mean '{meant}'\?"):
+            metrics.parse(wrong)
     for name in ("ndcg", "ndcg@0", "ndcg@-1", "ndcg@ten", "auc@5"):
         with pytest.raises(ConfigError):
             metrics.parse(name)

@@ -177,3 +177,13 @@ def test_pretraining_teaches_each_layer_to_restore_its_input():
     before, after = errors(0), errors(60)
     assert after[0] < before[0] / 4
     assert after[1] < before[1]
+
+
+def test_the_same_seed_gives_the_same_bytes_wherever_the_arrays_lie():
+    data, rng, found = planted_log(), np.random.default_rng(0), set()
+    for _ in range(250):
+        elsewhere = [np.empty(size) for size in rng.integers(1, 4000, 20)]
+        model = tw.models.CDL(factors=4, hidden=(8,), epochs=6, content="title").fit(data, rng=0)
+        found.add(model.item_factors.tobytes() + model.user_factors.tobytes())
+        del elsewhere
+    assert len(found) == 1

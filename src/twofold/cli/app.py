@@ -62,11 +62,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="From an interaction log to a recommender its owner can trust.",
 )
 online = typer.Typer(
     name="experiment", cls=commands(EXPERIMENT), no_args_is_help=True, add_completion=False,
-    help="Online tests: how large, and what they show.",
+    rich_markup_mode="markdown",
 )  # fmt: skip
 
 
@@ -91,7 +90,10 @@ def options(
 
 @online.callback()
 def online_options() -> None:
-    """Online tests: how large, and what they show."""
+    """Online tests: how large, and what they show.
+
+    Example: `twofold experiment plan --baseline 0.1 --lift 0.05`, then `twofold experiment report exp.toml`
+    """
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

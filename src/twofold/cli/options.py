@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,7 +112,7 @@ Kind = Annotated[
     str,
     typer.Option(
         "--split",
-        help="How to hold out: temporal, random, leave_last, last_fraction, cold_users, cold_items, user_disjoint, last_basket, last_trajectories.",
+        help="How to hold out: default (temporal where the log has times that differ, else random), temporal, random, leave_last, last_fraction, cold_users, cold_items, user_disjoint, last_basket, last_trajectories.",
         metavar="KIND",
     ),
 ]
@@ -161,7 +162,8 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**given: Any) -> None:
         told = {name: given.pop(name) for name in LOG_OPTIONS}
         for name in KINDS:
-            told[name] = typed(told[name], f"--{name.rstrip('s').replace('_', '-')}", "age=number")
+            option = f"--{name.rstrip('s').replace('_', '-')}"
+            told[name] = typed(told[name], option, "age=number", "name=kind")
         command(**given, said={name: one for name, one in told.items() if one})
 
     kept = [one for one in own if one.name != "said"]
@@ -172,8 +174,18 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_log(plan: DataPlan) -> Dataset:
-    """Read a log, and pass on what its reader has to say."""
-    log = plan.read()
+    """Read a log, and pass on what its reader has to say; a note that a warning began with is not said again."""
+    warned: list[str] = []
+    show = warnings.showwarning
+
+    def remember(message: Warning | str, *where: Any) -> None:
+        warned.append(str(message))
+        show(message, *where)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = remember
+        log = plan.read()
     for one in log.notes:
-        note(f"note: {one}")
+        if not any(said.startswith(one) for said in warned):
+            note(f"note: {one}")
     return log

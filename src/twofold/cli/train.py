@@ -40,11 +40,18 @@ SHARE = 0.1
 
 @reads_a_log
 def fit(
-    model: Annotated[str, typer.Argument(help="A name of `twofold models`.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(help="A model that `twofold models` lists.", show_default=False)
+    ],
     data: Data,
     out: Out,
     settings: Annotated[
-        list[str], typer.Option("--set", "-s", help="A hyperparameter, as name=value; repeatable.")
+        list[str],
+        typer.Option(
+            "--set",
+            "-s",
+            help="A hyperparameter that `twofold models NAME` shows, as name=value; repeatable.",
+        ),
     ] = [],  # noqa: B006  typer reads the default
     split: Kind = "default",
     split_option: SplitOption = [],  # noqa: B006

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from time import time as now
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,8 @@ from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
-from twofold.data.times import parse_times
+from twofold.data.roles import NAMELESS
+from twofold.data.times import in_future, parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.kernels.gather import gather, is_ascending
@@ -73,10 +75,9 @@ def assemble(
             f"a context column cannot be called {clash[0]!r}, as the log's own column is; rename it"
         )
     del frame  # a large log is held once
-    keep = complete(user_ids, item_ids, values, times)
-    if keep is not None:
-        rows = np.flatnonzero(keep)
-        missing = f"{n - len(rows):,} of {n:,} rows without a user, an item, a value or a time"
+    if without := lacking(user_ids, item_ids, values, times):
+        rows = np.flatnonzero(~np.logical_or.reduce(list(without.values())))
+        missing = f"{n - len(rows):,} of {n:,} rows without {' or '.join(without)}"
         if not len(rows):
             raise DataError(f"{what} have no row to read: {missing}; name other columns")
         notes.append(f"{missing} were left out")
@@ -87,6 +88,9 @@ def assemble(
         times = None if times is None else times[rows]
         for name, (one, kind) in contexts.items():
             contexts[name] = one.gather(picked), kind
+    if times is not None and (ahead := in_future(times, now(), f"time column {time!r}")):
+        notes.append(ahead)
+        warnings.warn(f"{ahead}; correct them if they are not meant", DataWarning, stacklevel=3)
     people, things = Entities(_empty()), Entities(_empty())
     if users is not None:
         people = entities(users, user, user_ids, user_features, "users", notes)
@@ -140,20 +144,19 @@ def wanted(features: Features, but: str = "") -> dict[str, Kind | None]:
     return {**features}
 
 
-def complete(
+def lacking(
     users: pl.Series, items: pl.Series, values: F32 | None, times: I64 | None
-) -> Bool | None:
-    """Return which rows name a user, an item, a value and a time, as far as there are columns; None = all."""
-    keep: Bool | None = None
-    for ids in (users, items):
+) -> dict[str, Bool]:
+    """Return which rows (n,) are without a user, an item, a value or a time, of those that some row is without."""
+    without: dict[str, Bool] = {}
+    for what, ids in (("a user", users), ("an item", items)):
         if ids.null_count():
-            named = ids.is_not_null().to_numpy()
-            keep = named if keep is None else keep & named
+            without[what] = ids.is_null().to_numpy()
     if values is not None and np.isnan(values).any():
-        keep = ~np.isnan(values) if keep is None else keep & ~np.isnan(values)
+        without["a value"] = np.isnan(values)
     if times is not None and len(times) and times.min() == NO_TIME:
-        keep = times != NO_TIME if keep is None else keep & (times != NO_TIME)
-    return keep
+        without["a time"] = np.asarray(times == NO_TIME)
+    return without
 
 
 def entities(
@@ -283,10 +286,17 @@ def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Link
 
     Left out, and counted in a note: pairs that name somebody unknown, pairs of somebody with
     themselves, and a pair that was given before. Links that are all left out, or none, are said too.
+    The first row of columns without names is their header where it names nobody.
     """
     if frame.width < 2:
         raise DataError(f"links need two columns of user ids; got {frame.columns}")
     source, target = (users.rows(as_ids(frame.to_series(at), "links")) for at in (0, 1))
+    nameless = all(NAMELESS.match(name) for name in frame.columns[:2])
+    if nameless and len(frame) and source[0] == target[0] == UNKNOWN:
+        source, target = source[1:], target[1:]  # a header
+    if not len(source):
+        notes.append("there are no links: the social graph is empty")
+        return NO_LINKS
     both = (source != UNKNOWN) & (target != UNKNOWN)
     if not both.all():
         notes.append(

@@ -35,7 +35,7 @@ def read_beside(
     what = f"the {role}s"
     if not isinstance(source, str | Path):
         return as_frame(source, what, [key])
-    frame = read_frame(source, ids=[key])
+    frame = read_frame(source, ids=[key], named=list(kinds), may_be_empty=role == "link")
     sounds = [name for name, kind in kinds.items() if kind == "sound" and name in frame.columns]
     folder = Path(source).parent
     frame = frame.with_columns(_near(frame[name], folder) for name in sounds)

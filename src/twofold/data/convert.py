@@ -151,7 +151,9 @@ def _written_numbers(values: pl.Series, what: str, notes: list[str]) -> pl.Serie
             )
         return spaced.str.replace_all(",", "").cast(pl.Float64)
     if (spaced.str.contains(r"^[+-]?\d+$") | decimal | spaced.is_null()).all():
-        notes.append(f"{what} was read with commas in place of points, as in {known[0]}")
+        notes.append(
+            f"{what} was read with commas in place of points, as in {text.filter(decimal)[0]}"
+        )
         return spaced.str.replace_all(r"[. ]", "").str.replace(",", ".").cast(pl.Float64)
     bad = (cast.is_null() & text.is_not_null()).to_numpy()
     row, seen = first_bad(values, bad)

@@ -24,6 +24,10 @@ PACKED: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\xfd7zXZ\x00", lzma.LZMAFile),
 )
 """First bytes of compressed files that hold one file."""
+WINDOWS = {
+    code: letter for code in range(128, 160) if (letter := bytes([code]).decode("cp1252", "ignore"))
+}
+"""The letters that Windows has where Latin-1 has control characters: the euro sign, dashes, curly quotes."""
 SERVED = "twofold_log"
 """The view of the events that `twofold serve` kept in an SQLite file."""
 PACKED_SUFFIXES = {".gz", ".bz2", ".xz", ".zip"}
@@ -161,7 +165,7 @@ def as_utf8(content: bytes, what: str) -> bytes:
     r"""Return text in UTF-8 with ``\n`` between lines and without a byte order mark, unchanged where it is.
 
     UTF-16 is known by its byte order mark, or by every other byte being zero. Bytes that are not UTF-8
-    are left: whoever decodes them reads them as Latin-1.
+    are left: whoever decodes them reads them by `western`.
 
     Raises
     ------
@@ -193,11 +197,25 @@ def _decoded(content: bytes, encoding: str, what: str) -> bytes:
 
 
 def decoded(head: bytes) -> str:
-    """Return the text of bytes that may be cut within a letter: UTF-8, or else Latin-1."""
+    """Return the text of bytes that may be cut within a letter: UTF-8, or else as `western` reads it."""
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return head.decode("latin-1")
+        return western(head)
+
+
+def western(content: bytes) -> str:
+    r"""Return text that is not UTF-8 as Windows-1252, or Latin-1 with its few letters; every byte is one.
+
+    Example
+    -------
+    >>> western(b"Caf\xe9 4,50 \x80"), western(b"\x81\x80")
+    ('Café 4,50 €', '\x81€')
+    """
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        return content.decode("latin-1").translate(WINDOWS)
 
 
 def own_query(source: str | Path, query: str | None) -> str | None:

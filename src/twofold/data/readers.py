@@ -41,7 +41,12 @@ class Log(NamedTuple):
 
 
 def read_frame(
-    source: str | Path, *, query: str | None = None, ids: Sequence[str] = ()
+    source: str | Path,
+    *,
+    query: str | None = None,
+    ids: Sequence[str] = (),
+    named: Sequence[str] = (),
+    may_be_empty: bool = False,
 ) -> pl.DataFrame:
     """Read a file or the answer to a query as a frame.
 
@@ -54,6 +59,10 @@ def read_frame(
         SQL, for a database.
     ids
         Names of columns that hold ids.
+    named
+        Names of other columns that are asked for: text has a header where its first row holds one of either.
+    may_be_empty
+        Whether text may be a header alone.
 
     Raises
     ------
@@ -67,9 +76,9 @@ def read_frame(
     def read(found: Source) -> pl.DataFrame:
         match format_of(found):
             case "text":
-                layout, content = layout_of(found)
+                layout, content = layout_of(found, [*ids, *named])
                 keys = [*ids, *(one for one in layout.names if usual(one) in {"user", "item"})]
-                return read_layout(content, layout, found.what, ids=keys)
+                return read_layout(content, layout, found.what, ids=keys, may_be_empty=may_be_empty)
             case "json":
                 return read_json(found.content(), found.what)
             case kind:
@@ -111,7 +120,7 @@ def read_log(
     def read(file: Source) -> Log:
         kind = format_of(file)
         if kind == "text":
-            layout, content = layout_of(file)
+            layout, content = layout_of(file, [*filter(None, given.values()), *context])
             sample = layout.sample_frame()
             found = roles(sample, given, file.what)
             columns = needed(found, context, layout.names)

@@ -57,12 +57,12 @@ class Layout:
         return frame.with_columns(pl.all().replace(list(MISSING), None))
 
 
-def sniff(content: bytes, what: str = "the text") -> Layout:
+def sniff(content: bytes, what: str = "the text", named: Sequence[str] = ()) -> Layout:
     r"""Find the delimiter, quotes, comments and header of delimited text from its first rows.
 
     The delimiter is the one by which most rows have the same number of cells, then the one that makes
-    most cells. There is a header where no cell of the first row is a number or a time, and one has a
-    usual name or stands above numbers or times only.
+    most cells. There is a header where the first row has one of the columns that the caller `named`, or where
+    no cell of it is a number or a time, and one has a usual name or stands above numbers or times only.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def sniff(content: bytes, what: str = "the text") -> Layout:
     if all(typed):
         parts = [one.groups() for one in typed if one]
         names, kinds = [name for name, _ in parts], tuple(kind for _, kind in parts)
-    elif is_header(first, rows[1:], width):
+    elif any(one and one in named for one in first) or is_header(first, rows[1:], width):
         names = first
     elif remarks and len(said := split(remarks[-1:], delimiter, quoted=quoted)[0]) == width:
         names = said if is_header(said, rows, width) else None
@@ -229,7 +229,7 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
             name
             and name not in MISSING
             and below
-            and all(is_number(one) or is_time(one) for one in below)
+            and all(is_number(one.replace(",", ".", 1)) or is_time(one) for one in below)
         ):
             return True
     return False

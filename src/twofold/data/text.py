@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from twofold.data.files import Source, as_utf8
+from twofold.data.files import Source, as_utf8, western
 from twofold.data.names import INTEGER, MISSING
 from twofold.data.sniff import Layout, sniff
 from twofold.errors import DataError
@@ -32,7 +32,7 @@ def read_text(content: bytes, what: str, ids: Sequence[str] = ()) -> pl.DataFram
     Parameters
     ----------
     content
-        UTF-8, UTF-16, or else Latin-1.
+        UTF-8, UTF-16, or else Windows-1252.
     what
         The file's name, for messages.
     ids
@@ -47,14 +47,14 @@ def read_text(content: bytes, what: str, ids: Sequence[str] = ()) -> pl.DataFram
     return read_layout(content, sniff(content, what), what, ids=ids)
 
 
-def layout_of(source: Source) -> tuple[Layout, bytes | Path]:
-    """Return the layout of a text file, and its content, or its path where polars can read it there."""
+def layout_of(source: Source, named: Sequence[str] = ()) -> tuple[Layout, bytes | Path]:
+    """Return the layout of a text file, and its content, or its path where polars can read it there; see `sniff`."""
     head = source.head()
     plain = as_utf8(head, source.what)
     if plain == head and source.plain is not None:
-        return sniff(plain, source.what), source.plain
+        return sniff(plain, source.what, named), source.plain
     content = as_utf8(source.content(), source.what)
-    return sniff(content, source.what), content
+    return sniff(content, source.what, named), content
 
 
 def read_layout(
@@ -63,6 +63,8 @@ def read_layout(
     what: str,
     columns: Sequence[str] | None = None,
     ids: Sequence[str] = (),
+    *,
+    may_be_empty: bool = False,
 ) -> pl.DataFrame:
     """Read text of a known layout, or some of its columns; see `read_text`."""
     wanted = list(layout.names) if columns is None else list(columns)
@@ -75,7 +77,7 @@ def read_layout(
     )
     if any(one.null_count() for one in frame):
         frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    if not len(frame):
+    if not len(frame) and not may_be_empty:
         raise DataError(f"{what} has a header and no rows; a log needs at least one")
     kinds = dict(zip(layout.names, layout.kinds, strict=False))
     sequences = [name for name in frame.columns if kinds.get(name, "").endswith("_seq")]
@@ -83,7 +85,7 @@ def read_layout(
     empty = [
         one
         for one in frame.columns
-        if one not in ids and re.match(r"^column_\d+$", one) and layout.has_header
+        if len(frame) and one not in ids and re.match(r"^column_\d+$", one) and layout.has_header
     ]
     frame = frame.drop(one for one in empty if frame[one].null_count() == len(frame))
     return frame.with_columns(spread) if spread else frame
@@ -123,11 +125,11 @@ def _read_cells(
     }
     try:
         return _scan(content, options).select(wanted)
-    except pl.exceptions.NoDataError as error:
-        raise DataError(f"{what} has a header and no rows; a log needs at least one") from error
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     except pl.exceptions.PolarsError as error:
         if "utf-8" in str(error):
-            content = _bytes(content).decode("latin-1").encode("utf-8")
+            content = western(_bytes(content)).encode()
             try:
                 return _scan(content, options).select(wanted)
             except pl.exceptions.PolarsError:
@@ -150,7 +152,7 @@ def _read_slowly(content: bytes, delimiter: str, layout: Layout, what: str) -> p
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        text = content.decode("latin-1")
+        text = western(content)
     width = len(layout.names)
     quoting = csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE
     lines = io.StringIO(text, newline="")

@@ -31,6 +31,10 @@ ZONE = r"(?: ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})(?: \(?[A-Z]{3,4}\)?
 MONTH = r"(?P<month>[A-Za-z]{3})[a-z]*"
 
 
+AHEAD = 86_400
+"""Seconds after now from which a time lies in the future: clocks whose zone is not told differ by less."""
+
+
 class Format(NamedTuple):
     """One way to write a time."""
 
@@ -117,7 +121,7 @@ def _of_numbers(values: pl.Series, what: str) -> tuple[I64, list[str]]:
         if np.isinf(size).any():
             raise DataError(f"{what} must hold times; got an infinite number: correct or remove it")
     low, high = float(size[size > 0].min(initial=np.inf)), float(size.max())
-    if low > 19_000_000 and known.dtype.is_integer():
+    if low > 19_000_000 and high < 1e14 and known.dtype.is_integer():
         dated = _of_digits(raw, known, what)
         if dated is not None:
             return dated
@@ -134,10 +138,15 @@ def _of_numbers(values: pl.Series, what: str) -> tuple[I64, list[str]]:
         )
     notes = [f"{what} was read as {unit} since 1970"] if at else []
     if raw.dtype.is_integer():
-        whole = raw.cast(pl.Int64)
+        whole = raw.cast(pl.Int64, strict=False)
         whole = whole // per_second if at else whole
     else:
-        whole = (raw.cast(pl.Float64) / per_second).floor().cast(pl.Int64)
+        whole = (raw.cast(pl.Float64) / per_second).floor().cast(pl.Int64, strict=False)
+    if whole.null_count() > raw.null_count():
+        row, seen = first_bad(raw, (whole.is_null() & raw.is_not_null()).to_numpy())
+        raise DataError(
+            f"{what} must hold times; got {seen!r} in row {row:,}, which no 64 bits hold: correct it"
+        )
     if whole.null_count():
         whole = whole.fill_null(NO_TIME)
     return whole.to_numpy().astype(np.int64, copy=False), notes
@@ -294,6 +303,24 @@ def _offsets(zones: pl.Series) -> I64:
         named = zone in {"Z", "UTC", "GMT"}
         found[zone] = 0 if named else sign * (int(digits[:2]) * 3_600 + int(digits[2:]) * 60)
     return np.array([found[one] for one in zones.to_list()], np.int64)
+
+
+def in_future(times: I64, now: float, what: str) -> str | None:
+    """Say how many of the times (n,) lie more than a day after `now`, and the latest one; None where none does.
+
+    Example
+    -------
+    >>> in_future(np.array([1_600_000_000, 253_402_214_400]), 1_700_000_000, "time column 'at'")
+    "time column 'at' has 1 of 2 times in the future, the latest 9999-12-31T00:00:00"
+    """
+    latest = int(times.max(initial=NO_TIME))
+    if latest <= now + AHEAD:
+        return None
+    ahead = int((times > now + AHEAD).sum())
+    latest_written = np.datetime64(latest, "s")
+    return (
+        f"{what} has {ahead:,} of {len(times):,} times in the future, the latest {latest_written}"
+    )
 
 
 def first_bad(values: pl.Series, bad: Bool | F64) -> tuple[int, object]:

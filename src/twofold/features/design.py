@@ -8,7 +8,7 @@ is a row without entries, never a silent zero level.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
@@ -32,6 +32,8 @@ class ColumnCode:
     levels: Vocabulary | None = None
     centre: F32 | None = None  # (width,)
     scale: F32 | None = None  # (width,)
+    least: F32 | None = None  # (width,) encoded; None = numbers are not bounded
+    most: F32 | None = None  # (width,)
 
     @property
     def width(self) -> int:
@@ -60,6 +62,15 @@ class ColumnCode:
                     scale=np.where(spread > 0, spread, 1.0).astype(np.float32),
                 )
 
+    def bounded(self, column: Column) -> ColumnCode:
+        """Return the code that reads a number beyond those of the training `column` as the nearest of them."""
+        if self.centre is None or self.scale is None:
+            return self
+        # What is missing is 0, the mean, which lies between the ends.
+        scaled = standardised(column, self.centre, self.scale)
+        least, most = scaled.min(axis=0, initial=0), scaled.max(axis=0, initial=0)
+        return replace(self, least=least, most=most)
+
     def encode(self, column: Column) -> csr_array:
         """Return the features of `column`, shape (n, width)."""
         match column:
@@ -73,9 +84,11 @@ class ColumnCode:
                 shape = (len(column), self.width)
                 made = csr_array((column.counts[kept], (rows[kept], place[kept])), shape=shape)
                 return unit_rows(made)
-            case _ if self.centre is not None and self.scale is not None:
-                scaled = (as_numbers(column) - self.centre) / self.scale
-                return csr_array(np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32))
+            case Number() | Vector() | Time() if self.centre is not None and self.scale is not None:
+                scaled = standardised(column, self.centre, self.scale)
+                if self.least is not None and self.most is not None:
+                    scaled = np.clip(scaled, self.least, self.most)
+                return csr_array(scaled)
             case _:
                 raise ConfigError(
                     f"column {self.name!r} was a {self.kind} in training and is a "
@@ -95,6 +108,12 @@ def as_numbers(column: Column) -> np.ndarray:
             return column.values.astype(np.float64)
         case _:
             raise ConfigError(f"a {kind_of(column)} column holds no numbers")
+
+
+def standardised(column: Column, centre: F32, scale: F32) -> F32:
+    """Return the numbers of a column, (n, width), centred and scaled, 0 where missing."""
+    scaled = (as_numbers(column) - centre) / scale
+    return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
 
 def readable(columns: Mapping[str, Column], wanted: Sequence[str] | None) -> dict[str, Column]:

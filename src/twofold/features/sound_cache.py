@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twofold.errors import DataError
+from twofold.drafts import draft_of
 from twofold.typing import F32
 
 
@@ -26,24 +24,12 @@ def read_entry(path: Path, bands: int) -> F32 | None:
 
 
 def write_entry(path: Path, spectrogram: F32) -> None:
-    """Write a spectrogram to a temporary name and rename it.
+    """Write a spectrogram whole; several processes may fill one cache.
 
     Raises
     ------
     DataError
         If the folder cannot be written.
     """
-    draft: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".draft-", suffix=".npy", dir=path.parent)
-        draft = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, spectrogram, allow_pickle=False)
-        draft.chmod(0o644)
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}; choose another cache") from error
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
+    with draft_of(path, "choose another cache", shared=True) as draft, draft.open("wb") as file:
+        np.save(file, spectrogram, allow_pickle=False)

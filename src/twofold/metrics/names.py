@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, nearest
 
 Family = Literal["list", "curve", "beyond", "rating"]
 
@@ -97,8 +97,10 @@ def parse(name: str) -> Metric:
     base, at, cut = name.partition("@")
     if base not in DEFINITIONS:
         forms = [one if one in WITHOUT_CUT else f"{one}@k" for one in DEFINITIONS]
-        near = did_you_mean(base, DEFINITIONS).partition("; ")[2]
-        hint = f"; {near}" if near else ""
+        word = base.rstrip("0123456789")
+        near = nearest(word, DEFINITIONS)
+        written = f"@{cut or base[len(word) :] or 10}" if near not in WITHOUT_CUT else ""
+        hint = f"; did you mean '{near}{written}'?" if near else ""
         raise ConfigError(f"there is no metric {name!r}; allowed: {', '.join(forms)}{hint}")
     family = DEFINITIONS[base][0]
     if base in WITHOUT_CUT:

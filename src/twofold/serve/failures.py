@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import orjson
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from twofold.errors import (
@@ -70,8 +71,9 @@ def answer(error: Refused) -> Response:
 
 def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
     """Turn what pydantic says into one sentence about the first fault, with what is allowed."""
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"] if not is_branch(part))
+    faults = innermost(error.errors(include_url=False))
+    fault = faults[0]
+    place = ".".join(map(str, place_of(fault)))
     given = shown(fault["input"])
     if fault["type"] == "json_invalid":
         reason = str(fault.get("ctx", {}).get("error", "it cannot be read"))
@@ -86,7 +88,12 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
         )
     if fault["type"] == "missing":
         return Refused(422, "bad_request", f"{place} is missing", f"give {place}")
-    said = fault["msg"][0].lower() + fault["msg"][1:]
+    said = " or ".join(dict.fromkeys(one["msg"].removeprefix("Input should be ") for one in faults))
+    said = (
+        f"input should be {said}"
+        if fault["msg"].startswith("Input should be ")
+        else said[0].lower() + said[1:]
+    )
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, ValueError):
         message, _, hint = str(own).partition("; ")
@@ -96,6 +103,22 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
     meant = next((notes[one] for one in reversed(fault["loc"]) if one in notes), "")
     hint = f"{said}: {meant}" if meant else said
     return Refused(422, "bad_request", f"{place or 'the body'} got {given}", hint)
+
+
+def innermost(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return what is said of the first wrong value: by every branch of a union, at the place that is farthest inside.
+
+    A list in a place where ids or lists of ids may stand is wrong for what it holds, not for being no id.
+    """
+    first = place_of(faults[0])
+    of_first = [one for one in faults if place_of(one)[: len(first)] == first]
+    chosen = max((place_of(one) for one in of_first), key=len)
+    return [one for one in of_first if place_of(one) == chosen]
+
+
+def place_of(fault: ErrorDetails) -> tuple[int | str, ...]:
+    """Return where a fault is, without the branches of unions."""
+    return tuple(part for part in fault["loc"] if not is_branch(part))
 
 
 def is_branch(part: object) -> bool:

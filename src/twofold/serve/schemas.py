@@ -113,7 +113,7 @@ class Question(Body):
     user: Identifier | None = None
     """A user id; one that was never seen is answered too."""
     history: History | None = None
-    """Item ids, oldest first, in place of what is known of the user; a list inside is a basket, taken together."""
+    """A list of item ids or of lists of them, oldest first, in place of what is known of the user; what an inner list holds was taken together."""
     features: Columns | None = None
     """User features by name, for models that read them."""
     words: Annotated[StrictStr, Field(max_length=10_000)] | None = None
@@ -192,7 +192,7 @@ class Explanation(Body):
     user: Identifier | None = None
     """A user."""
     history: History | None = None
-    """Item ids in place of a user's; a list inside is a basket."""
+    """A list of item ids or of lists of them, in place of those of a user."""
     k: Length = 10
     """Most items to name."""
 

@@ -277,6 +277,24 @@ def test_context_turns_the_list_round():
         model.recommend(users=[0], context={"wether": ["sun"]})
 
 
+def test_a_number_of_the_context_beyond_those_of_training_is_read_as_the_nearest(tmp_path):
+    rng = np.random.default_rng(0)
+    item, price = rng.integers(0, 8, 400), rng.uniform(1, 20, 400)
+    liked = 3 + np.where(price > 10, 1, -1) * np.where(item % 2, 1, -1)
+    log = {"u": rng.integers(0, 20, 400), "i": item, "price": price, "r": liked}
+    data = tw.Dataset.from_frames(log, user="u", item="i", value="r", context={"price": "number"})
+    FM(learner=BRIEF).fit(data, rng=0).save(tmp_path / "model")
+    model = tw.load(tmp_path / "model")
+
+    def answer(at):
+        return model.recommend(users=[1], k=8, exclude_seen=False, context={"price": [at]})
+
+    assert answer(2e6).equals(answer(float(price.max())))
+    assert answer(-5).equals(answer(float(price.min())))
+    assert not answer(15).equals(answer(float(price.max())))
+    assert answer(2e6)["item"][0] % 2 == 1
+
+
 def test_pairs_are_predicted_in_their_context():
     data = context_log()
     model = FM(factors=3, learner=BRIEF, day=True).fit(data, rng=0)

@@ -121,7 +121,7 @@ class Layout:
                 parts.append((f"{name} history", seen))
             sides.append(parts)
         columns = readable(context, wanted)
-        codes = tuple(ColumnCode.of(name, column) for name, column in columns.items())
+        codes = tuple(ColumnCode.of(name, one).bounded(one) for name, one in columns.items())
         outside = [(one.name, one.encode(columns[one.name])) for one in codes]
         names: list[str] = []
         group: list[np.ndarray] = []

@@ -167,12 +167,17 @@ def step_drawn(
     step_pairs(begin, place, drawn.error, x, by, rate, reg, outputs, sums)
 
 
-def survivors(x: F32, parts: I64, dropout: float, rng: np.random.Generator) -> F32:
-    """Return what states x (e, D) are multiplied by: a number of S or h is 0 with chance `dropout`, and else 1 / (1 - dropout)."""
+def survivors(x: F32, parts: I64, dropout: float, rng: np.random.Generator) -> F32 | None:
+    """Return what states x (e, D) are multiplied by: a number of S or h is 0 with chance `dropout`, and else 1 / (1 - dropout).
+
+    None where nothing is dropped.
+    """
+    if not dropout:
+        return None
     kept = np.ones_like(x)
     d = x.shape[1] // int((parts >= 0).sum())
     for at in parts[2:]:
-        if at >= 0 and dropout:
+        if at >= 0:
             there = rng.random((len(x), d), np.float32) >= dropout
             kept[:, at : at + d] = there / (1 - dropout)
     return kept
@@ -208,12 +213,13 @@ def trajectory_epoch(
             x, cell, gates,
         )  # fmt: skip
         kept = survivors(x, parts, pace.dropout, rng)
-        seen = x * kept
+        seen = x if kept is None else x * kept
         if pace.share == 1:
             dx, grown, loss = whole_softmax(seen, now.outputs, item)
         else:
             dx, grown, loss = drawn_softmax(seen, now.outputs, item, number, pace.share, seed)
-        dx *= kept
+        if kept is not None:
+            dx *= kept
         total += loss
         du, dp, dnetwork = (np.empty((one, d), kind) for one in (e, n, n))
         trajectory_gradients(
