@@ -44,7 +44,7 @@ def rounded(count: int) -> int:
     return (count + UNROLL - 1) // UNROLL * UNROLL
 
 
-@kernel(fastmath=False)
+@kernel()
 def weigh(values: F32, start: int, count: int, weights: F32, roots: F32, targets: F32) -> None:
     """Fill sqrt(w_i) and c_i / sqrt(w_i) for `count` events, and 0 up to a multiple of 4.
 
