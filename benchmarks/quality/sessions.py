@@ -270,7 +270,9 @@ def beauty() -> None:
         ],
         [with_intervals(label, found, measured[best][0][3], took) for label, (found, took) in measured.items()]
         + failed,
-        suffix=("_beauty_whole" if WHOLE else "_beauty") + (f"_{PEOPLE}_people" if PEOPLE else ""),
+        suffix=("_beauty_whole" if WHOLE else "_beauty")
+        + ("_peers" if "--peers" in sys.argv else "")
+        + (f"_{PEOPLE}_people" if PEOPLE else ""),
     )  # fmt: skip
 
 
