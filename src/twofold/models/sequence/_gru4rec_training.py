@@ -18,6 +18,7 @@ from twofold.nn.encoders import Table, first_weights
 from twofold.nn.loop import train
 from twofold.nn.recurrent import CELLS, Cell
 from twofold.nn.samplers import PopularitySampler
+from twofold.nn.softmax import SoftmaxAmong
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I32, I64
 
@@ -125,6 +126,7 @@ class Batches:
         self.sampler = PopularitySampler.of(np.maximum(counts, 1), exponent=model.samples_exponent)
         self.everything = scores_everything(model, n_items)
         self.head = np.full(n_items, -1, np.int64)
+        self.among = SoftmaxAmong()
         self.all_items = torch.arange(n_items)
         drawn = 0 if self.everything else model.samples or 0
         q = self.sampler.log_probability.exp() * drawn
@@ -169,7 +171,7 @@ class Batches:
         """
         if isinstance(self.model.loss, parts.CrossEntropy):
             if self.everything:
-                return losses.full_softmax(h @ rows.T, own)
+                return self.among(h, rows, None, own)
             scores = torch.addmm(-self.model.loss.log_q * self.log_q[asked], h, rows.T)
             row, column = accidental_pairs(after.numpy(), asked.numpy(), self.head)
             others = row != column

@@ -20,6 +20,7 @@ from twofold.nn.encoders import Embeddings
 from twofold.nn.loop import train
 from twofold.nn.optimisers import Adam
 from twofold.nn.samplers import PopularitySampler
+from twofold.nn.softmax import SoftmaxAmong
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32
 
@@ -107,6 +108,7 @@ class Batches:
         if loss.kind == "softmax":
             self.sampler = PopularitySampler.of(counts + 1, exponent=loss.exponent)
         self.head = np.full(n_items, -1, np.int64)
+        self.among = SoftmaxAmong()
 
     def loss(self, rows: Tensor, rng: torch.Generator) -> Tensor:
         """Return the mean loss over the places of the histories `rows` (b,)."""
@@ -121,7 +123,7 @@ class Batches:
             owner = rows[:, None].expand_as(inside)[inside]
             return self.binary(x, after, *self.negatives(owner, loss.negatives, rng))
         if loss.samples is None or self.n_items <= loss.samples:
-            return losses.full_softmax(x @ self.net.items.weight.T, after)
+            return self.among(x, self.net.items.weight, None, after)
         return self.sampled(x, after, loss.samples, rng)
 
     def negatives(self, owner: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
