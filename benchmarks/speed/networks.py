@@ -2,9 +2,9 @@
 
 ``python benchmarks/speed/networks.py [--data ml-1m] [--epochs 5] [--only candidates|words] [--users 1500] [--save]``
 
-Candidates: everybody's LAST items are to be found among all others by the ids before them; every model has the step size of RATES that
-finds the LAST items before these best. Words: items held out whole are to be found by their words. Vectors of the peers are ranked and measured as ours are. A pass
-of ours is the difference of two fits.
+Candidates: everybody's LAST items are to be found among all others by the ids before them; every model has the step size of RATES
+that finds the LAST items before these best. Words: items held out whole are to be found by their words. Vectors of the peers are
+ranked and measured as ours are. A pass of ours is the difference of two fits.
 """
 
 from __future__ import annotations
