@@ -141,9 +141,13 @@ def option(name: str, default: str) -> str:
 
 
 def settings() -> dict[str, Any]:
-    """Return the hyperparameters that ``--set name=value,...`` names: integers, or numbers with a point."""
+    """Return the hyperparameters that ``--set name=value,...`` names: integers, numbers with a point, true or false."""
     given = [one.split("=") for one in option("--set", "").split(",") if one]
-    return {name: float(value) if "." in value else int(value) for name, value in given}
+    said = {"true": True, "false": False}
+    return {
+        name: said[value] if value in said else float(value) if "." in value else int(value)
+        for name, value in given
+    }
 
 
 def mean_of(found: np.ndarray) -> str:

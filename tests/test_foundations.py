@@ -47,7 +47,7 @@ def test_a_wrong_value_is_refused_by_name(bad):
 
 REFUSED = {
     "DSSM: which optimiser": (lambda: tw.models.DSSM(optimiser={"learning_rate": 1}), "which does not say which one; add 'method': 'sgd' or 'adam' or 'adagrad'"),
-    "BPR: 'popular' for a choice": (lambda: tw.models.BPR(negatives="popular"), "write one of {'draws': 'uniform'}, {'draws': 'popular'}"),
+    "BPR: 'popular' for a choice": (lambda: tw.models.BPR(negatives="popular"), 'write one of {"draws": "uniform"}, {"draws": "popular"}'),
     "a misspelt choice": (lambda: tw.models.FM(learner={"method": "mcmcc"}), "FM.learner got 'mcmcc'; allowed: mcmc, als, sgd; did you mean 'mcmc'?"),
     "a misspelt name inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "sise": 3}), "IALS.solver.block has no hyperparameter 'sise' (got 3); allowed: method, size; did you mean 'size'?"),
     "a wrong value inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "size": 0}), "IALS.solver.block.size got 0: input should be greater than 0"),

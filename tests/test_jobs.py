@@ -64,7 +64,7 @@ def job(**keys):
         ({"models": {"x" * 200: {"class": "IALS"}}}, "becomes a folder"),
         ({"models": {"IALS": {"factors": True}}}, "factors got True, a bool: write a number"),
         ({"models": {"IALS": {"factors": "8"}}}, "factors got '8', a str: write a number"),
-        ({"models": {"IALS": {"solver": "exact"}}}, "write one of {'method': 'exact'}"),
+        ({"models": {"IALS": {"solver": "exact"}}}, 'write one of {"method": "exact"}'),
         ({"models": {"IALS": {"solver": {"method": "exat"}}}}, "'exact'"),
         ({"evaluation": 3}, r"\[evaluation\] must be a table"),
         ({"evaluation": {"part": "tests"}}, r"\[evaluation\] part got 'tests'"),

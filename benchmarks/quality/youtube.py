@@ -2,7 +2,7 @@
 
 ``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--seeds 1]
 [--set NAME=VALUE,...] [--validation] [--save]`` with ``--set`` (of the ranker) and ``--validation`` for spend,
-``--seeds`` (from ``--seed`` on), ``--rows NAME;...`` and ``--merge`` for candidates
+``--set`` (of the networks), ``--validation``, ``--seeds`` (from ``--seed`` on), ``--rows NAME;...`` and ``--merge`` for candidates
 """
 
 from __future__ import annotations
@@ -88,17 +88,23 @@ def of_newest(split: tw.Split) -> tw.Split:
 
 def candidates(name: str) -> None:
     """Print the table of one log."""
-    split = split_of(name)
+    whole = split_of(name)
+    held, split, part, told = whole.validation, whole, "test", ""
+    if "--validation" in sys.argv:
+        part, told = "validation", "Measured: the validation part. "
+        assert held is not None
+        split = replace(whole, test=held, validation=None)
     newest = of_newest(split)
     wanted = [one for one in beside.option("--rows", "").split(";") if one] or list(CONTENDERS)
     rows = []
     for label in wanted:
         estimator = CONTENDERS[label]
         draws = isinstance(estimator, YouTubeCandidates)
-        held = split.validation if draws else None
+        if draws:
+            estimator = replace(estimator, **beside.settings())
         began, found = time.perf_counter(), []
         for seed in range(SEED, SEED + (SEEDS if draws else 1)):
-            model = estimator.fit(split.train, validation=held, rng=seed)
+            model = estimator.fit(split.train, validation=held if draws else None, rng=seed)
             each = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
             found.append([values[one] for values in each for one in METRICS])
         took = (time.perf_counter() - began) / len(found)
@@ -107,12 +113,12 @@ def candidates(name: str) -> None:
     beside.table(
         f"Candidates by time, {name}",
         [
-            f"Last tenth of the events test, the tenth before validation; {split.train}; defaults, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
-            f"Newest: the {len(newest.test):,} test events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to fit and ask twice.",
+            f"Last tenth of the events test, the tenth before validation; {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
+            f"Newest: the {len(newest.test):,} {part} events of items that came up in the last {NEWEST:.0%} of the training events alone. {told}Seconds to fit and ask twice.",
         ],
         ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "seconds"],
         rows,
-        suffix=f"_{name}",
+        suffix=f"_{name}" + ("_validation" if told else ""),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
@@ -100,7 +101,7 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
             return f"{owner}.{name} got {given!r}, which does not say which one; add {tag!r}: {' or '.join(map(repr, known))}"
         case "dataclass_type" | "model_attributes_type" if isinstance(given, str):
             tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
-            return f"{owner}.{name} got {given!r}; write one of {', '.join(map(str, tags))}"
+            return f"{owner}.{name} got {given!r}; write one of {', '.join(map(json.dumps, tags))}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
             return f"{owner}.{name} got {given!r}: it takes a table of keys; see twofold models {owner}"
         case "tuple_type" if isinstance(given, str):

@@ -303,3 +303,17 @@ def test_a_refused_job_leaves_no_folder_and_the_corrected_one_may_have_it(run, l
     assert code == 2
     assert "another job" in err
     assert (folder / "model" / "manifest.json").read_bytes() == model
+
+
+def test_a_part_that_is_told_by_a_word_is_answered_with_what_can_be_pasted(run, log_file, tmp_path):
+    def fit(out, value):
+        return run(
+            "fit", "BPR", "--data", log_file, "--out", tmp_path / out,
+            "--set", "epochs=1", "--set", f"negatives={value}",
+        )  # fmt: skip
+
+    code, _, err = fit("out", "popular")
+    assert code == 2
+    for at, one in enumerate(err.rpartition("write one of ")[2].strip().split(", ")):
+        code, _, err = fit(f"out{at}", one)
+        assert code == 0, err

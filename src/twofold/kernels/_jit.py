@@ -17,11 +17,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 ORDERED = {"contract", "nsz", "nnan", "ninf"}
 """What the compiler may do to floats: fuse a product into a sum, expect no NaN.
 
-It may neither reorder sums ("reassoc") nor divide by multiplying ("arcp"). The order that it picks differs between the compilation in memory
-and the one that is cached, and with the addresses of short arrays, so that equal inputs would give
-unequal last bits. Where the order costs speed it is written out, in `twofold.kernels._dot`.
-Whether a product is fused differs in the same way in some plain loops (one found: `dense.add_products`); they say
-``fastmath=False``.
+It may neither reorder sums ("reassoc") nor divide by multiplying ("arcp"). What it picks differs between
+the compilation in memory and the one that is cached, and with the addresses of short arrays, so that
+equal inputs would give unequal last bits. Where the order costs speed it is written out, in
+`twofold.kernels._dot`. Whether a product is fused differs in the same way in some plain loops (one found:
+`dense.add_products`); they say ``fastmath=False``.
 """
 
 
