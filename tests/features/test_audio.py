@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from twofold import persistence
 from twofold.data.columns import Number, Text
@@ -233,3 +234,12 @@ def test_real_recordings(tmp_path):
         assert np.isfinite(one).all()
         assert one.std() > 0.1
         assert mel.windows(one).shape[1:] == (129, 128)
+
+
+def test_a_spectrogram_is_the_same_bytes_for_every_number_of_threads():
+    sound = np.random.default_rng(0).normal(size=5 * 22_050).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            found.append(LogMel().of_samples(sound).tobytes())
+    assert len(set(found)) == 1

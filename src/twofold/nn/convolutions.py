@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +104,42 @@ def segment_max(x: Tensor, offsets: Tensor) -> Tensor:
     return F.embedding_bag(rows, x, offsets, mode="max", include_last_offset=True)
 
 
+class _Convolve(torch.autograd.Function):
+    """torch's convolution; the gradient of the filters is a sum over rows in their order.
+
+    torch's own sums it in as many parts as there are threads, and so has other last bits for another number of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the convolution, (B, C', L')."""
+        ctx.save_for_backward(x, weight)
+        return F.conv1d(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Pull the slopes (B, C', L') back."""
+        (slope,) = slopes
+        x, weight = ctx.saved_tensors
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = torch.nn.grad.conv1d_input(x.shape, weight, slope)
+        length = slope.shape[2]
+        by_weight = [
+            torch.bmm(slope, x[:, :, k : k + length].transpose(1, 2)).sum(0)  # (C', C)
+            for k in range(weight.shape[2])
+        ]
+        return by_x, torch.stack(by_weight, 2), slope.sum((0, 2))
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the convolution over time of x (B, C, L) with filters (C', C, width), (B, C', L - width + 1).
+
+    The gradients are the same bytes for every number of threads.
+    """
+    return _Convolve.apply(x, weight, bias)  # pyright: ignore[reportReturnType]
+
+
 class MelCNN(nn.Module):
     """Convolutions over time on log-mel spectrograms, pooled over all time, then dense layers.
 
@@ -178,7 +215,7 @@ class MelCNN(nn.Module):
             )
         x = mel
         for weight, bias, pool in zip(self.filters, self.biases, self.pools, strict=True):
-            x = F.max_pool1d(torch.relu(F.conv1d(x, weight, bias)), pool)  # (B, C, L')
+            x = F.max_pool1d(torch.relu(convolve(x, weight, bias)), pool)  # (B, C, L')
         norm = torch.linalg.vector_norm(x, dim=-1) / math.sqrt(x.shape[-1])
         return self.dense(
             torch.cat([x.mean(-1), x.amax(-1), norm], dim=1)

@@ -17,6 +17,9 @@ from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.testing import planted_log
 
 torch = pytest.importorskip("torch")
+from twofold.models.mapping import _youtube_towers as towers  # noqa: E402
+from twofold.nn.samplers import PopularitySampler  # noqa: E402
+from twofold.nn.softmax import SoftmaxAmong  # noqa: E402
 
 
 def random_log(seed, n_events=120, n_users=6, n_items=9, moments=25):
@@ -358,3 +361,21 @@ def test_it_stands_above_popularity_and_ease_on_films():
     )
     assert found > popular
     assert found > 1.1 * ease
+
+
+def test_drawn_items_teach_what_all_items_teach():
+    share = torch.arange(1, 41, dtype=torch.float64) ** -1.5
+    bias = (share / share.sum()).log().float().requires_grad_()
+    draw = torch.Generator().manual_seed(0)
+    u = torch.randn(2, 3, generator=draw)
+    v = (0.1 * torch.randn(40, 3, generator=draw)).requires_grad_()
+    label, sampler = torch.tensor([0, 7]), PopularitySampler.of(share.numpy())
+    losses = (
+        towers.among_drawn(
+            u, label, v, bias, sampler, sampler.draw_distinct(50_000, draw), SoftmaxAmong()
+        ),
+        torch.nn.functional.cross_entropy(u @ v.T + bias, label),
+    )
+    drawn, full = (torch.autograd.grad(one, (v, bias)) for one in losses)
+    for mine, theirs in zip(drawn, full, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=5e-3)

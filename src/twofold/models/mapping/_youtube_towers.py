@@ -18,7 +18,7 @@ from twofold.nn.loop import infer, train
 from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
-from twofold.nn.samplers import PopularitySampler
+from twofold.nn.samplers import Drawn, PopularitySampler
 from twofold.nn.softmax import SoftmaxAmong
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I64
@@ -123,7 +123,7 @@ def fit_tower(
     target = torch.from_numpy(labels)
     counts = np.bincount(labels, minlength=n_items) + 1.0  # so that every item can be drawn
     sampler = PopularitySampler.of(counts, exponent=model.negatives_exponent)
-    place, among = torch.full((n_items,), -1), SoftmaxAmong()
+    among = SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
         said = kept(model.unsaid, rows, random)
@@ -132,12 +132,8 @@ def fit_tower(
         v = tower.items.weight
         if n_items <= model.negatives:
             return among(u, v, tower.bias if model.item_bias else None, label)
-        drawn, log_q = sampler.draw_distinct(model.negatives, random)
-        place[drawn] = torch.arange(len(drawn))
-        column = place[label]
-        place[drawn] = -1
-        own = (u * F.embedding(label, v)).sum(1) + tower.bias[label] - sampler.log_q(label)
-        return among(u, F.embedding(drawn, v), tower.bias[drawn] - log_q, column, own)
+        drawn = sampler.draw_distinct(model.negatives, random)
+        return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
     validate = None if held_out is None else likelihood(tower, *held_out)
     train(
@@ -155,6 +151,26 @@ def fit_tower(
         label="YouTubeCandidates",
     )
     return arrays_of(tower)
+
+
+def among_drawn(
+    u: Tensor,
+    label: Tensor,
+    v: Tensor,
+    bias: Tensor,
+    sampler: PopularitySampler,
+    drawn: Drawn,
+    among: SoftmaxAmong,
+) -> Tensor:
+    """Return the mean of -ln softmax of u (B, d) over the label (B,) and drawn items, all lowered by ln Q; v (m, d), bias (m,).
+
+    A label that is drawn beside itself stays in the sum: more draws then come nearer to the softmax over all items. Left out,
+    the most popular items would learn too high scores (Ma & Collins 2018, "Noise Contrastive Estimation and Negative
+    Sampling for Conditional Models", EMNLP, theorem 4.1).
+    """
+    own = (u * F.embedding(label, v)).sum(1) + bias[label] - sampler.log_q(label)
+    nowhere = torch.full_like(label, -1)
+    return among(u, F.embedding(drawn.ids, v), bias[drawn.ids] - drawn.log_q, nowhere, own)
 
 
 def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
