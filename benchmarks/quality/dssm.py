@@ -25,9 +25,11 @@ SEED = int(beside.option("--seed", "0"))
 CONTENT = {"citeulike-t": "words", "online-retail": "Description"}[DATA]
 WIDE, PASSES = {"citeulike-t": (1200, 3), "online-retail": (600, 2)}[DATA]
 ORDER = {
-    "citeulike-t": ["The words of an article are a bag, read in the order of the alphabet: a window of the convolution sees no phrases."],
+    "citeulike-t": [
+        "The words of an article are a bag, which the convolution reads in the order of the alphabet: its windows see no phrases."
+    ],
     "online-retail": [],
-}[DATA]  # fmt: skip
+}[DATA]
 """What a reader of the convolution's row should know."""
 HELD, AT, DEEPEST = 0.15, 10, 100
 LINEAR = {"kind": "dense", "hidden": (), "activation": "identity", "start": "components"}
@@ -141,7 +143,6 @@ def main() -> None:
             f"users who took one of them are asked by the words of their history; the {test.n_items:,} held-out items",
             "alone are ranked. Recall is over all held-out items of a user; differences of ndcg are paired over",
             "users. Settings were chosen on another 15 % of the items; seconds are of the processor, whatever else it did.",
-            *ORDER,
         ],
         [
             "model",
@@ -153,6 +154,7 @@ def main() -> None:
         ],
         rows,
         suffix=f"_{DATA}",
+        below=ORDER,
     )
 
 
