@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,17 +100,24 @@ def given(users: np.ndarray, items: np.ndarray, train: tw.Dataset) -> FittedGive
 
 
 def table(
-    title: str, notes: list[str], head: list[str], rows: list[list[str]], suffix: str = ""
+    title: str,
+    notes: list[str],
+    head: list[str],
+    rows: list[list[str]],
+    suffix: str = "",
+    below: Sequence[str] = (),
 ) -> None:
     """Print a table in Markdown, and with ``--save`` write it to ``docs/results`` as well.
 
-    With ``--merge`` rows of the written table that were not measured now stay, where all else of it is equal.
+    With ``--merge`` rows of the written table that were not measured now stay, where all above it is equal. Lines `below` the table
+    say what concerns single rows.
     """
     path = HERE.parent / "docs" / "results" / f"{Path(sys.argv[0]).stem}{suffix}.md"
     if "--merge" in sys.argv and path.exists():
         rows = merged(path.read_text(), [f"# {title}", *notes, _line(head)], rows)
     lines = [f"# {title}", "", *notes, ""]
     lines += [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
+    lines += ["", *below] if below else []
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if "--save" in sys.argv:
@@ -125,7 +133,9 @@ def merged(text: str, fixed: list[str], rows: list[list[str]]) -> list[list[str]
     there = text.splitlines()
     if not set(fixed) <= set(there):
         return rows
-    old = [line[2:-2].split(" | ") for line in there[there.index(fixed[-1]) + 2 :] if line]
+    old = [
+        line[2:-2].split(" | ") for line in there[there.index(fixed[-1]) + 2 :] if line[:1] == "|"
+    ]
     new = {row[0]: row for row in rows}
     kept = [new.pop(row[0], row) for row in old]
     return kept + list(new.values())

@@ -1,14 +1,16 @@
 """Articles of citeulike-t with P in training a user: CTR and CDL beside content, LDA, IALS, popularity.
 
-``python benchmarks/quality/citeulike.py [--p 10] [--users 0] [--only NAME,NAME] [--seed 0] [--seeds 1] [--validation] [--save]``
+``python benchmarks/quality/citeulike.py [--p 10] [--users 0] [--only NAME,NAME] [--set NAME=VALUE,...]
+[--seed 0] [--seeds 1] [--validation] [--save] [--merge]``
 
-With more than one seed the table is of means over that many splits, from ``--seed`` on.
+With more than one seed the table is of means over that many splits, from ``--seed`` on. ``--set`` changes every model that is fitted.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,7 +89,10 @@ def trained(name: str, train: tw.Dataset, seed: int) -> tuple[tw.FittedModel, fl
     if name == PEER:
         return articles.cornac(tw.models.CTR(), train, seed)
     began = time.perf_counter()
-    model = profile(train) if name == CONTENT else MODELS[name].fit(train, rng=seed)
+    if name == CONTENT:
+        model = profile(train)
+    else:
+        model = replace(MODELS[name], **beside.settings()).fit(train, rng=seed)
     return model, time.perf_counter() - began
 
 

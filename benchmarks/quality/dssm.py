@@ -24,6 +24,13 @@ DATA, USERS = beside.option("--data", "citeulike-t"), int(beside.option("--users
 SEED = int(beside.option("--seed", "0"))
 CONTENT = {"citeulike-t": "words", "online-retail": "Description"}[DATA]
 WIDE, PASSES = {"citeulike-t": (1200, 3), "online-retail": (600, 2)}[DATA]
+ORDER = {
+    "citeulike-t": [
+        "The words of an article are a bag, which the convolution reads in the order of the alphabet: its windows see no phrases."
+    ],
+    "online-retail": [],
+}[DATA]
+"""What a reader of the convolution's row should know."""
 HELD, AT, DEEPEST = 0.15, 10, 100
 LINEAR = {"kind": "dense", "hidden": (), "activation": "identity", "start": "components"}
 SHARED: dict[str, Any] = {
@@ -48,7 +55,7 @@ LADDER: dict[str, dict[str, Any]] = {
         "epochs": PASSES,
     },
     "DSSM convolution on tri-grams": {
-        "encoder": {"kind": "convolution", "longest": 30},
+        "encoder": {"kind": "convolution"},
         "factors": 128,
         "epochs": 2,
     },
@@ -147,6 +154,7 @@ def main() -> None:
         ],
         rows,
         suffix=f"_{DATA}",
+        below=ORDER,
     )
 
 

@@ -69,8 +69,8 @@ class CDL:
     >>> cdl = tw.models.CDL(factors=4, hidden=(8,), content="title", learning_rate=0.02, weight_reg=0.1)
     >>> model = cdl.fit(tw.testing.planted_log(), rng=0)
     >>> new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
-    >>> model.with_items(new).recommend(users=[100], allow=["n1", "n2"], k=1)["item"].to_list()
-    ['n1']
+    >>> model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)["item"].to_list()
+    ['n1', 'n2']
     """
 
     factors: Annotated[PositiveInt, Search(20, 200, log=True)] = 50

@@ -52,10 +52,10 @@ class CTR:
     Example
     -------
     >>> import twofold as tw
-    >>> model = tw.models.CTR(factors=2, content="title").fit(tw.testing.planted_log(), rng=0)
+    >>> model = tw.models.CTR(factors=4, content="title").fit(tw.testing.planted_log(), rng=0)
     >>> new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [[], []]}
-    >>> model.with_items(new).recommend(users=[100], allow=["n1", "n2"], k=1)["item"].to_list()
-    ['n1']
+    >>> model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)["item"].to_list()
+    ['n1', 'n2']
     """
 
     factors: Annotated[PositiveInt, Search(20, 200, log=True)] = 50

@@ -75,8 +75,8 @@ class DeepContent:
     >>> deep = tw.models.DeepContent(factorization=tw.models.IALS(factors=4), network={"kind": "linear"})
     >>> model = deep.fit(tw.testing.planted_log(), rng=0)
     >>> new = {"item": ["n1", "n2"], "title": ["an even thing", "an odd thing"], "tags": [["even"], ["odd"]]}
-    >>> model.with_items(new).recommend(users=[100], allow=["n1", "n2"], k=1)["item"].to_list()
-    ['n1']
+    >>> model.with_items(new).recommend(users=[100, 101], allow=["n1", "n2"], k=1)["item"].to_list()
+    ['n1', 'n2']
     """
 
     factorization: Annotated[Any, BeforeValidator(factorization_table)] = Field(
