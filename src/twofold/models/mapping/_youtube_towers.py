@@ -15,7 +15,6 @@ from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
-from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import PopularitySampler
@@ -111,7 +110,7 @@ def fit_tower(
     """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
-    With `held_out` examples training stops when their mean ln P no longer rises.
+    With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     tower = Tower(
@@ -139,7 +138,7 @@ def fit_tower(
         own = (u * F.embedding(label, v)).sum(1) + tower.bias[label] - sampler.log_q(label)
         return among(u, F.embedding(drawn, v), tower.bias[drawn] - log_q, column, own)
 
-    validate = None if held_out is None else likelihood(tower, *held_out)
+    validate = None if held_out is None else reciprocal_rank(tower, *held_out)
     train(
         tower,
         len(labels),
@@ -157,8 +156,11 @@ def fit_tower(
     return arrays_of(tower)
 
 
-def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
-    """Return what measures the mean ln P(label) over held-out examples, under the softmax over all items."""
+def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+    """Return what measures the mean of 1 / rank of the label among all items, over held-out examples.
+
+    Items that score as the label does are half above it, so that a tower of dead units gains nothing.
+    """
     bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
 
     def measure() -> float:
@@ -171,8 +173,10 @@ def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
         total = 0.0
         for first in range(0, len(labels), 256):
             part = slice(first, first + 256)
-            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias
-            total += float(full_softmax(scores, torch.from_numpy(labels[part]))) * len(u[part])
-        return -total / len(labels)
+            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias  # (B, n_items)
+            own = scores.gather(1, torch.from_numpy(labels[part])[:, None])
+            above, level = (scores > own).sum(1), (scores == own).sum(1)  # the label is level
+            total += float((1 / (above + (level + 1) / 2)).sum())
+        return total / len(labels)
 
     return measure
