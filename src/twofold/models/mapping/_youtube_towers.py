@@ -15,7 +15,6 @@ from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
-from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import Drawn, PopularitySampler
@@ -67,6 +66,9 @@ class Tower(nn.Module):
             dropout=dropout,
             rng=rng,
         )
+        # A step of Adam moves a sum over n_in inputs by up to n_in steps: wide layers take less of it.
+        for layer, n_in in zip(self.layers.layers[1:], sizes, strict=False):
+            layer.share = sizes[-1] / n_in
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
         self.bias = nn.Parameter(torch.zeros(n_items))
 
@@ -111,7 +113,7 @@ def fit_tower(
     """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
-    With `held_out` examples training stops when their mean ln P no longer rises.
+    With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     tower = Tower(
@@ -135,7 +137,7 @@ def fit_tower(
         drawn = sampler.draw_distinct(model.negatives, random)
         return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
-    validate = None if held_out is None else likelihood(tower, *held_out)
+    validate = None if held_out is None else reciprocal_rank(tower, *held_out)
     train(
         tower,
         len(labels),
@@ -165,16 +167,19 @@ def among_drawn(
     """Return the mean of -ln softmax of u (B, d) over the label (B,) and drawn items, all lowered by ln Q; v (m, d), bias (m,).
 
     A label that is drawn beside itself stays in the sum: more draws then come nearer to the softmax over all items. Left out,
-    the most popular items would learn too high scores (Ma & Collins 2018, "Noise Contrastive Estimation and Negative
-    Sampling for Conditional Models", EMNLP, theorem 4.1).
+    the most popular items would learn too high scores (the ranking objective of Ma & Collins 2018, "Noise Contrastive Estimation
+    and Negative Sampling for Conditional Models", EMNLP).
     """
     own = (u * F.embedding(label, v)).sum(1) + bias[label] - sampler.log_q(label)
     nowhere = torch.full_like(label, -1)
     return among(u, F.embedding(drawn.ids, v), bias[drawn.ids] - drawn.log_q, nowhere, own)
 
 
-def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
-    """Return what measures the mean ln P(label) over held-out examples, under the softmax over all items."""
+def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+    """Return what measures the mean of 1 / rank of the label among all items, over held-out examples.
+
+    Items that score as the label does are half above it, so that a tower of dead units gains nothing.
+    """
     bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
 
     def measure() -> float:
@@ -187,8 +192,10 @@ def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
         total = 0.0
         for first in range(0, len(labels), 256):
             part = slice(first, first + 256)
-            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias
-            total += float(full_softmax(scores, torch.from_numpy(labels[part]))) * len(u[part])
-        return -total / len(labels)
+            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias  # (B, n_items)
+            own = scores.gather(1, torch.from_numpy(labels[part])[:, None])
+            above, level = (scores > own).sum(1), (scores == own).sum(1)  # the label is level
+            total += float((1 / (above + (level + 1) / 2)).sum())
+        return total / len(labels)
 
     return measure
