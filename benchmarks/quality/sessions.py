@@ -1,7 +1,8 @@
 """The next item: GRU4Rec and SASRec beside popularity, ItemKNN, IALS and RecBole, and cells by length of the history.
 
 ``python benchmarks/quality/sessions.py [--only beauty|cells|losses|diginetica] [--seed 0] [--epochs N] [--models GRU4Rec,SASRec]
-[--people N] [--part validation] [--whole] [--peers] [--peer-epochs N] [--peer-seconds N] [--peer-length 50] [--save] [--merge]``
+[--people N] [--part validation] [--whole] [--peers] [--peer-models GRU4Rec,SASRec] [--peer-epochs N] [--peer-seconds N] [--peer-length 50]
+[--save] [--merge]``
 
 beauty: amazon-beauty, the last item of everybody tests, the one before validates (early stopping), the rest trains; both are
 read by all models when they are asked. The first columns rank it among 99 items drawn uniformly from those that the person never
@@ -9,7 +10,7 @@ took: for comparison with published tables only. The last rank it in the whole c
 networks are trained twice: once to see after how many passes the validation item is foreseen best, then on everything before the last item for as many.
 cells: diginetica-sample, sessions by time; every event after the first of a test session is foreseen from those before it.
 diginetica: GRU4Rec and SASRec there, and with ``--peers`` RecBole's. RecBole's passes are chosen on the same held-out events as ours,
-with the same patience, and it stops after ``--peer-seconds``. ``--people N`` keeps the first N people of amazon-beauty, in a table of its own.
+with the same patience, and it stops after ``--peer-seconds``; a table with ``--peer-models`` has their names. ``--people N`` keeps the first N people of amazon-beauty, in a table of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
 EPOCHS = int(beside.option("--epochs", "0"))
 PEER_EPOCHS = int(beside.option("--peer-epochs", "300"))
 PEER_SECONDS = float(beside.option("--peer-seconds", "700"))
+PEER_MODELS = beside.option("--peer-models", "GRU4Rec,SASRec").split(",")
 PEER_LENGTH = int(beside.option("--peer-length", "50"))
 PEER_BATCH = 256
 """Rows of a step of RecBole, whose default of 2,048 leaves these logs a handful of steps a pass."""
@@ -61,7 +63,7 @@ BEAUTY: dict[str, Any] = {
     "IALS": IALS(factors=64, unobserved_weight=0.1),
     "GRU4Rec": GRU4Rec(epochs=20),
     "SASRec": SASRec(),
-    "SASRec of 192": SASRec(factors=192, learning_rate=0.002),
+    "SASRec of 192": SASRec(factors=192),
     "SASRec, binary": SASRec(epochs=120, loss=sasrec.Binary()),
 }
 CELLS: dict[str, Any] = {
@@ -246,7 +248,7 @@ def beauty() -> None:
         means = " ".join(f"{one:.4f}" for one in found.mean(axis=1))
         sys.stderr.write(f"{label} {means} {took:.0f} s\n")
     if "--peers" in sys.argv:
-        for name in ("GRU4Rec", "SASRec"):
+        for name in PEER_MODELS:
             made = recbole(train, task.split.validation, task.histories, name)
             if isinstance(made, str):
                 failed.append([f"RecBole {name}", made, *[""] * 5])
@@ -272,6 +274,7 @@ def beauty() -> None:
         + failed,
         suffix=("_beauty_whole" if WHOLE else "_beauty")
         + ("_peers" if "--peers" in sys.argv else "")
+        + ("" if "--peer-models" not in sys.argv else "_" + "_".join(PEER_MODELS).lower())
         + (f"_{PEOPLE}_people" if PEOPLE else ""),
     )  # fmt: skip
 
@@ -379,7 +382,7 @@ def cells() -> None:
         held = task.validation if stopped and hasattr(estimator, "patience") else None
         model = estimator.fit(task.train, validation=held, rng=SEED)
         rows.append(by_length(label, task, partial(answers, model, task.asked[0])))
-    for name in ("GRU4Rec", "SASRec") if stopped and "--peers" in sys.argv else ():
+    for name in PEER_MODELS if stopped and "--peers" in sys.argv else ():
         made = recbole(task.train, task.validation, task.asked[0], name)
         if isinstance(made, str):
             rows.append([f"RecBole {name}", made, *[""] * 5])

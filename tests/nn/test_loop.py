@@ -15,7 +15,7 @@ from twofold.errors import (  # noqa: E402
     NotConvergedError,
 )
 from twofold.nn import loop  # noqa: E402
-from twofold.nn.deal import by_length, in_groups, shuffled, within_groups  # noqa: E402
+from twofold.nn.deal import in_groups, shuffled, within_groups  # noqa: E402
 from twofold.nn.encoders import MLP, Embeddings  # noqa: E402
 from twofold.nn.loop import exact, infer, pick_device, train  # noqa: E402
 from twofold.nn.optimisers import SGD, Adagrad, Adam  # noqa: E402
@@ -344,7 +344,7 @@ def test_each_epoch_leaves_a_record(caplog):
 LENGTHS = np.arange(N) % 9
 
 
-DEALS = [shuffled, by_length(LENGTHS), within_groups(LENGTHS), in_groups(LENGTHS)]
+DEALS = [shuffled, within_groups(LENGTHS), in_groups(LENGTHS)]
 
 
 @pytest.mark.parametrize("deal", DEALS)
@@ -356,9 +356,7 @@ def test_an_epoch_visits_every_example_once(deal):
     assert [list(b) for b in one] != [list(b) for b in two]
 
 
-def test_batches_of_like_length_and_of_one_group():
-    for rows in by_length(LENGTHS)(N, 8, np.random.default_rng(0)):
-        assert np.ptp(LENGTHS[rows]) <= 2
+def test_batches_of_one_group():
     for rows in within_groups(LENGTHS)(N, 8, np.random.default_rng(0)):
         assert np.ptp(LENGTHS[rows]) == 0
 

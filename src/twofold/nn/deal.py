@@ -31,17 +31,6 @@ def shuffled(n_examples: int, batch_size: int, rng: np.random.Generator) -> list
     return cut(rng.permutation(n_examples), batch_size)
 
 
-def by_length(lengths: NDArray[np.integer]) -> Deal:
-    """Every example once; those of a batch are about as long, so that little is padded."""
-
-    def deal(n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:
-        mixed = rng.permutation(n_examples)
-        batches = cut(mixed[np.argsort(lengths[mixed], kind="stable")], batch_size)
-        return [batches[at] for at in rng.permutation(len(batches))]
-
-    return deal
-
-
 def within_groups(groups: NDArray[np.integer]) -> Deal:
     """Every example once; a batch holds examples of one group, such as one item view, and the groups alternate at random."""
     members = [np.flatnonzero(groups == one) for one in np.unique(groups)]

@@ -101,7 +101,7 @@ def train(
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; place the arrays with `pick_device`.
     deal
-        How an epoch is cut into batches: `shuffled`, `by_length`, `within_groups` or `session_parallel`.
+        How an epoch is cut into batches: `shuffled`, `within_groups`, `in_groups` or `session_parallel`.
     decay
         Let the step fall in a line from the learning rate to 0 over the `epochs`, so that the last
         weights do not depend on the last batches.

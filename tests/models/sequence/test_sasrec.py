@@ -163,7 +163,7 @@ def test_the_loss_is_the_mean_over_the_places_of_whole_histories(kind, monkeypat
             batches, "negatives",
             lambda owner, n, rng: (fixed.repeat(len(owner), 1), batches.has_taken(owner, fixed.repeat(len(owner), 1))),
         )  # fmt: skip
-    rows = np.array([3, 0, 5])
+    rows = np.array([3, 0, 5, 7, 1, 9])
     ours = float(batches.loss(torch.from_numpy(rows), torch.Generator()).detach())
     each = []
     table = model.item_vectors.astype(np.float64)

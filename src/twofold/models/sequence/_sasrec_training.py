@@ -15,7 +15,6 @@ from twofold.data.interactions import Histories
 from twofold.kernels.hits import accidental_pairs
 from twofold.nn import losses
 from twofold.nn.attention import CausalBlock
-from twofold.nn.deal import by_length
 from twofold.nn.encoders import Embeddings
 from twofold.nn.loop import train
 from twofold.nn.optimisers import Adam
@@ -31,6 +30,10 @@ SPREAD = 0.02
 """Standard deviation of the first vectors of items and places."""
 REDRAWS = 8
 """How often a negative that its person has taken is drawn again; then it is left out."""
+PARTS = 4
+"""Parts of like length that go through the network one by one, so that a batch of mixed lengths pads little.
+
+Batches of one length would not: the steps pull apart, and the next item is told worse."""
 Weights = Callable[[], Mapping[str, F32]]
 
 
@@ -86,7 +89,6 @@ def fit_network(
         validate=measure,
         patience=None if measure is None else model.patience,
         device="cpu",
-        deal=by_length(batches.lengths.numpy()),
         label="SASRec",
     )
     return arrays_of(net)
@@ -112,19 +114,24 @@ class Batches:
 
     def loss(self, rows: Tensor, rng: torch.Generator) -> Tensor:
         """Return the mean loss over the places of the histories `rows` (b,)."""
-        lengths = self.lengths[rows]
-        place = torch.arange(int(lengths.max()))  # (T,)
-        inside = place < lengths[:, None]  # (b, T)
-        event = self.starts[rows][:, None] + torch.minimum(place, lengths[:, None] - 1)
-        x = self.net(self.items[event], lengths)[inside]  # (N, d)
-        after = self.items[event + 1][inside]  # (N,)
+        rows = rows[torch.argsort(self.lengths[rows], stable=True)]
+        parts = [self.places(part) for part in rows.tensor_split(min(PARTS, len(rows)))]
+        x, after, owner = (torch.cat(one) for one in zip(*parts, strict=True))
         loss = self.model.loss
         if loss.kind == "binary":
-            owner = rows[:, None].expand_as(inside)[inside]
             return self.binary(x, after, *self.negatives(owner, loss.negatives, rng))
         if loss.samples is None or self.n_items <= loss.samples:
             return self.among(x, self.net.items.weight, None, after)
         return self.sampled(x, after, loss.samples, rng)
+
+    def places(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return of the histories `rows` (b,), for each event that is read, its vector (N, d), the item after it and its history, (N,)."""
+        lengths = self.lengths[rows]
+        place = torch.arange(int(lengths.max()))  # (T,)
+        inside = place < lengths[:, None]  # (b, T)
+        event = self.starts[rows][:, None] + torch.minimum(place, lengths[:, None] - 1)
+        x = self.net(self.items[event], lengths)[inside]
+        return x, self.items[event + 1][inside], rows[:, None].expand_as(inside)[inside]
 
     def negatives(self, owner: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return items (N, n) drawn uniformly, and which of them their owner (N,) has taken after all redraws."""

@@ -97,9 +97,9 @@ class SASRec:
     """``Binary()`` as in the paper, or ``Softmax()``."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
     """Share that is zeroed in training: of the first x, the attention weights, and what each part adds."""
-    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.003
-    """Step size of Adam; the paper has 0.001."""
-    batch_size: PositiveInt = 128
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.001
+    """Step size of Adam."""
+    batch_size: PositiveInt = 32
     """Histories a step."""
     epochs: Annotated[PositiveInt, Search(10, 200)] = 30
     """Passes over the histories, at most."""
