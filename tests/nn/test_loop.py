@@ -385,41 +385,6 @@ def test_the_device_is_named():
     assert pick_device("auto").type in {"cpu", "cuda"}
 
 
-@pytest.mark.parametrize(
-    "optimiser",
-    [SGD(learning_rate=0.05), Adam(learning_rate=0.02), Adagrad()],
-    ids=lambda one: one.method,
-)
-@pytest.mark.parametrize("decay", [False, True])
-def test_a_layer_takes_its_share_of_the_step(optimiser, decay):
-    """The first step of a layer with share 1/4 is a quarter as long; other layers move as they did."""
-    before = arrays_of(Both())
-    moved = []
-    for share in (1.0, 0.25):
-        module = Both()
-        module.tower.layers[1].share = share
-        fit(module, optimiser=optimiser, epochs=1, batch_size=N, decay=decay)
-        moved.append({name: one - before[name] for name, one in arrays_of(module).items()})
-    for name, whole in moved[0].items():
-        assert whole.any()
-        part = 0.25 if name.startswith("tower.layers.1") else 1.0
-        np.testing.assert_allclose(moved[1][name], part * whole, rtol=1e-3, atol=1e-6)
-
-
-def test_a_run_with_shares_is_continued_alike(tmp_path):
-    def halved():
-        module = Both()
-        module.tower.layers[0].share = 0.5
-        return module
-
-    whole, _ = fit(halved(), decay=True)
-    with pytest.raises(KeyboardInterrupt):
-        fit(halved(), decay=True, checkpoint=tmp_path / "run", stop_at=9)
-    resumed, _ = fit(halved(), decay=True, checkpoint=tmp_path / "run")
-    assert weights_equal(whole, resumed)
-    assert not weights_equal(whole, fit(decay=True)[0])
-
-
 def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path, monkeypatch):
     seen = []
     real = loop.set_rates

@@ -21,7 +21,7 @@ class MomentumAdagrad(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Tensor] | Iterable[dict[str, Any]],
+        parameters: Iterable[Tensor],
         rate: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,24 +23,6 @@ def sparse_parameters(module: nn.Module) -> set[Tensor]:
     }
 
 
-def grouped(parameters: Sequence[Tensor], rate: float, module: nn.Module) -> list[dict[str, Any]]:
-    """Return `parameters` by the share of the step that they take: 1, or the attribute ``share`` of their part of `module`."""
-    share_of = {
-        parameter: float(getattr(part, "share", 1.0))
-        for part in module.modules()
-        for parameter in part.parameters(recurse=False)
-    }
-    shares = sorted({share_of[one] for one in parameters}, reverse=True)
-    return [
-        {
-            "params": [one for one in parameters if share_of[one] == share],
-            "lr": rate * share,
-            "share": share,
-        }
-        for share in shares
-    ]
-
-
 def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim.Optimizer]:
     """Make the optimisers of `module`: one for dense gradients and one for sparse ones.
 
@@ -57,34 +38,33 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
         name = type(declared).__name__
         raise ConfigError(f"{name}: sparse gradients allow no weight_decay and no momentum; set 0")
     rate, decay = declared.learning_rate, declared.weight_decay
-    groups = grouped(dense, rate, module)
     made: list[torch.optim.Optimizer] = []
     match declared:
         case SGD(momentum=momentum):
             if dense:
-                made.append(torch.optim.SGD(groups, rate, momentum, weight_decay=decay, fused=True))
+                made.append(torch.optim.SGD(dense, rate, momentum, weight_decay=decay, fused=True))
             if sparse:
                 made.append(torch.optim.SGD(sparse, rate))
         case Adam():
             if dense:
-                made.append(torch.optim.Adam(groups, rate, weight_decay=decay, fused=True))
+                made.append(torch.optim.Adam(dense, rate, weight_decay=decay, fused=True))
             if sparse:
                 made.append(torch.optim.SparseAdam(sparse, rate))
         case Adagrad(momentum=momentum):
             if dense and momentum:
-                made.append(MomentumAdagrad(groups, rate, momentum, decay))
+                made.append(MomentumAdagrad(dense, rate, momentum, decay))
             elif dense:
-                made.append(torch.optim.Adagrad(groups, rate, weight_decay=decay, fused=True))
+                made.append(torch.optim.Adagrad(dense, rate, weight_decay=decay, fused=True))
             if sparse:
                 made.append(MomentumAdagrad(sparse, rate, momentum))
     return made
 
 
 def set_rates(steppers: Sequence[torch.optim.Optimizer], rate: float) -> None:
-    """Set the learning rate, of which each group of parameters takes its share."""
+    """Set the learning rate of all parameters."""
     for stepper in steppers:
         for group in stepper.param_groups:
-            group["lr"] = rate * group.get("share", 1.0)
+            group["lr"] = rate
 
 
 def clip_gradients(module: nn.Module, longest: float) -> None:

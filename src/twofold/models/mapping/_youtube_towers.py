@@ -66,9 +66,6 @@ class Tower(nn.Module):
             dropout=dropout,
             rng=rng,
         )
-        # A step of Adam moves a sum over n_in inputs by up to n_in steps: wide layers take less of it.
-        for layer, n_in in zip(self.layers.layers[1:], sizes, strict=False):
-            layer.share = sizes[-1] / n_in
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
         self.bias = nn.Parameter(torch.zeros(n_items))
 
