@@ -15,6 +15,7 @@ from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
+from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import Drawn, PopularitySampler
@@ -110,7 +111,7 @@ def fit_tower(
     """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
-    With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
+    With `held_out` examples training stops when their mean ln P no longer rises.
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     tower = Tower(
@@ -134,7 +135,7 @@ def fit_tower(
         drawn = sampler.draw_distinct(model.negatives, random)
         return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
-    validate = None if held_out is None else reciprocal_rank(tower, *held_out)
+    validate = None if held_out is None else likelihood(tower, *held_out)
     train(
         tower,
         len(labels),
@@ -172,11 +173,8 @@ def among_drawn(
     return among(u, F.embedding(drawn.ids, v), bias[drawn.ids] - drawn.log_q, nowhere, own)
 
 
-def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
-    """Return what measures the mean of 1 / rank of the label among all items, over held-out examples.
-
-    Items that score as the label does are half above it, so that a tower of dead units gains nothing.
-    """
+def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+    """Return what measures the mean ln P(label) over held-out examples, under the softmax over all items."""
     bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
 
     def measure() -> float:
@@ -189,10 +187,8 @@ def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], fl
         total = 0.0
         for first in range(0, len(labels), 256):
             part = slice(first, first + 256)
-            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias  # (B, n_items)
-            own = scores.gather(1, torch.from_numpy(labels[part])[:, None])
-            above, level = (scores > own).sum(1), (scores == own).sum(1)  # the label is level
-            total += float((1 / (above + (level + 1) / 2)).sum())
-        return total / len(labels)
+            scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias
+            total += float(full_softmax(scores, torch.from_numpy(labels[part]))) * len(u[part])
+        return -total / len(labels)
 
     return measure

@@ -119,7 +119,7 @@ class YouTubeCandidates:
         train
             The log; every event is a watch, whatever its value.
         validation
-            Later events of the same people: the pass that ranks them best (mean of 1 / rank) is kept.
+            Later events of the same people: the pass with the highest mean ln P of their first one is kept.
         rng
             Seed or generator; the same seed gives the same model.
 
@@ -220,18 +220,15 @@ class FittedYouTubeCandidates(ReadsColumns):
         return block, events.item[made.event].astype(np.int64)
 
     def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
-        """Return inputs and labels of the first `HELD_OUT` held-out events of known users and items: everybody's first, then their second, ..."""
+        """Return inputs and labels of the first held-out event of every known user, known items only."""
         events = validation.interactions
         user = self.users.ids.rows(validation.users.ids.ids)[events.user]
         item = self.items.ids.rows(validation.items.ids.ids)[events.item]
+        first = np.ones(len(user), np.bool_)
         known = np.flatnonzero((user != UNKNOWN) & (item != UNKNOWN))
-        if not len(known):
+        first = known[np.unique(user[known], return_index=True)[1]][:HELD_OUT]
+        if not len(first):
             return None
-        theirs = events.user[known]
-        turn = np.arange(len(known)) - np.searchsorted(
-            theirs, theirs
-        )  # events are in order of users
-        first = np.sort(known[np.argsort(turn, kind="stable")[:HELD_OUT]])
         asked = Queries.known(user[first].astype(np.int32))
         context = {
             name: column.take(first)
