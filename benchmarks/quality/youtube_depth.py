@@ -1,13 +1,15 @@
 """Features by depth as in Fig. 6 of Covington et al. (2016): candidates of a watch log whose truth is known.
 
-``python benchmarks/quality/youtube_depth.py [--events 200000] [--seed 0] [--set NAME=VALUE,...] [--validation] [--rows NAME;...] [--save] [--merge]``
+``python benchmarks/quality/youtube_depth.py [--events 200000] [--seed 0] [--set NAME=VALUE,...] [--validation] [--rows NAME;...] [--curves] [--save] [--merge]``
 
 What somebody watches next depends on a taste that the watches show, on what they search for, on how new a video is, and on where, when and on
 what they watch: every triple of country, part of the day and device has topics of its own, which no sum of three parts is.
+With ``--curves``: the training loss of every pass and the units that are never above 0, by depth.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import replace
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import twofold as tw
+from twofold.data.queries import Queries
 from twofold.models import Popularity, YouTubeCandidates
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -88,6 +91,61 @@ def said_by(user: np.ndarray, word: np.ndarray) -> list[str]:
     return [f"word{one}" if one >= 0 else "" for one in np.where(asked, latest, after)]
 
 
+class Losses(logging.Handler):
+    """Keeps the training loss that the loop logs after each pass."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.found: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the loss out of the record; other records are passed over."""
+        if "loss" in str(record.msg) and isinstance(record.args, tuple):
+            self.found.append(float(str(record.args[3])))
+
+
+def silent(model: tw.FittedModel, train: tw.Dataset) -> str:
+    """Return for each ReLU layer the share of its units that no user of training raises above 0."""
+    block = model.inputs(Queries.known(np.arange(train.n_users, dtype=np.int32)))  # pyright: ignore[reportAttributeAccessIssue]
+    weights, shares = dict(model.weights), []  # pyright: ignore[reportAttributeAccessIssue]
+    for last in range(model.estimator.depth):
+        kept = {
+            name: one
+            for name, one in weights.items()
+            if not name.startswith("layers.") or int(name.split(".")[2]) <= last
+        }
+        u = replace(model, weights=kept).forward(block)  # pyright: ignore[reportAttributeAccessIssue]
+        shares.append(f"{(u.max(axis=0) == 0).mean():.0%}")
+    return " ".join(shares)
+
+
+def curves(split: tw.Split, wanted: list[str]) -> None:
+    """Print the training loss of every pass and the silent units, by features and depth; nothing stops early."""
+    log, rows = logging.getLogger("twofold.nn.loop"), []
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    for label in wanted:
+        for depth in DEPTHS:
+            told = Losses()
+            log.addHandler(told)
+            estimator = YouTubeCandidates(depth=depth, **FEATURES[label], **beside.settings())
+            model = estimator.fit(split.train, rng=SEED)
+            log.removeHandler(told)
+            losses = " ".join(f"{one:.3f}" for one in told.found)
+            rows.append([f"{label}, depth {depth}", losses, silent(model, split.train)])
+            sys.stderr.write(" | ".join(rows[-1]) + "\n")
+    beside.table(
+        "Training loss by depth on a simulated watch log",
+        [
+            f"{split.train}; {beside.settings() or 'defaults'}, seed {SEED}. Loss: mean -ln P over each pass, while it is trained. Silent: units of each layer,",
+            "from the input on, that are above 0 for none of the users as they are served.",
+        ],
+        ["features and depth", "loss of each pass", "silent units"],
+        rows,
+        suffix="_curves",
+    )
+
+
 def main() -> None:
     """Fit every depth on every set of features, and print what each finds."""
     split = tw.split.temporal(
@@ -99,6 +157,9 @@ def main() -> None:
         else split
     )
     wanted = [one for one in beside.option("--rows", "").split(";") if one] or list(FEATURES)
+    if "--curves" in sys.argv:
+        curves(split, wanted)
+        return
 
     def found(model: tw.FittedModel) -> float:
         report = tw.evaluate(model, asked, metrics=[METRIC], ask="each event", exclude_seen=False)
