@@ -151,13 +151,16 @@ def option(name: str, default: str) -> str:
 
 
 def settings() -> dict[str, Any]:
-    """Return the hyperparameters that ``--set name=value,...`` names: integers, numbers with a point, true or false."""
+    """Return the hyperparameters that ``--set name=value,...`` names: integers, numbers with a point, true or false, words."""
     given = [one.split("=") for one in option("--set", "").split(",") if one]
     said = {"true": True, "false": False}
-    return {
-        name: said[value] if value in said else float(value) if "." in value else int(value)
-        for name, value in given
-    }
+
+    def read(value: str) -> bool | float | str:
+        if value[-1].isalpha():
+            return said.get(value, value)
+        return float(value) if "." in value else int(value)
+
+    return {name: read(value) for name, value in given}
 
 
 def mean_of(found: np.ndarray) -> str:

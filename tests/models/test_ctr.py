@@ -85,10 +85,11 @@ def test_a_step_of_theta_lowers_its_part_of_the_objective():
     assert before.sum() < first.sum() - 1
 
 
+@pytest.mark.parametrize("start", ["lda", "even"])
 @pytest.mark.parametrize("kind", ["joint", "fixed"])
-def test_training_never_raises_the_objective(kind):
+def test_training_never_raises_the_objective(kind, start):
     data = planted_log()
-    model = tw.models.CTR(factors=3, topics=kind)
+    model = tw.models.CTR(factors=3, topics=kind, start=start)
     pairs = binary(tw.Memory.of(data).history, data.n_items)
     bag, _ = learn_words("title", data.items, 100)
     rng = np.random.default_rng(0)
@@ -96,12 +97,26 @@ def test_training_never_raises_the_objective(kind):
     theta = _topics.proportions(gamma)
     found = []
     for epochs in range(1, 8):
-        some = tw.models.CTR(factors=3, topics=kind, epochs=epochs, tolerance=0)
+        some = tw.models.CTR(factors=3, topics=kind, start=start, epochs=epochs, tolerance=0)
         u, v, moved, words = ctr.alternate(some, pairs, bag, weights, theta)
         found.append(ctr.objective(model, pairs, bag, ctr.mixtures(words), u, v, moved))
         assert np.array_equal(moved, theta) == np.array_equal(words, weights) == (kind == "fixed")
     assert (np.diff(found) <= 1e-4).all()
     assert found[-1] < found[0]
+
+
+def test_an_even_start_forgets_the_proportions_of_lda():
+    bag, rng = documents(), np.random.default_rng(6)
+    beta = np.ascontiguousarray(rng.dirichlet(np.ones(20), 3).T)
+    has = csr_array(np.ones((5, 30), np.float32))
+    ends = {"lda": [], "even": []}
+    for start, found in ends.items():
+        model = tw.models.CTR(factors=3, start=start, epochs=2, tolerance=0)
+        for _ in range(2):
+            theta = rng.dirichlet(np.ones(3), 30)
+            found.append(ctr.alternate(model, has, bag, beta, theta)[2])
+    np.testing.assert_array_equal(*ends["even"])
+    assert np.abs(ends["lda"][0] - ends["lda"][1]).max() > 0.1
 
 
 def test_an_article_that_nobody_has_is_where_its_topics_are_and_moves_nobody():

@@ -74,6 +74,8 @@ class CTR:
     """b: confidence in any other pair, below a."""
     topics: Literal["joint", "fixed"] = "joint"
     """Whether theta and beta move with the factors, or stay where LDA put them (the paper's footnote 3)."""
+    start: Literal["lda", "even"] = "lda"
+    """Where theta begins when it moves: at LDA's proportions (the paper), or at even ones; beta begins at LDA's."""
     topic_passes: PositiveInt = 40
     """Passes of LDA over the words."""
     alpha: PositiveFloat = 0.1
@@ -202,6 +204,8 @@ def alternate(
     indptr, words = bag.indptr.astype(np.int64), bag.indices.astype(np.int32)
     counts = np.asarray(bag.data, np.float32)
     theta, beta = theta.copy(), mixtures(topic_words)
+    if model.topics == "joint" and model.start == "even":
+        theta[~outside] = 1 / theta.shape[1]
     v = theta.astype(np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
     before = objective(model, pairs, bag, beta, u, v, theta)
