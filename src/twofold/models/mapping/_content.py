@@ -128,7 +128,7 @@ def positive(name: str, counts: csr_array) -> csr_array:
     counts = csr_array(counts, dtype=np.float32)
     counts.sum_duplicates()
     counts.eliminate_zeros()
-    check_counts(name, counts.data)
+    check_counts(name, np.asarray(counts.data, np.float32))
     return counts
 
 
