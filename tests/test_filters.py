@@ -58,9 +58,17 @@ def test_filters_add_up(items):
         ({"price": 2}, "a pair (least, most)"),
         ({"price": ("cheap", None)}, "write a number"),
         ({"price": (float("nan"), None)}, "write a number"),
+        ({"price": (3, 1)}, "least is above its most"),
+        ("comedy", "got 'comedy'"),
     ],
 )
 def test_bad_filters_are_told(items, where, told):
     with pytest.raises(ConfigError) as caught:
         allowed_items(items, where=where)
     assert told in str(caught.value)
+
+
+def test_a_single_id_is_no_list_of_them(items):
+    for one in ("a", 5):
+        with pytest.raises(ConfigError, match="must be lists of item ids"):
+            allowed_items(items, one)

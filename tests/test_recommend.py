@@ -8,6 +8,8 @@ import twofold as tw
 from twofold import rank
 from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
+from twofold.errors import ConfigError, DataError
+from twofold.testing import planted_log
 
 N = rank.ENOUGH + 40
 
@@ -50,3 +52,15 @@ def test_scores_fall_and_ties_rise_by_item_row(model):
     falls = found.scores[:, :-1] > found.scores[:, 1:]
     ties = found.scores[:, :-1] == found.scores[:, 1:]
     assert (falls | (ties & (found.items[:, :-1] < found.items[:, 1:]))).all()
+
+
+def test_a_bare_value_is_no_column():
+    model = tw.models.DSSM(content="title", factors=4, epochs=1).fit(planted_log(), rng=0)
+    for what in ("context", "features"):
+        for one in ("odd", 5):
+            with pytest.raises(
+                ConfigError, match=f"'taste' must be a list with one entry a person; got {one!r}"
+            ):
+                model.recommend(users=[100], **{what: {"taste": one}})
+    with pytest.raises(DataError, match="texts must be strings or None; got 5 in row 0"):
+        model.recommend(text=[5])

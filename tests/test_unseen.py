@@ -12,7 +12,7 @@ from twofold.data.entities import joined_levels
 from twofold.data.moments import check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
-from twofold.errors import ConfigError, DataWarning
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.testing import planted_log
 from twofold.unseen import CONTEXT, nearby, remarks, sentence, unknown
 
@@ -225,3 +225,20 @@ def test_a_new_item_of_which_nothing_is_known_is_named():
 
 def test_questions_without_columns_are_not_looked_at(model):
     assert remarks(model, Queries.known(np.zeros(3, np.int32))) == []
+
+
+def test_a_new_item_has_an_id_of_the_type_of_the_catalogue():
+    log = {"u": [1, 1, 2, 2], "i": [1, 2, 1, 3]}
+    items = {"i": [1, 2, 3], "title": ["red", "blue", "red"]}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", items=items, item_features={"title": "text"}
+    )
+    model = tw.models.CTR(factors=2).fit(data, rng=0)
+    with pytest.raises(DataError, match="has integer ids, such as 1; got the new item 'x7'"):
+        model.with_items({"item": ["x7"], "title": ["red"]})
+    grown = model.with_items({"item": ["7"], "title": ["red"]})
+    assert grown.recommend(users=[1], allow=[7])["item"].to_list() == [7]
+    with pytest.raises(
+        DataError, match="a column 'item', whatever it was called in training; got i, title"
+    ):
+        model.with_items({"i": [8], "title": ["red"]})

@@ -42,10 +42,16 @@ def allowed_items(
         return None
     mask = np.full(len(items), allow is None)
     for ids, value in ((allow, True), (deny, False)):
-        if isinstance(ids, str):
-            raise ConfigError(f"allow and deny must be lists of item ids; got the string {ids!r}")
+        if isinstance(ids, str) or not isinstance(ids, Iterable | None):
+            raise ConfigError(
+                f"allow and deny must be lists of item ids; got {ids!r}: write [{ids!r}]"
+            )
         rows = items.ids.rows(list(ids or ()))
         mask[rows[rows != UNKNOWN]] = value
+    if where is not None and not isinstance(where, Mapping):
+        raise ConfigError(
+            f"where must say what features must be, as in {{'genre': 'comedy'}}; got {where!r}"
+        )
     for name, wanted in (where or {}).items():
         if name not in items.features:
             raise ConfigError(
@@ -86,9 +92,14 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
         )
     values_of = column.series().to_numpy()
     inside = column.series().is_not_null().to_numpy()
-    for bound, sign in zip(wanted, (1, -1), strict=True):
+    least, most = (None if one is None else edge(name, column, one) for one in wanted)
+    if least is not None and most is not None and least > most:
+        raise ConfigError(
+            f"where asks for {name!r} with {wanted!r}, whose least is above its most; write (least, most)"
+        )
+    for bound, sign in ((least, 1), (most, -1)):
         if bound is not None:
-            inside &= sign * (values_of - edge(name, column, bound)) >= 0
+            inside &= sign * (values_of - bound) >= 0
     return inside
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from twofold.data.times import parse_times
 from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
+from twofold.features.words import as_series
 from twofold.filters import allowed_items
 from twofold.rank import (
     BLOCK_BYTES,
@@ -128,6 +129,12 @@ def questions(
         raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
     if text is not None and not model.reads_text:
         raise ConfigError("this model does not read words; leave text out, or fit one that does")
+    for what, columns in (("context column", context), ("user feature", features)):
+        for name, column in (columns or {}).items():
+            if isinstance(column, str) or not isinstance(column, Collection):
+                raise ConfigError(
+                    f"{what} {name!r} must be a list with one entry a person; got {column!r}: write [{column!r}]"
+                )
     columns = {**(context or {}), **(features or {})}
     given = [one for one in (users, histories, text, *columns.values()) if one is not None]
     if not given:
@@ -150,7 +157,7 @@ def questions(
         time,
         query_columns(context, model.context_kinds),
         user_columns(features or {}, declared),
-        None if text is None else Text(pl.Series("text", list(text), dtype=pl.String)),
+        None if text is None else Text(as_series(text)),
     )
     who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
     return queries, who

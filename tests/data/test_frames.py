@@ -145,6 +145,11 @@ REFUSED = [
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [[{"a": 1, "b": 2, "c": 3}]]}, "item_features": {"x": "bag"}}, DataError, "level and a count"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [3]}, "item_features": {"x": "vector"}}, DataError, "list of numbers"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1, 2], "x": [[1, 2], [1]]}, "item_features": {"x": "vector"}}, DataError, "lengths"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": ['{"a": "three"}']}, "item_features": {"x": "bag"}}, DataError, "a finite number for every level; got {'a': 'three'} in row 0"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [{"a": float("inf")}]}, "item_features": {"x": "bag"}}, DataError, "a finite number for every level; got {'a': inf} in row 0"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1, 2], "x": ["50,8", "here"]}, "item_features": {"x": "place"}}, DataError, "got 'here' in row 1"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [["a", "b"]]}, "item_features": {"x": "vector"}}, DataError, "lists of numbers"),
+    ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": pl.Series([1], dtype=pl.Duration)}, "item_features": {"x": "text"}}, DataError, "'x' holds durations"),
     ({"u": [1], "i": [1]}, {"items": {"i": [1], "x": [[95.0, 4.0]]}, "item_features": {"x": "place"}}, DataError, r"got \[95.0, 4.0\]"),
 ]  # fmt: skip
 
@@ -305,3 +310,37 @@ def test_any_events_come_back_in_user_time_order(rows):
     expected = sorted(set(rows), key=lambda one: (one[0], one[2]))
     assert sorted(frame.rows()) == sorted(expected)
     assert [(one[0], one[2]) for one in frame.rows()] == [(one[0], one[2]) for one in expected]
+
+
+def test_a_missing_count_is_no_word_and_an_empty_place_is_missing():
+    items = {"i": [1, 2], "bag": [{"a": float("nan"), "b": 2}, None], "home": ["", "1.5,2"]}
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1], "i": [1, 2]},
+        user="u",
+        item="i",
+        items=items,
+        item_features={"bag": "bag", "home": "place"},
+    )
+    frame = data.frame("items")
+    assert frame["bag"].to_list() == [[{"level": "b", "count": 2.0}], []]
+    assert np.isnan(data.items.features["home"].values[0]).all()
+
+
+def test_days_in_text_are_times_and_what_looks_like_them_is_not():
+    items = {
+        "i": range(4),
+        "listed": ["2024-02-29", None, "2019-01-01", "2020-12-31"],
+        "code": ["2024-02-30", "2024-01-01", "2019-01-01", "2020-12-31"],
+    }
+    data = tw.Dataset.from_frames({"u": [1], "i": [1]}, user="u", item="i", items=items)
+    kinds = {name: kind_of(one) for name, one in data.items.features.items()}
+    assert kinds == {"listed": "time", "code": "text"}
+
+
+def test_features_of_strangers_are_told():
+    items = {"sku": [7, 8], "title": ["x", "y"]}
+    with pytest.warns(
+        DataWarning,
+        match="none of the 2 items with features, such as 7, is in the log, which has such as 1",
+    ):
+        tw.Dataset.from_frames({"u": [1], "sku": [1]}, user="u", item="sku", items=items)

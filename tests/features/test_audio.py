@@ -243,3 +243,10 @@ def test_a_spectrogram_is_the_same_bytes_for_every_number_of_threads():
         with threadpool_limits(threads):
             found.append(LogMel().of_samples(sound).tobytes())
     assert len(set(found)) == 1
+
+
+def test_windows_of_no_length_or_number_are_refused():
+    found = np.zeros((200, 128), np.float32)
+    for bad in ({"seconds": 0.0}, {"seconds": -1.0}, {"n": -1}):
+        with pytest.raises(ConfigError, match="seconds > 0 and n >= 0"):
+            LogMel().windows(found, **bad)

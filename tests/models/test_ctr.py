@@ -177,3 +177,23 @@ def test_an_item_without_known_words_is_placed_evenly():
     with pytest.warns(DataWarning, match="nothing is known of item 'n'"):
         grown = model.with_items({"item": ["n"], "title": ["\N{PILE OF POO} zzz"], "tags": [[]]})
     np.testing.assert_allclose(grown.item_vectors[-1], 0.25, atol=1e-6)
+
+
+def test_emoji_and_any_script_are_words():
+    titles = ["⚽️ 🏆", "足球 ｆｕｌｌ", "full", ""]
+    data = tw.Dataset.from_frames(
+        {"u": [1] * 4, "i": range(4)}, user="u", item="i",
+        items={"i": range(4), "title": titles}, item_features={"title": "text"},
+    )  # fmt: skip
+    bag, words = learn_words("title", data.items, 100)
+    assert sorted(words.ids.to_list()) == ["full", "⚽", "足球", "🏆"]
+    assert bag.sum(axis=1).tolist() == [2, 2, 1, 0]
+
+
+def test_a_negative_count_of_a_rare_word_is_refused():
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1], "i": [0, 1]}, user="u", item="i",
+        items={"i": [0, 1], "bag": [{"a": 1, "b": -2}, {"a": 1}]}, item_features={"bag": "bag"},
+    )  # fmt: skip
+    with pytest.raises(DataError, match="'bag' holds a count that is negative"):
+        tw.models.CTR(factors=2).fit(data, rng=0)

@@ -35,6 +35,8 @@ def refused(response, status, code, *words):
         (b"", 422, "bad_request", ["names nobody"]),
         (b"{}", 422, "bad_request", ["names nobody"]),
         (b'{"usr": 1}', 422, "unknown_field", ["'usr'", "did you mean 'user'?"]),
+        (b'{"text": "red"}', 422, "unknown_field", ["'text'", "did you mean 'words'?"]),
+        (b'{"users": ["a"]}', 422, "unknown_field", ["did you mean 'user'?"]),
         (b'{"user": "a", "excludeSeen": true}', 422, "unknown_field", ["exclude_seen"]),
         (b'{"user": "a", "k": -1}', 422, "bad_request", ["k", "-1"]),
         (b'{"user": "a", "k": 0}', 422, "bad_request", ["k"]),

@@ -96,6 +96,10 @@ def assemble(
         people = entities(users, user, user_ids, user_features, "users", notes)
     if items is not None:
         things = entities(items, item, item_ids, item_features, "items", notes)
+    for found, ids, what in ((people, user_ids, "users"), (things, item_ids, "items")):
+        if strangers := of_nobody(found, ids, what):
+            notes.append(strangers)
+            warnings.warn(f"{strangers}; check the column of their ids", DataWarning, stacklevel=3)
     people, user_rows = join_ids(people, user_ids)
     del user_ids
     things, item_rows = join_ids(things, item_ids)
@@ -197,6 +201,13 @@ def entities(
     for name, kind in chosen.items():
         columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)
     return Entities(Vocabulary(ids), columns)
+
+
+def of_nobody(known: Entities, ids: pl.Series, what: str) -> str:
+    """Return what there is to say of features of `what` none of which has an event; nothing where one has."""
+    if not known.features or not len(known) or (known.ids.rows(ids.unique()) != UNKNOWN).any():
+        return ""
+    return f"none of the {len(known):,} {what} with features, such as {known.ids[0]!r}, is in the log, which has such as {ids[0]!r}"
 
 
 def _same_type(ids: pl.Series, like: pl.Series, what: str, key: str) -> pl.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,10 @@ def column_from_values(name: str, values: pl.Series, kind: Kind | None) -> Colum
     DataError
         If a value cannot be read; the message names the column, the row and the value.
     """
+    if isinstance(values.dtype, pl.Duration):
+        raise DataError(
+            f"column {name!r} holds durations; give them as numbers, such as their seconds"
+        )
     chosen = guess_kind(values) if kind is None else kind
     match chosen:
         case "category":
@@ -80,6 +84,8 @@ def guess_kind(values: pl.Series) -> Kind:
     if kind == pl.String and len(values):
         if _is_written_number(values):
             return "number"
+        if _is_written_day(values):
+            return "time"
         if values.str.contains("|", literal=True).any():
             return "tags"
         return "category" if values.n_unique() <= max(2, FEW_LEVELS * len(values)) else "text"
@@ -93,6 +99,14 @@ def _is_written_number(values: pl.Series) -> bool:
         return False
     padded = known.str.contains(r"^[+-]?0\d")
     return not padded.any() and bool(known.str.contains(r"[.eE]").any())
+
+
+def _is_written_day(values: pl.Series) -> bool:
+    """Say whether strings are days such as 2024-12-31."""
+    known = values.drop_nulls()
+    if not len(known) or not known.str.contains(r"^\d{4}-\d{2}-\d{2}$").all():
+        return False
+    return known.str.to_date("%Y-%m-%d", strict=False).null_count() == 0
 
 
 def as_text(values: pl.Series) -> pl.Series:
@@ -189,7 +203,7 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
     if values.dtype == pl.Object or isinstance(values.dtype, pl.Struct):
         rows = [dict(one) if one is not None else {} for one in values.to_list()]
         rows = [{key: n for key, n in one.items() if n} for one in rows]
-        counts = [np.array(list(one.values()), np.float64) for one in rows]
+        counts = [level_counts(one, row, name) for row, one in enumerate(rows)]
         listed = pl.Series(name, [list(one) for one in rows], strict=False)
     elif isinstance(values.dtype, pl.List | pl.Array):
         listed = values.cast(pl.List(values.dtype.inner)) if values.dtype != pl.List else values
@@ -200,9 +214,29 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
     ids = as_ids(flat if lengths.sum() else pl.Series(dtype=pl.String), f"column {name!r}")
     row_of = np.repeat(np.arange(len(listed)), lengths)
     weight = np.ones(len(ids)) if counts is None else np.concatenate([*counts, np.zeros(0)])
-    known = ids.is_not_null().to_numpy()
-    levels, codes = factorize(ids.drop_nulls())
+    known = ids.is_not_null().to_numpy() & ~np.isnan(weight)
+    levels, codes = factorize(ids.filter(pl.Series(known)))
     return make_bag(row_of[known], codes, weight[known], len(listed), levels, is_tags=is_tags)
+
+
+def level_counts(row: Mapping[Any, Any], at: int, name: str) -> F64:
+    """Return the counts of the levels of row `at`, NaN where missing.
+
+    Raises
+    ------
+    DataError
+        If one is no number, or infinite or too large.
+    """
+    try:
+        made = np.array([float(one) for one in row.values()], np.float64)
+    except (TypeError, ValueError):
+        made = None
+    if made is None or (np.abs(made) > np.finfo(np.float32).max).any():
+        raise DataError(
+            f"column {name!r} must hold a finite number for every level; got {dict(row)!r:.80} in row {at:,}: "
+            "correct it, or declare the column as tags"
+        )
+    return made
 
 
 def as_mappings(values: pl.Series, name: str) -> pl.Series:
@@ -256,10 +290,31 @@ def make_bag(
     return Bag(indptr, codes.astype(np.int32), counts, levels, is_tags)
 
 
+def written_vectors(values: pl.Series, name: str) -> pl.Series:
+    """Return text such as "52.5,13.4" as lists of numbers, null where it is empty.
+
+    Raises
+    ------
+    DataError
+        Naming the first that holds something else.
+    """
+    text = values.set(values.str.strip_chars() == "", None)
+    parts = text.str.split(",").list.eval(
+        pl.element().str.strip_chars().cast(pl.Float64, strict=False)
+    )
+    bad = parts.list.eval(pl.element().is_null()).list.any().fill_null(False).to_numpy()  # noqa: FBT003
+    if bad.any():
+        row, seen = first_bad(values, bad)
+        raise DataError(
+            f"column {name!r} must hold numbers with commas between them; got {seen!r} in row {row:,}"
+        )
+    return parts
+
+
 def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
     """Read arrays of one length, NaN where missing; a place is (latitude, longitude) or "lat,lon"."""
     if values.dtype == pl.String:
-        values = values.str.split(",").list.eval(pl.element().str.strip_chars().cast(pl.Float64))
+        values = written_vectors(values, name)
     if not isinstance(values.dtype, pl.List | pl.Array):
         raise DataError(f"column {name!r} must hold a list of numbers a row; got {values.dtype}")
     rows: Sequence[Any] = values.to_list()
@@ -272,7 +327,10 @@ def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
     width = lengths.pop()
     blank = [float("nan")] * width
     filled = [blank if one is None else [blank[0] if x is None else x for x in one] for one in rows]
-    made = np.array(filled, np.float64).reshape(len(rows), width)
+    try:
+        made = np.array(filled, np.float64).reshape(len(rows), width)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} must hold lists of numbers: {error}") from error
     if is_place:
         bad: Bool = np.asarray((np.abs(made) > np.array([90.0, 180.0])).any(axis=1))
         if bad.any():

@@ -108,6 +108,12 @@ def parse_times(values: pl.Series, what: str) -> tuple[I64, list[str]]:
     return _of_numbers(values, what)
 
 
+def without(what: str) -> str:
+    """Say how the column `what` is left out, if it is the time of a log."""
+    is_of_log = what.startswith("time column")
+    return ', or read the log without times (time="", --time -)' if is_of_log else ""
+
+
 def _of_numbers(values: pl.Series, what: str) -> tuple[I64, list[str]]:
     """Read epoch numbers and dates that are written as one number."""
     raw = values.fill_nan(None) if values.dtype.is_float() else values
@@ -227,7 +233,7 @@ def _format_of(unique: pl.Series, text: pl.Series, what: str) -> tuple[Format, b
         row, seen = first_bad(text, text.is_not_null().to_numpy())
         raise DataError(
             f"{what} must hold epoch numbers or dates such as 2024-12-31T23:59:59; got {seen!r} in row "
-            f'{row:,}: write it so, or read the log without times (time="", --time -)'
+            f"{row:,}: write it so{without(what)}"
         )
     zone = re.fullmatch(form.pattern, first)
     zoned = zone is not None and zone.groupdict().get("zone") is not None
@@ -268,10 +274,7 @@ def _days_and_months(
             if day_first
             else "does not tell days from months, none is above 12"
         )
-        raise DataError(
-            f"{what} {said} (as in {seen!r}); write dates as 2024-12-31, or read the log without times "
-            '(time="", --time -)'
-        )
+        raise DataError(f"{what} {said} (as in {seen!r}); write dates as 2024-12-31{without(what)}")
     notes.append(f"{what} was read with the {'day' if day_first else 'month'} first, as in {seen}")
     return {"day": one, "month": two} if day_first else {"day": two, "month": one}
 

@@ -113,7 +113,9 @@ class LogMel:
                 blocks = file.blocks(BLOCK, frames=limit, dtype="float32", always_2d=True)
                 parts = [block.mean(axis=1, dtype=np.float32) for block in blocks]
         except (soundfile.SoundFileError, OSError) as error:
-            raise DataError(f"sound {str(path)!r} cannot be decoded: {error}") from error
+            raise DataError(
+                f"sound {str(path)!r} cannot be decoded; libsndfile says: {error}"
+            ) from error
         mono = np.concatenate(parts) if parts else np.zeros(0, np.float32)
         seconds = len(mono) / rate
         if not len(mono) or seconds < self.min_seconds:
@@ -125,7 +127,7 @@ class LogMel:
             raise DataError(f"sound {str(path)!r} holds samples that are NaN or infinite")
         if np.abs(mono).max() <= self.silence:
             raise DataError(
-                f"sound {str(path)!r} is silent: no sample exceeds {self.silence:g} (silence)"
+                f"sound {str(path)!r} is silent: no sample of the mean of its channels exceeds {self.silence:g} (silence)"
             )
         if rate == self.sample_rate:
             return mono
@@ -255,7 +257,13 @@ class LogMel:
         ------
         DataError
             If the sound is shorter than a window.
+        ConfigError
+            If `seconds` is not above 0, or `n` is below 0.
         """
+        if seconds <= 0 or (n is not None and n < 0):
+            raise ConfigError(
+                f"windows need seconds > 0 and n >= 0; got seconds={seconds:g} and n={n}"
+            )
         length = self.frames_in(seconds)
         frames = len(spectrogram)
         if frames < length:

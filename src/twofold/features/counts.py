@@ -103,7 +103,7 @@ def select(
     n = len(counts.indptr) - 1
     if not held.any():
         raise DataError(
-            f"none of the {n:,} texts holds a {what}; check that the column is the right one and not empty"
+            f"none of the {n:,} texts holds any {what}; check that the column is the right one and not empty"
         )
     kept = np.flatnonzero((held >= min_count) & (held <= max_share * n))
     if not len(kept):

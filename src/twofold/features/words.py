@@ -101,6 +101,8 @@ def as_series(texts: pl.Series | Iterable[str | None]) -> pl.Series:
         return texts.cast(pl.String)
     if isinstance(texts, str):
         raise DataError(f"texts must be a list of strings; got the single string {texts[:40]!r}")
+    if not isinstance(texts, Iterable):
+        raise DataError(f"texts must be a list of strings; got {texts!r}")
     listed = list(texts)
     for row, one in enumerate(listed):
         if one is not None and not isinstance(one, str):

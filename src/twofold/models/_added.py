@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import polars as pl
 from scipy.sparse import csr_array, vstack
 
 from twofold.data.convert import column_from_values
@@ -137,12 +138,16 @@ def read_items(model: FittedModel, items: Any) -> Entities:
 
     frame = as_frame(items, "the new items")
     trained = model.items.features
-    for name in ("item", *trained):
+    if "item" not in frame.columns:
+        raise DataError(
+            f"new items bring their ids in a column 'item', whatever it was called in training; got {', '.join(frame.columns)}"
+        )
+    for name in trained:
         if name not in frame.columns:
             raise DataError(
                 f"the new items have no column {name!r}; {did_you_mean(name, frame.columns)}"
             )
-    ids = as_ids(frame["item"], "item")
+    ids = like_known(as_ids(frame["item"], "item"), model.items.ids)
     if ids.null_count() or ids.n_unique() < len(ids):
         raise DataError(
             "each new item needs an id of its own in the column 'item'; one is missing or twice"
@@ -152,6 +157,25 @@ def read_items(model: FittedModel, items: Any) -> Entities:
         for name, column in trained.items()
     }
     return Entities(Vocabulary(ids), features)
+
+
+def like_known(ids: pl.Series, known: Vocabulary) -> pl.Series:
+    """Return new ids in the type of the `known` ones.
+
+    Raises
+    ------
+    DataError
+        If those are integers and a new one is not.
+    """
+    if not len(known) or not len(ids):
+        return ids
+    cast = ids.cast(pl.Int64 if known.is_integer else pl.String, strict=False)
+    odd = ids.filter(cast.is_null() & ids.is_not_null())
+    if len(odd):
+        raise DataError(
+            f"the catalogue has integer ids, such as {known[0]}; got the new item {odd[0]!r}: give it an integer"
+        )
+    return cast
 
 
 def known_part(histories: Histories, n_items: int) -> Histories:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv1d_input
 
 from twofold.errors import ConfigError, DataError
 from twofold.nn.encoders import MLP, Linear, Table, first_weights
@@ -123,7 +124,7 @@ class _Convolve(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         by_x = None
         if ctx.needs_input_grad[0]:
-            by_x = torch.nn.grad.conv1d_input(x.shape, weight, slope)
+            by_x = conv1d_input(x.shape, weight, slope)
         length = slope.shape[2]
         by_weight = [
             torch.bmm(slope, x[:, :, k : k + length].transpose(1, 2)).sum(0)  # (C', C)

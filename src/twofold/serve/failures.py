@@ -29,6 +29,8 @@ STATUS: tuple[tuple[type[TwofoldError], int, str], ...] = (
     (DataError, 422, "bad_request"),
 )
 """Which status and code an error of the library is answered with."""
+SAID_ELSEWHERE = {"text": "words", "users": "user", "histories": "history"}
+"""What Python and the command line call a field of a question."""
 AHEAD = 86_400
 """Seconds by which a time that a client tells may lie ahead of the server's clock."""
 LONGEST = 200
@@ -84,7 +86,7 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
             422,
             "unknown_field",
             f"there is no field {shown(name)}",
-            did_you_mean(name, fields_of(model)),
+            did_you_mean(SAID_ELSEWHERE.get(name, name), fields_of(model)),
         )
     if fault["type"] == "missing":
         return Refused(422, "bad_request", f"{place} is missing", f"give {place}")

@@ -427,8 +427,18 @@ def test_strange_titles_are_placed_or_stand_at_zero(settings):
 
 def test_what_cannot_be_learned_is_said_in_a_sentence():
     cases = [
-        (small_log(dict.fromkeys("abcde", "")), {}, DataError, "none of the 5 texts holds a word"),
-        (small_log(log={"u": [1, 2], "i": ["a", "b"]}), {}, DataError, "no example to train on"),
+        (
+            small_log(dict.fromkeys("abcde", "")),
+            {},
+            DataError,
+            "none of the 5 texts holds any word",
+        ),
+        (
+            small_log(log={"u": [1, 2], "i": ["a", "b"]}),
+            {},
+            DataError,
+            "each needs an item with known words",
+        ),
         (small_log(), {"query": "says"}, ConfigError, "no user feature"),
         (small_log(), {"content": "titel"}, ConfigError, "title"),
         (

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Column, Text, kind_of
 from twofold.data.entities import Entities
-from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.counts import held_by
 from twofold.features.text import BagOfWords, Weight, WordCode
+from twofold.features.words import words_of
+from twofold.typing import F32
 
 
 def content_column(model: str, content: str | None, items: Entities) -> str:
@@ -46,24 +47,22 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
 def levels_of(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
     """Return counts (n, n_words) and the words of a column of kind bag, tags or text.
 
-    Text is cut into words of letters and digits, in lower case.
+    Text is cut into words as `twofold.features.text` does it: lower case, any script, emoji.
 
     Raises
     ------
     ConfigError
         If the column holds no words.
+    DataError
+        If a count is negative or not finite.
     """
     match column:
         case Bag():
+            check_counts(name, column.counts)
             return column.matrix(), column.levels
         case Text() if not column.is_path:
-            found = column.values.fill_null("").str.to_lowercase().str.extract_all(r"\w+")
-            item = np.repeat(np.arange(len(column)), found.list.len().to_numpy())
-            words, code = factorize(found.explode(empty_as_null=False).cast(pl.String))
-            shape = (len(column), len(words))
-            counts = csr_array((np.ones(len(code), np.float32), (item, code)), shape=shape)
-            counts.sum_duplicates()
-            return counts, words
+            found = words_of(column)
+            return found.matrix(), found.distinct
         case _:
             raise ConfigError(
                 f"content cannot read words from {name!r}, which is a {kind_of(column)}; "
@@ -129,6 +128,17 @@ def positive(name: str, counts: csr_array) -> csr_array:
     counts = csr_array(counts, dtype=np.float32)
     counts.sum_duplicates()
     counts.eliminate_zeros()
-    if counts.nnz and not (np.isfinite(counts.data).all() and counts.data.min() > 0):
-        raise DataError(f"{name!r} holds a count that is negative or not finite; counts are >= 0")
+    check_counts(name, np.asarray(counts.data, np.float32))
     return counts
+
+
+def check_counts(name: str, counts: F32) -> None:
+    """Refuse counts (nnz,) that are negative or not finite.
+
+    Raises
+    ------
+    DataError
+        Naming the column.
+    """
+    if len(counts) and not (np.isfinite(counts).all() and counts.min() >= 0):
+        raise DataError(f"{name!r} holds a count that is negative or not finite; counts are >= 0")

@@ -11,6 +11,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from twofold.errors import DataError
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
     are_had,
@@ -279,6 +280,11 @@ def clicks_of(
     """Return the pairs that can be learned from: those with words on both sides.
 
     taken (n_users, n_items) and bags (n_users, n_texts) hold ones. The texts of a bag are put in random order.
+
+    Raises
+    ------
+    DataError
+        If there is none.
     """
     known = texts.known
     n_items = width_of(taken)
@@ -291,6 +297,11 @@ def clicks_of(
     learnable = (sizes[user] > 1) | (
         bags.indices[bags.indptr[user].clip(max=bags.nnz - 1)] >= n_items
     )
+    if not learnable.any():
+        raise DataError(
+            "no pair of the log can be learned from: each needs an item with known words and a person with words of "
+            "their own, or with another such item; check that the items of the log are those with words"
+        )
     return Clicks(
         texts=texts,
         user=user[learnable],
