@@ -1,11 +1,14 @@
 """Whatever comes in: a clear refusal of one shape, nothing lost, the server alive."""
 
 import json
+from shutil import copyfile
 
 import orjson
 import pytest
 from tests_of_serving import items_of
 
+import twofold as tw
+from twofold.data.music import generated_music
 from twofold.errors import ConfigError
 from twofold.serve.keys import Keys
 from twofold.serve.settings import Settings
@@ -259,3 +262,30 @@ def test_a_wrong_value_is_told_what_the_field_means(served):
         assert said.status_code == 422
         assert "time got 'today'" in said.json()["error"]["message"]
         assert "econds since 1970 UTC" in said.json()["error"]["hint"]
+
+
+def test_a_sound_is_read_only_where_the_catalogue_has_sounds(served, tmp_path):
+    pytest.importorskip("librosa", reason="the extra audio is not installed")
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    (tmp_path / "music").mkdir()
+    songs = generated_music(tmp_path / "music", n_users=20, n_songs=12, plays=5, seconds=2.0, rng=0)
+    sound = {"sample_rate": 8000, "window": 256, "hop": 256, "bands": 24, "min_seconds": 1.0}
+    deep = tw.models.DeepContent(
+        factorization={"model": "IALS", "factors": 2},
+        network={"kind": "cnn", "channels": (4,), "pools": (4,), "hidden": (4,), "seconds": 1.0},
+        sound=sound,
+        epochs=1,
+    )
+    deep.fit(songs, rng=0).save(tmp_path / "deep")
+    name = "sound"
+    path = songs.items.features[name].values[0]
+    client = served(tmp_path / "deep")
+    stranger = str(tmp_path / "secret.wav")
+    copyfile(path, stranger)
+    response = client.put("/items/new", json={"features": {name: stranger}})
+    refused(
+        response, 422, "bad_request", "features.sound", "in no folder of the catalogue's sounds"
+    )
+    around = client.put("/items/new", json={"features": {name: f"{tmp_path}/music/../secret.wav"}})
+    refused(around, 422, "bad_request", "features.sound")
+    assert client.put("/items/new", json={"features": {name: path}}).status_code == 200

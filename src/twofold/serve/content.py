@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from twofold.data.columns import Text
 from twofold.data.vocabulary import UNKNOWN
 from twofold.models._added import remarks_on
+from twofold.models._base import FittedModel
 from twofold.serve.failures import Refused
 from twofold.serve.live import Live
 from twofold.serve.schemas import MOST_NOTES
@@ -22,11 +25,12 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
     Raises
     ------
     Refused
-        If the id is not of the catalogue's kind.
+        If the id is not of the catalogue's kind, or a sound lies where the catalogue has none.
     DataError
         If the model does not read content, or a feature is missing or of another kind.
     """
     item = own_id(live, text)
+    check_sounds(live.base, features)
     async with live.changing:
         known = int(live.base.items.ids.rows([item])[0]) != UNKNOWN
         items, withdrawn = dict(live.items), live.withdrawn - {item}
@@ -73,6 +77,26 @@ async def withdraw(live: Live, text: str) -> None:
         await asyncio.wrap_future(live.store.put_item(item, None, live.now(), withdrawn=True))
         live.withdrawn, live.served = withdrawn, made
         await live.work(live.renew_others)
+
+
+def check_sounds(model: FittedModel, features: dict[str, Any]) -> None:
+    """Refuse a path of a sound outside the folders of the sounds that `model` learned, so that a request opens no other file.
+
+    Raises
+    ------
+    Refused
+        Naming the feature.
+    """
+    for name, told in features.items():
+        column = model.items.features.get(name)
+        if not (isinstance(column, Text) and column.is_path and isinstance(told, str)):
+            continue
+        folders = {Path(one).resolve().parent for one in column.values.drop_nulls()}
+        if folders.isdisjoint(Path(told).resolve().parents):
+            raise Refused(
+                422, "bad_request", f"features.{name} got {told!r}, which lies in no folder of the catalogue's sounds",
+                "put the file beside a sound of the catalogue, or below one",
+            )  # fmt: skip
 
 
 def own_id(live: Live, text: str) -> Id:
