@@ -44,7 +44,7 @@ NAMES = tuple(one for one in beside.option("--models", "").split(",") if one)
 EPOCHS = int(beside.option("--epochs", "0"))
 PEER_EPOCHS = int(beside.option("--peer-epochs", "300"))
 PEER_SECONDS = float(beside.option("--peer-seconds", "700"))
-PEER_MODELS = beside.option("--peer-models", "GRU4Rec,SASRec").split(",")
+PEER_MODELS = [one for one in beside.option("--peer-models", "GRU4Rec,SASRec").split(",") if one]
 PEER_LENGTH = int(beside.option("--peer-length", "50"))
 PEER_BATCH = 256
 """Rows of a step of RecBole, whose default of 2,048 leaves these logs a handful of steps a pass."""
@@ -63,7 +63,6 @@ BEAUTY: dict[str, Any] = {
     "IALS": IALS(factors=64, unobserved_weight=0.1),
     "GRU4Rec": GRU4Rec(epochs=20),
     "SASRec": SASRec(),
-    "SASRec of 192": SASRec(factors=192),
     "SASRec, binary": SASRec(epochs=120, loss=sasrec.Binary()),
 }
 CELLS: dict[str, Any] = {
@@ -274,7 +273,7 @@ def beauty() -> None:
         + failed,
         suffix=("_beauty_whole" if WHOLE else "_beauty")
         + ("_peers" if "--peers" in sys.argv else "")
-        + ("" if "--peer-models" not in sys.argv else "_" + "_".join(PEER_MODELS).lower())
+        + ("_" + "_".join(PEER_MODELS).lower() if "--peer-models" in sys.argv else "")
         + (f"_{PEOPLE}_people" if PEOPLE else ""),
     )  # fmt: skip
 
