@@ -66,7 +66,7 @@ class CTR:
     """Words that are kept: those that occur in most items."""
     user_reg: Annotated[PositiveFloat, Search(0.1, 30, log=True)] = 6.0
     """lambda_u."""
-    item_reg: Annotated[PositiveFloat, Search(0.1, 100, log=True)] = 1.0
+    item_reg: Annotated[PositiveFloat, Search(0.1, 100, log=True)] = 0.3
     """lambda_v: how strongly the factors of an item are drawn to its topics."""
     seen_weight: PositiveFloat = 1.0
     """a: confidence in a pair of the log."""
