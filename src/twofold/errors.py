@@ -90,6 +90,22 @@ def did_you_mean(name: object, allowed: Iterable[object]) -> str:
     return f"allowed: {listed}" + (f"; did you mean {near!r}?" if near else "")
 
 
+def no_context(name: str, there: Iterable[object]) -> ConfigError:
+    """Return the error of a column that was not read as context.
+
+    Example
+    -------
+    >>> print(no_context("bill", []))
+    no context column 'bill': the log has no context columns; where the file has it read it with context=['bill'] (on the command line --context bill=category)
+    """
+    names = list(there)
+    hint = did_you_mean(name, names) if names else "the log has no context columns"
+    return ConfigError(
+        f"no context column {name!r}: {hint}; where the file has it read it with context=[{name!r}] "
+        f"(on the command line --context {name}=category)"
+    )
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the nearest of `names`: one that differs in case, ``_``/``-`` or leading zeros alone, else in few letters.
 

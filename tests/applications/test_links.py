@@ -139,8 +139,8 @@ def test_odd_friendships_are_left_out_and_said():
     said = " ".join(data.notes)
     for text in (
         "2 links name somebody",
-        "1 links join somebody with themselves",
-        "1 links were given before",
+        "1 link joins somebody with themselves",
+        "1 link was given before",
     ):
         assert text in said
     graph = Graph.of_dataset(data)
@@ -153,8 +153,8 @@ def test_odd_friendships_are_left_out_and_said():
     [
         ("source,target\n", ["there are no links: the social graph is empty"], 0),
         ("user,friend\n", ["there are no links: the social graph is empty"], 0),
-        ("from\tto\na\tb\nb\tzed\n", ["1 links name somebody who is not among the users; left out"], 1),
-        ("a,b\nb,zed\n", ["1 links name somebody who is not among the users; left out"], 1),
+        ("from\tto\na\tb\nb\tzed\n", ["1 link names somebody who is not among the users; left out"], 1),
+        ("a,b\nb,zed\n", ["1 link names somebody who is not among the users; left out"], 1),
     ],
 )  # fmt: skip
 def test_the_header_of_a_file_of_links_is_no_link(tmp_path, text, said, n):
@@ -241,7 +241,7 @@ def test_later_friendships_are_those_that_are_new():
     ids = data.users.ids.ids
     assert [[ids[a], ids[b]] for a, b in split.links.tolist()] == [["b", "c"]]
     assert len(split.known) == 1
-    assert "1 links name somebody" in split.notes[0]
+    assert "1 link names somebody" in split.notes[0]
     with pytest.raises(DataError, match="no friendship of known users that is new"):
         links.split(data, later={"x": ["b"], "y": ["a"]})
 
@@ -505,6 +505,13 @@ def test_a_wrong_comparison_is_refused():
     split = links.split(data, rng=0)
     with pytest.raises(DataError, match="of the held-out friendships"):
         links.compare({"peeks": links.Neighbourhood().fit(data)}, split)
+    peeking = tw.models.JNTM(factors=4, epochs=1, network_passes=1)
+    with pytest.raises(DataError, match=f"knows {len(split.links)} of the held-out friendships"):
+        links.compare({"vectors": peeking.fit(data, rng=0)}, split, metrics=["auc"])
+    honest = peeking.fit(split.train, rng=0)
+    blind = tw.models.JNTM(factors=4, epochs=1, objective="trajectories").fit(data, rng=0)
+    board = links.compare({"honest": honest, "blind": blind}, split, metrics=["auc"])
+    assert set(board.names) == {"honest", "blind"}
     other = tw.Dataset.from_frames({"u": [1, 2, 3], "i": [1, 1, 1]}, user="u", item="i", links={"x": [1], "y": [2]})  # fmt: skip
     with pytest.raises(DataError, match="other users"):
         links.compare({"foreign": links.Neighbourhood().fit(other)}, split)

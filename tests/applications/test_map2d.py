@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import twofold as tw
 from twofold.applications import _map_page, map2d
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.testing import planted_log
 
 
@@ -184,3 +185,11 @@ def test_one_point_is_no_map(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write"):
         map2d.draw(city()).to_html(tmp_path / "file" / "map.html")
+
+
+def test_letters_without_a_glyph_are_told_once(tmp_path):
+    vectors = tw.Vectors.of(["a", "b", "c"], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    drawn = replace(map2d.draw(vectors, method="pca"), title="\U000f0000 and \U000f0001")
+    with pytest.warns(DataWarning, match="have no \U000f0000 \U000f0001, which are boxes") as said:
+        drawn.to_png(tmp_path / "map.png")
+    assert len(said) == 1

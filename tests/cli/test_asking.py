@@ -180,3 +180,32 @@ def test_a_disk_that_fills_leaves_the_old_file(tmp_path, monkeypatch):
         ask.write(pl.DataFrame({"a": [1]}), target)
     assert [one.name for one in tmp_path.iterdir()] == ["lists.csv"]
     assert target.read_text() == "old"
+
+
+def test_histories_name_items_with_commas_quotes_and_semicolons(run, tmp_path):
+    items = ["Käse; jung", 'Müsli, "Bio"', "Öl", "1,5 % milk"]
+    log = {"u": [n for n in range(8) for _ in items], "i": items * 8}
+    data = tw.Dataset.from_frames(log, user="u", item="i")
+    folder = tw.models.ItemKNN().fit(data).save(tmp_path / "shop")
+    for typed, taken in (
+        ("Käse; jung", {items[0]}),
+        ('Müsli, "Bio"', {items[1]}),
+        ('"Käse; jung",Öl; "Müsli, ""Bio""" ', {items[0], items[2], items[1]}),
+        ('Öl,"1,5 % milk"', {items[2], items[3]}),
+    ):
+        code, out, err = run("recommend", folder, "--history", typed, "-k", 4, "--json")
+        assert (code, err) == (0, ""), typed
+        assert {row["item"] for row in json.loads(out)} == set(items) - taken
+    err = run("recommend", folder, "--history", 'Käse; "jung', "-k", 1)[2]
+    assert "'Käse', '\"jung'" in err
+
+
+def test_ids_of_nineteen_digits_stay_integers(run, tmp_path):
+    big = 9_100_000_000_000_303_554
+    log = {"u": [big + n for n in range(6)] * 2, "i": [big] * 6 + [big + 1] * 6}
+    data = tw.Dataset.from_frames(log, user="u", item="i")
+    folder = tw.models.ItemKNN().fit(data).save(tmp_path / "big")
+    out = run("recommend", folder, "--user", big + 2, "--keep-seen", "-k", 1, "--json")[1]
+    assert json.loads(out)[0]["user"] == big + 2
+    code, _, err = run("recommend", folder, "--history", "99999999999999999999", "-k", 1)
+    assert (code, "unknown items" in err) == (0, True)

@@ -124,7 +124,7 @@ def test_items_that_nobody_touched_are_measured_by_their_content(run, log_file, 
         "--json",
     )
     assert code == 0, err
-    code, _, err = run("evaluate", folder, "--candidates", "new")
+    code, _, err = run("evaluate", folder, "--unknown-items", "count")
     assert (code, err.count("\n")) == (2, 1)
     assert "unknown_items='content'" in err
 
@@ -317,3 +317,36 @@ def test_a_part_that_is_told_by_a_word_is_answered_with_what_can_be_pasted(run, 
     for at, one in enumerate(err.rpartition("write one of ")[2].strip().split(", ")):
         code, _, err = fit(f"out{at}", one)
         assert code == 0, err
+
+
+def test_sessions_of_a_later_day_are_said_to_be_answered_by_popularity(run, tmp_path):
+    rows = [f"{s},{(s + n) % 5},{s * 9000 + n}" for s in range(60) for n in range(4)]
+    log = tmp_path / "clicks.csv"
+    log.write_text("\n".join(["session_id,item_id,time", *rows]))
+    asked = ("--data", log, "--model", "ItemKNN")
+    code, _, err = run("compare", *asked)
+    assert (code, "ItemKNN: 6 of 6 answers are popularity's" in err) == (0, True), err
+    assert "popularity's" not in run("compare", *asked, "--ask", "each event")[2]
+    err = run("fit", "ItemKNN", "--data", log, "--out", tmp_path / "run")[2]
+    assert "note: 6 of 6 answers are popularity's" in err
+    assert "--ask" in run("evaluate", tmp_path / "run")[2]
+
+
+def test_evaluate_asks_as_the_run_did_and_lists_keep_what_its_split_kept(run, tmp_path):
+    rows = [f"{u},{(u + n) % 6},{n * 86400 + u}" for u in range(20) for n in range(12)]
+    log = tmp_path / "visits.csv"
+    log.write_text("\n".join(["user,item,time", *rows]))
+    how = ("--split", "last_trajectories", "--split-option", "gap=3600", "--ask", "each event")
+    folder = tmp_path / "run"
+    code, out, _ = run("fit", "PersonalFrequency", "--data", log, "--out", folder, *how)
+    assert (code, "--keep-seen" in out, "(each event)" in out) == (0, True, True)
+    fitted = json.loads(
+        run("fit", "PersonalFrequency", "--data", log, "--out", folder, *how, "--json")[1]
+    )
+    again = json.loads(run("evaluate", folder, "--json")[1])
+    assert again["metrics"] == fitted["report"]["metrics"]
+    assert again["settings"]["ask"] == "each event"
+    assert (
+        "ask"
+        not in json.loads(run("evaluate", folder, "--ask", "each user", "--json")[1])["settings"]
+    )

@@ -85,7 +85,7 @@ def test_wrong_moments_are_refused_in_one_sentence():
         with_moments(log(), "weekdays")
     with pytest.raises(DataError, match="within 1,560 minutes; got -18000: give minutes"):
         with_moments(log(), offset=-18_000)
-    with pytest.raises(ConfigError, match=r"no context column 'zones'; .*'zone'"):
+    with pytest.raises(ConfigError, match=r"no context column .zones.: .*'zone'"):
         with_moments(log(zone=["1", "2", "3"]), offset="zones")
     with pytest.raises(ConfigError, match="'zone' is a category and must hold minutes"):
         with_moments(log(zone=["EST", "CET", "CET"]), offset="zone")
@@ -142,9 +142,42 @@ def test_items_with_a_place_get_a_region():
         ConfigError, match=r"no item feature 'spot' of the kind place; allowed: place"
     ):
         with_regions(data, place="spot")
-    with pytest.raises(ConfigError, match=r"declare one, item_features="):
+    with pytest.raises(ConfigError, match=r"latitude and longitude"):
         with_regions(log())
     with pytest.raises(ConfigError, match=r"cell_km must be 0\.01"):
         with_regions(data, cell_km=0)
     with pytest.raises(DataError, match=r"in row 1: are they the wrong way round"):
         regions(np.array([[1.0, 2.0], [-120.0, 40.0]]))
+
+
+def test_latitude_and_longitude_are_one_place(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user,venue,Lat,LNG\na,1,40.70012345678,-74\na,2,40.8,-74.1\nb,1,0,0\n")
+    data = tw.Dataset.read(log, items=log)
+    assert data.items.features["place"].values.tolist()[0] == [40.70012345678, -74.0]
+    assert any("Lat and LNG of the items were read as their place" in one for one in data.notes)
+    assert "region" in tw.with_regions(data).items.features
+    # The id column may be called place too, and a place that is asked for is the same one.
+    frame = {"u": ["a", "a"], "place": [1, 2]}
+    items = {"place": [1, 2], "latitude": [40.7, None], "longitude": [-74.0, -74.1]}
+    for features in (None, {"place": "place"}):
+        asked = tw.Dataset.from_frames(
+            frame, user="u", item="place", items=items, item_features=features
+        )
+        found = asked.items.features["place"].values
+        assert found[0].tolist() == [40.7, -74.0]
+        assert np.isnan(found[1]).any()
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"i": [1, 2], "lat": [40.7, 999.0], "lon": [1.0, 2.0]},
+        {"i": [1, 2], "lat": ["north", "south"], "lon": [1.0, 2.0]},
+        {"i": [1, 2], "lat": [1.0, 2.0], "lon": [1.0, 2.0], "long": [1.0, 2.0]},
+    ],
+)
+def test_other_columns_of_such_names_stay_what_they_are(items):
+    data = tw.Dataset.from_frames({"u": [1, 1], "i": [1, 2]}, user="u", item="i", items=items)
+    assert "place" not in data.items.features
+    assert {"lat", "lon"} <= set(data.items.features)

@@ -128,6 +128,8 @@ REFUSED = [
     (b'{"user": 1, "item": 2}\n{"user": 1, "it', "log.jsonl", "line 2"),
     (b"{'user': 1, 'item': 2}\n{'user': open('x')}\n", "log.jsonl", "line 2"),
     (b"user,item\n1,2\n1,2,3,4\n", "log.csv", "4 cells in line 3"),
+    (b"user,item,note,x\n1,2,a,b\n1,Milk, 1.5 %,a,b\n", "log.csv", "5 cells in line 3"),
+    (b"to be or not\nto be\nthe rest is silence here\nto be or\n", "words.txt", "from_sequences"),
     (b'user,item\n1,"' + b"x" * 200_000, "log.csv", "quote that is never closed"),
     (b"\xff\xfea", "log.csv", "damaged"),
     (b"ab\0\1\2\0\0\3\4" * 50, "log.csv", "not text"),

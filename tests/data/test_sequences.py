@@ -132,7 +132,7 @@ def test_logs_that_cannot_be_cut_are_refused_in_one_sentence():
     backwards = replace(events, time=-events.time)
     with pytest.raises(DataError, match="times run backwards at event"):
         trajectories(backwards, gap=1)
-    with pytest.raises(ConfigError, match=r"no context column 'S'; .*did you mean 's'"):
+    with pytest.raises(ConfigError, match=r"no context column 'S': .*did you mean 's'"):
         trajectories(events, session="S")
     with pytest.raises(ConfigError, match="the log has no context columns"):
         baskets(replace(events, context={}), basket="s")

@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,7 @@ from twofold.data.columns import Vector, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.drafts import draft_of, write_page
-from twofold.errors import ConfigError, DataError, did_you_mean, need
+from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean, need
 from twofold.models._base import FittedModel
 from twofold.random import generator, kernel_seed
 from twofold.typing import F32, F64, I64, Rng
@@ -92,7 +94,7 @@ class Map:
         return write_page(path, page)
 
     def to_png(self, path: str | Path, *, width: float = 9.0) -> Path:
-        """Write a picture; `width` in inches, at 150 dots an inch.
+        """Write a picture; `width` in inches, at 150 dots an inch. Letters that no font has are told in a warning.
 
         Raises
         ------
@@ -123,7 +125,7 @@ class Map:
         axes.set_yticks([])
         axes.set_title(f"{self.title}\n{self.note}", fontsize=9, loc="left")
         with draft_of(Path(path), "choose another place") as draft:
-            figure.savefig(draft, format="png")
+            _without_glyphs(lambda: figure.savefig(draft, format="png"))
         return Path(path)
 
     def _colour(self, at: int) -> int:
@@ -131,6 +133,27 @@ class Map:
         if not self.shown:
             return 0
         return self.shown.index(self.group[at]) if self.group[at] in self.shown else SHOWN
+
+
+def _without_glyphs(write: Callable[[], None]) -> None:
+    """Call matplotlib, and say in one warning which letters it has no glyph for."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        write()
+    missing: dict[str, None] = {}
+    for one in caught:
+        glyph = re.match(r"Glyph (\d+) ", str(one.message))
+        if glyph:
+            missing[chr(int(glyph[1]))] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if missing:
+        warnings.warn(
+            f"the fonts of this machine have no {' '.join(missing)}, which are boxes in the picture; install a font "
+            "that has them, or write a page (.html)",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def draw(

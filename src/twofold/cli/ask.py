@@ -20,6 +20,8 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, UnknownIdError
 from twofold.jobs import typed
 
+ITEM = re.compile(r'(\s*"(?:[^"]|"")*"\s*(?=[,;]|$)|[^,;]*)([,;]|$)')
+"""One item of a typed history, in quotes or up to the next sign, and that sign."""
 K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
 
 
@@ -33,7 +35,7 @@ def recommend(
     history: Annotated[
         list[str],
         typer.Option(
-            help="Item ids of somebody never seen, with commas; semicolons end what was taken together, as in 'bread,milk; beer'; repeatable."
+            help="Item ids of somebody never seen, with commas; semicolons end what was taken together, as in 'bread,milk; beer'; ids with such signs in double quotes; repeatable."
         ),
     ] = [],  # noqa: B006
     text: Annotated[
@@ -108,24 +110,39 @@ def own_ids(texts: Sequence[str], known: Vocabulary) -> list[Any]:
 
     What is not an integer stays a text, and is then unknown; all are texts if one is.
     """
-    whole = [re.fullmatch(r"[+-]?[0-9]{1,18}", one.strip()) for one in texts]
-    return [int(one) for one in texts] if known.is_integer and all(whole) else list(texts)
+    if known.is_integer and all(re.fullmatch(r"[+-]?[0-9]{1,19}", one.strip()) for one in texts):
+        ids = [int(one) for one in texts]
+        if all(abs(one) < 2**63 for one in ids):
+            return ids
+    return list(texts)
 
 
 def _history(text: str, known: Vocabulary) -> list[Any]:
-    """Read items with commas, and baskets that end with semicolons; say which items are unknown."""
-    parts = [[one.strip() for one in part.split(",") if one.strip()] for part in text.split(";")]
-    ids = own_ids([one for part in parts for one in part], known)
+    """Read items with commas, and baskets that end with semicolons; say which items are unknown.
+
+    An id that holds such a sign stands in double quotes, doubled where it holds them too, or alone.
+    """
+    if known.rows(own_ids([text], known))[0] != UNKNOWN:
+        return own_ids([text], known)
+    baskets: list[list[str]] = [[]]
+    for item, sign in ITEM.findall(text):
+        cell = item.strip()
+        if len(cell) > 1 and cell[0] == cell[-1] == '"':
+            cell = cell[1:-1].replace('""', '"')
+        baskets[-1] += [cell] if cell else []
+        if sign == ";":
+            baskets.append([])
+    ids = own_ids([one for basket in baskets for one in basket], known)
     _note_unknown(ids, known, "items are passed over")
-    if len(parts) == 1:
+    if len(baskets) == 1:
         return ids
     left = iter(ids)
-    return [list(islice(left, len(part))) for part in parts if part]
+    return [list(islice(left, len(basket))) for basket in baskets if basket]
 
 
 def _note_unknown(ids: Sequence[Any], known: Vocabulary, what: str) -> None:
     rows = known.rows(ids)
-    unknown = [str(one) for one, row in zip(ids, rows, strict=True) if row == UNKNOWN]
+    unknown = [repr(one) for one, row in zip(ids, rows, strict=True) if row == UNKNOWN]
     if unknown:
         more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
         note(f"note: unknown {what}: {', '.join(unknown[:10])}{more}")

@@ -25,6 +25,7 @@ from twofold.cli.options import (
     reads_a_log,
 )
 from twofold.cli.output import Json, interruptible, leaderboard, note, say, width
+from twofold.cli.train import what_next
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation import compare as compare_models
@@ -107,11 +108,15 @@ def compare(
     run = None if target is None else runs.open_run(target, job.as_dict(), log, job.seed)
     board = run_comparison(job, cut, run)
     say(board.to_json() if json else leaderboard(board, width()))
-    if run is None:
+    for remark in dict.fromkeys(one.report.remark() for one in board.results.values()):
+        if remark:
+            names = [name for name, one in board.results.items() if one.report.remark() == remark]
+            note(f"note: {', '.join(names)}: {remark}")
+    if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")
     else:
         note(f"wrote {run.path / 'report.html'}")
-        note(f"next: twofold recommend {target} --k 10 --out recommendations.csv")
+        note(what_next(target, cut))
 
 
 def _that_fit(job: Job, log: Dataset) -> Job:

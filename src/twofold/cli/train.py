@@ -36,6 +36,8 @@ from twofold.split import Split, check_leaks, held_out
 
 SHARE = 0.1
 """What `fit` holds out unless told otherwise."""
+AS_THE_RUN = "as the run"
+"""Stands for the policy with which the model's run measured it."""
 
 
 @reads_a_log
@@ -125,8 +127,16 @@ def fit(
         return
     if report is not None:
         say(str(report))
+        if remark := report.remark():
+            note(f"note: {remark}")
     say(f"saved {run.model}")
-    say(f"next: twofold recommend {out} --k 10 --out recommendations.csv")
+    say(what_next(out, cut))
+
+
+def what_next(out: Path, cut: Split | None) -> str:
+    """Return the command that lists what the model was measured on: with what people had, where the split keeps repeats."""
+    keep = " --keep-seen" if cut is not None and cut.repeats else ""
+    return f"next: twofold recommend {out} --k 10{keep} --out recommendations.csv"
 
 
 def share_plan(kind: str, test: float | None, more: dict[str, Any]) -> SplitPlan:
@@ -160,9 +170,9 @@ def evaluate(
     ] = "",
     metric: Metric = [],  # noqa: B006
     relevant_from: RelevantFrom = None,
-    unknown_items: UnknownItems = "count",
-    candidates: Candidates = "all",
-    ask: Ask = "each user",
+    unknown_items: UnknownItems = AS_THE_RUN,
+    candidates: Candidates = AS_THE_RUN,
+    ask: Ask = AS_THE_RUN,
     html: Annotated[Path | None, typer.Option(help="Also write the report as a page.")] = None,
     seed: Seed = 0,
     json: Json = False,
@@ -172,18 +182,19 @@ def evaluate(
     """Measure a model on what it was not trained on.
 
     With the data that it was made from, the part that was held out is measured; other data are a
-    held-out log as they are, without the pairs that training had.
+    held-out log as they are, without the pairs that training had. Questions are those of the model's run
+    unless told otherwise.
 
     Example: `twofold evaluate runs/ials --metric ndcg@10 --metric recall@20`
     """
     for one in metric:
         parse(one)
-    plan = jobs.section(
-        EvaluationPlan,
-        {"unknown_items": unknown_items, "candidates": candidates, "ask": ask},
-        "evaluation",
-    )
     path = runs.model_folder(folder)
+    given = {"unknown_items": unknown_items, "candidates": candidates, "ask": ask}
+    changed: dict[str, Any] = {name: one for name, one in given.items() if one != AS_THE_RUN}
+    if relevant_from is not None:
+        changed["relevant_from"] = relevant_from
+    plan = jobs.section(EvaluationPlan, {**_asked_before(path), **changed}, "evaluation")
     model = loading.load(path)
     if metric:
         jobs.check_metrics(metric, {type(model.estimator).__name__: model.estimator})
@@ -199,15 +210,27 @@ def evaluate(
         model,
         cut,
         metric or None,
-        relevant_from=relevant_from,
+        relevant_from=plan.relevant_from,
         unknown_items=plan.unknown_items,
         candidates=plan.candidates,
         ask=plan.ask,
+        up_to_date=plan.up_to_date,
+        new=plan.new,
+        exclude_seen=plan.exclude_seen,
+        confidence=plan.confidence,
         rng=seed,
     )
     if html is not None:
         note(f"wrote {report.to_html(html)}")
     say(report.to_json() if json else str(report))
+    if remark := report.remark():
+        note(f"note: {remark}")
+
+
+def _asked_before(path: Path) -> dict[str, Any]:
+    """Return how the run of a model measured it."""
+    found = runs.recorded(path)
+    return {} if found is None else dict(found[0].get("evaluation", {}))
 
 
 def _data_of(path: Path, data: str, said: dict[str, Any]) -> DataPlan:

@@ -20,6 +20,7 @@ from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
+from twofold.data.places import PLACE, degrees_of, joined
 from twofold.data.roles import NAMELESS
 from twofold.data.times import in_future, parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize
@@ -198,8 +199,16 @@ def entities(
         raise ConfigError(f"a feature of the {what} cannot be called {own!r}; rename it")
     chosen = {name: kind for name, kind in chosen.items() if name != own}
     columns: dict[str, Column] = {}
+    degrees = degrees_of(frame, but=key)
+    if degrees and features is None and PLACE not in chosen:
+        chosen = {name: kind for name, kind in chosen.items() if name not in degrees}
+        chosen[PLACE] = PLACE
+        notes.append(f"{' and '.join(degrees)} of the {what} were read as their {PLACE}")
     for name, kind in chosen.items():
-        columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)
+        if degrees and name == PLACE and kind in (PLACE, None) and name not in {*frame.columns} - {key}:  # fmt: skip
+            columns[name] = column_from_values(name, joined(frame, degrees), PLACE)
+        else:
+            columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)
     return Entities(Vocabulary(ids), columns)
 
 
@@ -311,16 +320,23 @@ def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Link
     both = (source != UNKNOWN) & (target != UNKNOWN)
     if not both.all():
         notes.append(
-            f"{int((~both).sum()):,} links name somebody who is not among the users; left out"
+            f"{_links(int((~both).sum()), 'name')} somebody who is not among the users; left out"
         )
     apart = both & (source != target)
     if (alone := int((both & ~apart).sum())) > 0:
-        notes.append(f"{alone:,} links join somebody with themselves; left out")
+        notes.append(f"{_links(alone, 'join')} somebody with themselves; left out")
     source, target = source[apart], target[apart]
     _, first = np.unique(source.astype(np.int64) * len(users) + target, return_index=True)
     if len(first) < len(source):
-        notes.append(f"{len(source) - len(first):,} links were given before; counted once")
+        again = len(source) - len(first)
+        notes.append(
+            f"{again:,} link{'s were' if again > 1 else ' was'} given before; counted once"
+        )
     if not len(first):
         notes.append("the links join no two of the users: the social graph is empty")
     kept = np.sort(first)
     return Links(source[kept], target[kept])
+
+
+def _links(n: int, do: str) -> str:
+    return f"{n:,} links {do}" if n > 1 else f"{n:,} link {do}s"

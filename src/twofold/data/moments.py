@@ -17,7 +17,7 @@ from twofold.data.columns import NO_TIME, Category, Column, Number, Vector, kind
 from twofold.data.dataset import Dataset
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.errors import ConfigError, DataError, did_you_mean, no_context
 from twofold.typing import F64, I64
 
 Moment = Literal["hour", "weekday", "weekend", "hour_of_week"]
@@ -203,7 +203,7 @@ def _told_offset(offset: float | str, context: Mapping[str, Column]) -> F64:
             raise ConfigError(f"offset must be minutes or the name of a column; got {offset!r}")
         return np.asarray(offset, np.float64)
     if offset not in context:
-        raise ConfigError(f"no context column {offset!r}; {did_you_mean(offset, context)}")
+        raise no_context(offset, context)
     column = context[offset]
     match column:
         case Number():
@@ -248,7 +248,10 @@ def with_regions(
     if not isinstance(column, Vector) or not column.is_place:
         there = [name for name, one in features.items() if isinstance(one, Vector) and one.is_place]
         hint = (
-            did_you_mean(place, there) if there else "declare one, item_features={'...': 'place'}"
+            did_you_mean(place, there)
+            if there
+            else "a file of items with the columns latitude and longitude has one (on the command line --items "
+            "places.csv --item-feature place=place); it may be the log itself, if that has them"
         )
         raise ConfigError(f"no item feature {place!r} of the kind place; {hint}")
     found = regions(column.values.astype(np.float64), cell_km=cell_km)

@@ -56,6 +56,8 @@ LAST_WORDS: dict[str, tuple[str, ...]] = {
     "time": ("time", "timestamp", "date", "datetime", "ts", "at"),
 }
 """A column that is found in no other way may end in one of these words, if it holds such values."""
+DEGREES = (("latitude", "lat"), ("longitude", "lon", "lng", "long"))
+"""Names of the two columns that say together where something is."""
 KEYS = ("id", "key", "code", "no", "number", "nr", "idx", "index")
 """What may follow the word user or item in a longer name."""
 

@@ -13,7 +13,7 @@ import polars as pl
 from twofold.data.columns import Category, Column, Number, Text, Time, kind_of, ragged, within
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.errors import ConfigError, DataError, no_context
 from twofold.typing import I32, I64, Bool
 
 
@@ -203,8 +203,7 @@ def _codes(log: Interactions | Histories, name: str) -> I64:
     """Return a number for each distinct entry of a context column, ``UNKNOWN`` where there is none; (n,)."""
     context = log.context if isinstance(log, Interactions) else {}
     if name not in context:
-        hint = did_you_mean(name, context) if context else "the log has no context columns"
-        raise ConfigError(f"no context column {name!r}; {hint}")
+        raise no_context(name, context)
     return numbered(name, context[name])
 
 

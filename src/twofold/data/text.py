@@ -6,6 +6,7 @@ Numbers and times stay strings until somebody says, or it is found, what a colum
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -22,6 +23,15 @@ from twofold.errors import DataError
 
 UNIT = "\x1f"
 """Stands for delimiters of several letters."""
+BEYOND = "\x1fbeyond"
+"""Name of the column after the last one."""
+QUOTE = "quote cells that hold the delimiter"
+"""What helps where a row has too many cells."""
+SENTENCES = (
+    "where each line is a sentence or a walk, make a dataset of the lists: "
+    "tw.datasets.from_sequences(line.split() for line in open(path)).save('words')"
+)
+"""The same where spaces part the cells, which cannot be quoted."""
 WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0+$"
 """An integer as a column with missing cells is written by programs that know no missing integers."""
 
@@ -102,7 +112,10 @@ def _bytes(content: bytes | Path) -> bytes:
 def _read_cells(
     content: bytes | Path, layout: Layout, what: str, wanted: list[str]
 ) -> pl.DataFrame:
-    """Return all cells as strings."""
+    """Return the wanted cells as strings.
+
+    A column more is read, in which the cells too many of a row would stand: polars does not count those after what it reads.
+    """
     delimiter = layout.delimiter
     if delimiter in {"::", " "}:
         content = _bytes(content)
@@ -115,8 +128,8 @@ def _read_cells(
     options: dict[str, Any] = {
         "has_header": False,
         "separator": delimiter,
-        "schema": dict.fromkeys(layout.names, pl.String),
-        "columns": [layout.names.index(one) for one in wanted],
+        "schema": dict.fromkeys((*layout.names, BEYOND), pl.String),
+        "columns": [*sorted(map(layout.names.index, wanted)), len(layout.names)],
         "skip_lines": layout.skip,
         "comment_prefix": layout.comment,
         "null_values": list(MISSING),
@@ -124,16 +137,17 @@ def _read_cells(
         "missing_columns": "insert",
     }
     try:
-        return _scan(content, options).select(wanted)
+        read = _scan(content, options)
     except pl.exceptions.NoDataError:
         return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     except pl.exceptions.PolarsError as error:
+        read = None
         if "utf-8" in str(error):
             content = western(_bytes(content)).encode()
-            try:
-                return _scan(content, options).select(wanted)
-            except pl.exceptions.PolarsError:
-                pass
+            with contextlib.suppress(pl.exceptions.PolarsError):
+                read = _scan(content, options)
+    if read is not None and read[BEYOND].null_count() == len(read):
+        return read.select(wanted)
     return _read_slowly(_bytes(content), delimiter, layout, what).select(wanted)
 
 
@@ -165,10 +179,10 @@ def _read_slowly(content: bytes, delimiter: str, layout: Layout, what: str) -> p
             if not row or (layout.comment and row[0].startswith(layout.comment)):
                 continue
             if len(row) > width and any(row[width:]):
+                written = layout.delimiter.join(row)[:80]
                 raise DataError(
                     f"{what} has {len(row)} cells in line {layout.skip + reader.line_num:,} where the "
-                    f"others have {width}: {delimiter.replace(UNIT, layout.delimiter).join(row)[:80]!r}; "
-                    "quote cells that hold the delimiter"
+                    f"others have {width}: {written!r}; {SENTENCES if layout.delimiter == ' ' else QUOTE}"
                 )
             for at, column in enumerate(columns):
                 column.append(row[at] if at < len(row) and row[at] not in MISSING else None)

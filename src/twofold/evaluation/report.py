@@ -15,6 +15,7 @@ from twofold.drafts import write_page
 from twofold.errors import UnknownIdError, did_you_mean
 from twofold.evaluation import page
 from twofold.metrics import parse
+from twofold.rank import FALLBACK, SOURCES
 from twofold.typing import F64
 
 Setting = bool | int | float | str | None
@@ -123,6 +124,21 @@ class Report:
         return (
             f"the {self.part} part of {self.split}: {self.n_users:,} users, {questions}"
             f"{self.n_targets:,} targets{unknown}; {self.confidence:.0%} intervals over users"
+        )
+
+    def remark(self) -> str:
+        """Say where most answers were not the model's own, and how to ask it; empty where they were."""
+        popular, answers = self.sources.get(SOURCES[FALLBACK], 0), sum(self.sources.values())
+        if self.model == "Popularity" or 2 * popular <= answers:
+            return ""
+        told = (
+            f"{popular:,} of {answers:,} answers are popularity's, as nothing is known of who asks"
+        )
+        if "ask" in self.settings:
+            return told
+        return (
+            f"{told}: ask='each event' (on the command line --ask \"each event\") tells a question what came before "
+            "it, and split.last_fraction holds out the end of each history"
         )
 
     def as_dict(self) -> dict[str, object]:

@@ -113,8 +113,8 @@ def last_trajectories(
         raise ConfigError(f"share + validation must be below 1; got {share:g} + {validation:g}")
     if gap is None and session is None:
         raise ConfigError(
-            "last_trajectories needs gap=, in seconds, or session=, a context column; with neither a user is "
-            "one trajectory: use split.last_fraction"
+            "last_trajectories needs gap=, in seconds, or session=, a context column (on the command line "
+            "--split-option gap=21600); with neither a user is one trajectory: use split.last_fraction"
         )
     found = trajectories(data.interactions, gap=gap, session=session)
     left, size = found.left(data.n_users)

@@ -241,7 +241,7 @@ def test_links_to_oneself_given_again_or_to_strangers_count_for_nothing():
     for links in (plain, odd):
         data = tw.Dataset.from_frames(log, user="u", item="i", time="t", links=links)
         made.append(JNTM(factors=4, epochs=3, network_passes=2).fit(data, rng=0))
-    assert "1 links name somebody" in data.notes[0]
+    assert "1 link names somebody" in data.notes[0]
     np.testing.assert_array_equal(made[0].network_vectors, made[1].network_vectors)
     np.testing.assert_array_equal(made[0].friend_rows, made[1].friend_rows)
 

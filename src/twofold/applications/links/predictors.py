@@ -51,6 +51,11 @@ class FittedLinks(ABC):
     graph: Graph
     """The friendships that it knows."""
 
+    @property
+    def learned_from(self) -> Graph:
+        """The friendships that scores may rest on: those that it knows, and those that its vectors were learned from."""
+        return self.graph
+
     @abstractmethod
     def score(self, pairs: I32) -> F64:
         """Return how likely each pair of user rows (p, 2) is: more is likelier; shape (p,)."""

@@ -243,10 +243,11 @@ def _fitted(
         raise DataError(
             f"{name!r} was fitted on other users than those of the split; fit it on split.train"
         )
-    if one.graph.has(split.links).any():
+    known = int(one.learned_from.has(split.links).sum())
+    if known:
         raise DataError(
-            f"{name!r} knows {int(one.graph.has(split.links).sum()):,} of the held-out friendships; "
-            "fit it on split.train"
+            f"{name!r} knows {known:,} of the held-out friendships; fit it on split.train, or hold out those that "
+            "are new on a later day (on the command line --later)"
         )
     return one
 

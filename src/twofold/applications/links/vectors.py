@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,16 @@ MOST_COORDINATES = 4096
 """Vectors with more coordinates, as EASE and ItemKNN have one an item, are refused."""
 BLOCK = 65_536
 """Pairs whose vectors are gathered at once."""
+
+
+@runtime_checkable
+class LearnedFriends(Protocol):
+    """A fitted model that learned its vectors from friendships too, as JNTM does."""
+
+    @property
+    def learned_friendships(self) -> I32:
+        """Pairs of its user rows, shape (m, 2)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,6 +115,7 @@ class PairsOfVectors:
             vectors=vectors,
             operator=self.operator,
             regression=_logistic.fit(x, label, knots=0, reg=self.reg),
+            lessons=lessons(self.model, train),
         )
 
 
@@ -113,6 +124,12 @@ class _ByVectors(FittedLinks):
     vectors: F64 = field(repr=False)  # (n, d)
     operator: Operator
     regression: _logistic.Additive = field(repr=False)
+    lessons: Graph = field(repr=False)
+    """The friendships that the model itself was trained on."""
+
+    @property
+    def learned_from(self) -> Graph:
+        return Graph.of(self.graph.n, np.concatenate([self.graph.pairs, self.lessons.pairs]))
 
     def score(self, pairs: I32) -> F64:
         out = np.empty(len(pairs))
@@ -123,6 +140,14 @@ class _ByVectors(FittedLinks):
                 combine(self.vectors[part[:, 0]], self.vectors[part[:, 1]])
             )
         return out
+
+
+def lessons(model: FittedModel, data: Dataset) -> Graph:
+    """Return the friendships that a model learned from, among the users of `data`."""
+    pairs = np.zeros((0, 2), np.int32)
+    if isinstance(model, LearnedFriends):
+        pairs = data.users.ids.rows(model.users.ids.ids)[model.learned_friendships]
+    return Graph.of(data.n_users, pairs[(pairs != UNKNOWN).all(axis=1)].astype(np.int32))
 
 
 def people(model: FittedModel, data: Dataset) -> F64:

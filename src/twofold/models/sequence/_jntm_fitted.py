@@ -285,6 +285,14 @@ class FittedJNTM(FittedModel):
 
     # ---- friends ----------------------------------------------------------------------------------
 
+    @property
+    def learned_friendships(self) -> I32:
+        """Pairs of user rows (m, 2) that F was learned from; none where no network was learned."""
+        if not len(self.context_vectors):
+            return np.zeros((0, 2), np.int32)
+        owner = np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.friend_ends))
+        return np.column_stack([owner, self.friend_rows])
+
     def link_scores(self, pairs: I32) -> F32:
         """Return C_j . F_i of each pair of user rows (p, 2), or its mean over both directions; shape (p,).
 
