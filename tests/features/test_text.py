@@ -225,7 +225,7 @@ def test_a_text_of_ten_megabytes():
 
 @pytest.mark.parametrize("declared", [WordHashing(), BagOfWords(), WordSequences()])
 def test_what_holds_no_words_is_refused(declared):
-    with pytest.raises(DataError, match=r"none of the 2 texts holds a .*; check that the column"):
+    with pytest.raises(DataError, match=r"none of the 2 texts holds any .*; check that the column"):
         declared.fit(["", None])
     with pytest.raises(DataError, match="is a number column; words come from text, bag and tags"):
         declared.fit(Number(np.zeros(2, np.float32)))

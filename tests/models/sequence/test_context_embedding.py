@@ -114,7 +114,7 @@ def test_a_session_ends_a_trajectory():
     fitted = model.fit(data, rng=0)
     assert len(fitted.context_vectors("trajectory")) == 3
     assert fitted.context_vectors("surrounding").tokens.ids.to_list() == ["a", "b", "c"]
-    with pytest.raises(ConfigError, match=r"no context column 'ss'; .*'s'"):
+    with pytest.raises(ConfigError, match=r"no context column 'ss': .*'s'"):
         ContextEmbedding(session="ss").fit(data, rng=0)
 
 
