@@ -108,9 +108,11 @@ def compare(
     run = None if target is None else runs.open_run(target, job.as_dict(), log, job.seed)
     board = run_comparison(job, cut, run)
     say(board.to_json() if json else leaderboard(board, width()))
-    for remark in dict.fromkeys(one.report.remark() for one in board.results.values()):
+    remarks: dict[str, list[str]] = {}
+    for name, one in board.results.items():
+        remarks.setdefault(one.report.remark(), []).append(name)
+    for remark, names in remarks.items():
         if remark:
-            names = [name for name, one in board.results.items() if one.report.remark() == remark]
             note(f"note: {', '.join(names)}: {remark}")
     if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")

@@ -199,13 +199,13 @@ def entities(
         raise ConfigError(f"a feature of the {what} cannot be called {own!r}; rename it")
     chosen = {name: kind for name, kind in chosen.items() if name != own}
     columns: dict[str, Column] = {}
-    degrees = degrees_of(frame, but=key)
-    if degrees and features is None and PLACE not in chosen:
+    degrees = None if PLACE in {*frame.columns} - {key} else degrees_of(frame, but=key)
+    if degrees and features is None:
         chosen = {name: kind for name, kind in chosen.items() if name not in degrees}
         chosen[PLACE] = PLACE
         notes.append(f"{' and '.join(degrees)} of the {what} were read as their {PLACE}")
     for name, kind in chosen.items():
-        if degrees and name == PLACE and kind in (PLACE, None) and name not in {*frame.columns} - {key}:  # fmt: skip
+        if degrees and name == PLACE and kind in (PLACE, None):
             columns[name] = column_from_values(name, joined(frame, degrees), PLACE)
         else:
             columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)

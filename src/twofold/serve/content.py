@@ -91,7 +91,8 @@ def check_sounds(model: FittedModel, features: dict[str, Any]) -> None:
         column = model.items.features.get(name)
         if not (isinstance(column, Text) and column.is_path and isinstance(told, str)):
             continue
-        folders = {Path(one).resolve().parent for one in column.values.drop_nulls()}
+        beside = column.values.drop_nulls().str.replace(r"[^/\\]*$", "").unique()
+        folders = {Path(one).resolve() for one in beside}
         if folders.isdisjoint(Path(told).resolve().parents):
             raise Refused(
                 422, "bad_request", f"features.{name} got {told!r}, which lies in no folder of the catalogue's sounds",

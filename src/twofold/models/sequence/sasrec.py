@@ -100,7 +100,7 @@ class SASRec:
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.001
     """Step size of Adam."""
     batch_size: PositiveInt = 32
-    """Histories a step."""
+    """Histories a step; the paper has 128."""
     epochs: Annotated[PositiveInt, Search(10, 200)] = 30
     """Passes over the histories, at most."""
     patience: PositiveInt = 5
