@@ -128,6 +128,16 @@ REFUSED = [
     (b'{"user": 1, "item": 2}\n{"user": 1, "it', "log.jsonl", "line 2"),
     (b"{'user': 1, 'item': 2}\n{'user': open('x')}\n", "log.jsonl", "line 2"),
     (b"user,item\n1,2\n1,2,3,4\n", "log.csv", "4 cells in line 3"),
+    (
+        b'user,item,time\nu1,"cafe 2, east",10\nu2,"cafe 3, east",11,7\nu3,"cafe 4, east",12\n',
+        "log.csv",
+        "4 cells in line 3",
+    ),
+    (
+        b"user,item,time\n1,5,11,7\n1,6,12,7\n2,5,13,7\n",
+        "log.csv",
+        "3 names in its header and 4 cells in its rows",
+    ),
     (b"user,item,note,x\n1,2,a,b\n1,Milk, 1.5 %,a,b\n", "log.csv", "5 cells in line 3"),
     (b"to be or not\nto be\nthe rest is silence here\nto be or\n", "words.txt", "from_sequences"),
     (b'user,item\n1,"' + b"x" * 200_000, "log.csv", "quote that is never closed"),

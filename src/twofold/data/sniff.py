@@ -21,6 +21,8 @@ COMMENTS = ("#", "%", "//")
 """A first line that begins with one of these is no part of the table."""
 LOOKED_AT = 200
 """Rows by which the delimiter is chosen."""
+FAR = 0.1
+"""What a delimiter loses by which the header has two cells more or fewer than the rows."""
 SAMPLE_ROWS = 2000
 """Rows by which columns are told apart."""
 TYPED_NAME = re.compile(r"^([^:]+):(token|token_seq|float|float_seq)$")
@@ -114,6 +116,8 @@ def sniff(content: bytes, what: str = "the text", named: Sequence[str] = ()) -> 
     skip += _physical_lines(lines, delimiter, quoted=quoted) if heading else 0
     data = rows[1:] if names else rows
     made = complete_names(names, data, width)
+    if names and len(made) > len(names) and made[0] == "column_1":
+        check_row_numbers([row[0] for row in data if len(row) == width], len(names), what)
     sample = [tuple((*row, *[""] * len(made))[: len(made)]) for row in data[:SAMPLE_ROWS]]
     return Layout(
         delimiter,
@@ -157,11 +161,15 @@ def best_delimiter(lines: list[str]) -> tuple[str, bool]:
 
 
 def evenness(lines: list[str], delimiter: str, *, quoted: bool) -> tuple[float, int]:
-    """Return the share of the first rows that have the most frequent number of cells, and that number."""
+    """Return how alike the first rows are, and the most frequent number of cells.
+
+    That is the share of rows with this number, less `FAR` where the header's is far from it.
+    """
     rows = split(lines, delimiter, quoted=quoted, n=LOOKED_AT)
     body = rows[1:] or rows  # a header may be shorter or longer than the rows
     width, n = Counter(len(row) for row in body).most_common(1)[0]
-    return round(n / len(body), 2), width
+    far = FAR if abs(len(rows[0]) - width) > 1 else 0.0
+    return round(n / len(body) - far, 2), width
 
 
 def quotings(lines: list[str], delimiter: str) -> tuple[bool, ...]:
@@ -233,6 +241,22 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
         ):
             return True
     return False
+
+
+def check_row_numbers(cells: Sequence[str], width: int, what: str) -> None:
+    """Refuse rows one cell wider than a header of `width` names, whose first `cells` are no numbers or names of rows.
+
+    Raises
+    ------
+    DataError
+        Naming a cell that is there twice.
+    """
+    again = [one for one, n in Counter(cells).items() if n > 1]
+    if again:
+        raise DataError(
+            f"{what} has {width} names in its header and {width + 1} cells in its rows, whose first cells are no numbers of rows "
+            f"({again[0]!r} is there twice); name every column"
+        )
 
 
 def complete_names(

@@ -34,7 +34,7 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
         state = f"the items have {len(found)}" + (f": {', '.join(found)}" if found else "")
         raise DataError(
             f"{model} reads the words of the items from one bag or text feature and {state}; "
-            "declare one with item_features= and name it with content="
+            "declare one with item_features= (on the command line --item-feature NAME=text) and name it with content="
         )
     if content not in items.features:
         raise ConfigError(
