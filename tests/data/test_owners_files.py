@@ -129,7 +129,8 @@ REFUSED = [
     (b"{'user': 1, 'item': 2}\n{'user': open('x')}\n", "log.jsonl", "line 2"),
     (b"user,item\n1,2\n1,2,3,4\n", "log.csv", "4 cells in line 3"),
     (
-        b'user,item,time\nu1,"cafe 2, east",10\nu2,"cafe 3, east",11,7\nu3,"cafe 4, east",12\n',
+        b'user,item,time\nu1,"cafe 2, east",10\nu2,"cafe 3, east",11,7\n'
+        + 20 * b'u3,"cafe 4, east",12\n',
         "log.csv",
         "4 cells in line 3",
     ),
