@@ -55,14 +55,17 @@ NAMED, AT = 30, 10
 SHOP, DEEP = 100, 20
 """The same in a shop: candidates of each model, and the length of the list."""
 CANDIDATES, UNWEIGHTED = "both candidates, fused", "ranker from lists, unweighted"
+TRAINED: dict[str, Any] = {"epochs": 15, "patience": 3}
+"""The networks learn until validation falls: deep ones need more passes than shallow ones."""
 CONTENDERS: dict[str, Any] = {
     "Popularity": Popularity(),
     "EASE": EASE(),
     "IALS": IALS(factors=32, epochs=8),
-    **{f"depth {depth}": YouTubeCandidates(depth=depth) for depth in range(5)},
-    "depth 1, no age": YouTubeCandidates(example_age=False),
-    "depth 1, random labels": YouTubeCandidates(labels="random"),
-    "depth 1, no columns": YouTubeCandidates(features=()),
+    **{f"depth {depth}": YouTubeCandidates(depth=depth, **TRAINED) for depth in range(5)},
+    "depth 1, no age": YouTubeCandidates(example_age=False, **TRAINED),
+    "depth 1, random labels": YouTubeCandidates(labels="random", **TRAINED),
+    "depth 1, no columns": YouTubeCandidates(features=(), **TRAINED),
+    "depth 4, no layer norm": YouTubeCandidates(depth=4, layer_norm=False, **TRAINED),
 }
 
 
@@ -113,7 +116,7 @@ def candidates(name: str) -> None:
     beside.table(
         f"Candidates by time, {name}",
         [
-            f"Last tenth of the events test, the tenth before validation; {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
+            f"Last tenth of the events test, the tenth before validation; {split.train}; {beside.settings() or 'defaults'}, networks at most {TRAINED['epochs']} passes, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
             f"Newest: the {len(newest.test):,} {part} events of items that came up in the last {NEWEST:.0%} of the training events alone. {told}Seconds to fit and ask twice.",
         ],
         ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "seconds"],

@@ -130,6 +130,21 @@ def test_a_tower_is_its_layers():
     assert torch.equal(MLP([3], rng=seeded())(torch.ones(1, 3)), torch.ones(1, 3))
 
 
+def test_a_layer_norm_stands_before_each_activation_and_nowhere_else():
+    tower = MLP([3, 4, 2], activation="relu", layer_norm=True, rng=seeded())
+    x = torch.randn(5, 3, generator=seeded())
+    first, last = tower.layers
+    hidden = x @ first.weight
+    hidden = (hidden - hidden.mean(1, keepdim=True)) / (
+        hidden.var(1, keepdim=True, unbiased=False) + 1e-5
+    ).sqrt()
+    torch.testing.assert_close(tower(x), torch.relu(hidden) @ last.weight)
+    assert [name for name, _ in tower.named_parameters() if "norms" in name] == [
+        "norms.0.weight",
+        "norms.0.bias",
+    ]
+
+
 def test_dropout_is_for_training_only():
     tower = MLP([8, 64, 1], dropout=0.5, rng=seeded())
     x = torch.ones(1, 8)

@@ -86,6 +86,9 @@ class MLP(nn.Module):
         After the last layer, without dropout.
     dropout
         Share of hidden units that are zeroed in training, in [0, 1).
+    layer_norm
+        Whether what goes into each activation but ``"identity"`` is brought to mean 0 and variance 1 over the units of
+        its row, then scaled and shifted by weights of each unit (Ba, Kiros & Hinton 2016, "Layer Normalization", eq. 4).
 
     Raises
     ------
@@ -100,6 +103,7 @@ class MLP(nn.Module):
         activation: Activation = "tanh",
         output: Activation = "identity",
         dropout: float = 0.0,
+        layer_norm: bool = False,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
@@ -117,11 +121,17 @@ class MLP(nn.Module):
             Linear(n_in, n_out, activation=name, rng=rng)
             for (n_in, n_out), name in zip(pairwise(sizes), self.names, strict=False)
         )
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(n_out, device=rng.device)
+            if layer_norm and name != "identity"
+            else nn.Identity()
+            for n_out, name in zip(sizes[1:], self.names, strict=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:  # (B, sizes[0]) -> (B, sizes[-1])
         """Map the last axis through the layers."""
         for at, layer in enumerate(self.layers):
-            x = ACTIVATIONS[self.names[at]](layer(x))
+            x = ACTIVATIONS[self.names[at]](self.norms[at](layer(x)))
             if at + 1 < len(self.layers):
                 x = F.dropout(x, self.dropout, self.training)
         return x

@@ -1,12 +1,14 @@
 """YouTubeCandidates: the tower written out by hand, what an example may see, and what it learns."""
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import rankdata
 
 import twofold as tw
 from twofold.data.columns import Category, Text
@@ -80,13 +82,16 @@ def by_hand(model, row, device):
     )
     for at in range(max(settings.depth, 1)):
         z = z @ w[f"layers.layers.{at}.weight"] + w[f"layers.layers.{at}.bias"]
+        if settings.depth and settings.layer_norm:
+            z = (z - z.mean()) / np.sqrt(z.var() + 1e-5)
+            z = z * w[f"layers.norms.{at}.weight"] + w[f"layers.norms.{at}.bias"]
         z = np.maximum(z, 0) if settings.depth else z
     return z
 
 
-@pytest.mark.parametrize("depth", range(5))
-def test_a_query_is_the_tower_written_out(depth):
-    model = fitted(depth=depth, watches=7, search_tokens=9)
+@pytest.mark.parametrize(("depth", "layer_norm"), [*((one, True) for one in range(5)), (2, False)])
+def test_a_query_is_the_tower_written_out(depth, layer_norm):
+    model = fitted(depth=depth, layer_norm=layer_norm, watches=7, search_tokens=9)
     widths = [model.weights[f"layers.layers.{at}.weight"].shape[1] for at in range(max(depth, 1))]
     assert widths == [4 * 2**at for at in reversed(range(max(depth, 1)))]
     device = Category(np.array([0], np.int32), Vocabulary.of(["phone"]))
@@ -107,7 +112,7 @@ def test_numpy_serves_what_torch_trained():
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, rng=torch.Generator(),
+        n_own=2, linear=False, dropout=0.0, layer_norm=True, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
     u = tower([ragged(one) for one in block.fields], torch.from_numpy(block.dense))
@@ -116,8 +121,8 @@ def test_numpy_serves_what_torch_trained():
     np.testing.assert_allclose(ours, scores.numpy(), rtol=1e-5, atol=1e-5)
 
 
-def test_validation_is_the_mean_log_probability():
-    from twofold.models.mapping._youtube_towers import Tower, likelihood
+def test_validation_is_the_mean_reciprocal_rank():
+    from twofold.models.mapping._youtube_towers import Tower, reciprocal_rank
     from twofold.nn.weights import load_into
 
     model = fitted()
@@ -125,13 +130,27 @@ def test_validation_is_the_mean_log_probability():
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, rng=torch.Generator(),
+        n_own=2, linear=False, dropout=0.0, layer_norm=True, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
-    scores = (model.forward(block) @ model.item_vectors.T).astype(np.float64)
-    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    wanted = log_p[np.arange(len(labels)), labels].mean()
-    assert likelihood(tower, block, labels)() == pytest.approx(wanted, rel=1e-5)
+    scores = model.forward(block) @ model.item_vectors.T
+    wanted = 1 / rankdata(-scores, axis=1)[np.arange(len(labels)), labels]
+    assert reciprocal_rank(tower, block, labels)() == pytest.approx(wanted.mean(), rel=1e-5)
+    with torch.no_grad():
+        tower.items.weight.zero_()
+    assert reciprocal_rank(tower, block, labels)() == pytest.approx(1 / 5)  # all nine level
+
+
+def test_validation_looks_at_the_first_events_of_each_user(monkeypatch):
+    from twofold.models.mapping import youtube_candidates
+
+    model, events = fitted(), random_log(5).interactions
+    _, labels = model.held_out(random_log(5))
+    np.testing.assert_array_equal(labels, events.item)
+    monkeypatch.setattr(youtube_candidates, "HELD_OUT", 12)
+    _, labels = model.held_out(random_log(5))
+    wanted = [events.item[first + at] for first in events.indptr[:-1] for at in (0, 1)]
+    assert labels.tolist() == wanted
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -303,11 +322,39 @@ def test_validation_keeps_an_earlier_pass():
     )
     block, labels = kept.held_out(split.validation)
 
-    def log_p(model):
-        scores = model.forward(block) @ model.item_vectors.T
-        return (scores[np.arange(len(labels)), labels] - np.log(np.exp(scores).sum(axis=1))).mean()
+    def reciprocal(model):
+        ranks = rankdata(-(model.forward(block) @ model.item_vectors.T), axis=1)
+        return (1 / ranks[np.arange(len(labels)), labels]).mean()
 
-    assert log_p(kept) > log_p(last)
+    assert reciprocal(kept) > reciprocal(last)
+
+
+def remainder_log(n=6000, seed=0):
+    """What is watched is the sum of country and device modulo 7: every item is as likely for each country and for each device."""
+    rng = np.random.default_rng(seed)
+    country, device = rng.integers(0, 7, (2, n))
+    user = 7 * rng.integers(0, 40, n) + country
+    return tw.Dataset.from_frames(
+        {"u": user, "i": (country + device) % 7, "t": np.arange(n), "device": device.astype(str)},
+        user="u", item="i", time="t", context={"device": "category"},
+        users={"u": range(280), "country": (np.arange(280) % 7).astype(str)}, user_features={"country": "category"},
+    )  # fmt: skip
+
+
+def test_a_deep_tower_learns_what_a_linear_map_cannot():
+    data, found = remainder_log(), {}
+    for depth in (0, 4):
+        model = tw.models.YouTubeCandidates(
+            factors=16, depth=depth, epochs=20, learning_rate=0.01
+        ).fit(data, rng=0)
+        events = data.interactions
+        block = model.inputs(replace(Queries.known(events.user[:1000]), context={
+            name: column.take(np.arange(1000)) for name, column in events.context.items()
+        }))  # fmt: skip
+        best = (model.forward(block) @ model.item_vectors.T).argmax(axis=1)
+        found[depth] = (best == events.item[:1000]).mean()
+    assert found[4] > 0.9
+    assert found[0] < 0.3
 
 
 @pytest.mark.parametrize(

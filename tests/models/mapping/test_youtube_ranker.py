@@ -219,9 +219,7 @@ def test_training_and_serving_are_the_same_network():
     pair = np.zeros((6, model.pair_code.width), np.float32)
     found = net(sides, torch.from_numpy(pair), (1.0, 1.0)).numpy()
     x = left + model.items_through[0][4] + model.weights["layers.layers.0.bias"]
-    ours = inputs.dense_layers(
-        np.maximum(x, 0), model.weights, "layers.layers", last_relu=False, skip=1
-    )
+    ours = inputs.dense_layers(np.maximum(x, 0), model.weights, "layers", last_relu=False, skip=1)
     np.testing.assert_allclose(ours[:, 0], found, rtol=1e-5, atol=1e-5)
 
 

@@ -21,6 +21,7 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
+from twofold.kernels.self_attention import EPSILON
 from twofold.typing import F32, I32, I64
 
 
@@ -217,18 +218,29 @@ def last_items(histories: Histories, watches: int, width: int) -> csr_array:
     )
 
 
+def normed(x: F32, gain: F32, shift: F32) -> F32:
+    """Return rows of x (n, d) at mean 0 and variance 1, times gain (d,) and plus shift (d,)."""
+    x = x - x.mean(axis=1, keepdims=True)
+    return x / np.sqrt((x * x).mean(axis=1, keepdims=True) + EPSILON) * gain + shift
+
+
 def dense_layers(
     x: F32, weights: Mapping[str, F32], prefix: str, *, last_relu: bool, skip: int = 0
 ) -> F32:
-    """Return the output of layers ``prefix.0``, ``prefix.1`` ... on x (n, d), ReLU between them.
+    """Return the output of layers ``prefix.layers.0``, ``prefix.layers.1`` ... on x (n, d), ReLU between them.
 
+    Before its ReLU a layer is normed where there are weights ``prefix.norms.0`` ...
     Products go through sparse rows, whose sums have one order for any number of rows, so that a row's answer
     does not depend on the others.
     """
-    n_layers = sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in weights)
+    n_layers = sum(
+        name.startswith(f"{prefix}.layers.") and name.endswith(".weight") for name in weights
+    )
     for at in range(skip, n_layers):
-        x = np.asarray(csr_array(x) @ weights[f"{prefix}.{at}.weight"], np.float32)
-        x = x + weights[f"{prefix}.{at}.bias"]
+        x = np.asarray(csr_array(x) @ weights[f"{prefix}.layers.{at}.weight"], np.float32)
+        x = x + weights[f"{prefix}.layers.{at}.bias"]
+        if f"{prefix}.norms.{at}.weight" in weights:
+            x = normed(x, *(weights[f"{prefix}.norms.{at}.{one}"] for one in ("weight", "bias")))
         if last_relu or at + 1 < n_layers:
             x = np.maximum(x, 0)
     return x

@@ -15,7 +15,6 @@ from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
-from twofold.nn.losses import full_softmax
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import Drawn, PopularitySampler
@@ -42,6 +41,8 @@ class Tower(nn.Module):
         How many of the first tables are of watches and searches.
     linear
         Whether there is one layer without ReLU (depth 0).
+    layer_norm
+        Whether what goes into a ReLU is normed first.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Tower(nn.Module):
         n_own: int,
         linear: bool,
         dropout: float,
+        layer_norm: bool,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
@@ -65,6 +67,7 @@ class Tower(nn.Module):
             activation="relu",
             output="identity" if linear else "relu",
             dropout=dropout,
+            layer_norm=layer_norm,
             rng=rng,
         )
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
@@ -111,12 +114,12 @@ def fit_tower(
     """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
-    With `held_out` examples training stops when their mean ln P no longer rises.
+    With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     tower = Tower(
         tables, inputs.dense.shape[1], model.sizes, n_items, n_own=1 if model.searches is None else 2,
-        linear=model.depth == 0, dropout=model.dropout, rng=draw,
+        linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, rng=draw,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
     bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
@@ -135,7 +138,7 @@ def fit_tower(
         drawn = sampler.draw_distinct(model.negatives, random)
         return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
-    validate = None if held_out is None else likelihood(tower, *held_out)
+    validate = None if held_out is None else reciprocal_rank(tower, *held_out)
     train(
         tower,
         len(labels),
@@ -173,9 +176,10 @@ def among_drawn(
     return among(u, F.embedding(drawn.ids, v), bias[drawn.ids] - drawn.log_q, nowhere, own)
 
 
-def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
-    """Return what measures the mean ln P(label) over held-out examples, under the softmax over all items."""
+def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+    """Return what measures the mean of 1 / rank of the labels (n,) of held-out examples among all items."""
     bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
+    target = torch.from_numpy(labels)
 
     def measure() -> float:
         u = infer(
@@ -188,7 +192,9 @@ def likelihood(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
         for first in range(0, len(labels), 256):
             part = slice(first, first + 256)
             scores = torch.from_numpy(u[part]) @ tower.items.weight.T + tower.bias
-            total += float(full_softmax(scores, torch.from_numpy(labels[part]))) * len(u[part])
-        return -total / len(labels)
+            own = scores.gather(1, target[part, None])
+            ahead = (scores > own).sum(1) + ((scores == own).sum(1) - 1) / 2
+            total += float((1 / (1 + ahead)).sum())
+        return total / len(labels)
 
     return measure

@@ -10,8 +10,8 @@ embedded categories and normalised numbers of the user and of the circumstances,
 at serving.
 
 Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
-the embeddings of categories grow with log2 of their number, an item bias can be had, and the softmax is exact where
-the catalogue is no larger than the number of negatives. Columns are withheld from a share of the examples. Events of one moment do not precede each other.
+the embeddings of categories grow with log2 of their number, what goes into a ReLU is normed (`layer_norm`), an item bias
+can be had, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld from a share of the examples. Events of one moment do not precede each other.
 """
 
 from __future__ import annotations
@@ -87,13 +87,15 @@ class YouTubeCandidates:
     """Items are sampled in proportion to (1 + their number of examples) to this power."""
     item_bias: bool = False
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
+    layer_norm: bool = True
+    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; deep towers learn little without."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of examples whose columns of user and circumstances are withheld, for people known by history alone."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
-    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 5e-3
+    learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
     """Step size of Adam."""
     decay: bool = False
     """Whether the step falls in a line to 0 over the `epochs`."""
@@ -119,7 +121,7 @@ class YouTubeCandidates:
         train
             The log; every event is a watch, whatever its value.
         validation
-            Later events of the same people: the pass with the highest mean ln P of their first one is kept.
+            Later events of the same people: the pass with the highest mean of 1 / rank of what they took is kept.
         rng
             Seed or generator; the same seed gives the same model.
 
@@ -220,15 +222,15 @@ class FittedYouTubeCandidates(ReadsColumns):
         return block, events.item[made.event].astype(np.int64)
 
     def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
-        """Return inputs and labels of the first held-out event of every known user, known items only."""
+        """Return inputs and labels of held-out events of known users and items: at most `HELD_OUT`, the first ones of each user."""
         events = validation.interactions
         user = self.users.ids.rows(validation.users.ids.ids)[events.user]
         item = self.items.ids.rows(validation.items.ids.ids)[events.item]
-        first = np.ones(len(user), np.bool_)
         known = np.flatnonzero((user != UNKNOWN) & (item != UNKNOWN))
-        first = known[np.unique(user[known], return_index=True)[1]][:HELD_OUT]
-        if not len(first):
+        if not len(known):
             return None
+        place = known - events.indptr[events.user[known]]
+        first = np.sort(known[np.argsort(place, kind="stable")[:HELD_OUT]])
         asked = Queries.known(user[first].astype(np.int32))
         context = {
             name: column.take(first)
@@ -326,7 +328,5 @@ class FittedYouTubeCandidates(ReadsColumns):
         own = 1 if self.estimator.searches is None else 2
         age, numbers = np.split(block.dense, [POWERS], axis=1)
         x = np.hstack([*pooled[:own], age, *pooled[own:], numbers])
-        u = inputs.dense_layers(
-            x, self.weights, "layers.layers", last_relu=self.estimator.depth > 0
-        )
+        u = inputs.dense_layers(x, self.weights, "layers", last_relu=self.estimator.depth > 0)
         return np.column_stack([u, np.ones(len(u), np.float32)]) if self.estimator.item_bias else u

@@ -288,7 +288,7 @@ class FittedYouTubeRanker(ReadsColumns):
         x = x + self.weights["layers.layers.0.bias"]
         if self.estimator.hidden:
             x = inputs.dense_layers(
-                np.maximum(x, 0), self.weights, "layers.layers", last_relu=False, skip=1
+                np.maximum(x, 0), self.weights, "layers", last_relu=False, skip=1
             )
         return x[:, 0]
 
