@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import twofold as tw
-from twofold import rank
+from twofold import explain, rank
 from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
 from twofold.errors import ConfigError, DataError
@@ -64,3 +64,21 @@ def test_a_bare_value_is_no_column():
                 model.recommend(users=[100], **{what: {"taste": one}})
     with pytest.raises(DataError, match="texts must be strings or None; got 5 in row 0"):
         model.recommend(text=[5])
+
+
+def test_a_long_history_is_explained_a_part_at_a_time(monkeypatch):
+    model = tw.models.EASE().fit(planted_log())
+    whole = model.explain(user=100, item="i3")
+    length = int(model.memory.history.take(np.array([0], np.int32)).lengths[0])
+    read = []
+
+    def spied(self, queries):
+        read.append(len(queries.history.item))
+        return encode(self, queries)
+
+    encode = type(model).encode
+    monkeypatch.setattr(type(model), "encode", spied)
+    monkeypatch.setattr(explain, "BLOCK", 2 * length)
+    assert model.explain(user=100, item="i3").equals(whole)
+    assert len(read) > 2
+    assert max(read) <= 2 * length, "a history of n events is never held n times"

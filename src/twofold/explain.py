@@ -15,6 +15,9 @@ from twofold.errors import ConfigError
 from twofold.rank import PairOfEncoders
 from twofold.typing import F32, I32, I64, History, Id
 
+BLOCK = 1 << 21
+"""Events of the histories that are folded in at a time, about: a history of n events is read up to n times."""
+
 
 class Explainable(PairOfEncoders, Protocol):
     """A model that maps histories to vectors."""
@@ -66,7 +69,7 @@ def explain(
         row = model.users.ids.row(user if user is not None else "", "user")
         own = model.memory.history.take(np.array([row], np.int32))
     distinct = np.unique(own.item)
-    scores = target_scores(model, leave_each_out(own, distinct), target)
+    scores = scores_without(model, own, distinct, target)
     contribution = scores[0] - scores[1:]
     if not len(distinct) or not contribution.any():
         count = float(model.memory.popularity[target])
@@ -78,9 +81,16 @@ def explain(
     return _frame(ids, contribution[order], float(scores[0]), "history")
 
 
-def leave_each_out(own: Histories, distinct: I32) -> Histories:
-    """Return the history itself, and then once without each of its `distinct` items."""
-    keep = own.item[None, :] != np.concatenate([[UNKNOWN], distinct])[:, None]
+def scores_without(model: PairOfEncoders, own: Histories, items: I32, target: int) -> F32:
+    """Return the score of one item row for one history, and for it without each of `items` (n,); shape (1 + n,)."""
+    left_out = np.concatenate([[UNKNOWN], items])
+    blocks = np.array_split(left_out, max(1, -(-len(left_out) * len(own.item) // BLOCK)))
+    return np.concatenate([target_scores(model, without_each(own, one), target) for one in blocks])
+
+
+def without_each(own: Histories, items: I32) -> Histories:
+    """Return one history as often as there are `items` (n,), each time without one of them."""
+    keep = own.item != items[:, None]
     indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
     which: I64 = np.nonzero(keep)[1]
     return own.at(indptr, which)

@@ -147,6 +147,14 @@ def test_ids_are_found_whether_they_are_written_as_numbers_or_words():
         Vocabulary.of([1, "a"])
 
 
+@pytest.mark.parametrize("many", [1, 1000])
+def test_an_integer_id_is_found_as_tables_write_it_and_not_by_what_only_python_reads(many):
+    numbers = Vocabulary.of([7, 10, -3])
+    said = ["7.0", "7.", " 7 ", "+10", "-3.00", "1_0", "7.5", "\u0667", "7e0", "9" * 30, ""]
+    found = [1, 1, 1, 2, 0] + [UNKNOWN] * 6
+    assert numbers.rows(said * many).tolist() == found * many
+
+
 def test_ids_of_other_types():
     assert as_ids(pl.Series([None, None]), "x").dtype == pl.Int64
     assert as_ids(pl.Series([True]), "x").to_list() == ["true"]

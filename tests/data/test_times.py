@@ -1,6 +1,7 @@
 """Times against Python's datetime, in every writing that is read."""
 
 import datetime as dt
+import re
 
 import numpy as np
 import polars as pl
@@ -172,3 +173,18 @@ def test_a_number_beyond_64_bits_is_no_time(times):
         DataError, match=r"t must hold times; got .* in row 0, which no 64 bits hold"
     ):
         parse_times(pl.Series(times), "t")
+
+
+def test_times_of_several_zones_are_told_and_an_offset_that_is_none_is_refused():
+    here, there = "2024-01-01T08:00:00+02:00", "2024-01-02T08:00:00-03:30"
+    times, notes = parse_times(pl.Series([here, there]), "t")
+    assert times.tolist() == [1704088800, 1704195000]
+    assert "several zones (-3.5 and +2 hours from UTC) and was read in UTC" in notes[0]
+    assert parse_times(pl.Series([here, here.replace("08", "09")]), "t")[1] == []
+    assert parse_times(pl.Series(["2024-01-01T08:00Z", "2024-01-01T08:00+00:00"]), "t")[1] == []
+    for offset in ("+25:00", "-18:30", "+02:75"):
+        odd = f"2024-01-01T08:00:00{offset}"
+        with pytest.raises(
+            DataError, match=re.escape(f"within 18 hours of UTC; got '{odd}' in row 1")
+        ):
+            parse_times(pl.Series([here, odd]), "t")

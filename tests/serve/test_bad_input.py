@@ -203,6 +203,13 @@ def test_keys_that_are_none(tmp_path):
     assert Settings(state="x", host="0.0.0.0", keys="keys.toml")
 
 
+def test_a_wrong_question_among_several_is_answered_with_what_a_question_may_hold(ask):
+    response = ask.post("/recommend/batch", json={"questions": [{"user": 1}, {"usr": 1}]})
+    refused(response, 422, "unknown_field", "'usr'", "did you mean 'user'?")
+    response = ask.post("/recommend/batch", json={"questions": [{"user": 1, "k": 0}]})
+    refused(response, 422, "bad_request", "questions.0.k got 0", "Length of the list")
+
+
 def test_the_rate_of_a_client(served):
     client = served(rate=5.0)
     codes = [client.get("/models").status_code for _ in range(20)]

@@ -33,6 +33,8 @@ MONTH = r"(?P<month>[A-Za-z]{3})[a-z]*"
 
 AHEAD = 86_400
 """Seconds after now from which a time lies in the future: clocks whose zone is not told differ by less."""
+MOST_AHEAD = 18 * 3_600
+"""Seconds that local time is from UTC, at most; the widest in use is 14 hours."""
 
 
 class Format(NamedTuple):
@@ -209,7 +211,21 @@ def _of_text(text: pl.Series, what: str) -> tuple[I64, list[str]]:
         row, seen = first_bad(text, (text == odd).fill_null(value=False).to_numpy())
         raise DataError(f"{what} must hold dates that exist; got {seen!r} in row {row:,}")
     if zoned:
-        made = made - _offsets(cells["zone"])
+        ahead = _offsets(cells["zone"])
+        far = np.flatnonzero(np.abs(ahead) > MOST_AHEAD)
+        if len(far):
+            odd = unique[int(far[0])]
+            row, seen = first_bad(text, (text == odd).fill_null(value=False).to_numpy())
+            raise DataError(
+                f"{what} must hold times within {MOST_AHEAD // 3_600} hours of UTC; got {seen!r} in row {row:,}"
+            )
+        made = made - ahead
+        if len(several := np.unique(ahead)) > 1:
+            named = " and ".join(f"{one / 3_600:+g}" for one in (several[0], several[-1]))
+            notes.append(
+                f"{what} has times of several zones ({named} hours from UTC) and was read in UTC: for local hours "
+                "keep the minutes from UTC in a column of their own"
+            )
     whole = text.replace_strict(unique, pl.Series(made), return_dtype=pl.Int64, default=None)
     return whole.fill_null(NO_TIME).to_numpy().astype(np.int64), notes
 
@@ -298,13 +314,14 @@ def seconds_of(
 
 
 def _offsets(zones: pl.Series) -> I64:
-    """Return how many seconds each zone is ahead of UTC."""
+    """Return how many seconds each zone is ahead of UTC; more than MOST_AHEAD where it is none."""
     found: dict[str, int] = {}
     for zone in zones.unique().to_list():
         digits = re.sub(r"\D", "", zone).ljust(4, "0")
         sign = -1 if zone.startswith("-") else 1
         named = zone in {"Z", "UTC", "GMT"}
-        found[zone] = 0 if named else sign * (int(digits[:2]) * 3_600 + int(digits[2:]) * 60)
+        hours, minutes = (0, 0) if named else (int(digits[:2]), int(digits[2:]))
+        found[zone] = sign * (hours * 3_600 + minutes * 60) if minutes < 60 else MOST_AHEAD + 1
     return np.array([found[one] for one in zones.to_list()], np.int64)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,8 @@ from twofold.typing import I32, I64, Id
 
 UNKNOWN = -1
 """The row number of an id that is not in a vocabulary."""
+WHOLE = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
+"""An integer as it may be written: 7, or 7.0 as in tables where something is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,10 @@ class Vocabulary:
             ids = as_ids(listed, "id")
         if not len(ids) or not len(self):
             return np.full(len(ids), UNKNOWN, np.int32)
-        if self.is_integer != ids.dtype.is_integer():
+        if self.is_integer and is_text(ids.dtype):
+            typed = ids.cast(pl.String).str.extract(f"^{WHOLE.pattern}$")
+            ids = typed.cast(pl.Int64, strict=False)
+        elif self.is_integer != ids.dtype.is_integer():
             ids = ids.cast(pl.Int64 if self.is_integer else pl.String, strict=False)
         if self._table is not None:
             low, table = self._table
@@ -100,11 +106,9 @@ class Vocabulary:
                 return UNKNOWN
             one = int(one)
         key: Id | None = (one if isinstance(one, str) else str(one)) if one is not None else None
-        if self.is_integer:
-            try:
-                key = int(key) if key is not None else None
-            except ValueError:
-                return UNKNOWN
+        if self.is_integer and key is not None:
+            typed = WHOLE.fullmatch(key)
+            key = int(typed[1]) if typed else None
         return self._row_of.get(key, UNKNOWN) if key is not None else UNKNOWN
 
     def row(self, one: Id, what: str = "item") -> int:

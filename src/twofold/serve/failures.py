@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -75,6 +75,7 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
     """Turn what pydantic says into one sentence about the first fault, with what is allowed."""
     faults = innermost(error.errors(include_url=False))
     fault = faults[0]
+    model = holder(model, fault["loc"])
     place = ".".join(map(str, place_of(fault)))
     given = shown(fault["input"])
     if fault["type"] == "json_invalid":
@@ -129,6 +130,16 @@ def is_branch(part: object) -> bool:
 
 
 BRANCHES = {"int", "str", "float", "bool", "constrained-int", "constrained-str", "list", "dict"}
+
+
+def holder(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the part of a body that holds the field at a place: a question, where one of several is wrong."""
+    for part in place[:-1]:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        for inner in get_args(field.annotation) if field else ():
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    return model
 
 
 def fields_of(model: type[BaseModel]) -> Iterable[str]:

@@ -384,3 +384,27 @@ def test_it_beats_popularity_on_sessions():
     )
     assert ours > 0.1
     assert ours > 5 * theirs
+
+
+def test_one_very_long_session_is_learned_in_pieces_side_by_side(monkeypatch):
+    """Every event but the first is foreseen once a pass, and one session of many events does not go on alone."""
+    from twofold.models.sequence import _gru4rec_training as training
+
+    seen = []
+
+    def dealt(starts, steps):
+        seen.append((starts, steps))
+        return deal(starts, steps)
+
+    deal = training.session_parallel
+    monkeypatch.setattr(training, "session_parallel", dealt)
+    monkeypatch.setattr(training, "LONGEST", 100)
+    ring = [f"i{one % 5}" for one in range(500)]
+    data = tw.datasets.from_sequences([ring, ["i0", "i1", "i2"]])
+    model = tw.models.GRU4Rec(factors=8, epochs=10, batch_size=16).fit(data, rng=0)
+    ((starts, steps),) = seen
+    foreseen = np.concatenate([one + np.arange(n) for one, n in zip(starts, steps, strict=True)])
+    assert sorted(foreseen.tolist()) == [*range(499), 500, 501]
+    assert len(steps) == 6
+    assert steps.max() <= training.LONGEST
+    assert model.recommend(users=[0], k=1, exclude_seen=False)["item"].to_list() == ["i0"]

@@ -7,6 +7,7 @@ import twofold as tw
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError
 from twofold.models import IALS, Popularity, Repeats
+from twofold.models.sequence import _repeat_questions
 from twofold.models.sequence._repeat_questions import later, questions
 from twofold.models.sequence._repeat_visits import HOUR, VISITS, visits
 from twofold.models.sequence._repeat_weights import Taken, choices, climb, learned_weights
@@ -256,3 +257,23 @@ def test_factors_beside_repeats_lose_neither_to_popularity_beside_them_nor_to_co
     ]  # fmt: skip
     assert scores[0] > 0.98 * scores[1]
     assert scores[1] > 1.2 * scores[2]
+
+
+def test_the_histories_of_all_questions_together_are_bounded(monkeypatch):
+    """A person of n events has a share of n questions, of up to n events each."""
+    log = {"u": [1] * 400 + [2] * 9, "i": list("abcd" * 102 + "a"), "t": list(range(409))}
+    data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    held = later(data.interactions, 0.5)
+    first = tw.models.Popularity().fit(data.part(np.flatnonzero(~held)))
+
+    def asked():
+        found, taken = questions(data, held, first, 10_000, np.random.default_rng(0))
+        assert len(taken.indptr) == len(found) + 1
+        return found
+
+    assert len(asked()) == 204
+    monkeypatch.setattr(_repeat_questions, "TOLD", 3_000)
+    few = asked()
+    assert 2_000 < len(few.history.item) <= 3_000
+    monkeypatch.setattr(_repeat_questions, "TOLD", 1)
+    assert len(asked()) == 1

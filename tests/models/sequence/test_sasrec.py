@@ -257,3 +257,11 @@ def test_a_person_who_took_everything_still_has_a_loss():
     data = tw.Dataset.from_frames(everything, user="u", item="i")
     model = fitted(data, loss=sasrec.Binary())
     assert np.isfinite(model.item_vectors).all()
+
+
+def test_few_people_get_enough_steps_at_defaults():
+    """A pass over 24 histories at 32 a step would be one step, and 30 passes far from having learned anything."""
+    model = tw.models.SASRec().fit(chain(24), rng=0)
+    told = [[f"i{(one + step) % 12}" for step in range(6)] for one in range(12)]
+    best = model.recommend(histories=told, k=1, exclude_seen=False)
+    assert best["item"].to_list() == [f"i{(one + 6) % 12}" for one in range(12)]

@@ -31,6 +31,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": lambda scores: F.elu(scores, alpha=0.5),
 }
 """Of scores; elu saturates at -0.5, as in the authors' settings."""
+LONGEST = 1024
+"""Steps of a session, at most, where it would outlast its share of a pass: alone in a batch steps take as long as side by side."""
 Weights = Callable[[], Mapping[str, F32]]
 
 
@@ -88,6 +90,7 @@ def fit_network(
     """
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
     net = Network(model, n_items, rng=draw)
+    starts, steps = in_pieces(starts, steps, max(LONGEST, -(-int(steps.sum()) // model.batch_size)))
     batches = Batches(model, net, items, starts, steps, n_items)
     measure = validate(lambda: arrays_of(net))
     train(
@@ -105,6 +108,21 @@ def fit_network(
         label="GRU4Rec",
     )
     return arrays_of(net)
+
+
+def in_pieces(starts: I64, steps: I64, longest: int) -> tuple[I64, I64]:
+    """Cut sessions of more than `longest` steps into as few pieces as do, as equal as they can be; first events and steps.
+
+    Example
+    -------
+    >>> [one.tolist() for one in in_pieces(np.array([0, 8]), np.array([7, 2]), 3)]
+    [[0, 3, 5, 8], [3, 2, 2, 2]]
+    """
+    pieces = -(-steps // longest)
+    nth = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    whole, rest = (np.repeat(one, pieces) for one in (steps // pieces, steps % pieces))
+    begin = nth * whole + np.minimum(nth, rest)
+    return np.repeat(starts, pieces) + begin, whole + (nth < rest)
 
 
 class Batches:

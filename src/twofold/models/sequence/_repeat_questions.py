@@ -12,6 +12,9 @@ from twofold.models._base import FittedModel
 from twofold.models.sequence._repeat_weights import Taken
 from twofold.typing import I64, Bool
 
+TOLD = 1 << 24
+"""Events that all questions are told together, at most: a person with many events has as many questions, each with a long history."""
+
 
 def moments(events: Interactions) -> I64:
     """Return the moment of each event, numbered over all users, shape (n,); without times each event is one."""
@@ -48,7 +51,7 @@ def questions(
     model
         Trained on the others. Moments in which nothing was taken that it knows are not asked.
     most
-        Questions at most.
+        Questions at most; fewer where their histories have more than `TOLD` events together.
     rng
         Draws them where there are more.
     """
@@ -61,6 +64,10 @@ def questions(
     asked = np.unique(moment[known])
     if len(asked) > most:
         asked = np.sort(rng.choice(asked, most, replace=False))
+    before = begin[asked] - np.searchsorted(events.user, events.user[begin[asked]])
+    if before.sum() > TOLD:
+        drawn = rng.permutation(len(asked))
+        asked = np.sort(asked[drawn[: max(1, int((np.cumsum(before[drawn]) <= TOLD).sum()))]])
     wanted = np.flatnonzero(known & np.isin(moment, asked))
     pair = np.unique(np.searchsorted(asked, moment[wanted]) * len(model.items) + item[wanted])
     question, target = np.divmod(pair, len(model.items))

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 SPREAD = 0.02
 """Standard deviation of the first vectors of items and places."""
+BATCH = 32
+"""Histories a step, at most, where the model does not say."""
+STEPS = 40
+"""Steps of a pass, at least, where it does not: few people would get few steps in all passes together."""
 REDRAWS = 8
 """How often a negative that its person has taken is drawn again; then it is left out."""
 PARTS = 4
@@ -84,7 +88,7 @@ def fit_network(
         batches.loss,
         optimiser=Adam(learning_rate=model.learning_rate),
         epochs=model.epochs,
-        batch_size=model.batch_size,
+        batch_size=model.batch_size or min(BATCH, max(len(histories) // STEPS, 1)),
         rng=rng,
         validate=measure,
         patience=None if measure is None else model.patience,

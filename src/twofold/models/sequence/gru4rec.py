@@ -12,7 +12,8 @@ learned on sessions that run side by side: step t of a batch continues step t - 
 to 0 where a new session begins. Negatives are the other items of the batch, and further ones in proportion to supp_i^alpha.
 
 Differs from the paper: gradients reach one step back, as in the authors' code; the softmax is over all items where these are no more than
-`samples`; a negative that is the row's own item is left out; ln Q is that of batch and sample together; long sessions begin early in a pass.
+`samples`; a negative that is the row's own item is left out; ln Q is that of batch and sample together; long sessions begin early in a pass, and one of more
+than 1,024 events, and more than a lane has in all, is trained in pieces, each from h = 0.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ class SASRec:
     """Share that is zeroed in training: of the first x, the attention weights, and what each part adds."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.001
     """Step size of Adam."""
-    batch_size: PositiveInt = 32
-    """Histories a step; the paper has 128."""
+    batch_size: PositiveInt | None = None
+    """Histories a step; None = 32, or as many as leave a pass 40 steps where people are few. The paper has 128."""
     epochs: Annotated[PositiveInt, Search(10, 200)] = 30
     """Passes over the histories, at most."""
     patience: PositiveInt = 5

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
-from twofold.explain import leave_each_out, target_scores
+from twofold.explain import scores_without
 from twofold.models._base import FittedModel
 from twofold.serve.live import Live
 from twofold.serve.page.items import Card, cards
@@ -184,7 +184,7 @@ def raised(model: FittedModel, own: Histories, row: int) -> list[Reason]:
     distinct = np.unique(own.item)
     if not len(distinct):
         return []
-    scores = target_scores(model, leave_each_out(own, distinct), row)
+    scores = scores_without(model, own, distinct, row)
     lost = scores[0] - scores[1:]
     order = np.argsort(-lost, kind="stable")[:REASONS]
     order = order[lost[order] > 0]
