@@ -36,3 +36,13 @@ def right(model: tw.FittedModel, k: int) -> float:
 def test_a_pass_over_few_examples_has_steps_enough(name: str):
     model = getattr(tw.models, name)().fit(small_log(), rng=0)
     assert right(model, 2) > 0.9
+
+
+def test_the_default_penalty_holds_factors_back_where_histories_are_short():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(300), 6)
+    own = user % GROUPS + GROUPS * rng.integers(0, 50, len(user))
+    item = np.where(rng.random(len(user)) < 0.7, own, rng.integers(0, 200, len(user)))
+    log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
+    data = tw.Dataset.from_frames(log, user="user", item="item")
+    assert right(tw.models.IALS().fit(data, rng=0), 10) > right(tw.models.ItemKNN().fit(data), 10)
