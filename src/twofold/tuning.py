@@ -185,12 +185,13 @@ def table(tuned: Tuned) -> dict[str, Any]:
 
 
 def inside(settings: Mapping[str, Any], space: Mapping[str, Search]) -> dict[str, Any]:
-    """Return the settings of the searched names, moved into their ranges."""
+    """Return the settings of the searched names, moved into their ranges; those that fitting chooses (None) are left out."""
     return {
         name: settings[name]
         if search.choices
         else type(settings[name])(min(max(settings[name], search.low), search.high))
         for name, search in space.items()
+        if settings[name] is not None
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 import twofold as tw
 from twofold.data.interactions import Histories
@@ -20,6 +21,7 @@ from twofold.models.factorization.ials import (
     half_step,
     initial,
     observations,
+    penalty,
 )
 
 HU = {"alpha": 5.0, "unobserved_weight": 1.0, "zeros": "unobserved", "nu": 0.0}
@@ -51,24 +53,25 @@ def loss(model, counts, x, y):
     confidence = np.where(seen, 1 + model.alpha * counts, 0)
     zeros = np.ones_like(seen) if model.zeros == "all" else ~seen
     n_users, n_items = counts.shape
+    reg = penalty(model, csr_array(counts))
     of_user = (seen.sum(1) + model.unobserved_weight * n_items) ** model.nu
     of_item = (seen.sum(0) + model.unobserved_weight * n_users) ** model.nu
     return (
         (confidence * (1 - product) ** 2).sum()
         + model.unobserved_weight * (zeros * product**2).sum()
-        + model.reg * (of_user @ (x.astype(float) ** 2).sum(1))
-        + model.reg * (of_item @ (y.astype(float) ** 2).sum(1))
+        + reg * (of_user @ (x.astype(float) ** 2).sum(1))
+        + reg * (of_item @ (y.astype(float) ** 2).sum(1))
     )
 
 
 def best_rows(model, counts, y):
     """The minimum of `loss` over x: one dense weighted ridge regression a row."""
-    rows = []
+    rows, reg = [], penalty(model, csr_array(counts))
     for r in counts:
         seen = r > 0
         confidence = np.where(seen, 1 + model.alpha * r, 0)
         zero = model.unobserved_weight * (np.ones(len(r)) if model.zeros == "all" else ~seen)
-        ridge = model.reg * (seen.sum() + model.unobserved_weight * len(r)) ** model.nu
+        ridge = reg * (seen.sum() + model.unobserved_weight * len(r)) ** model.nu
         a = (y.T * (confidence + zero)) @ y + ridge * np.eye(y.shape[1])
         rows.append(np.linalg.solve(a, y.T @ confidence))
     return np.array(rows)
@@ -76,7 +79,9 @@ def best_rows(model, counts, y):
 
 def sides(model, data):
     rows = observations(model, data.interactions.matrix())
-    return Side.of(model, rows, data.n_items), Side.of(model, rows.T.tocsr(), data.n_users)
+    reg = penalty(model, rows)
+    of_items = Side.of(model, rows.T.tocsr(), data.n_users, reg)
+    return Side.of(model, rows, data.n_items, reg), of_items
 
 
 @given(

@@ -68,6 +68,12 @@ class ConjugateGradient:
     """Steps a row and sweep."""
 
 
+REG = 0.01
+"""lambda where none is given, on logs that are not small."""
+LEAST = 2.0
+"""lambda times the mean frequency of the users, at least, where no lambda is given."""
+
+
 @hyperparameters
 class IALS:
     """Weighted matrix factorization for implicit feedback, by alternating least squares.
@@ -87,8 +93,8 @@ class IALS:
 
     factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 64
     """Embedding size d; the model gains from more of them for long (2022, section 5)."""
-    reg: Annotated[PositiveFloat, Search(3e-4, 0.1, log=True)] = 0.01
-    """L2 penalty lambda, before it is scaled by frequency."""
+    reg: Annotated[PositiveFloat | None, Search(3e-4, 0.1, log=True)] = None
+    """L2 penalty lambda, before it is scaled by frequency; None is 0.01, or 2 / mean frequency of the users where that is more."""
     unobserved_weight: Annotated[float, Field(gt=0, le=1), Search(0.003, 1, log=True)] = 0.1
     """alpha_0: how strongly every score is drawn to 0; an observation weighs 1."""
     alpha: NonNegativeFloat = 0.0
@@ -136,8 +142,9 @@ class IALS:
                 "set alpha=0, or name another column as the value"
             )
         random = generator(rng)
-        users = Side.of(self, rows, train.n_items)
-        items = Side.of(self, csr_array(rows.T), train.n_users)
+        reg = penalty(self, rows)
+        users = Side.of(self, rows, train.n_items, reg)
+        items = Side.of(self, csr_array(rows.T), train.n_users, reg)
         del rows
         x, y = initial(train.n_users, self, random), initial(train.n_items, self, random)
         spectrum = np.zeros(0)
@@ -154,6 +161,7 @@ class IALS:
             user_factors=np.ascontiguousarray(x[:, :d]),
             item_factors=np.ascontiguousarray(y[:, :d]),
             item_spectrum=spectrum[:d].astype(np.float32),
+            reg=reg,
         )
 
 
@@ -164,6 +172,7 @@ class FittedIALS(FittedModel):
     user_factors: F32  # (n_users, d)
     item_factors: F32  # (n_items, d)
     item_spectrum: F32  # (d,) diagonal of Y'Y
+    reg: float | None = None  # lambda; the estimator's where a folder is older
 
     @property
     def item_vectors(self) -> F32:
@@ -178,12 +187,13 @@ class FittedIALS(FittedModel):
         """Return the exact minimum of L over the vectors of new users, the items kept; shape (n, d)."""
         model: IALS = self.estimator
         n_items, d = self.item_factors.shape
+        reg = self.reg or model.reg or REG
         if len(histories) == 1 and not model.alpha:
-            side = Side.of_one(model, histories.item, n_items)
+            side = Side.of_one(model, histories.item, n_items, reg)
         else:
             rows = histories.matrix(n_items)
             np.maximum(rows.data, 0, out=rows.data)
-            side = Side.of(model, observations(model, rows), n_items)
+            side = Side.of(model, observations(model, rows), n_items, reg)
         x = np.zeros((len(histories), padded(d)), np.float32)
         y = widened(self.item_factors)
         base = model.unobserved_weight * widened(self.item_spectrum[None])[0]
@@ -203,23 +213,23 @@ class Side(NamedTuple):
     weights: F32  # (4,) of `als.solve_rows`
 
     @classmethod
-    def of(cls, model: IALS, rows: csr_array, n_other: int) -> Side:
+    def of(cls, model: IALS, rows: csr_array, n_other: int, reg: float) -> Side:
         """Prepare the rows of a matrix (n, n_other) of observations."""
         values = np.asarray(rows.data, np.float32) if model.alpha else np.zeros(0, np.float32)
         sums = np.asarray(rows.sum(axis=1), np.float64) if model.alpha else np.zeros(1)
         indptr, other = rows.indptr.astype(np.int64), rows.indices.astype(np.int32, copy=False)
-        return cls._made(model, indptr, other, values, sums, n_other)
+        return cls._made(model, indptr, other, values, sums, n_other, reg)
 
     @classmethod
-    def of_one(cls, model: IALS, items: I32, n_other: int) -> Side:
+    def of_one(cls, model: IALS, items: I32, n_other: int, reg: float) -> Side:
         """Prepare the row of one person, where values are not read; the same as `of`, without a matrix."""
         other = np.unique(items)
         indptr = np.array([0, len(other)], np.int64)
-        return cls._made(model, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other)
+        return cls._made(model, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other, reg)
 
     @classmethod
     def _made(
-        cls, model: IALS, indptr: I64, other: I32, values: F32, sums: F64, n_other: int
+        cls, model: IALS, indptr: I64, other: I32, values: F32, sums: F64, n_other: int, reg: float
     ) -> Side:
         count = indptr[1:] - indptr[:-1]
         frequency = count + model.unobserved_weight * n_other
@@ -229,10 +239,22 @@ class Side(NamedTuple):
             other,
             values,
             np.argsort(-count, kind="stable"),
-            (model.reg * frequency**model.nu).astype(np.float32),
+            (reg * frequency**model.nu).astype(np.float32),
             (1 - less) * count.astype(np.float64) + model.alpha * sums,
             np.array([1 - less, model.alpha, 1, model.alpha], np.float32),
         )
+
+
+def penalty(model: IALS, rows: csr_array) -> float:
+    """Return lambda for a matrix (n_users, n_items) of observations.
+
+    #_u = |I(u)| + alpha_0 |I| is small where the catalogue and the histories are, and lambda #_u with it: `REG` would not
+    keep the factors from learning such a log by heart. The mean user is therefore penalized by `LEAST` at least.
+    """
+    if model.reg is not None:
+        return model.reg
+    n_users, n_items = rows.shape or (0, 0)
+    return max(REG, LEAST / (rows.nnz / n_users + model.unobserved_weight * n_items))
 
 
 def observations(model: IALS, values: csr_array) -> csr_array:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from twofold.models.mapping._youtube_impressions import first_odds
 from twofold.models.mapping._youtube_inputs import Block, dimension
 from twofold.models.mapping._youtube_towers import kept, ragged
+from twofold.nn.deal import fewer
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
 from twofold.nn.losses import weighted_logistic
@@ -22,6 +23,10 @@ from twofold.typing import F32, I32
 
 if TYPE_CHECKING:
     from twofold.models.mapping.youtube_ranker import YouTubeRanker
+
+
+STEPS = 200
+"""Steps of a pass, at least, where there are so many impressions."""
 
 
 class Ranking(nn.Module):
@@ -112,7 +117,7 @@ def fit_ranking(
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
         epochs=model.epochs,
-        batch_size=model.batch_size,
+        batch_size=fewer(model.batch_size, len(value), STEPS),
         rng=rng,
         device="cpu",
         decay=model.decay,

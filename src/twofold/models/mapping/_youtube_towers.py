@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
+from twofold.nn.deal import fewer
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
 from twofold.nn.optimisers import Adam
@@ -24,6 +25,10 @@ from twofold.typing import F32, I64
 
 if TYPE_CHECKING:
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates
+
+
+STEPS = 20
+"""Steps of a pass, at least, where there are so many examples."""
 
 
 class Tower(nn.Module):
@@ -145,7 +150,7 @@ def fit_tower(
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
         epochs=model.epochs,
-        batch_size=model.batch_size,
+        batch_size=fewer(model.batch_size, len(labels), STEPS),
         rng=rng,
         validate=validate,
         patience=None if validate is None else model.patience,

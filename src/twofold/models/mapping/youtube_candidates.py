@@ -100,7 +100,7 @@ class YouTubeCandidates:
     decay: bool = False
     """Whether the step falls in a line to 0 over the `epochs`."""
     batch_size: PositiveInt = 512
-    """Examples a step."""
+    """Examples a step, at most; fewer where a pass would have less than 20 steps."""
     epochs: Annotated[PositiveInt, Search(2, 20)] = 5
     """Passes over the examples, at most."""
     patience: PositiveInt = 2

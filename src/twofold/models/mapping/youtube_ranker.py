@@ -91,7 +91,7 @@ class YouTubeRanker:
     decay: bool = True
     """Let the step fall in a line to 0 over the epochs: expected watch times then do not depend on the last batches."""
     batch_size: PositiveInt = 256
-    """Impressions a step."""
+    """Impressions a step, at most; fewer where a pass would have less than 200 steps."""
     epochs: Annotated[PositiveInt, Search(2, 30)] = 5
     """Passes over the impressions."""
 

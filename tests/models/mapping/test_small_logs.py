@@ -1,0 +1,48 @@
+"""Models with their defaults on logs of a few hundred events."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+
+GROUPS, PER_GROUP = 4, 10
+
+
+def small_log() -> tw.Dataset:
+    """60 people who took 8 of the 10 items of their group, of four groups."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", f"i{user % GROUPS + GROUPS * item}")
+        for user in range(60)
+        for item in rng.choice(PER_GROUP, 8, replace=False)
+    ]
+    log = pl.DataFrame(rows, schema=["user", "item"], orient="row")
+    log = log.with_columns(time=pl.int_range(len(log)))
+    return tw.Dataset.from_frames(log, user="user", item="item", time="time")
+
+
+def right(model: tw.FittedModel, k: int) -> float:
+    """Return the share of the first k items that are of the person's group."""
+    lists = model.recommend(users=model.users.ids.ids, k=k)
+    user = lists["user"].str.slice(1).cast(int) % GROUPS
+    item = lists["item"].str.slice(1).cast(int) % GROUPS
+    return float((user == item).mean())
+
+
+@pytest.mark.parametrize("name", ["YouTubeCandidates", "YouTubeRanker"])
+def test_a_pass_over_few_examples_has_steps_enough(name: str):
+    model = getattr(tw.models, name)().fit(small_log(), rng=0)
+    assert right(model, 2) > 0.9
+
+
+def test_the_default_penalty_holds_factors_back_where_histories_are_short():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(300), 6)
+    own = user % GROUPS + GROUPS * rng.integers(0, 50, len(user))
+    item = np.where(rng.random(len(user)) < 0.7, own, rng.integers(0, 200, len(user)))
+    log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
+    data = tw.Dataset.from_frames(log, user="user", item="item")
+    assert right(tw.models.IALS().fit(data, rng=0), 10) > right(tw.models.ItemKNN().fit(data), 10)
