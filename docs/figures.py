@@ -124,7 +124,7 @@ def main() -> None:
         {
             "person at a moment": chain(
                 {k: v for k, v in candidates.weights.items() if k.startswith("layers")},
-                "mean of watches, columns, age", "norm, relu",
+                "mean of watches, columns, age", "relu",
             ),
             "item": [f"embedding {candidates.weights['items.weight'].shape[1]}"],
         },

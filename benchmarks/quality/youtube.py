@@ -65,7 +65,7 @@ CONTENDERS: dict[str, Any] = {
     "depth 1, no age": YouTubeCandidates(example_age=False, **TRAINED),
     "depth 1, random labels": YouTubeCandidates(labels="random", **TRAINED),
     "depth 1, no columns": YouTubeCandidates(features=(), **TRAINED),
-    "depth 4, no layer norm": YouTubeCandidates(depth=4, layer_norm=False, **TRAINED),
+    "depth 4, layer norm": YouTubeCandidates(depth=4, layer_norm=True, **TRAINED),
 }
 
 
@@ -212,9 +212,9 @@ def stages() -> None:
     ndcg = {"candidates alone": gained(truth, named[:, :AT])}
     rows = []
     for label, hidden in LADDER.items():
-        ranker = YouTubeRanker(
-            hidden=hidden, batch_size=4096, learning_rate=0.003, epochs=4, unsaid=0.0
-        ).fit(data, rng=SEED)
+        ranker = YouTubeRanker(hidden=hidden, learning_rate=0.003, epochs=4, unsaid=0.0).fit(
+            data, rng=SEED
+        )
         scores = ranker.score(Queries.known(user), item[:, None])[:, 0]
         second = ranker.score(Queries.known(asked), named)
         best = np.take_along_axis(named, np.argsort(-second, axis=1, kind="stable"), axis=1)

@@ -40,7 +40,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "+ searches": {"features": (), "example_age": False, **SEARCHES},
     "+ example age": {"features": (), **SEARCHES},
     "all features": SEARCHES,
-    "all features, no layer norm": {**SEARCHES, "layer_norm": False},
+    "all features, layer norm": {**SEARCHES, "layer_norm": True},
 }
 TRAINED: dict[str, Any] = {"epochs": 20, "patience": 3}
 """Every network learns until validation falls."""

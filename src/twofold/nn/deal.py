@@ -20,15 +20,17 @@ def cut(rows: I64, batch_size: int) -> list[I64]:
     return np.array_split(rows, max(1, -(-len(rows) // batch_size)))
 
 
-def fewer(batch_size: int, n_examples: int, steps: int) -> int:
-    """Return `batch_size`, or as few examples as let an epoch of them have `steps` batches.
+def batch_of(n_examples: int, most: int, steps: int) -> int:
+    """Return how many examples a batch has where a model does not say: `most`, or as many as leave an epoch `steps` batches.
+
+    Few examples in large batches would get few steps in all epochs together.
 
     Example
     -------
-    >>> fewer(512, 100_000, 20), fewer(512, 1000, 20), fewer(512, 3, 20)
+    >>> batch_of(100_000, 512, 20), batch_of(1000, 512, 20), batch_of(3, 512, 20)
     (512, 50, 1)
     """
-    return min(batch_size, max(n_examples // steps, 1))
+    return min(most, max(n_examples // steps, 1))
 
 
 def shuffled(n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:

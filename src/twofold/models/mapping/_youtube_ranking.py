@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from twofold.models.mapping._youtube_impressions import first_odds
 from twofold.models.mapping._youtube_inputs import Block, dimension
 from twofold.models.mapping._youtube_towers import kept, ragged
-from twofold.nn.deal import fewer
+from twofold.nn.deal import batch_of
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
 from twofold.nn.losses import weighted_logistic
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.youtube_ranker import YouTubeRanker
 
 
-STEPS = 200
-"""Steps of a pass, at least, where there are so many impressions."""
+BATCH, STEPS = 256, 200
+"""Where the model does not say: impressions a step, at most, and steps of a pass, at least."""
 
 
 class Ranking(nn.Module):
@@ -117,7 +117,7 @@ def fit_ranking(
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
         epochs=model.epochs,
-        batch_size=fewer(model.batch_size, len(value), STEPS),
+        batch_size=model.batch_size or batch_of(len(value), BATCH, STEPS),
         rng=rng,
         device="cpu",
         decay=model.decay,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
-from twofold.nn.deal import fewer
+from twofold.nn.deal import batch_of
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
 from twofold.nn.optimisers import Adam
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from twofold.models.mapping.youtube_candidates import YouTubeCandidates
 
 
-STEPS = 20
-"""Steps of a pass, at least, where there are so many examples."""
+BATCH, STEPS = 512, 40
+"""Where the model does not say: examples a step, at most, and steps of a pass, at least."""
 
 
 class Tower(nn.Module):
@@ -150,7 +150,7 @@ def fit_tower(
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
         epochs=model.epochs,
-        batch_size=fewer(model.batch_size, len(labels), STEPS),
+        batch_size=model.batch_size or batch_of(len(labels), BATCH, STEPS),
         rng=rng,
         validate=validate,
         patience=None if validate is None else model.patience,

@@ -87,8 +87,8 @@ class YouTubeCandidates:
     """Items are sampled in proportion to (1 + their number of examples) to this power."""
     item_bias: bool = False
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
-    layer_norm: bool = True
-    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; deep towers learn little without."""
+    layer_norm: bool = False
+    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers that read many features."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -99,8 +99,8 @@ class YouTubeCandidates:
     """Step size of Adam."""
     decay: bool = False
     """Whether the step falls in a line to 0 over the `epochs`."""
-    batch_size: PositiveInt = 512
-    """Examples a step, at most; fewer where a pass would have less than 20 steps."""
+    batch_size: PositiveInt | None = None
+    """Examples a step; None = 512, or as many as leave a pass 40 steps where the log is small."""
     epochs: Annotated[PositiveInt, Search(2, 20)] = 5
     """Passes over the examples, at most."""
     patience: PositiveInt = 2

@@ -90,8 +90,8 @@ class YouTubeRanker:
     """Step size of Adam."""
     decay: bool = True
     """Let the step fall in a line to 0 over the epochs: expected watch times then do not depend on the last batches."""
-    batch_size: PositiveInt = 256
-    """Impressions a step, at most; fewer where a pass would have less than 200 steps."""
+    batch_size: PositiveInt | None = None
+    """Impressions a step; None = 256, or as many as leave a pass 200 steps where there are few."""
     epochs: Annotated[PositiveInt, Search(2, 30)] = 5
     """Passes over the impressions."""
 

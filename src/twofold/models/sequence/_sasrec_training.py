@@ -15,6 +15,7 @@ from twofold.data.interactions import Histories
 from twofold.kernels.hits import accidental_pairs
 from twofold.nn import losses
 from twofold.nn.attention import CausalBlock
+from twofold.nn.deal import batch_of
 from twofold.nn.encoders import Embeddings
 from twofold.nn.loop import train
 from twofold.nn.optimisers import Adam
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 
 SPREAD = 0.02
 """Standard deviation of the first vectors of items and places."""
-BATCH = 32
-"""Histories a step, at most, where the model does not say."""
-STEPS = 40
-"""Steps of a pass, at least, where it does not: few people would get few steps in all passes together."""
+BATCH, STEPS = 32, 40
+"""Where the model does not say: histories a step, at most, and steps of a pass, at least."""
 REDRAWS = 8
 """How often a negative that its person has taken is drawn again; then it is left out."""
 PARTS = 4
@@ -88,7 +87,7 @@ def fit_network(
         batches.loss,
         optimiser=Adam(learning_rate=model.learning_rate),
         epochs=model.epochs,
-        batch_size=model.batch_size or min(BATCH, max(len(histories) // STEPS, 1)),
+        batch_size=model.batch_size or batch_of(len(histories), BATCH, STEPS),
         rng=rng,
         validate=measure,
         patience=None if measure is None else model.patience,
