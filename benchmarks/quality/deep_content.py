@@ -31,7 +31,7 @@ IALS: dict[str, dict[str, Any]] = {
     "citeulike-t": {"factors": 50, "unobserved_weight": 0.01},
     "hetrec-lastfm-2k": {"factors": 50},
     "ml-100k": {"factors": 32},
-    "music": {"factors": 16},
+    "music": {"factors": 16, "reg": 0.01},
 }
 CONTENT = {
     "citeulike-t": ("words",),

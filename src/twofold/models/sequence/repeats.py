@@ -262,7 +262,9 @@ class FittedRepeats(Around):
         found = visits(histories, len(self.items), time)
         indptr = np.searchsorted(found.owner, np.arange(len(histories) + 1))
         shape = (len(histories), len(self.items))
-        return csr_array((found.values @ self.weights[2:], found.item, indptr), shape=shape)
+        # One order of the sums for any number of visits, which a product of matrices has not.
+        worth = np.einsum("nk,k->n", found.values, self.weights[2:])
+        return csr_array((worth, found.item, indptr), shape=shape)
 
     def _beside(self, vectors: F32 | csr_array, own: csr_array) -> csr_array:
         left = csr_array(csr_array(vectors) * self.weights[0])
