@@ -70,8 +70,8 @@ class ConjugateGradient:
 
 REG = 0.01
 """lambda where none is given, on logs that are not small."""
-LEAST = 2.0
-"""lambda times the mean frequency of the users, at least, where no lambda is given."""
+LEAST, SHARE = 2.0, 1 / 3
+"""lambda times the mean frequency of the users, at least, where no lambda is given; and at most this share of a mean history then."""
 
 
 @hyperparameters
@@ -94,7 +94,7 @@ class IALS:
     factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 64
     """Embedding size d; the model gains from more of them for long (2022, section 5)."""
     reg: Annotated[PositiveFloat | None, Search(3e-4, 0.1, log=True)] = None
-    """L2 penalty lambda, before it is scaled by frequency; None is 0.01, or 2 / mean frequency of the users where that is more."""
+    """L2 penalty lambda, before it is scaled by frequency; None is 0.01, or more where histories are short and items few."""
     unobserved_weight: Annotated[float, Field(gt=0, le=1), Search(0.003, 1, log=True)] = 0.1
     """alpha_0: how strongly every score is drawn to 0; an observation weighs 1."""
     alpha: NonNegativeFloat = 0.0
@@ -249,12 +249,14 @@ def penalty(model: IALS, rows: csr_array) -> float:
     """Return lambda for a matrix (n_users, n_items) of observations.
 
     #_u = |I(u)| + alpha_0 |I| is small where the catalogue and the histories are, and lambda #_u with it: `REG` would not
-    keep the factors from learning such a log by heart. The mean user is therefore penalized by `LEAST` at least.
+    keep the factors from learning such a log by heart. The mean user is therefore penalized by `LEAST` at least, or by `SHARE` of the
+    events that such a user has: a penalty as large as the history would leave popularity alone.
     """
     if model.reg is not None:
         return model.reg
     n_users, n_items = rows.shape or (0, 0)
-    return max(REG, LEAST / (rows.nnz / n_users + model.unobserved_weight * n_items))
+    events = rows.nnz / n_users
+    return max(REG, min(LEAST, SHARE * events) / (events + model.unobserved_weight * n_items))
 
 
 def observations(model: IALS, values: csr_array) -> csr_array:
