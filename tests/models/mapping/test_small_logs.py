@@ -46,3 +46,13 @@ def test_the_default_penalty_holds_factors_back_where_histories_are_short():
     log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
     data = tw.Dataset.from_frames(log, user="user", item="item")
     assert right(tw.models.IALS().fit(data, rng=0), 10) > right(tw.models.ItemKNN().fit(data), 10)
+
+
+def test_vectors_leave_their_start_where_people_and_items_have_few_events():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(1500), 5)
+    group = np.where(rng.random(len(user)) < 0.8, user % GROUPS, rng.integers(0, GROUPS, len(user)))
+    item = group + GROUPS * (400 * rng.random(len(user)) ** 2).astype(int)
+    log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
+    data = tw.Dataset.from_frames(log, user="user", item="item")
+    assert right(tw.models.BPR().fit(data, rng=0), 10) > 0.6
