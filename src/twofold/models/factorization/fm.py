@@ -102,8 +102,8 @@ class FM:
 
         Notes
         -----
-        Differs from the paper: the features of an event are read as relations (Rendle 2013); numbers of a
-        context end at those of training; SGD halves
+        Differs from the paper: the features of an event are read as relations (Rendle 2013); numbers end at
+        those of training; SGD halves
         the squared loss and counts no penalty on w_0, and begins at the mean; ALS has one penalty for
         all weights and one for all factors; a sweep of MCMC ends with the priors; the adaptive SGD (SGDA) is not offered; the ordered probit is
         not in it (Albert & Chib 1993; Cowles 1996, see `_probit`).
