@@ -26,8 +26,9 @@ from twofold.kernels._rows import widened
 from twofold.kernels.infer_documents import infer_documents
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
-from twofold.models.sequence._corpus import Corpus, Course, corpus_of, passes_over
+from twofold.models.sequence._corpus import Corpus, Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
+from twofold.nn.deal import passes_over
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
 from twofold.vectors import Vectors

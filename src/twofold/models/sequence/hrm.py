@@ -30,8 +30,8 @@ from twofold.errors import ConfigError, DataError, NotConvergedError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import hrm_sgd as kernels
 from twofold.models._base import FittedModel, Memory, check_finite
-from twofold.models.sequence._corpus import passes_over
 from twofold.models.sequence._hrm_baskets import Transitions, as_log, last_baskets, transitions
+from twofold.nn.deal import passes_over
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
 from twofold.typing import F32, F64, I32, Rng

@@ -24,8 +24,9 @@ from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._codes import learn_codes
-from twofold.models.sequence._corpus import Course, corpus_of, passes_over
+from twofold.models.sequence._corpus import Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
+from twofold.nn.deal import passes_over
 from twofold.random import generator
 from twofold.typing import F32, F64, Rng
 from twofold.vectors import Vectors, unit
