@@ -29,6 +29,7 @@ from twofold.rank import (
     PairOfEncoders,
     Ranked,
     rank,
+    recalled,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
 from twofold.unseen import remarks, tell
@@ -264,7 +265,7 @@ def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
     step = max(1, BLOCK_BYTES // (4 * max((model.item_vectors.shape or (0, 1))[1], 1)))
     for start in range(0, len(items), step):
         rows: I64 = np.arange(start, min(start + step, len(items)))
-        vectors, source = model.encode(queries.take(rows))
+        vectors, source = model.encode(recalled(model, queries.take(rows)))
         left = vectors if isinstance(vectors, np.ndarray) else vectors.toarray()
         right = model.item_vectors[np.maximum(items[rows], 0)]
         right = right if isinstance(right, np.ndarray) else right.toarray()
