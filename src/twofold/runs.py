@@ -309,6 +309,8 @@ def model_folder(path: str | Path) -> Path:
     )
     if (path / "job.json").exists():
         reason = "its run stopped before a model was there; give the same command again"
+    if (path / "trials").is_dir():
+        reason = "it is a search that has not ended; give twofold tune the same command again"
     raise IncompatibleFileError(f"cannot open {path}: {reason}")
 
 

@@ -99,6 +99,7 @@ def test_tune_goes_on_and_ends_as_if_nothing_had_happened(
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("interrupted; finished trials are kept")
     assert not (parts / "tuned.toml").exists()
+    assert "a search that has not ended" in run("recommend", parts)[2]
     monkeypatch.undo()
     begun = ctrl_c(tw.models.IALS, 0)
     assert run(*command, parts)[0] == 0

@@ -254,7 +254,7 @@ def present(column: Column) -> Bool:
         case Text():
             return (column.values.str.strip_chars() != "").fill_null(value=False).to_numpy()
         case Vector():
-            return ~np.isnan(column.values).any(axis=1)
+            return np.asarray(~np.isnan(column.values).any(axis=1))
         case Time():
             return np.asarray(column.values != NO_TIME)
 
