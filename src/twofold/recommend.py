@@ -129,7 +129,7 @@ def questions(
     if isinstance(text, str):
         raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
     if text is not None and not model.reads_text:
-        raise ConfigError("this model does not read words; leave text out, or fit one that does")
+        raise ConfigError("this model does not read words; leave them out, or fit one that does")
     for what, columns in (("context column", context), ("user feature", features)):
         for name, column in (columns or {}).items():
             if isinstance(column, str) or not isinstance(column, Collection):

@@ -264,7 +264,7 @@ def without_duplicates(events: Interactions, policy: Duplicates, notes: list[str
         copies = copies_of_events(events)
         if len(copies):
             notes.append(
-                f"{len(copies):,} exact copies of an event (same time and value) were left out"
+                f"{len(copies):,} exact cop{'ies' if len(copies) > 1 else 'y'} of an event (same time and value) left out"
             )
             keep = np.ones(len(events), np.bool_)
             keep[copies] = False
