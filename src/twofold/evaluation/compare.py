@@ -32,6 +32,8 @@ from twofold.typing import Rng
 
 SIGNIFICANT = 0.05
 """Corrected p-values from here on read "no difference shown"."""
+ENOUGH = 20
+"""Users of whom it is no chance that two models have the same value for each."""
 BASELINE = "popularity"
 """The row that is added where no model is `Popularity`."""
 
@@ -102,6 +104,19 @@ class Leaderboard:
         if p is None:
             return ""
         return "no difference shown" if p >= SIGNIFICANT else f"p={p:.2g}"
+
+    @property
+    def alike(self) -> list[list[str]]:
+        """Models that have the same value for each of at least `ENOUGH` users, in every metric, and not 0 for all."""
+        groups: dict[bytes, list[str]] = {}
+        for name, one in self.results.items():
+            values = [one.report.totals[m] for m in self.metrics if m in one.report.totals]
+            if one.report.n_users < ENOUGH or not any(np.any(each) for each in values):
+                continue
+            groups.setdefault(b"".join(np.asarray(each).tobytes() for each in values), []).append(
+                name
+            )
+        return [names for names in groups.values() if len(names) > 1]
 
     @property
     def without(self) -> list[str]:
