@@ -276,6 +276,25 @@ def test_a_pipeline_and_a_model_that_reads_words_are_served(served, tmp_path):
     assert "does not read words" in refused.text
 
 
+def test_new_items_of_a_pipeline_are_listed(served, tmp_path):
+    parts = [tw.models.CTR(factors=4, content="title"), tw.models.IALS(factors=4)]
+    tw.Pipeline(candidates=parts, diversity=0.2).fit(planted_log(), rng=0).save(tmp_path / "m")
+    client = served(tmp_path / "m")
+    for name in ("n1", "n2"):
+        told = {"title": "an even thing", "tags": ["even"]}
+        assert client.put(f"/items/{name}", json={"features": told}).status_code == 200
+        only = client.post("/recommend", json={"user": 100, "allow": [name], "k": 3})
+        assert items_of(only) == [name]
+    both = client.post("/recommend", json={"user": 100, "k": 30}).json()["items"]
+    assert {"n1", "n2"} <= {one["item"] for one in both}
+    assert len({one["item"] for one in both}) == len(both)
+    client.delete("/items/n1")
+    again = client.post("/recommend", json={"user": "nobody", "k": 30})
+    assert "n1" not in items_of(again)
+    near = items_of(client.get("/items/n2/similar"))
+    assert len(near) == 10
+
+
 def test_exposures_are_logged_with_what_was_shown(served):
     import json
 

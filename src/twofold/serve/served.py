@@ -91,9 +91,9 @@ class Served:
         banned = model.items.ids.rows(list(withdrawn))
         banned = banned[banned != UNKNOWN]
         inner = model.base if isinstance(model, WithItems) else model
-        n_base = len(inner.items)
+        n_base = model.n_trained
         if before is None:
-            order = np.argsort(-inner.memory.popularity, kind="stable").astype(np.int32)
+            order = np.argsort(-inner.memory.popularity[:n_base], kind="stable").astype(np.int32)
             base = trained_index(inner)
             ids = model.items.ids.ids.to_list()
         else:
