@@ -288,6 +288,10 @@ def test_new_items_of_a_pipeline_are_listed(served, tmp_path):
     both = client.post("/recommend", json={"user": 100, "k": 30}).json()["items"]
     assert {"n1", "n2"} <= {one["item"] for one in both}
     assert len({one["item"] for one in both}) == len(both)
+    tw.models.IALS(factors=4).fit(planted_log(), rng=0).save(tmp_path / "other")
+    number = client.post("/models", json={"path": str(tmp_path / "other")}).json()["version"]
+    refused = client.post(f"/models/{number}/promote", json={}).json()["error"]["message"]
+    assert "it does not know 2 items that were added, such as 'n1'" in refused
     client.delete("/items/n1")
     again = client.post("/recommend", json={"user": "nobody", "k": 30})
     assert "n1" not in items_of(again)
