@@ -6,9 +6,11 @@ threshold of subsampling, P_n the noise distribution.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twofold.data.dataset import Dataset
 from twofold.data.sequences import trajectories
@@ -125,6 +127,21 @@ def corpus_of(train: Dataset, gap: float | None, session: str | None, min_count:
             f"min_count is {min_count} and the most frequent token occurs {most} times; lower min_count"
         )
     return corpus
+
+
+def passes_over(count: NDArray[np.number], least: int, meetings: int) -> int:
+    """Return how many passes a model makes where it does not say: `least`, or as many as let a token be met `meetings` times.
+
+    `count` (m,) are the occurrences of the tokens in the log; those that occur are met so often on average. Vectors
+    begin small and grow with each meeting: in a log of many tokens and few events they stay where they began otherwise.
+
+    Example
+    -------
+    >>> passes_over(np.array([200, 100, 0]), 10, 300), passes_over(np.array([2, 1]), 10, 300)
+    (10, 200)
+    """
+    mean = float(count[count > 0].mean()) if np.any(count > 0) else float(meetings)
+    return max(least, math.ceil(meetings / mean))
 
 
 def keep_probability(share: F64, threshold: float) -> F64:
