@@ -220,7 +220,7 @@ def test_ids_that_differ_in_unicode_form_alone_are_told(ids, notes):
 
 def test_what_is_said_is_what_a_model_learned():
     columns = {
-        "city": Category(np.array([0, 1, -1], np.int32), Vocabulary.of(["Wien", "Oz"])),
+        "city": Category(np.array([1, 0, -1], np.int32), Vocabulary.of(["Wien", "Oz"])),
         "likes": Bag(np.array([0, 0, 1, 2]), np.array([0, 1], np.int32), np.ones(2, np.float32), Vocabulary.of(["a", "b"])),
         "says": Text(pl.Series(["", None, " "])),
         "age": Number(np.array([np.nan, np.nan, 3], np.float32)),
