@@ -282,7 +282,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         DataError
             If a column is of another kind than in training.
         """
-        said = self.check(queries) or queries.text is not None
+        said = self.check(queries) | queries.spoken
         source = sources(self.memory.history, queries, said=said)
         vectors = self.forward(self.inputs(queries))
         vectors[source == FALLBACK] = 0
