@@ -92,7 +92,14 @@ JOBS = (
         "ndcg@10",
         20,
         (64,),
-        lambda d, n: tw.models.BPR(factors=d, epochs=n, learning_rate=0.05),
+        lambda d, n: tw.models.BPR(
+            factors=d,
+            epochs=n,
+            learning_rate=0.05,
+            reg_user=0.01,
+            reg_positive=0.01,
+            reg_negative=0.01,
+        ),
         ("cornac BPR", "implicit BPR"),
         sizes=(MILLION,),  # cornac alone needs an hour for 20 million events
         settings={"rate": 0.05, "reg": 0.01},

@@ -205,8 +205,8 @@ def sums(x, rows, scales, n, y, left, right):
     set_sum(x, rows, scales, n, y, 3, left, right)
 
 
-@pytest.mark.parametrize("window", [0, 2])
-def test_inference_climbs_for_the_document_alone(window):
+@pytest.mark.parametrize(("window", "longest"), [(0, 10), (2, 10), (2, 2), (0, 0)])
+def test_inference_climbs_for_the_document_alone(window, longest):
     rng, _, x, y, _ = start(4)
     deal = Deal.whole(rng.random(M) + 0.1)
     token, nth = np.array([3, 3, 5, 1], np.int32), np.array([0, 1, 0, 0], np.int32)
@@ -215,9 +215,10 @@ def test_inference_climbs_for_the_document_alone(window):
     wanted, words = np.zeros((3, x.shape[1])), y.astype(float)
     for row in range(3):
         mine = range(indptr[row], indptr[row + 1])
-        for epoch in range(epochs):
+        passes = max(epochs * min(len(mine), longest) // max(len(mine), 1), 1)
+        for epoch in range(passes):
             for at in mine:
-                done = (epoch * len(mine) + at - indptr[row]) / (epochs * len(mine))
+                done = (epoch * len(mine) + at - indptr[row]) / (passes * len(mine))
                 rate = (rates[0] + (rates[1] - rates[0]) * done) * weight[token[at]]
                 state = mix(
                     mix(int(token[at]) + GOLDEN) + (int(nth[at]) * epochs + epoch + 1) * GOLDEN
@@ -233,7 +234,8 @@ def test_inference_climbs_for_the_document_alone(window):
                 wanted[row] += rate * slope_h / (1 + len(near))
     out = np.zeros_like(wanted, np.float32)
     infer_documents(
-        indptr, token, nth, weight, window, deal.members, deal.accept, deal.other, K, epochs, rates, x, y, out,
+        indptr, token, nth, weight, window, deal.members, deal.accept, deal.other, K, epochs, longest,
+        rates, x, y, out,
     )  # fmt: skip
     np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-5)
     assert not out[1].any()

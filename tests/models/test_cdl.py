@@ -167,7 +167,8 @@ def test_pretraining_teaches_each_layer_to_restore_its_input():
             weight_reg=0.1,
         )
         net = Network.draw((24, 6, 4), code="linear", rng=np.random.default_rng(1))
-        cdl.pretrain(model, net, bag, np.random.default_rng(2))
+        course = cdl.Course.of(model, 120)
+        cdl.pretrain(model, course, net, bag, np.random.default_rng(2))
         below = expit(bag.toarray() @ net.weights[0] + net.biases[0])
         words = expit(below @ net.weights[3] + net.biases[3])
         code = below @ net.weights[1] + net.biases[1]
@@ -187,3 +188,16 @@ def test_the_same_seed_gives_the_same_bytes_wherever_the_arrays_lie():
         found.add(model.item_factors.tobytes() + model.user_factors.tobytes())
         del elsewhere
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_items", "penalties", "decay", "batch"),
+    [(40, (1, 1), 0.4, 8), (200, (1, 1), 2, 25), (26_000, (0.1, 10), 10, 256)],
+)
+def test_the_defaults_are_those_of_the_number_of_items(n_items, penalties, decay, batch):
+    course = cdl.Course.of(tw.models.CDL(), n_items)
+    assert (course.weights.user_reg, course.weights.item_reg) == pytest.approx(penalties)
+    assert (course.weight_reg, course.batch_size) == (decay, batch)
+    told = tw.models.CDL(user_reg=2, item_reg=3, weight_reg=0, batch_size=5)
+    course = cdl.Course.of(told, n_items)
+    assert (*course.weights[2:], course.weight_reg, course.batch_size) == (2, 3, 0, 5)

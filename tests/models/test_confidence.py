@@ -46,6 +46,38 @@ def test_items_are_equation_8_with_the_confidences_of_the_item(given, strength):
         np.testing.assert_allclose(found[j], wanted if column.any() else theta[j], atol=1e-4)
 
 
+def test_more_factors_than_rows_are_solved_in_the_span_of_the_rows(monkeypatch):
+    rng = np.random.default_rng(1)
+    r = (rng.random((9, 7)) < 0.4).astype(np.float32)
+    pairs, d = csr_array(r), 40
+    u, v, theta = (rng.normal(size=(n, d)).astype(np.float32) for n in (9, 7, 7))
+    inside = r.any(axis=0).astype(np.float32)
+    inside[2] = 0
+    widths = []
+    plain = _confidence.solve
+    monkeypatch.setattr(
+        _confidence,
+        "solve",
+        lambda side, x, *rest: widths.append(x.shape[1]) or plain(side, x, *rest),
+    )
+    found = _confidence.solve_users(Side.of(pairs), v, inside, WEIGHTS)
+    y = v.astype(np.float64)
+    for i, row in enumerate(r):
+        c = np.diag(np.where(row > 0, WEIGHTS.seen, WEIGHTS.unseen * inside))
+        c[2, 2] = (WEIGHTS.seen - WEIGHTS.unseen) * row[2]
+        left = y.T @ c @ y + WEIGHTS.user_reg * np.eye(d)
+        right = WEIGHTS.seen * y.T @ row
+        np.testing.assert_allclose(found[i], np.linalg.solve(left, right), atol=1e-4)
+    found = _confidence.solve_items(Side.of(csr_array(r.T)), u, theta, inside, WEIGHTS)
+    x = u.astype(np.float64)
+    for j, column in enumerate(r.T):
+        c = np.diag(np.where(column > 0, WEIGHTS.seen, WEIGHTS.unseen))
+        left = x.T @ c @ x + WEIGHTS.item_reg * np.eye(d)
+        wanted = np.linalg.solve(left, x.T @ c @ column + WEIGHTS.item_reg * theta[j])
+        np.testing.assert_allclose(found[j], wanted if inside[j] else theta[j], atol=1e-4)
+    assert widths == [16, 16]
+
+
 def test_the_objective_is_its_formula_and_no_update_raises_it(given):
     pairs, u, v, theta = given
     r = pairs.toarray().astype(np.float64)

@@ -1,14 +1,15 @@
 """From typed columns to the sparse rows of a feature matrix, with what training saw remembered.
 
 A category is one indicator a level; tags and bags have unit length (1 / sqrt(n) for n tags); numbers,
-vectors and times are centred and scaled to unit variance. What is missing or was not seen in training
+vectors and times are centred and scaled to unit variance, and one beyond those of training is read as the
+nearest of them. What is missing or was not seen in training
 is a row without entries, never a silent zero level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
@@ -17,7 +18,7 @@ from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, T
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, did_you_mean
-from twofold.typing import F32, I64
+from twofold.typing import F32, F64, I64
 
 READABLE: tuple[Kind, ...] = ("category", "tags", "bag", "number", "vector", "time")
 """Kinds that become features; text, places and sounds need an encoder of their own."""
@@ -30,9 +31,10 @@ class ColumnCode:
     name: str
     kind: Kind
     levels: Vocabulary | None = None
-    centre: F32 | None = None  # (width,)
+    centre: F32 | F64 | None = None
+    """(width,); an older folder has F32, in which a time is 128 seconds."""
     scale: F32 | None = None  # (width,)
-    least: F32 | None = None  # (width,) encoded; None = numbers are not bounded
+    least: F32 | None = None  # (width,) encoded; None where an older folder did not bound numbers
     most: F32 | None = None  # (width,)
 
     @property
@@ -44,7 +46,7 @@ class ColumnCode:
 
     @classmethod
     def of(cls, name: str, column: Column) -> ColumnCode:
-        """Remember the levels, or the centre and spread, of a training column."""
+        """Remember the levels, or the centre, spread and ends, of a training column; beyond the ends the nearest one is read."""
         match column:
             case Category() | Bag():
                 return cls(name=name, kind=kind_of(column), levels=column.levels)
@@ -55,21 +57,17 @@ class ColumnCode:
                 filled = np.where(known, numbers, 0.0)
                 centre = filled.sum(axis=0) / count
                 spread = np.sqrt((np.where(known, numbers - centre, 0.0) ** 2).sum(axis=0) / count)
+                scale = np.where(spread > 0, spread, 1.0).astype(np.float32)
+                scaled = standardised(column, centre, scale)
                 return cls(
                     name=name,
                     kind=kind_of(column),
-                    centre=centre.astype(np.float32),
-                    scale=np.where(spread > 0, spread, 1.0).astype(np.float32),
+                    centre=centre,
+                    scale=scale,
+                    # What is missing is 0, the mean, which lies between the ends.
+                    least=scaled.min(axis=0, initial=0),
+                    most=scaled.max(axis=0, initial=0),
                 )
-
-    def bounded(self, column: Column) -> ColumnCode:
-        """Return the code that reads a number beyond those of the training `column` as the nearest of them."""
-        if self.centre is None or self.scale is None:
-            return self
-        # What is missing is 0, the mean, which lies between the ends.
-        scaled = standardised(column, self.centre, self.scale)
-        least, most = scaled.min(axis=0, initial=0), scaled.max(axis=0, initial=0)
-        return replace(self, least=least, most=most)
 
     def encode(self, column: Column) -> csr_array:
         """Return the features of `column`, shape (n, width)."""
@@ -110,7 +108,7 @@ def as_numbers(column: Column) -> np.ndarray:
             raise ConfigError(f"a {kind_of(column)} column holds no numbers")
 
 
-def standardised(column: Column, centre: F32, scale: F32) -> F32:
+def standardised(column: Column, centre: F32 | F64, scale: F32) -> F32:
     """Return the numbers of a column, (n, width), centred and scaled, 0 where missing."""
     scaled = (as_numbers(column) - centre) / scale
     return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)

@@ -30,6 +30,7 @@ def infer_documents(
     other: I32,
     negatives: int,
     epochs: int,
+    longest: int,
     rates: F32,
     x: F32,
     y: F32,
@@ -40,7 +41,8 @@ def infer_documents(
     `nth` counts the earlier occurrences of a token in its document, and `weight` (m,) scales the steps
     of a token. With a `window` the mean of the document and a window predicts the token (PV-DM), with 0
     the document alone does (PV-DBOW). `rates` (2,): the rate falls from the first to the second over
-    `epochs` passes. `members`, `accept` and `other` are those of `noise.fill_alias` with one group.
+    `epochs` passes, fewer over a document of more than `longest` tokens, so that its steps are no
+    more than theirs, and at least one. `members`, `accept` and `other` are those of `noise.fill_alias` with one group.
     """
     n = negatives + 1
     wide = -(-n // 8) * 8
@@ -50,8 +52,9 @@ def infer_documents(
         scores = np.zeros(wide, np.float32)
         h = np.zeros((1, width), np.float32)
         first, last = int(indptr[row]), int(indptr[row + 1])
-        steps = max((last - first) * epochs, 1)
-        for epoch in range(epochs):
+        passes = max(epochs * min(last - first, longest) // max(last - first, 1), 1)
+        steps = max((last - first) * passes, 1)
+        for epoch in range(passes):
             for at in range(first, last):
                 done = np.float32(epoch * (last - first) + at - first) / np.float32(steps)
                 rate = rates[0] + (rates[1] - rates[0]) * done

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import random_array
 
 import twofold as tw
 from twofold.kernels import bpr_sgd
-from twofold.models.factorization.bpr import BPR, Popular, running_weights
+from twofold.models.factorization.bpr import BPR, PASSES, Course, Popular, running_weights
 from twofold.testing import planted_log
 
 
@@ -117,6 +118,21 @@ def test_somebody_with_everything_teaches_nothing():
         .is_null()
         .any()
     )
+
+
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "share"),
+    [(900, 1600, 0.05), (2000, 4000, 0.002), (2000, 4000, 0.0003), (300, 200, 0.04)],
+)
+def test_the_defaults_are_those_of_the_size_of_the_log(n_users, n_items, share):
+    rows = random_array((n_users, n_items), density=share, format="csr", rng=0)
+    found = Course.of(BPR(), rows)
+    reg = 0.01 * (20_000 / n_items) ** 0.25
+    np.testing.assert_allclose(found.regs, [reg, reg, reg, 0.01], rtol=1e-6)
+    moved = found.epochs * rows.nnz / max(n_users, n_items) * 0.05 * reg
+    assert moved == pytest.approx(1, rel=0.02) or found.epochs == PASSES[moved < 1]
+    told = Course.of(BPR(epochs=7, reg_user=0, reg_positive=1, reg_negative=2), rows)
+    assert (told.epochs, told.regs[:3].tolist()) == (7, [0, 1, 2])
 
 
 def test_the_number_of_threads_changes_nothing():

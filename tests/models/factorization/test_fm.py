@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numba
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from scipy.stats import norm
 
 import twofold as tw
 from twofold.data.queries import Queries
-from twofold.errors import ConfigError, DataError, NotConvergedError
+from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
 from twofold.models.factorization import _fm_learners as learners
+from twofold.models.factorization import _fm_people as people
 from twofold.models.factorization import _probit as probit
 from twofold.models.factorization.fm import ALS, FM, MCMC, SGD
 from twofold.testing import planted_log
@@ -321,6 +323,63 @@ def test_folding_in_is_the_ridge_solution():
     np.testing.assert_allclose(
         vector, [*own[:3], 1, fitted.intercept[0] + own[3]], rtol=1e-3, atol=1e-4
     )
+
+
+def people_log():
+    """People of three tastes take what is of their taste; their ages tell nothing."""
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(90), 8)
+    item = rng.integers(0, 20, len(user)) * 3 + user % 3
+    users = pl.DataFrame({
+        "u": np.arange(90),
+        "taste": [f"taste {one % 3}" for one in range(90)],
+        "age": rng.uniform(20, 60, 90),
+    })  # fmt: skip
+    return tw.Dataset.from_frames(
+        pl.DataFrame({"u": user, "i": item}), user="u", item="i", users=users,
+        user_features={"taste": "category", "age": "number"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("learner", [BRIEF, ALS(reg_v=1.0), SGD(reg_v=0.01)])
+def test_people_known_by_features_alone_are_answered_by_them(learner, tmp_path):
+    FM(learner=learner).fit(people_log(), rng=0).save(tmp_path / "model")
+    model = tw.load(tmp_path / "model")
+    told = {"taste": ["taste 0", "taste 1", "taste 2"]}
+    lists = model.recommend(features=told, k=8)
+    assert set(lists["source"]) == {"content"}
+    assert (lists["item"] % 3 == lists["user"]).mean() > 0.9
+    old, young = (model.recommend(features={"age": [one]}, k=9) for one in (60.0, 6e9))
+    assert young["score"].max() < 2 * old["score"].max()
+    with pytest.warns(DataWarning, match="'taste 7'"):
+        unknown = model.recommend(features={"taste": ["taste 7"]}, k=8)
+    assert set(unknown["source"]) == {"fallback:popularity"}
+    older = replace(model, by_column=None)
+    assert not older.reads_features
+
+
+def test_what_a_column_says_is_the_ridge_regression_of_peoples_vectors_on_it():
+    model = FM(factors=3, learner=ALS(epochs=4)).fit(people_log(), rng=0)
+    every = np.arange(90)
+    first = len(model.users)
+    x = np.hstack([model.user_rows[:, first : first + 4].toarray(), np.ones((90, 1))])
+    y = model.lookup(every.astype(np.int32)).astype(float)
+    expected = np.linalg.solve(x.T @ x + people.RIDGE * np.diag([1, 1, 1, 1, 0]), x.T @ y)
+    np.testing.assert_allclose(model.by_column, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_features_count_beside_a_history_that_is_told():
+    model = FM(factors=4, learner=BRIEF).fit(people_log(), rng=0)
+    asked = [[int(one)] for one in (0, 0)]
+    lists = model.recommend(
+        histories=asked, features={"taste": ["taste 0", "taste 1"]}, k=8, exclude_seen=False
+    )
+    assert set(lists["source"]) == {"fold-in"}
+    of_one = (lists["item"] % 3 == 1).to_numpy().reshape(2, 8).mean(axis=1)
+    assert of_one[1] > of_one[0]
+    known = np.array([1], np.int32)
+    history = model.memory.history.take(np.array([0]))
+    assert not np.allclose(model.resume(known, history), model.fold_in(history))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import twofold as tw
+from twofold.data.convert import column_from_values
 from twofold.data.music import generated_music
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
@@ -359,6 +360,27 @@ def test_features_that_tell_nothing_are_said(values):
     )  # fmt: skip
     with pytest.raises(DataError, match="missing, or the same for all"):
         DEEP(factorization=IALS).fit(data, rng=0)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_number_beyond_those_of_training_is_read_as_the_nearest(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(40), 10)
+    item = 2 * rng.integers(0, 15, len(user)) + user % 2
+    things = pl.DataFrame({"i": np.arange(30), "price": np.arange(30) % 2 * 10 + rng.random(30)})
+    data = tw.Dataset.from_frames(
+        pl.DataFrame({"u": user, "i": item}), user="u", item="i", items=things,
+        item_features={"price": "number"},
+    )  # fmt: skip
+    deep = DEEP(factorization=IALS, network={"kind": kind})
+    deep.fit(data, rng=0).save(tmp_path / "model")
+    model = tw.load(tmp_path / "model")
+    dearest = float(things["price"].max())
+    price = pl.Series([dearest, 1e9, -1e9, float(things["price"].min())])
+    found = model.predicted({"price": column_from_values("price", price, "number")})[0]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+    assert np.abs(found).max() < 3 * np.abs(model.item_factors).max()
 
 
 def test_divergence_is_told():

@@ -46,3 +46,32 @@ def test_the_default_penalty_holds_factors_back_where_histories_are_short():
     log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
     data = tw.Dataset.from_frames(log, user="user", item="item")
     assert right(tw.models.IALS().fit(data, rng=0), 10) > right(tw.models.ItemKNN().fit(data), 10)
+
+
+def test_vectors_leave_their_start_where_people_and_items_have_few_events():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(1500), 5)
+    group = np.where(rng.random(len(user)) < 0.8, user % GROUPS, rng.integers(0, GROUPS, len(user)))
+    item = group + GROUPS * (400 * rng.random(len(user)) ** 2).astype(int)
+    log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
+    data = tw.Dataset.from_frames(log, user="user", item="item")
+    assert right(tw.models.BPR().fit(data, rng=0), 10) > 0.6
+
+
+def test_codes_of_few_items_do_not_hold_factors_where_chance_put_them():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(300), 8)
+    group = np.where(rng.random(len(user)) < 0.8, user % GROUPS, rng.integers(0, GROUPS, len(user)))
+    item = group + GROUPS * (50 * rng.random(len(user)) ** 2).astype(int)
+    titles = [
+        f"of{one % GROUPS} " + " ".join(f"any{word}" for word in rng.integers(0, 40, 3))
+        for one in range(200)
+    ]
+    data = tw.Dataset.from_frames(
+        {"user": user, "item": item}, user="user", item="item", duplicates="last",
+        items=pl.DataFrame({"item": np.arange(200), "title": titles}), item_features={"title": "text"},
+    )  # fmt: skip
+    split = tw.split.random(data, test=0.2, rng=0)
+    popular = tw.evaluate(tw.models.Popularity().fit(split.train), split, ["ndcg@10"])["ndcg@10"]
+    found = tw.evaluate(tw.models.CDL().fit(split.train, rng=0), split, ["ndcg@10"])["ndcg@10"]
+    assert found > 1.4 * popular

@@ -52,6 +52,8 @@ class Layout:
     n_query: int  # features of users
     n_context: int
     n_item: int
+    people: tuple[ColumnCode, ...] | None = None
+    """Columns of users that are read; None where a folder is older."""
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -106,6 +108,7 @@ class Layout:
             wanted = (*wanted, DAY)
         sides: list[list[tuple[str, csr_array]]] = []
         history = Histories.of(events)
+        people: list[ColumnCode] = []
         for name, entities, seen in (
             ("user", train.users, implicit(history, train.n_items) if model.user_history else None),
             (
@@ -116,12 +119,15 @@ class Layout:
         ):
             parts = [(f"{name} id", indicators(np.arange(len(entities)), len(entities)))]
             for column, values in readable(entities.features, wanted).items():
-                parts.append((column, ColumnCode.of(column, values).encode(values)))
+                code = ColumnCode.of(column, values)
+                parts.append((column, code.encode(values)))
+                if name == "user":
+                    people.append(code)
             if seen is not None:
                 parts.append((f"{name} history", seen))
             sides.append(parts)
         columns = readable(context, wanted)
-        codes = tuple(ColumnCode.of(name, one).bounded(one) for name, one in columns.items())
+        codes = tuple(ColumnCode.of(name, one) for name, one in columns.items())
         outside = [(one.name, one.encode(columns[one.name])) for one in codes]
         names: list[str] = []
         group: list[np.ndarray] = []
@@ -139,26 +145,37 @@ class Layout:
             n_query=width_of(users),
             n_context=width_of(met),
             n_item=width_of(items),
+            people=tuple(people),
         )
         return layout, users, items, met
 
     def context_levels(self, learned: Bool) -> Levels:
         """Return the values of each context column of which a feature (n_context,) was `learned`; None of numbers."""
-        out: dict[str, Vocabulary | None] = {}
-        start = 0
-        for one in self.context:
-            own = learned[start : start + one.width]
-            start += one.width
-            if not self._is_day(one):
-                out[one.name] = one.levels and one.levels.take(np.flatnonzero(own))
-        return {**out, TIME: None} if self.with_day else out
+        out = levels_of(self.context, learned)
+        if self.with_day:
+            del out[DAY]
+            out[TIME] = None
+        return out
 
-    def forget_unmet(self, samples: Sequence[Sample], met: csr_array) -> None:
-        """Set to 0 what samples say of features that no event (n, n_context) was told with: chance, not learning."""
-        unmet = np.flatnonzero(np.bincount(met.indices, minlength=self.n_context) == 0)
+    def feature_levels(self, learned: Bool) -> Levels:
+        """Return the same of each column of people."""
+        return levels_of(self.people or (), learned)
+
+    def people_side(self, n_users: int) -> slice:
+        """The features from the columns of people, after their ids."""
+        return slice(n_users, n_users + sum(one.width for one in self.people or ()))
+
+    def forget_unmet(self, samples: Sequence[Sample], users: csr_array, met: csr_array) -> None:
+        """Set to 0 what samples say of features of contexts that no event, and of people that no user had: chance, not learning."""
+        side = self.people_side(len(users.indptr) - 1)
+        had = np.bincount(users.indices, minlength=self.n_query)[side] > 0
+        told = np.bincount(met.indices, minlength=self.n_context) > 0
+        unmet = np.concatenate(
+            [side.start + np.flatnonzero(~had), self.n_query + np.flatnonzero(~told)]
+        )
         for one in samples:
-            one.w[self.n_query + unmet] = 0
-            one.v[:, self.n_query + unmet] = 0
+            one.w[unmet] = 0
+            one.v[:, unmet] = 0
 
     def encode_context(self, queries: Queries) -> csr_array | None:
         """Return the context features of questions, shape (n, n_context); None where nothing is said.
@@ -185,6 +202,17 @@ class Layout:
             for one in self.context
         ]
         return side_by_side(parts)
+
+
+def levels_of(codes: Sequence[ColumnCode], learned: Bool) -> dict[str, Vocabulary | None]:
+    """Return the values of each column of which a feature was `learned`; None of numbers."""
+    out: dict[str, Vocabulary | None] = {}
+    start = 0
+    for one in codes:
+        own = learned[start : start + one.width]
+        start += one.width
+        out[one.name] = one.levels and one.levels.take(np.flatnonzero(own))
+    return out
 
 
 def nothing(n: int) -> csr_array:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from scipy.sparse import csr_array
 
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
@@ -27,6 +28,10 @@ from twofold.typing import F32, F64, I32, I64, Rng
 
 log = logging.getLogger(__name__)
 ADVICE = "lower `learning_rate` or raise the penalties"
+REG, CATALOGUE, FALL = 0.01, 20_000, 0.25
+"""Penalty where none is given on a catalogue of so many items, and the power by which it is larger for fewer."""
+PASSES = (60, 400)
+"""Passes where none are given, at least and at most."""
 
 
 @hyperparameters
@@ -65,16 +70,17 @@ class BPR:
 
     factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 64
     """Embedding size k."""
-    epochs: Annotated[PositiveInt, Search(20, 200, log=True)] = 60
-    """Passes over the observed pairs, one unobserved item drawn for each."""
+    epochs: Annotated[PositiveInt | None, Search(20, 400, log=True)] = None
+    """Passes over the observed pairs, one unobserved item drawn for each; None is 60, or more, up to 400, where people or
+    items have few events."""
     learning_rate: Annotated[PositiveFloat, Search(0.005, 0.2, log=True)] = 0.05
     """Step alpha."""
-    reg_user: Annotated[NonNegativeFloat, Search(1e-4, 0.1, log=True)] = 0.01
-    """Penalty lambda_W on w_u, counted once for every triple."""
-    reg_positive: Annotated[NonNegativeFloat, Search(1e-4, 0.1, log=True)] = 0.01
-    """Penalty lambda_H+ on the observed item's h_i."""
-    reg_negative: Annotated[NonNegativeFloat, Search(1e-4, 0.1, log=True)] = 0.01
-    """Penalty lambda_H- on the unobserved item's h_j."""
+    reg_user: Annotated[NonNegativeFloat | None, Search(1e-4, 0.1, log=True)] = None
+    """Penalty lambda_W on w_u, counted once for every triple; None is 0.01 for 20,000 items, more for fewer."""
+    reg_positive: Annotated[NonNegativeFloat | None, Search(1e-4, 0.1, log=True)] = None
+    """Penalty lambda_H+ on the observed item's h_i; None is 0.01 for 20,000 items, more for fewer."""
+    reg_negative: Annotated[NonNegativeFloat | None, Search(1e-4, 0.1, log=True)] = None
+    """Penalty lambda_H- on the unobserved item's h_j; None is 0.01 for 20,000 items, more for fewer."""
     reg_bias: NonNegativeFloat = 0.01
     """Penalty on b_i and b_j."""
     item_bias: bool = True
@@ -115,8 +121,10 @@ class BPR:
         del validation
         memory = Memory.of(train)
         rows = train.interactions.matrix()
+        course = Course.of(self, rows)
         found = ascend(
             self,
+            course,
             rows.indptr.astype(np.int64),
             rows.indices.astype(np.int32),
             memory,
@@ -129,7 +137,33 @@ class BPR:
             memory=memory,
             user_factors=np.hstack([found.w, np.ones((len(found.w), 1), np.float32)]),
             item_factors=np.hstack([found.h, found.bias[:, None]]),
+            epochs=course.epochs,
+            reg_user=float(course.regs[0]),
         )
+
+
+class Course(NamedTuple):
+    """What is told of a training, or derived from the size of the log."""
+
+    epochs: int
+    regs: F32  # (4,) user, observed item, unobserved item, bias
+
+    @classmethod
+    def of(cls, model: BPR, rows: csr_array) -> Course:
+        """Settle what is None for a matrix (n_users, n_items) of observed pairs.
+
+        The more items there are, the longer vectors have to be for the top of a list to stand out from the others: the
+        penalty falls with the catalogue. A vector that is moved 1 / (alpha lambda) times keeps a third of its start: so
+        often the vectors of the side with fewer pairs a row are moved. Where they are moved less, they stay near their
+        start, and lists are those of the biases, popularity.
+        """
+        n_users, n_items = rows.shape or (0, 0)
+        reg = REG * (CATALOGUE / n_items) ** FALL
+        pairs = rows.nnz / max(n_users, n_items)
+        passes = min(max(1 / (model.learning_rate * reg * pairs), PASSES[0]), PASSES[1])
+        told = (model.reg_user, model.reg_positive, model.reg_negative)
+        regs = [*(reg if one is None else one for one in told), model.reg_bias]
+        return cls(model.epochs or round(passes), np.array(regs, np.float32))
 
 
 class Parameters(NamedTuple):
@@ -141,7 +175,7 @@ class Parameters(NamedTuple):
 
 
 def ascend(
-    model: BPR, indptr: I64, item: I32, memory: Memory, rng: np.random.Generator
+    model: BPR, course: Course, indptr: I64, item: I32, memory: Memory, rng: np.random.Generator
 ) -> Parameters:
     """Climb BPR-Opt; `indptr` (n_users + 1,) and `item` (nnz,) are the distinct pairs in user order."""
     n, m, d = len(indptr) - 1, len(memory.popularity), model.factors
@@ -155,23 +189,20 @@ def ascend(
     group_of = np.empty(m, np.int32)
     block_start = np.zeros(groups * groups + 1, np.int64)
     users, items = np.empty_like(item), np.empty_like(item)
-    regs = np.array(
-        [model.reg_user, model.reg_positive, model.reg_negative, model.reg_bias], np.float32
-    )
     seen, loss = np.full((groups, m), -1, np.int32), np.zeros(groups)
-    for epoch in track(range(1, model.epochs + 1), "BPR"):
+    for epoch in track(range(1, course.epochs + 1), "BPR"):
         members = rng.permutation(m).astype(np.int32)
         group_of[members] = np.repeat(np.arange(groups, dtype=np.int32), np.diff(member_start))
         cut_blocks(indptr, item, user_start, group_of, groups, block_start, users, items)
         cumulative = running_weights(model, memory.popularity[members], member_start)
         bpr_epoch(
             block_start, users, items, rng.permutation(groups), members, member_start, cumulative,
-            kernel_seed(rng), w, h, bias, model.learning_rate, regs, model.item_bias, seen, loss,
+            kernel_seed(rng), w, h, bias, model.learning_rate, course.regs, model.item_bias, seen, loss,
         )  # fmt: skip
         mean = float(loss.sum() / len(item))
         if not np.isfinite(mean):
             raise NotConvergedError(f"BPR diverged in epoch {epoch}; {ADVICE}")
-        log.debug("BPR epoch %d/%d mean -ln sigma %.4f", epoch, model.epochs, mean)
+        log.debug("BPR epoch %d/%d mean -ln sigma %.4f", epoch, course.epochs, mean)
     return Parameters(w, h, bias)
 
 
@@ -203,6 +234,10 @@ class FittedBPR(FittedModel):
 
     user_factors: F32  # (n_users, k + 1)
     item_factors: F32  # (n_items, k + 1)
+    epochs: int | None = (
+        None  # passes and lambda_W of training; the estimator's where a folder is older
+    )
+    reg_user: float | None = None
 
     @property
     def item_vectors(self) -> F32:
@@ -226,6 +261,7 @@ class FittedBPR(FittedModel):
         model: BPR = self.estimator
         rows = histories.matrix(len(self.item_factors))
         out = np.zeros((len(histories), model.factors), np.float32)
+        reg = model.reg_user if self.reg_user is None else self.reg_user
         bpr_fold_in(
             rows.indptr.astype(np.int64),
             rows.indices.astype(np.int32),
@@ -233,9 +269,9 @@ class FittedBPR(FittedModel):
             running_weights(model, self.memory.popularity, np.array([0, len(self.item_factors)])),
             self.similarity_of(self.item_factors),
             np.ascontiguousarray(self.item_factors[:, -1]),
-            model.epochs,
+            self.epochs or model.epochs or PASSES[0],
             model.learning_rate,
-            model.reg_user,
+            REG if reg is None else reg,
             out,
         )
         return np.hstack([out, np.ones((len(out), 1), np.float32)])

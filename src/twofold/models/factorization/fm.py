@@ -13,7 +13,7 @@ weights and interactions, and q, s' likewise of the item.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -27,23 +27,18 @@ from twofold.data.dataset import Dataset
 from twofold.data.entities import Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
+from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
-from twofold.features.design import implicit
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.kernels.gaussian_rows import conditional_rows
 from twofold.models._base import FittedModel, Memory
 from twofold.models.factorization import _fm_learners as learners
+from twofold.models.factorization import _fm_people as people
 from twofold.models.factorization import _probit as probit
-from twofold.models.factorization._fm_data import Layout, Targets, beside_zeros, with_negatives
+from twofold.models.factorization._fm_data import Layout, Targets, with_negatives
 from twofold.models.factorization._fm_run import ALS, MCMC, SGD, item_vectors, parts, run
 from twofold.random import generator
-from twofold.rank import FALLBACK, Encoded
-from twofold.typing import F32, F64, I32, Rng
-
-LATENT_STEPS = 10
-"""Rounds of least squares by which somebody new is placed where values are classes."""
-LEAST_PRECISION = 1e-6
-"""Keeps a penalty of 0 solvable."""
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, Encoded, sources
+from twofold.typing import F32, F64, I32, Bool, Rng
 
 
 @hyperparameters
@@ -107,8 +102,8 @@ class FM:
 
         Notes
         -----
-        Differs from the paper: the features of an event are read as relations (Rendle 2013); numbers of a
-        context end at those of training; SGD halves
+        Differs from the paper: the features of an event are read as relations (Rendle 2013); numbers end at
+        those of training; SGD halves
         the squared loss and counts no penalty on w_0, and begins at the mean; ALS has one penalty for
         all weights and one for all factors; a sweep of MCMC ends with the priors; the adaptive SGD (SGDA) is not offered; the ordered probit is
         not in it (Albert & Chib 1993; Cowles 1996, see `_probit`).
@@ -133,9 +128,9 @@ class FM:
         group = layout.group if self.grouped else np.zeros_like(layout.group)
         problem = learners.Problem.of(blocks, group, int(group.max(initial=0)) + 1)
         kept = run(self, problem, targets.encode(value), targets.classes, random)
-        layout.forget_unmet(kept, context_rows)
+        layout.forget_unmet(kept, user_rows, context_rows)
         ids = group[layout.id_features]
-        return FittedFM(
+        fitted = FittedFM(
             estimator=self,
             memory=memory,
             layout=layout,
@@ -151,6 +146,9 @@ class FM:
             item_factors=np.concatenate(
                 [item_vectors(item_rows, one, layout.item_side) for one in kept], axis=1
             ),
+        )
+        return (
+            replace(fitted, by_column=people.means_by_column(fitted)) if layout.people else fitted
         )
 
 
@@ -175,6 +173,25 @@ class FittedFM(FittedModel):
     cuts: F64  # (S, classes - 1)
     user_rows: csr_array  # (n_users, features of users)
     item_factors: F32  # (n_items, S * (k + 2))
+    by_column: F32 | None = None  # (width of people's columns + 1, S * (k + 2)); None without any
+
+    def __post_init__(self) -> None:
+        """Read features of people where training had any."""
+        object.__setattr__(self, "reads_features", self.by_column is not None)
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values that were learned of each column of people."""
+        return self._feature_levels
+
+    @cached_property
+    def _feature_levels(self) -> Levels:
+        return self.layout.feature_levels(self._learned(self.layout.people_side(len(self.users))))
+
+    def _learned(self, side: slice) -> Bool:
+        """Say of which features of `side` a weight or factor is not 0; shape (width,)."""
+        every = np.concatenate([self.weights[:, None, side], self.loadings[:, :, side]], axis=1)
+        return np.asarray(np.any(every, axis=(0, 1)))
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -188,9 +205,7 @@ class FittedFM(FittedModel):
 
     @cached_property
     def _context_levels(self) -> Levels:
-        side = self.layout.context_side
-        every = np.concatenate([self.weights[:, None, side], self.loadings[:, :, side]], axis=1)
-        return self.layout.context_levels(np.asarray(np.any(every, axis=(0, 1))))
+        return self.layout.context_levels(self._learned(self.layout.context_side))
 
     @property
     def is_sgd(self) -> bool:
@@ -228,8 +243,12 @@ class FittedFM(FittedModel):
         )
 
     def encode(self, queries: Queries) -> Encoded:
-        """Map each query to a vector: who is asked for, and then the context, if the model read any."""
-        vectors, source = super().encode(queries)
+        """Map each query to a vector: who is asked for, and then the context, if the model read any.
+
+        Features that are told count beside a history that is told; of a user of training those of training hold.
+        """
+        told = bool(queries.features and self.reads_features)
+        vectors, source = self._with_features(queries) if told else super().encode(queries)
         context = self.layout.encode_context(queries)
         if context is None or not isinstance(vectors, np.ndarray):
             return Encoded(vectors, source)
@@ -242,71 +261,37 @@ class FittedFM(FittedModel):
         moved = np.where((source == FALLBACK)[:, None], vectors, self._joined(out))
         return Encoded(moved, source)
 
+    def _with_features(self, queries: Queries) -> Encoded:
+        """Map queries that tell features; who has neither a history nor a feature that is known falls back on popularity."""
+        source = sources(self.memory.history, queries, said=True)
+        vectors = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+        learned = np.flatnonzero(source == MODEL)
+        vectors[learned] = self.lookup(queries.user[learned])
+        taken = np.flatnonzero(source == FOLD_IN)
+        asked = queries.take(taken)
+        vectors[taken] = self._placed(people.told(self, asked), self._said(asked.history))
+        alone = np.flatnonzero(source == CONTENT)
+        vectors[alone] = self.encode_features(asked := queries.take(alone))
+        silent = alone[np.diff(people.told(self, asked).indptr) == 0]
+        vectors[silent], source[silent] = 0, FALLBACK
+        return Encoded(vectors, source)
+
     def fold_in(self, histories: Histories) -> F32:
-        """Return new users' vectors: the posterior mean of their own weight and factors.
+        """Return the vectors of people known by histories alone; see `_fm_people.placed`; shape (n, S * (k + 2))."""
+        return self.resume(np.full(len(histories), UNKNOWN, np.int32), histories)
 
-        Their history gives the implicit features and, by its values, a ridge regression on the items
-        under every sample (iterated with expected latent values for the probit tasks).
-        """
-        n, k = len(histories), self.loadings.shape[1]
-        indptr, item, value = histories.indptr, histories.item, histories.value
-        if not self.targets.has_value:
-            joined = beside_zeros(histories, len(self.item_factors), self.estimator.negatives)
-            indptr, item, value = joined.indptr, joined.item, joined.value
-        y = self.targets.encode(value)
-        who = np.repeat(np.arange(n), np.diff(indptr))
-        side, x = self.layout.user_side, self._strangers(histories)
-        items = self.by_sample(self.item_factors)
-        event = np.arange(len(item), dtype=np.int32)
-        out = np.empty((n, len(self.intercept), k + 2))
-        # SGD counts its penalties once for every event, the others once in all.
-        share = 1.0 / np.diff(indptr)[who] if self.is_sgd else np.ones(len(who))
-        for s, alpha in enumerate(self.alpha):
-            p, own = parts(x, self.weights[s, side], self.loadings[s][:, side])
-            z = np.ones((len(item), k + 1), np.float32)
-            z[:, :k] = items[item, s, :k] + p[who]
-            fixed = self.intercept[s] + own[who] + items[item, s, k]
-            fixed = fixed + np.einsum("nk,nk->n", p[who], items[item, s, :k])
-            precision = np.append(self.loading_prior[s, 1, :, 0], self.weight_prior[s, 1, 0])
-            mean = np.append(self.loading_prior[s, 0, :, 0], self.weight_prior[s, 0, 0])
-            found = np.tile(mean.astype(np.float32), (n, 1))
-            precision = np.maximum(precision.astype(np.float64), LEAST_PRECISION)
-            for _ in range(LATENT_STEPS if self.targets.classes else 1):
-                now = fixed + np.einsum("nk,nk->n", z, found[who])
-                weight, goal = self._working(y, now.astype(np.float64), s)
-                weight *= alpha * share
-                conditional_rows(
-                    indptr, event, weight.astype(np.float32),
-                    (weight * (goal - fixed)).astype(np.float32), z,
-                    np.diag(precision), precision * mean.astype(np.float64), 0.0, 0, found,
-                )  # fmt: skip
-            out[:, s, :k] = p + found[:, :k]
-            out[:, s, k] = 1
-            across = np.einsum("nk,nk->n", p, found[:, :k])
-            out[:, s, k + 1] = self.intercept[s] + own + found[:, k] + across
-        return self._joined(out)
+    def resume(self, users: I32, histories: Histories) -> F32:
+        """Return the same of people whose features training knew, -1 = nobody; shape (n, S * (k + 2))."""
+        return self._placed(people.columns_of(self, users), histories)
 
-    def _working(self, y: F64, now: F64, s: int) -> tuple[F64, F64]:
-        """Return weights and targets (n,) of the least squares that stand for the loss at `now` (n,).
+    def encode_features(self, queries: Queries) -> F32:
+        """Return where people of whom such features are told stand in the mean; shape (n, S * (k + 2))."""
+        assert self.by_column is not None
+        return people.expected(self.by_column, people.told(self, queries))
 
-        Squares themselves; for probit the expected latent normals; for the logistic loss of SGD the
-        quadratic that lies above it (Boehning & Lindsay 1988).
-        """
-        if not self.targets.classes:
-            return np.ones(len(y)), y
-        if self.is_sgd:
-            return np.full(len(y), 0.25), now + 4 * (y - expit(now))
-        return np.ones(len(y)), probit.expected_latent(y, self.cuts[s], now)
-
-    def _strangers(self, histories: Histories) -> csr_array:
-        """Return the user features of people known by history alone."""
-        width = self.layout.user_side.stop - self.layout.user_side.start
-        shape = (len(histories), width)
-        if not self.estimator.user_history:
-            return csr_array(shape, dtype=np.float32)
-        seen = implicit(histories, len(self.item_factors))
-        first = width - len(self.item_factors)
-        return csr_array((seen.data, seen.indices + first, seen.indptr), shape=shape)
+    def _placed(self, features: csr_array, histories: Histories) -> F32:
+        x = people.rows_of(self, features, histories)
+        return self._joined(people.placed(self, x, histories))
 
     def pair_values(self, vectors: F32, items: F32) -> F32:
         """Return the value of each pair of rows, sample by sample where the task has classes."""

@@ -49,6 +49,9 @@ def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
 
     `v` is (n_items, d); `inside` is (n_items,), 1 for the items of the matrix and 0 for others.
     """
+    if len(v) < v.shape[1]:  # u_i is a sum of the v_j
+        span = span_of(v)
+        return turned_back(solve_users(side, v @ span, inside, weights), span, v.shape[1])
     spectrum, rotation = axes(v * inside[:, None])
     turned = padded(v) @ rotation
     a, b = weights.seen, weights.unseen
@@ -70,6 +73,11 @@ def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -
     The prior mean enters as one more event of the item, with the factors theta_j, no weight in the
     quadratic term, and the pull lambda_v.
     """
+    if len(u) < u.shape[1]:  # v_j - theta_j is a sum of the u_i
+        span = span_of(u)
+        within: F32 = theta @ span
+        moved: F32 = solve_items(side, u @ span, within, inside, weights) - within
+        return theta + turned_back(moved, span, u.shape[1])
     n_users, n_items = len(u), len(theta)
     spectrum, rotation = axes(u)
     turned = np.concatenate([padded(u), padded(theta)]) @ rotation
@@ -108,6 +116,20 @@ def solve(
     return out
 
 
+def span_of(x: F32) -> F32:
+    """Return an orthonormal basis (d, n) of the rows x (n, d), n < d: what is solved in it costs n^3 in place of d^3.
+
+    Raises
+    ------
+    NotConvergedError
+        If factors left the finite numbers.
+    """
+    check(x)
+    return np.ascontiguousarray(
+        np.linalg.svd(x.astype(np.float64), full_matrices=False)[2].T, np.float32
+    )
+
+
 def turned_back(x: F32, rotation: F32, d: int) -> F32:
     """Return the first `d` columns of ``x @ rotation.T``, row by row: none depends on the others."""
     back = np.ascontiguousarray(rotation.T[:, :d])
@@ -133,12 +155,23 @@ def axes(x: F32) -> tuple[F64, F32]:
     """
     wide = padded(x)
     squares = (wide.T @ wide).astype(np.float64)
-    if not np.isfinite(squares).all():
+    check(squares)
+    values, vectors = np.linalg.eigh(squares)
+    return np.maximum(values, 0), vectors.astype(np.float32)
+
+
+def check(x: F32 | F64) -> None:
+    """Refuse what is not finite.
+
+    Raises
+    ------
+    NotConvergedError
+        If anything is not.
+    """
+    if not np.isfinite(x).all():
         raise NotConvergedError(
             "the factors left the finite numbers; bring user_reg and item_reg nearer to their defaults"
         )
-    values, vectors = np.linalg.eigh(squares)
-    return np.maximum(values, 0), vectors.astype(np.float32)
 
 
 def objective(

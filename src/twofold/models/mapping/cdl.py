@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -55,6 +55,12 @@ from twofold.typing import F32, I32, Rng
 log = logging.getLogger(__name__)
 
 ADVICE = "lower learning_rate, or raise user_reg and item_reg"
+FEW, MOST_TIED = 250, 10.0
+"""Items below which lambda_v is 1 where none is given, and the most that it is."""
+DECAY, MOST_DECAY = 0.01, 10.0
+"""lambda_w an item where none is given, and the most that it is in all."""
+BATCH, LEAST_BATCH, STEPS = 256, 8, 8
+"""Items a step of the network where none are given, at most and at least, and the steps that a pass should have."""
 
 
 @hyperparameters
@@ -85,14 +91,16 @@ class CDL:
     """Words that are kept: those that occur in most items."""
     weight: Annotated[Weight, Search(choices=("count", "tfidf", "bm25"))] = "count"
     """How words are read: their count divided by the largest of the item (the paper); or by tfidf or bm25, scaled to length 1."""
-    user_reg: Annotated[PositiveFloat, Search(1e-3, 1, log=True)] = 0.1
-    """lambda_u."""
-    item_reg: Annotated[PositiveFloat, Search(1, 1000, log=True)] = 10.0
-    """lambda_v: how strongly the factors of an item are drawn to its code, and the code to them."""
+    user_reg: Annotated[PositiveFloat | None, Search(1e-3, 10, log=True)] = None
+    """lambda_u; None is 1 / lambda_v of this size of catalogue."""
+    item_reg: Annotated[PositiveFloat | None, Search(0.3, 1000, log=True)] = None
+    """lambda_v: how strongly the factors of an item are drawn to its code, and the code to them; None is 1 for a few hundred
+    items, which are too few to learn codes from, and rises with the root of their number to 10."""
     reconstruction: Annotated[NonNegativeFloat, Search(0.01, 1000, log=True)] = 1.0
     """lambda_n: weight of the reconstruction; 0 leaves the decoder out."""
-    weight_reg: Annotated[NonNegativeFloat, Search(0.1, 300, log=True)] = 1.0
-    """lambda_w: L2 penalty of the weights and biases, against sums over all items: more for more items and fewer layers."""
+    weight_reg: Annotated[NonNegativeFloat | None, Search(0.1, 300, log=True)] = None
+    """lambda_w: L2 penalty of the weights and biases, against sums over all items: more for more items and fewer layers;
+    None is a hundredth of the number of items, 10 at most."""
     seen_weight: PositiveFloat = 1.0
     """a: confidence in a pair of the log."""
     unseen_weight: PositiveFloat = 0.01
@@ -105,8 +113,8 @@ class CDL:
     """Passes by which each layer learns to restore its own input, from the words upwards, before it meets the factors."""
     epochs: PositiveInt = 20
     """Rounds: one pass of the network over the items, then the factors of items and of users."""
-    batch_size: PositiveInt = 256
-    """Items a step of the network."""
+    batch_size: PositiveInt | None = None
+    """Items a step of the network; None is 256, or as many as leave a pass 8 steps where items are few."""
     learning_rate: Annotated[PositiveFloat, Search(1e-4, 1e-2, log=True)] = 1e-3
     """Step size of Adam."""
 
@@ -139,7 +147,8 @@ class CDL:
         column = content_column("CDL", self.content, train.items)
         counts, words = learn_code(column, train.items, self.vocabulary, self.weight)
         pairs = binary(memory.history, train.n_items)
-        net, u, v = alternate(self, pairs, weighted(words, counts), generator(rng))
+        course = Course.of(self, train.n_items)
+        net, u, v = alternate(self, course, pairs, weighted(words, counts), generator(rng))
         check_finite("user_factors", u, ADVICE)
         check_finite("item_factors", v, ADVICE)
         half = net.middle
@@ -153,6 +162,30 @@ class CDL:
             user_factors=u,
             item_factors=v,
         )
+
+
+class Course(NamedTuple):
+    """What is told of a training, or derived from the number of items."""
+
+    weights: Weights
+    weight_reg: float
+    batch_size: int
+
+    @classmethod
+    def of(cls, model: CDL, n_items: int) -> Course:
+        """Settle what is None.
+
+        Codes are learned from the words of the items: from few of them badly, so that factors are left free of their codes
+        (and the product of both penalties, which alone counts where the scale of the codes is free, stays 1); and with
+        256 items a step a small catalogue had a step a round, after which codes are what chance made them.
+        """
+        own = min(max((n_items / FEW) ** 0.5, 1), MOST_TIED)
+        item_reg = own if model.item_reg is None else model.item_reg
+        user_reg = 1 / own if model.user_reg is None else model.user_reg
+        decay = min(DECAY * n_items, MOST_DECAY) if model.weight_reg is None else model.weight_reg
+        batch = min(max(n_items // STEPS, LEAST_BATCH), BATCH)
+        weights = Weights(model.seen_weight, model.unseen_weight, user_reg, item_reg)
+        return cls(weights, decay, model.batch_size or batch)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -187,9 +220,8 @@ class FittedCDL(FittedModel):
         """Return the exact minimum of L over the vectors of new users, shape (n, K)."""
         pairs = binary(histories, len(self.item_factors))
         inside = (self.memory.popularity > 0).astype(np.float32)
-        return _confidence.solve_users(
-            Side.of(pairs), self.item_factors, inside, weights_of(self.estimator)
-        )
+        weights = Course.of(self.estimator, self.n_trained).weights
+        return _confidence.solve_users(Side.of(pairs), self.item_factors, inside, weights)
 
     def encode_items(self, items: Entities) -> F32:
         """Return the codes of new items from their clean words, shape (j, K)."""
@@ -198,11 +230,6 @@ class FittedCDL(FittedModel):
         net = Network(both, self.encoder_biases * 2, self.estimator.code)
         counts = read_words(self.column, items, self.words.words)
         return encode(net, weighted(self.words, counts))
-
-
-def weights_of(model: CDL) -> Weights:
-    """Return the constants of the factors' part of L."""
-    return Weights(model.seen_weight, model.unseen_weight, model.user_reg, model.item_reg)
 
 
 def weighted(code: WordCode, counts: csr_array) -> csr_array:
@@ -223,25 +250,27 @@ def scaled(bag: csr_array) -> csr_array:
 
 
 def alternate(
-    model: CDL, pairs: csr_array, bag: csr_array, rng: np.random.Generator
+    model: CDL, course: Course, pairs: csr_array, bag: csr_array, rng: np.random.Generator
 ) -> tuple[Network, F32, F32]:
     """Return the network, u and v: passes of the network and exact updates in turn, users last."""
-    weights = weights_of(model)
+    weights = course.weights
     n_items, size = bag.shape or (0, 0)
     widths = (size, *model.hidden, model.factors)
     net = Network.draw(widths, code=model.code, rng=rng)
     if model.start == "components":
         turn_to_components(net, bag, rng)
-    trainer = Trainer(net, model.learning_rate, model.weight_reg / n_items)
+    trainer = Trainer(net, model.learning_rate, course.weight_reg / n_items)
     by_user, by_item = Side.of(pairs), Side.of(csr_array(pairs.T))
     inside = (np.diff(by_item.indptr) > 0).astype(np.float32)
-    pretrain(model, net, bag, rng)
-    away = rng.normal(0, model.item_reg**-0.5, (n_items, model.factors)).astype(np.float32)
+    pretrain(model, course, net, bag, rng)
+    away = rng.normal(0, weights.item_reg**-0.5, (n_items, model.factors)).astype(np.float32)
     v: F32 = np.asarray(encode(net, bag) + away * inside[:, None], np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
     v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
     for epoch in track(range(1, model.epochs + 1), "CDL"):
-        loss = one_pass(model, trainer, bag, v, (model.reconstruction, model.item_reg), rng)
+        loss = one_pass(
+            model, course, trainer, bag, v, (model.reconstruction, weights.item_reg), rng
+        )
         check_loss(loss, f"in epoch {epoch}")
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
@@ -257,7 +286,9 @@ def turn_to_components(net: Network, bag: csr_array, rng: np.random.Generator) -
     net.weights[-1][:kept] = found.T
 
 
-def pretrain(model: CDL, net: Network, bag: csr_array, rng: np.random.Generator) -> None:
+def pretrain(
+    model: CDL, course: Course, net: Network, bag: csr_array, rng: np.random.Generator
+) -> None:
     """Train layer l and the layer that mirrors it to restore what layer l - 1 makes, l = 1 ... L/2 (Vincent et al. 2010)."""
     below, n_items = bag, len(bag.indptr) - 1
     for layer in range(net.middle if model.pretraining else 0):
@@ -267,10 +298,10 @@ def pretrain(model: CDL, net: Network, bag: csr_array, rng: np.random.Generator)
             (net.biases[layer], net.biases[-1 - layer]),
             code=net.code if last else "sigmoid",
         )
-        trainer = Trainer(pair, model.learning_rate, model.weight_reg / n_items)
+        trainer = Trainer(pair, model.learning_rate, course.weight_reg / n_items)
         nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)
         for epoch in track(range(1, model.pretraining + 1), f"CDL, layer {layer + 1}"):
-            loss = one_pass(model, trainer, below, nowhere, (1.0, 0.0), rng)
+            loss = one_pass(model, course, trainer, below, nowhere, (1.0, 0.0), rng)
             check_loss(loss, f"in pass {epoch} over layer {layer + 1}")
         below = csr_array(encode(pair, below))
 
@@ -291,6 +322,7 @@ def check_loss(loss: float, when: str) -> None:
 
 def one_pass(
     model: CDL,
+    course: Course,
     trainer: Trainer,
     bag: csr_array,
     v: F32,
@@ -304,8 +336,8 @@ def one_pass(
     restore, tie = weights
     order = rng.permutation(len(v))
     total = 0.0
-    for first in range(0, len(v), model.batch_size):
-        rows = order[first : first + model.batch_size]
+    for first in range(0, len(v), course.batch_size):
+        rows = order[first : first + course.batch_size]
         clean = csr_array(bag[rows])
         noisy = masked(clean, model.noise, rng)
         share = 1 / len(rows)

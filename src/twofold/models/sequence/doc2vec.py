@@ -35,6 +35,8 @@ from twofold.vectors import Vectors
 
 LEAST_PASSES, MEETINGS = 20, 900
 """Passes, and meetings of a token in all of them together, where `epochs` is None."""
+LONGEST = 10_000
+"""Events of a new document up to which all passes are made; a longer one takes no more steps than this many do, or one pass."""
 
 
 @hyperparameters
@@ -97,7 +99,7 @@ class Doc2Vec:
     """Passes over the log; None = 20, or as many as let a token be met 900 times on average: a document has one pair
     for a token where Token2Vec has one for each token nearby."""
     inference_epochs: PositiveInt = 20
-    """Passes over a new document, words kept."""
+    """Passes over a new document, words kept; fewer over one of more than 10,000 events, in proportion, and at least one."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
     """How much of ln P_n(item) is added to a score: with 1 it estimates the log odds that the document has the
     token next, with 0 it is the bare product of the vectors."""
@@ -251,7 +253,7 @@ class FittedDoc2Vec(FittedModel):
     def fold_in(self, histories: Histories) -> F32:
         """Infer the vectors of new documents, words kept, and ask them as `lookup` does; shape (n, d + 1).
 
-        Starts at zero and climbs `inference_epochs` times over the history; equal histories get equal
+        Starts at zero and climbs `inference_epochs` times over the history, less often over one of more than `LONGEST` events; equal histories get equal
         vectors. Frequent tokens are not thinned out, their steps are scaled by the probability to stay.
         Tokens that were left out of training are passed over; a history without others gets zero.
         """
@@ -268,7 +270,8 @@ class FittedDoc2Vec(FittedModel):
         )
         infer_documents(
             indptr, token, repeats(indptr, token), weight, model.window, deal.members, deal.accept,
-            deal.other, model.negatives, model.inference_epochs, rates, x, y, out,
+            deal.other, model.negatives, model.inference_epochs, LONGEST,
+            rates, x, y, out,
         )  # fmt: skip
         inferred = np.hstack([out[:, : model.factors], np.ones((len(out), 1), np.float32)])
         return self._asked(inferred, histories)
