@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 import twofold as tw
+from twofold import jobs
 from twofold.evaluation.uncertainty import bootstrap, paired_test
 
 HERE = Path(__file__).parent
@@ -151,16 +152,9 @@ def option(name: str, default: str) -> str:
 
 
 def settings() -> dict[str, Any]:
-    """Return the hyperparameters that ``--set name=value,...`` names: integers, numbers with a point, true or false, words."""
-    given = [one.split("=") for one in option("--set", "").split(",") if one]
-    said = {"true": True, "false": False}
-
-    def read(value: str) -> bool | float | str:
-        if value[-1].isalpha():
-            return said.get(value, value)
-        return float(value) if "." in value else int(value)
-
-    return {name: read(value) for name, value in given}
+    """Return the hyperparameters that ``--set name=value,...`` names; values are read as those of `twofold fit --set`."""
+    given = [one for one in option("--set", "").split(",") if one]
+    return jobs.typed(given, "--set", "factors=64")
 
 
 def mean_of(found: np.ndarray) -> str:

@@ -5,13 +5,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import twofold as tw
-from twofold import manifest, persistence
+from twofold import drafts, manifest, persistence
 from twofold.errors import DataError, IncompatibleFileError
 from twofold.manifest import MANIFEST, sealed
 from twofold.testing import planted_log
@@ -291,10 +293,52 @@ def test_a_full_disk_leaves_what_was_there(saved, monkeypatch, place):
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", once)
+        monkeypatch.setattr(drafts, "exchanged", lambda *_: False)
     with pytest.raises(DataError, match="No space left on device; nothing was changed"):
         model.save(saved)
     assert files(saved) == before
     assert [one.name for one in saved.parent.iterdir()] == ["mf"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges names in one step")
+def test_a_model_is_replaced_in_one_step(saved, monkeypatch):
+    """Between two renamings a process that is killed would leave no model at all."""
+    other = tw.models.Popularity().fit(planted_log(6, 6))
+
+    def refuse(self, target):
+        raise AssertionError(f"{self} is renamed to {target}")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    other.save(saved)
+    assert len(tw.load(saved).items) == len(other.items)
+    assert [one.name for one in saved.parent.iterdir()] == ["mf"]
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(saved):
+    fcntl = pytest.importorskip("fcntl")
+    folder, long_ago = saved.parent, time.time() - 2 * drafts.FORSAKEN
+
+    def left(name, *files, age=long_ago):
+        (folder / name).mkdir()
+        for one in files:
+            (folder / name / one).write_bytes(b"half")
+        os.utime(folder / name, (age, age))
+        return folder / name
+
+    gone = [left(".mf-abcdefgh", "0.npy", "1.npy"), left(".mf-a_cde_0h")]
+    kept = [
+        left(".mf-backup_1", "0.npy", "manifest.json"),
+        left(".mf-abcdefg2", "0.npy", age=time.time()),
+        left(".mf-abcdefg3", "0.npy"),
+        left(".mf-abcdefg4", "notes.txt"),
+        left(".other-abcdefgh", "0.npy"),
+    ]
+    writer = os.open(kept[2], os.O_RDONLY)
+    fcntl.flock(writer, fcntl.LOCK_EX)
+    tw.load(saved).save(saved)
+    os.close(writer)
+    assert not any(one.exists() for one in gone)
+    assert all(one.exists() for one in kept)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

@@ -1,6 +1,7 @@
 """Lists do not depend on how many people ask at once."""
 
 import numpy as np
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -8,7 +9,7 @@ import twofold as tw
 from twofold import explain, rank
 from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.testing import planted_log
 
 N = rank.ENOUGH + 40
@@ -82,3 +83,31 @@ def test_a_long_history_is_explained_a_part_at_a_time(monkeypatch):
     assert model.explain(user=100, item="i3").equals(whole)
     assert len(read) > 2
     assert max(read) <= 2 * length, "a history of n events is never held n times"
+
+
+def test_people_of_whom_only_features_are_known_are_answered_by_them():
+    """Those that training had, where nothing else is said; and a value that says nothing is no feature."""
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    log = planted_log()
+    even, odd = log.users.ids.ids.to_list()[:2]
+    events = log.frame("interactions")
+    data = tw.Dataset.from_frames(
+        events.filter(~events["user"].is_in([even, odd])), user="user", item="item",
+        users=log.frame("users"), user_features={"taste": "category"},
+    )  # fmt: skip
+    model = tw.models.YouTubeRanker(epochs=2).fit(data, rng=0)
+    named = model.recommend(users=[even, 102, "nobody", odd], k=3)
+    sources = named.group_by("user", maintain_order=True).agg(pl.col("source").first())
+    assert sources["source"].to_list() == ["content", "model", "fallback:popularity", "content"]
+    said = model.recommend(features={"taste": ["even", "odd"]}, k=3)
+    mine = named.filter(pl.col("user").is_in([str(even), str(odd)]))
+    assert_frame_equal(mine.drop("user"), said.drop("user"))
+    assert set(model.recommend(features={"taste": [None]}, k=3)["source"]) == {
+        "fallback:popularity"
+    }
+    with pytest.warns(DataWarning, match="'tasty'"):
+        unmet = model.recommend(features={"taste": ["tasty"]}, k=3)
+    assert set(unmet["source"]) == {"fallback:popularity"}
+    why = model.explain(user=odd, item=said["item"][3])
+    assert why["kind"].to_list() == ["features"]
+    assert why["score"][0] == pytest.approx(said["score"][3], rel=1e-5)

@@ -33,6 +33,7 @@ MODELS: dict[str, Any] = {
     "Popularity": tw.models.Popularity(),
     "BM25 profile": None,
     "IALS defaults": tw.models.IALS(),
+    "IALS weight 0.1": tw.models.IALS(unobserved_weight=0.1),
     "IALS weight 0.01": tw.models.IALS(unobserved_weight=0.01),
     "LDA": tw.models.CTR(topics="fixed", user_reg=0.1, item_reg=1e6),
     "CTR": tw.models.CTR(),

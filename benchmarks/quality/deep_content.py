@@ -29,7 +29,7 @@ VALIDATE = "--validation" in sys.argv
 DEEPEST = 500
 IALS: dict[str, dict[str, Any]] = {
     "citeulike-t": {"factors": 50, "unobserved_weight": 0.01},
-    "hetrec-lastfm-2k": {"factors": 50},
+    "hetrec-lastfm-2k": {"factors": 50, "unobserved_weight": 0.1},
     "ml-100k": {"factors": 32},
     "music": {"factors": 16, "reg": 0.01},
 }

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
+import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Generator
 from pathlib import Path
 
 from twofold.errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there, what was left stays.
+    fcntl = None
+
+FORSAKEN = 60.0
+"""Seconds after which a draft that nobody has locked is one of a process that was killed."""
+HERE, EXCHANGE = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of Linux."""
 
 
 def reason_of(error: OSError) -> str:
@@ -17,11 +31,64 @@ def reason_of(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+@contextlib.contextmanager
+def folder_draft(path: Path) -> Generator[Path]:
+    """Give a new folder beside `path`, locked meanwhile and gone at the end; what killed processes left of such is removed."""
+    for one in forsaken(path):
+        shutil.rmtree(one, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        with _locked(draft):
+            yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def forsaken(path: Path) -> list[Path]:
+    """Return the drafts of `path` that a killed process left: a minute old, arrays alone, and locked by nobody."""
+    name = re.compile(rf"\.{re.escape(path.name)}-[a-z0-9_]{{8}}")
+    alike = [one for one in path.parent.iterdir() if name.fullmatch(one.name) and one.is_dir()]
+    return [one for one in alike if _is_forsaken(one)]
+
+
+def _is_forsaken(draft: Path) -> bool:
+    with contextlib.suppress(OSError):  # it is gone meanwhile, or somebody else's
+        old = time.time() - draft.stat().st_mtime > FORSAKEN
+        if old and all(one.suffix == ".npy" for one in draft.iterdir()):
+            with _locked(draft) as mine:
+                return mine
+    return False
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Generator[bool]:
+    """Lock a folder; False where another process has it, or where there are no locks."""
+    if fcntl is None:
+        yield False
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        mine = False
+    else:
+        mine = True
+    try:
+        yield mine
+    finally:
+        os.close(held)
+
+
 def replace_folder(draft: Path, path: Path) -> None:
-    """Put the finished folder `draft` in the place of `path` by renaming; on failure nothing moves."""
+    """Put the finished folder `draft` in the place of `path` by renaming; on failure nothing moves.
+
+    In one step where the system can, so that a process that is killed leaves one of the two at `path`.
+    """
     draft.chmod(0o755)
     if not path.exists():
         draft.rename(path)
+        return
+    if exchanged(draft, path):
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
     try:
@@ -33,6 +100,15 @@ def replace_folder(draft: Path, path: Path) -> None:
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Let two names change their folders in one step; False where the system or its files cannot."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    return (
+        exchange is not None
+        and exchange(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0
+    )
 
 
 @contextlib.contextmanager

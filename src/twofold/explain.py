@@ -12,7 +12,7 @@ from twofold.data.queries import Queries
 from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
-from twofold.rank import PairOfEncoders
+from twofold.rank import CONTENT, PairOfEncoders, recalled
 from twofold.typing import F32, I32, I64, History, Id
 
 BLOCK = 1 << 21
@@ -51,7 +51,8 @@ def explain(
     -------
     polars.DataFrame
         ``item``, ``contribution`` (falling), ``score`` (of the whole history), ``kind``: ``history``;
-        one row of kind ``popularity`` where there is no known history or the model does not read it.
+        one row of kind ``features`` where somebody without a history is scored by what is known of them, of kind
+        ``popularity`` where there is no known history or the model does not read it.
 
     Raises
     ------
@@ -67,7 +68,11 @@ def explain(
         own = history_rows(model.items.ids, [list(history)])
     else:
         row = model.users.ids.row(user if user is not None else "", "user")
-        own = model.memory.history.take(np.array([row], np.int32))
+        asked = recalled(model, Queries.known(np.array([row], np.int32)))
+        own = model.memory.history.take(asked.user)
+        if asked.features and model.encode(asked).source[0] == CONTENT:
+            score = scores_of(model, asked, target)
+            return _frame(pl.Series([item], strict=False), score, float(score[0]), "features")
     distinct = np.unique(own.item)
     scores = scores_without(model, own, distinct, target)
     contribution = scores[0] - scores[1:]
@@ -98,7 +103,12 @@ def without_each(own: Histories, items: I32) -> Histories:
 
 def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F32:
     """Return the score of one item row for each history; shape (n,)."""
-    vectors, _ = model.encode(Queries.of_histories(histories))
+    return scores_of(model, Queries.of_histories(histories), target)
+
+
+def scores_of(model: PairOfEncoders, queries: Queries, target: int) -> F32:
+    """Return the score of one item row for each question; shape (n,)."""
+    vectors, _ = model.encode(queries)
     if isinstance(vectors, np.ndarray) and isinstance(model.item_vectors, np.ndarray):
         return np.einsum("nd,d->n", vectors, model.item_vectors[target])
     product = vectors @ model.item_vectors[[target]].T

@@ -9,10 +9,9 @@ at the end, so that a full disk or a crash leaves either the old folder or none.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +32,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold._version import __version__
-from twofold.drafts import reason_of, replace_folder
+from twofold.drafts import folder_draft, reason_of, replace_folder
 from twofold.errors import DataError, IncompatibleFileError, did_you_mean
 from twofold.hyperparameters import names, values
 from twofold.manifest import FORMAT, MANIFEST, digest, in_the_way, open_array, read_manifest, sealed
@@ -75,27 +74,27 @@ def save(value: object, path: Path, kind: str) -> Path:
         raise DataError(f"{path} exists and {reason}; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        drafts = contextlib.ExitStack()
+        draft = drafts.enter_context(folder_draft(path))
     except OSError as error:
         raise DataError(
             f"cannot write {path}: {reason_of(error)}; choose another folder"
         ) from error
     try:
-        arrays: dict[str, Any] = {}
-        tree = _encode(value, draft, arrays, "value")
-        body = {
-            "format": FORMAT,
-            "kind": kind,
-            "twofold": __version__,
-            "value": tree,
-            "arrays": arrays,
-        }
-        _write_synced(draft / MANIFEST, sealed(body))
-        replace_folder(draft, path)
+        with drafts:
+            arrays: dict[str, Any] = {}
+            tree = _encode(value, draft, arrays, "value")
+            body = {
+                "format": FORMAT,
+                "kind": kind,
+                "twofold": __version__,
+                "value": tree,
+                "arrays": arrays,
+            }
+            _write_synced(draft / MANIFEST, sealed(body))
+            replace_folder(draft, path)
     except OSError as error:
         raise DataError(f"cannot write {path}: {reason_of(error)}; nothing was changed") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return path
 
 

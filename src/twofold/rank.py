@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -38,13 +38,14 @@ class Encoded(NamedTuple):
     source: U8  # (n,)
 
 
-def sources(history: Histories, queries: Queries, *, said: bool) -> U8:
+def sources(history: Histories, queries: Queries, *, said: Bool | bool) -> U8:
     """Return how each of n queries is answered, shape (n,).
 
     As a known user with a history in training, by the history that is given, by features or words that are
-    `said`, or not at all; what comes first in this list holds.
+    `said` (of all, or of each one), or not at all; what comes first in this list holds.
     """
-    source = np.full(len(queries), CONTENT if said else FALLBACK, np.uint8)
+    source = np.full(len(queries), FALLBACK, np.uint8)
+    source[said] = CONTENT
     lengths = history.lengths
     seen = (queries.user >= 0) & ~queries.has_history
     if len(lengths):
@@ -84,6 +85,9 @@ class PairOfEncoders(Reads, Protocol):
 
     reads_text: ClassVar[bool]
     """Whether people are mapped by words that they say."""
+
+    reads_features: ClassVar[bool]
+    """Whether people are mapped by their features."""
 
     @property
     def item_vectors(self) -> F32 | csr_array:
@@ -203,6 +207,7 @@ def rank(
     Exact. Memory is bounded by a block of scores whatever the number of queries and items; the
     values do not depend on the block.
     """
+    queries = recalled(model, queries)
     n, n_items = len(queries), len(model.items)
     width = min(k, n_items)
     items = np.full((n, k), UNKNOWN, np.int32)
@@ -227,6 +232,20 @@ def rank(
         found, best, how = rank_block(model, block, seen, banned, width, packed)
         items[rows, :width], scores[rows, :width], source[rows] = found, best, how
     return Ranked(items, scores, source)
+
+
+def recalled(model: PairOfEncoders, queries: Queries) -> Queries:
+    """Return the questions with the features of known people without a history, where no features are said and they are read."""
+    if queries.features or not model.reads_features or not model.users.features:
+        return queries
+    known = np.where(queries.history.lengths > 0, UNKNOWN, queries.user).astype(np.int32)
+    known[model.memory.history.take(known).lengths > 0] = UNKNOWN
+    if (known == UNKNOWN).all():
+        return queries
+    last = len(model.users)
+    rows = np.where(known == UNKNOWN, last, known).astype(np.int32)
+    own = {name: one.with_missing_row().take(rows) for name, one in model.users.features.items()}
+    return replace(queries, features=own)
 
 
 def rank_block(

@@ -29,6 +29,7 @@ from twofold.rank import (
     PairOfEncoders,
     Ranked,
     rank,
+    recalled,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
 from twofold.unseen import remarks, tell
@@ -128,7 +129,7 @@ def questions(
     if isinstance(text, str):
         raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
     if text is not None and not model.reads_text:
-        raise ConfigError("this model does not read words; leave text out, or fit one that does")
+        raise ConfigError("this model does not read words; leave them out, or fit one that does")
     for what, columns in (("context column", context), ("user feature", features)):
         for name, column in (columns or {}).items():
             if isinstance(column, str) or not isinstance(column, Collection):
@@ -264,7 +265,7 @@ def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
     step = max(1, BLOCK_BYTES // (4 * max((model.item_vectors.shape or (0, 1))[1], 1)))
     for start in range(0, len(items), step):
         rows: I64 = np.arange(start, min(start + step, len(items)))
-        vectors, source = model.encode(queries.take(rows))
+        vectors, source = model.encode(recalled(model, queries.take(rows)))
         left = vectors if isinstance(vectors, np.ndarray) else vectors.toarray()
         right = model.item_vectors[np.maximum(items[rows], 0)]
         right = right if isinstance(right, np.ndarray) else right.toarray()

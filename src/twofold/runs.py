@@ -7,8 +7,6 @@ sealed folders that appear whole or not at all, so an interrupted run goes on wh
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -22,14 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
 from twofold import persistence
 from twofold._version import __version__
 from twofold.data.dataset import Dataset
 from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError, IncompatibleFileError, MissingDependencyError
+from twofold.fingerprints import fingerprint
 from twofold.models._base import FittedModel
 
 if TYPE_CHECKING:
@@ -120,7 +116,10 @@ def open_run(path: str | Path, job: Mapping[str, Any], data: Dataset, seed: int)
     unused = _is_unused(path)
     if not unused and (path / "job.json").exists():
         before = _read(path / "job.json")
-        if changed := _difference(before, said):
+        changed = _difference(before, said)
+        if changed == ["models"] and _still_holds(path, before, said):
+            write_page(path / "job.json", json.dumps(said, indent=1))
+        elif changed:
             raise ConfigError(
                 f"{path} belongs to another job (other {', '.join(changed)}); "
                 "choose another --out, or remove the folder"
@@ -196,6 +195,17 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the keys in which two jobs differ; the data are compared by what is in them."""
     keys = {*before, *now} - {"data", "tune", "out"}
     return sorted(key for key in keys if before.get(key) != now.get(key))
+
+
+def _still_holds(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether all that a comparison has finished is asked for by a job with other models, too.
+
+    So a model that diverged may be corrected, and others added, without training the rest again.
+    """
+    if not (path / "results").is_dir():
+        return False
+    finished = {one.name for one in (path / "results").iterdir() if not one.name.startswith(".")}
+    return all(before["models"].get(name) == now["models"].get(name) for name in finished)
 
 
 class _Log(logging.FileHandler):
@@ -299,6 +309,8 @@ def model_folder(path: str | Path) -> Path:
     )
     if (path / "job.json").exists():
         reason = "its run stopped before a model was there; give the same command again"
+    if (path / "trials").is_dir():
+        reason = "it is a search that has not ended; give twofold tune the same command again"
     raise IncompatibleFileError(f"cannot open {path}: {reason}")
 
 
@@ -309,32 +321,3 @@ def recorded(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if (one / "job.json").exists() and (one / "run.json").exists():
             return _read(one / "job.json"), _read(one / "run.json")
     return None
-
-
-def fingerprint(data: Dataset) -> str:
-    """Return the SHA-256 of everything in a dataset except its notes, as hex digits."""
-    digest = hashlib.sha256()
-    for part in (data.interactions, data.users, data.items, data.links):
-        _feed(digest, part)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, value: Any) -> None:
-    if isinstance(value, np.ndarray):
-        digest.update(f"{value.dtype.str}{value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).view(np.uint8))
-    elif isinstance(value, pl.Series):
-        _feed(digest, persistence.series_to_arrays(value))
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            digest.update(str(key).encode())
-            _feed(digest, value[key])
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            digest.update(field.name.encode())
-            _feed(digest, getattr(value, field.name))
-    elif isinstance(value, list | tuple):
-        for one in value:
-            _feed(digest, one)
-    else:
-        digest.update(repr(value).encode())

@@ -83,7 +83,7 @@ def check_split(split: Split) -> None:
     if split.validation is None:
         raise ConfigError(
             "tuning measures on the validation part only, and this split has none; "
-            "set validation = 0.1 in [split]"
+            "set validation = 0.1 in [split], a larger share where few events leave it empty"
         )
     check_leaks(split)
 

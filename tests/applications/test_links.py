@@ -508,6 +508,13 @@ def test_a_wrong_comparison_is_refused():
     peeking = tw.models.JNTM(factors=4, epochs=1, network_passes=1)
     with pytest.raises(DataError, match=f"knows {len(split.links)} of the held-out friendships"):
         links.compare({"vectors": peeking.fit(data, rng=0)}, split, metrics=["auc"])
+    within = (
+        tw.models.Repeats(model=peeking),
+        tw.Pipeline(candidates=[tw.models.Popularity(), peeking]),
+    )
+    for one in within:
+        with pytest.raises(DataError, match=f"knows {len(split.links)} of the held-out friendship"):
+            links.compare({"vectors": one.fit(data, rng=0)}, split, metrics=["auc"])
     honest = peeking.fit(split.train, rng=0)
     blind = tw.models.JNTM(factors=4, epochs=1, objective="trajectories").fit(data, rng=0)
     board = links.compare({"honest": honest, "blind": blind}, split, metrics=["auc"])

@@ -99,6 +99,7 @@ def test_tune_goes_on_and_ends_as_if_nothing_had_happened(
     assert (code, out) == (130, "")
     assert err.splitlines()[-1].startswith("interrupted; finished trials are kept")
     assert not (parts / "tuned.toml").exists()
+    assert "a search that has not ended" in run("recommend", parts)[2]
     monkeypatch.undo()
     begun = ctrl_c(tw.models.IALS, 0)
     assert run(*command, parts)[0] == 0
@@ -175,6 +176,51 @@ def test_training_that_fails_is_exit_code_1(run, log_file, tmp_path, ctrl_c):
     code, _, err = run("fit", "BPR", "--data", log_file, "--out", tmp_path / "run2")
     assert code == 1
     assert "memory ran out" in err
+
+
+def test_a_model_that_cannot_be_fitted_stops_no_comparison_and_may_be_corrected(
+    run, job_file, tmp_path, ctrl_c, monkeypatch
+):
+    folder = tmp_path / "out"
+    ctrl_c(tw.models.IALS, 1, NotConvergedError)
+    code, out, err = run("compare", job_file, "--out", folder)
+    assert code == 1
+    assert "ials: could not be fitted, the others go on: stopped" in err
+    assert err.splitlines()[-1].startswith(
+        "error: ials could not be fitted: stopped; what is finished is kept"
+    )
+    assert "without ials, which could not be fitted: stopped" in out
+    board = json.loads((folder / "leaderboard.json").read_text())
+    assert (set(board["models"]), board["failed"]) == (
+        {"ItemKNN", "EASE", "popularity"},
+        {"ials": "stopped"},
+    )
+    assert (
+        "<strong>ials</strong> could not be fitted: stopped" in (folder / "report.html").read_text()
+    )
+    monkeypatch.undo()
+    text = job_file.read_text()
+    job_file.write_text(text.replace("[models.EASE]", "[models.EASE]\nreg = 7"))
+    code, _, err = run("compare", job_file, "--out", folder)
+    assert (code, "belongs to another job (other models)" in err) == (2, True), "EASE is finished"
+    job_file.write_text(text.replace("epochs = 2", "epochs = 3") + "[models.Popularity]\n")
+    again = ctrl_c(tw.models.EASE, 0)
+    code, _, err = run("compare", job_file, "--out", folder)
+    assert code == 0, err
+    assert not again
+    assert json.loads((folder / "job.json").read_text())["models"]["ials"]["epochs"] == 3
+    board = json.loads((folder / "leaderboard.json").read_text())
+    assert set(board["models"]) == {"ItemKNN", "ials", "EASE", "Popularity"}
+    assert board["failed"] == {}
+
+
+def test_a_comparison_of_which_nothing_can_be_fitted_ends_with_the_first_error(
+    run, log_file, ctrl_c
+):
+    ctrl_c(tw.models.EASE, 1, NotConvergedError)
+    code, out, err = run("compare", "--data", log_file, "--model", "EASE")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == "error: stopped"
 
 
 @pytest.mark.parametrize("error", [NotConvergedError, MemoryError, KeyboardInterrupt])

@@ -7,9 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import twofold as tw
-from twofold.data.columns import kind_of
+from twofold.data.columns import (
+    NO_TIME,
+    Bag,
+    Category,
+    Number,
+    Text,
+    Time,
+    Vector,
+    kind_of,
+    present,
+)
 from twofold.data.interactions import Histories
-from twofold.data.queries import Queries
+from twofold.data.queries import Queries, telling
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError, UnknownIdError
 
@@ -189,3 +199,38 @@ def test_columns_with_missing_rows():
     assert [len(one) for one in data.items.features.values()] == [2] * 8
     kinds = [kind_of(one) for one in data.items.features.values()]
     assert kinds == ["category", "tags", "number", "text", "vector", "place", "time", "sound"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "notes"),
+    [
+        (["Caf\u00e9", "Cafe\u0301", "Tee"], ["1 of the items looks like another"]),
+        (["q\u0307\u0323", "q\u0323\u0307", "q"], ["1 of the items looks like another"]),
+        (["Cafe\u0301", "Tee", "Caf\u00e8"], []),
+        (["\ud55c", "\u1112\u1161\u11ab", "\u212b", "\u00c5"], ["2 of the items look like others"]),
+        ([1, 2, 3], []),
+    ],
+)
+def test_ids_that_differ_in_unicode_form_alone_are_told(ids, notes):
+    data = tw.Dataset.from_frames({"user": [1] * len(ids), "item": ids}, user="user", item="item")
+    assert len(data.items) == len(ids)
+    said = [one for one in data.notes if "NFC and NFD" in one]
+    assert [one[: len(start)] for one, start in zip(said, notes, strict=True)] == notes
+
+
+def test_what_is_said_is_what_a_model_learned():
+    columns = {
+        "city": Category(np.array([1, 0, -1], np.int32), Vocabulary.of(["Wien", "Oz"])),
+        "likes": Bag(np.array([0, 0, 1, 2]), np.array([0, 1], np.int32), np.ones(2, np.float32), Vocabulary.of(["a", "b"])),
+        "says": Text(pl.Series(["", None, " "])),
+        "age": Number(np.array([np.nan, np.nan, 3], np.float32)),
+    }  # fmt: skip
+    cities, letters = Vocabulary.of(["Linz", "Wien"]), Vocabulary.of(["b"])
+    assert telling(columns, {"city": cities}, 3).tolist() == [True, False, False]
+    assert telling(columns, {"city": None}, 3).tolist() == [True, True, False]
+    assert telling(columns, {"likes": letters}, 3).tolist() == [False, False, True]
+    assert telling(columns, {"says": None}, 3).tolist() == [False, False, False]
+    assert telling(columns, {"age": None, "city": cities}, 3).tolist() == [True, False, True]
+    assert telling(columns, {}, 3).tolist() == [False] * 3
+    assert present(Time(np.array([0, NO_TIME]))).tolist() == [True, False]
+    assert present(Vector(np.array([[0, np.nan], [0, 1]], np.float32))).tolist() == [False, True]

@@ -124,10 +124,12 @@ REFUSED = [
     ({"user": [1], "i": [1]}, {}, DataError, "no column 'u'"),
     ({"u": [1], "i": [1]}, {"item": "u"}, ConfigError, "both column 'u'"),
     ({"u": [1], "i": [1]}, {"duplicates": "first"}, ConfigError, "allowed: keep"),
-    ({"u": [1], "i": [1], "v": ["x"]}, {"value": "v"}, DataError, "got 'x' in row 0"),
+    ({"u": [1], "i": [1], "v": ["x"]}, {"value": "v"}, DataError, "got 'x': give a number"),
     ({"u": [1], "i": [1], "v": [np.inf]}, {"value": "v"}, DataError, "finite"),
     ({"u": [1], "i": [1], "v": [1e300]}, {"value": "v"}, DataError, "finite"),
     ({"u": [1], "i": [1], "v": [dt.date(2024, 1, 1)]}, {"value": "v"}, DataError, "must hold numbers"),
+    ({"u": [1], "i": [1], "v": ["old"]}, {"value": "v"}, DataError, "got 'old': give a number"),
+    ({"u": [1, 2, 3], "i": [1, 1, 1], "v": ["1", "old", "new"]}, {"value": "v"}, DataError, "got 'old' in row 1 and in 1 more: correct it"),
     (pd.DataFrame([[1, 2, 3]], columns=["u", "i", "i"]), {}, DataError, "two columns called 'i'"),
     (pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("u", "x"), ("i", "y")])), {}, DataError, "allowed: u.x, i.y"),
     (np.zeros((2, 2)), {}, DataError, "got ndarray"),
@@ -186,7 +188,7 @@ def test_duplicates_follow_the_policy():
         {"u": [1, 1, 1], "i": [1, 1, 1], "t": [3, 3, 3], "v": [1, 1, 2]}, time="t", value="v"
     )
     assert len(copies) == 2
-    assert "1 exact copies" in copies.notes[0]
+    assert "1 exact copy of an event" in copies.notes[0]
     assert read({"u": [1, 2], "i": [1, 1]}, duplicates="sum").notes == ()
 
 

@@ -101,6 +101,7 @@ BAD = {
     "huge counts": (b"99999999999 300\ncat 1 2 3\n", "too few"),
     "a token with a space": (b"2 3\ncat 1 2 3\nnew york 1 2 3\n", "row 2"),
     "no number": (b"2 3\ncat 1 2 3\ndog 1 x 3\n", "no number"),
+    "decimal commas": (b"2 3\ncat 0,1 2 3\ndog 1 2,5 3\n", "row 1 .'cat'., has '0,1'.*with a point"),
     "NaN in text": (b"2 3\ncat 1 2 3\ndog 1 nan 3\n", "not finite.*'dog'"),
     "too large for float32": (b"2 3\ncat 1 2 3\ndog 1 1e99 3\n", "not finite.*'dog'"),
     "no UTF-8 in text": (b"2 3\ncat 1 2 3\n\xff\xfe 1 2 3\n", "UTF-8"),

@@ -256,6 +256,8 @@ def test_popularity_is_always_there(split):
     assert again.results["ials"] is board.results["ials"]
     with pytest.raises(ConfigError, match="at least one model"):
         tw.compare({}, split)
+    twins = {"a": tw.models.EASE(), "b": tw.models.Popularity(), "c": tw.models.EASE()}
+    assert tw.compare(twins, split, ["ndcg@5", "coverage@5"]).alike == [["a", "c"]]
 
 
 def strict(text):

@@ -102,7 +102,7 @@ def test_words_are_a_question_where_the_model_reads_them(model):
 
 
 def test_what_cannot_be_placed_is_refused(model):
-    with pytest.raises(DataError, match="no column 'place'"):
+    with pytest.raises(DataError, match=r"lack the feature 'place'.*'plaice'"):
         model.with_items({"item": ["x"], "plaice": [[1.0, 2.0]]})
     with pytest.raises(DataError, match="an id of its own"):
         model.with_items({"item": ["x", "x"], "place": [[1.0, 2.0], [1.0, 2.0]]})

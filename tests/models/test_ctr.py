@@ -162,7 +162,7 @@ def test_words_that_cannot_be_read_are_refused():
     with pytest.raises(ConfigError, match="did you mean 'title'"):
         tw.models.CTR(content="titel").fit(data)
     bare = tw.Dataset.from_frames({"u": [1, 2], "i": [1, 2]}, user="u", item="i")
-    with pytest.raises(DataError, match="the items have 0"):
+    with pytest.raises(DataError, match="the items have none; declare one"):
         tw.models.CTR().fit(bare)
     silent = tw.Dataset.from_frames(
         {"u": [1, 2], "i": [1, 2]}, user="u", item="i",

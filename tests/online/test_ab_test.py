@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from twofold.errors import ConfigError, DataError
-from twofold.online.ab_test import arm, compare_arms, theta_of
+from twofold.online.ab_test import arm, compare_arms, readable, theta_of
 
 
 def literal(control, treatment):
@@ -130,6 +130,51 @@ def test_the_bootstrap_is_close_to_the_delta_method_and_the_same_for_a_seed(seed
     assert drawn.difference.high - drawn.difference.low == pytest.approx(width, rel=0.15)
     assert drawn.difference.low == pytest.approx(delta.difference.low, abs=0.1 * width)
     assert drawn.relative.high == pytest.approx(delta.relative.high, abs=0.15 * (delta.relative.high - delta.relative.low))  # fmt: skip
+
+
+@given(seed=st.integers(0, 99), n=st.integers(20, 400), effect=st.floats(-0.9, 3))
+@settings(max_examples=60)
+def test_the_interval_of_the_lift_is_fiellers(seed, n, effect):
+    """At its ends the treatment lies `reach` standard errors from the control made so much larger; it holds 0 with the difference's."""
+    rng = np.random.default_rng(seed)
+    control, treatment = rng.gamma(0.5, 1, n), rng.gamma(0.5, 1 + effect, n)
+    found = compare_arms(arm(control), arm(treatment))
+    reach = (found.difference.high - found.difference.value) / found.standard_error
+    value, low, high = found.relative
+    if math.isinf(high):
+        assert found.control <= reach * found.control_error
+        return
+    assert low <= value <= high
+    assert (low > 0, high < 0) == (found.difference.low > 0, found.difference.high < 0)
+    for end in (low, high):
+        if end > -1:
+            moved = compare_arms(arm(control * (1 + end)), arm(treatment))
+            away = abs(moved.difference.value) / moved.standard_error
+            assert away == pytest.approx(reach, rel=1e-6)
+
+
+def test_the_interval_of_the_lift_takes_what_was_known_before_into_account():
+    """With CUPED: differences of the quadratic form that the ends are roots of, by hand."""
+    a, b = people(3), people(4)
+    rng = np.random.default_rng(0)
+    known = [one[0] + rng.normal(size=len(one[0])) for one in (a, b)]
+    found = compare_arms(arm(*a, known[0]), arm(*b, known[1]))
+    reach = (found.difference.high - found.difference.value) / found.standard_error
+    for end in found.relative[1:]:
+        gap = found.difference.value - end * found.control
+        spread = found.standard_error**2 + 2 * end * found.shared + end**2 * found.control_error**2
+        assert gap**2 == pytest.approx(reach**2 * spread, rel=1e-9)
+    assert 0 < found.shared <= found.control_error**2
+
+
+def test_a_lift_over_a_control_that_is_not_told_from_nothing_is_shown_as_a_difference():
+    some = np.zeros(200)
+    some[:3] = 1
+    many = np.zeros(200)
+    many[:60] = 1
+    found = compare_arms(arm(some), arm(many))
+    assert math.isinf(found.relative.high)
+    assert readable(found.relative, found.difference) == (found.difference, ".4g")
 
 
 def test_at_the_edges():

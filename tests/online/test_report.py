@@ -189,6 +189,7 @@ def test_the_page_and_the_json_hold_what_was_found():
     for said in (found.headline, "always-valid", "Over time", "<polygon", "no mismatch shown"):
         assert said.replace("<", "&lt;") in page or said in page
     assert "<script" not in page
+    assert page.count("<td>live</td>") == 2, "which model each variant stands for"
     told = json.loads(json.dumps(found.as_dict()))
     assert told["comparisons"][0]["verdict"] == "better"
     assert told["experiment"]["planned_units"] == 2000

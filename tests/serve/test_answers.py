@@ -8,6 +8,8 @@ from tests_of_serving import items_of
 import twofold as tw
 from twofold.errors import ConfigError
 from twofold.serve import asking
+from twofold.serve.tables import EVENTS
+from twofold.testing import planted_log
 
 
 @pytest.mark.parametrize("name", ["good", "EASE", "Popularity"])
@@ -174,6 +176,54 @@ def test_integer_ids_are_given_back_as_integers(served, tmp_path):
     assert client.post("/recommend", json={"user": "7", "k": 5}).json()["source"] == "fold-in"
 
 
+def test_a_person_has_one_history_however_an_integer_id_is_written(served, tmp_path):
+    data = tw.Dataset.from_frames({"user": [1, 1, 2, 2], "item": [10, 20, 10, 30]}, user="user", item="item")  # fmt: skip
+    tw.models.ItemKNN().fit(data).save(tmp_path / "m")
+    client = served(tmp_path / "m")
+    client.post("/events", json=[{"user": "7.0", "item": "10.0"}, {"user": 7, "item": 30}])
+    lists = [
+        client.post("/recommend", json={"user": who, "k": 5}).json()["items"]
+        for who in (7, "7", "7.0", " 7")
+    ]
+    lists += [
+        one["items"]
+        for one in client.post("/recommend/batch", json={"questions": [{"user": "7.0", "k": 5}]}).json()["answers"]
+    ]  # fmt: skip
+    assert lists == [lists[0]] * 5
+    assert [one["item"] for one in lists[0]] == [20]
+    explained = client.post("/explain", json={"user": "7.0", "item": 20}).json()["reasons"]
+    assert [one["item"] for one in explained] == [10, 30]
+    assert {one["item_id"] for one in served.live.store.rows(EVENTS)} == {"10", "30"}
+
+
+def test_a_person_without_a_history_is_answered_by_the_features_that_training_had(served, tmp_path):
+    log = planted_log()
+    people = log.users.ids.ids.to_list()
+    without = tw.Dataset.from_frames(
+        log.frame("interactions").filter(pl.col("user") != people[0]),
+        user="user", item="item", users=log.frame("users"), user_features={"taste": "category"},
+    )  # fmt: skip
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    tw.models.YouTubeRanker(epochs=2).fit(without, rng=0).save(tmp_path / "m")
+    client = served(tmp_path / "m")
+    known = client.post("/recommend", json={"user": people[0], "k": 4}).json()
+    taste = log.frame("users").filter(pl.col("user") == people[0])["taste"][0]
+    said = client.post("/recommend", json={"features": {"taste": taste}, "k": 4}).json()
+    assert (known["source"], ids_of(known)) == ("content", ids_of(said))
+    nothing = client.post("/recommend", json={"features": {"taste": None}, "k": 4}).json()
+    assert nothing["source"] == "fallback:popularity"
+    explained = client.post("/explain", json={"user": people[0], "item": known["items"][0]["item"]})
+    (reason,) = explained.json()["reasons"]
+    assert (reason["kind"], reason["score"]) == (
+        "features",
+        pytest.approx(known["items"][0]["score"], rel=1e-5),
+    )
+
+
+def ids_of(body):
+    return [one["item"] for one in body["items"]]
+
+
 def test_similar_and_explain(ask, models):
     model = tw.load(models / "good")
     found = ask.get("/items/i1/similar", params={"k": 4})
@@ -224,6 +274,29 @@ def test_a_pipeline_and_a_model_that_reads_words_are_served(served, tmp_path):
     refused = client.post("/recommend", json={"words": "a storm"})
     assert refused.status_code == 422
     assert "does not read words" in refused.text
+
+
+def test_new_items_of_a_pipeline_are_listed(served, tmp_path):
+    parts = [tw.models.CTR(factors=4, content="title"), tw.models.IALS(factors=4)]
+    tw.Pipeline(candidates=parts, diversity=0.2).fit(planted_log(), rng=0).save(tmp_path / "m")
+    client = served(tmp_path / "m")
+    for name in ("n1", "n2"):
+        told = {"title": "an even thing", "tags": ["even"]}
+        assert client.put(f"/items/{name}", json={"features": told}).status_code == 200
+        only = client.post("/recommend", json={"user": 100, "allow": [name], "k": 3})
+        assert items_of(only) == [name]
+    both = client.post("/recommend", json={"user": 100, "k": 30}).json()["items"]
+    assert {"n1", "n2"} <= {one["item"] for one in both}
+    assert len({one["item"] for one in both}) == len(both)
+    tw.models.IALS(factors=4).fit(planted_log(), rng=0).save(tmp_path / "other")
+    number = client.post("/models", json={"path": str(tmp_path / "other")}).json()["version"]
+    refused = client.post(f"/models/{number}/promote", json={}).json()["error"]["message"]
+    assert "it does not know 2 items that were added, such as 'n1'" in refused
+    client.delete("/items/n1")
+    again = client.post("/recommend", json={"user": "nobody", "k": 30})
+    assert "n1" not in items_of(again)
+    near = items_of(client.get("/items/n2/similar"))
+    assert len(near) == 10
 
 
 def test_exposures_are_logged_with_what_was_shown(served):

@@ -123,3 +123,24 @@ def test_a_page_of_another_site_gets_no_leave(port):
         assert not [one for one in answer.headers if one.lower().startswith("access-control")]
         assert answer.status in ((200,) if method == "GET" else (405, 415))
     line.close()
+
+
+def test_a_client_that_sends_far_too_much_comes_to_read_why(port):
+    """Cut off while it sends, it would see a broken connection and no answer."""
+    body = b'{"user": "' + b"a" * 10_000_000 + b'"}'
+    for told in ({"content-length": str(len(body))}, {"transfer-encoding": "chunked"}):
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        parts = (body[at : at + 500_000] for at in range(0, len(body), 500_000))
+        headers = {"content-type": "application/json", **told}
+        line.request(
+            "POST", "/recommend", parts, headers, encode_chunked="content-length" not in told
+        )
+        answer = line.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (413, "too_large")
+        line.close()
+
+
+def test_a_client_that_asks_before_it_sends_is_refused_at_once(port):
+    head = b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10000000\r\nexpect: 100-continue\r\n\r\n"
+    status, code, _ = said(port, head)
+    assert (status, code) == (413, "too_large")

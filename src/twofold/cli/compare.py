@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ from twofold.cli.options import (
 from twofold.cli.output import Json, interruptible, leaderboard, note, say, width
 from twofold.cli.train import what_next
 from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.evaluation import compare as compare_models
 from twofold.evaluation.compare import Leaderboard
 from twofold.evaluation.report import Report
@@ -106,7 +107,13 @@ def compare(
     note(str(cut))
     check_split(job, cut)
     run = None if target is None else runs.open_run(target, job.as_dict(), log, job.seed)
-    board = run_comparison(job, cut, run)
+    failures: dict[str, TwofoldError] = {}
+
+    def failed(name: str, error: TwofoldError) -> None:
+        failures[name] = error
+        note(f"{name}: could not be fitted, the others go on: {error}")
+
+    board = run_comparison(job, cut, run, failed)
     say(board.to_json() if json else leaderboard(board, width()))
     remarks: dict[str, list[str]] = {}
     for name, one in board.results.items():
@@ -114,11 +121,21 @@ def compare(
     for remark, names in remarks.items():
         if remark:
             note(f"note: {', '.join(names)}: {remark}")
+    for names in board.alike:
+        note(
+            f"note: {' and '.join(names)} have the same value for every user: models that place new items alone by content "
+            "are told apart by --split cold_items --unknown-items content"
+        )
     if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")
     else:
         note(f"wrote {run.path / 'report.html'}")
         note(what_next(target, cut))
+    if failures:
+        name, error = next(iter(failures.items()))
+        others = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+        kept = "" if run is None else "; what is finished is kept where its settings stay"
+        raise type(error)(f"{name}{others} could not be fitted: {error}{kept}")
 
 
 def _that_fit(job: Job, log: Dataset) -> Job:
@@ -156,8 +173,13 @@ def check_split(job: Job, cut: Split) -> None:
     check_leaks(cut)
 
 
-def run_comparison(job: Job, cut: Split, run: runs.Run | None) -> Leaderboard:
-    """Compare the models of a job on its split, keeping each result in the run as it comes."""
+def run_comparison(
+    job: Job,
+    cut: Split,
+    run: runs.Run | None,
+    on_failure: Callable[[str, TwofoldError], None] | None = None,
+) -> Leaderboard:
+    """Compare the models of a job on its split, keeping each result in the run as it comes; for `on_failure` see `compare`."""
     plan = job.evaluation
     keywords: dict[str, Any] = {
         "part": plan.part,
@@ -170,6 +192,7 @@ def run_comparison(job: Job, cut: Split, run: runs.Run | None) -> Leaderboard:
         "relevant_from": plan.relevant_from,
         "confidence": plan.confidence,
         "rng": job.seed,
+        "on_failure": on_failure,
     }
     if run is None:
         with interruptible("nothing was kept; with --out the same command would go on"):

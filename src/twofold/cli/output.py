@@ -131,9 +131,13 @@ def _paragraphs(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int) 
 def leaderboard(board: Leaderboard, limit: int | None) -> str:
     """Return a leaderboard that fits into `limit` columns: in blocks of metrics where it must."""
     whole = str(board)
-    *rows, foot = whole.splitlines()
-    if limit is None or max(len(one) for one in rows) <= limit:
-        return whole if limit is None else "\n".join([*rows, textwrap.fill(foot, limit)])
+    if limit is None:
+        return whole
+    *lines, foot = whole.splitlines()
+    rows = lines[: len(lines) - len(board.without)]
+    below = [textwrap.fill(one, limit) for one in (*board.without, foot)]
+    if max(len(one) for one in rows) <= limit:
+        return "\n".join([*rows, *below])
     columns: dict[str, list[str]] = {
         metric: [_with_interval(board, name, metric) for name in board.results]
         for metric in board.metrics
@@ -153,7 +157,7 @@ def leaderboard(board: Leaderboard, limit: int | None) -> str:
             taken.append(order.pop(0))
         cells = [[name, *(columns[one][at] for one in taken)] for at, name in enumerate(names)]
         blocks.append(aligned(["model", *taken], cells, [False] * (len(taken) + 1), None))
-    return "\n\n".join([*blocks, textwrap.fill(foot, limit)])
+    return "\n\n".join([*blocks, "\n".join(below)])
 
 
 def _size(names: Sequence[str], columns: dict[str, list[str]], taken: Sequence[str]) -> int:

@@ -29,6 +29,7 @@ from twofold.data.dataset import Dataset
 from twofold.drafts import write_page
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation import evaluate as evaluate_model
+from twofold.fingerprints import fingerprint
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan
@@ -253,7 +254,7 @@ def _data_of(path: Path, data: str, said: dict[str, Any]) -> DataPlan:
 def _held_out(path: Path, remembered: Dataset, log: Dataset) -> Split:
     """Return the split that the model's run made of `log`, or `log` itself as the test part."""
     found = runs.recorded(path)
-    if found is None or found[1]["data_sha256"] != runs.fingerprint(log):
+    if found is None or found[1]["data_sha256"] != fingerprint(log):
         return held_out(remembered, log)
     job, about = found
     if not job.get("held_out", True):

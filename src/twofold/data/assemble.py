@@ -23,7 +23,7 @@ from twofold.data.interactions import Interactions
 from twofold.data.places import PLACE, degrees_of, joined
 from twofold.data.roles import NAMELESS
 from twofold.data.times import in_future, parse_times
-from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize
+from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.kernels.gather import gather, is_ascending
 from twofold.kernels.sort_events import order_by_user_and_time
@@ -105,6 +105,8 @@ def assemble(
     del user_ids
     things, item_rows = join_ids(things, item_ids)
     del item_ids
+    for found, what in ((people, "users"), (things, "items")):
+        notes += look_alikes(found.ids, what)
     order = order_by_user_and_time(user_rows, times, len(people))
     if not is_ascending(order):
         # One at a time, so that no more than one column is held twice.
@@ -262,7 +264,7 @@ def without_duplicates(events: Interactions, policy: Duplicates, notes: list[str
         copies = copies_of_events(events)
         if len(copies):
             notes.append(
-                f"{len(copies):,} exact copies of an event (same time and value) were left out"
+                f"{len(copies):,} exact cop{'ies' if len(copies) > 1 else 'y'} of an event (same time and value) left out"
             )
             keep = np.ones(len(events), np.bool_)
             keep[copies] = False

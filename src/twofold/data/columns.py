@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError
-from twofold.typing import F32, F64, I32, I64
+from twofold.typing import F32, F64, I32, I64, Bool
 
 Kind = Literal["category", "tags", "number", "text", "bag", "vector", "place", "time", "sound"]
 KINDS: tuple[Kind, ...] = (
@@ -234,6 +234,29 @@ class Time:
 
 
 Column: TypeAlias = Category | Bag | Number | Text | Vector | Time
+
+
+def present(column: Column) -> Bool:
+    """Return which rows (n,) hold anything; a text of spaces holds nothing.
+
+    Example
+    -------
+    >>> present(Number(np.array([1, np.nan], np.float32))).tolist()
+    [True, False]
+    """
+    match column:
+        case Category():
+            return column.codes >= 0
+        case Bag():
+            return np.diff(column.indptr) > 0
+        case Number():
+            return ~np.isnan(column.values)
+        case Text():
+            return (column.values.str.strip_chars() != "").fill_null(value=False).to_numpy()
+        case Vector():
+            return np.asarray(~np.isnan(column.values).any(axis=1))
+        case Time():
+            return np.asarray(column.values != NO_TIME)
 
 
 def kind_of(column: Column) -> Kind:

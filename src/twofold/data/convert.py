@@ -171,9 +171,11 @@ def _written_numbers(values: pl.Series, what: str, notes: list[str]) -> pl.Serie
         return spaced.str.replace_all(r"[. ]", "").str.replace(",", ".").cast(pl.Float64)
     bad = (cast.is_null() & text.is_not_null()).to_numpy()
     row, seen = first_bad(values, bad)
+    if len(values) == 1:  # a question of one person, or one item
+        raise DataError(f"{what} must hold numbers; got {seen!r}: give a number, or nothing")
+    more = f" and in {int(bad.sum()) - 1:,} more" if bad.sum() > 1 else ""
     raise DataError(
-        f"{what} must hold numbers; got {seen!r} in row {row:,} ({int(bad.sum()):,} such rows): "
-        "correct them, or name another column"
+        f"{what} must hold numbers; got {seen!r} in row {row:,}{more}: correct it, or name another column"
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twofold.data.columns import Column, Text
+from twofold.data.columns import Bag, Category, Column, Text, present
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.typing import I32, I64, Bool
@@ -44,6 +45,15 @@ class Queries:
         n = len(history)
         return cls(np.full(n, UNKNOWN, np.int32), history, np.ones(n, np.bool_))
 
+    def describes(self, levels: Levels) -> Bool:
+        """Return which questions (n,) say something of the person in a feature of `levels`; see `telling`."""
+        return telling(self.features, levels, len(self))
+
+    @property
+    def spoken(self) -> Bool:
+        """Which questions (n,) say words."""
+        return np.zeros(len(self), np.bool_) if self.text is None else present(self.text)
+
     def take(self, rows: I32 | I64) -> Queries:
         """Return the questions at `rows`."""
         return Queries(
@@ -55,3 +65,24 @@ class Queries:
             {name: column.take(rows) for name, column in self.features.items()},
             None if self.text is None else self.text.take(rows),
         )
+
+
+def telling(columns: Mapping[str, Column], levels: Levels, n: int) -> Bool:
+    """Return which of n rows hold something that a model learned, shape (n,).
+
+    `levels` has the columns that it reads, with the values that it learned of each; None where it reads any value.
+    """
+    held = np.zeros(n, np.bool_)
+    for name, column in columns.items():
+        if name not in levels:
+            continue
+        known = levels[name]
+        if known is None or not isinstance(column, Category | Bag):
+            held |= present(column)
+            continue
+        learned = known.rows(column.levels.ids) != UNKNOWN
+        if isinstance(column, Category):
+            held |= np.append(learned, False)[column.codes]
+        else:
+            held[np.repeat(np.arange(n), np.diff(column.indptr))[learned[column.codes]]] = True
+    return held

@@ -20,6 +20,10 @@ WHOLE = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
 """An integer as it may be written: 7, or 7.0 as in tables where something is missing."""
 
 
+COMPOSABLE = r"[\p{M}\u{1100}-\u{11FF}\u{2126}\u{212A}\u{212B}]"
+"""Accents, letters of Hangul, and three signs that are letters too: without them an id is composed (NFC)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
     """Unique ids in row order; all integers or all strings.
@@ -127,6 +131,17 @@ class Vocabulary:
             raise UnknownIdError(text, one)
         return row
 
+    def written(self, one: Id) -> Id:
+        """Return an id in the one form that it has as a text: where ids are integers, "2.0" and " 2" are "2".
+
+        Example
+        -------
+        >>> Vocabulary.of([1, 2]).written("2.0"), Vocabulary.of(["a", "2"]).written("2.0")
+        ('2', '2.0')
+        """
+        typed = WHOLE.fullmatch(one) if self.is_integer and isinstance(one, str) else None
+        return one if typed is None else str(int(typed[1]))
+
     def take(self, rows: I32 | I64) -> Vocabulary:
         """Return the vocabulary of the ids at `rows`, in that order."""
         return Vocabulary(self.ids.gather(pl.Series(rows, dtype=pl.UInt32)))
@@ -188,6 +203,32 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
     if kind == pl.Boolean or kind.is_temporal():
         return ids.cast(pl.String)
     raise DataError(f"{what} must hold integers or strings; got values of type {kind}")
+
+
+def look_alikes(known: Vocabulary, what: str) -> list[str]:
+    """Return the sentence about ids that are the same letters in different bytes, if there are any.
+
+    Unicode writes é as one character (NFC) or as an e and an accent (NFD); files of several systems mix them.
+
+    Example
+    -------
+    >>> look_alikes(Vocabulary.of(["Caf\u00e9", "Cafe\u0301", "Tee"]), "items")
+    ["1 of the items looks like another and counts as a different one, such as 'Café': its letters are composed in one id and not in the other (Unicode NFC and NFD); write them in one form to join them"]
+    """
+    if known.is_integer:
+        return []
+    apart = known.ids.filter(known.ids.str.contains(COMPOSABLE))
+    composed = apart.str.normalize("NFC")
+    other = composed != apart
+    same = other & pl.Series(known.rows(composed) != UNKNOWN) | composed.is_duplicated() & other
+    n = int(same.sum())
+    if not n:
+        return []
+    are = "looks like another and counts as a different one" if n == 1 else "look like others and count as different ones"  # fmt: skip
+    return [
+        f"{n:,} of the {what} {are}, such as {composed.filter(same)[0]!r}: its letters are "
+        "composed in one id and not in the other (Unicode NFC and NFD); write them in one form to join them"
+    ]
 
 
 def factorize(ids: pl.Series) -> tuple[Vocabulary, I32]:

@@ -111,7 +111,8 @@ def _is_text(data: bytes, begin: int, d: int) -> bool:
         # A binary row has neither; a text row that was cut has nothing but printable characters.
         sample = data[begin : begin + 4 * d + 200]
         return all(byte >= 32 or byte in (9, 10, 13) for byte in sample) and _is_utf8(sample)
-    return all(_is_number(one) for one in words[1:])
+    # Decimal commas make a text, of which the row is refused where it is read.
+    return all(_is_number(one.replace(b",", b".")) for one in words[1:])
 
 
 def _is_utf8(sample: bytes) -> bool:
@@ -155,8 +156,10 @@ def _text(path: Path, data: bytes, begin: int, n: int, d: int) -> tuple[list[str
         try:
             vectors[row] = [float(one) for one in words[1:]]
         except ValueError as error:
+            odd = next(one for one in words[1:] if not _is_number(one))
             raise IncompatibleFileError(
-                f"{path}, row {row + 1} ({tokens[-1]!r}), holds something that is no number: {error}"
+                f"{path}, row {row + 1} ({tokens[-1]!r}), has {odd.decode(errors='replace')!r}, which is no "
+                f"number; {'write numbers with a point' if b',' in odd else 'correct it'}, or leave that token out"
             ) from error
     return tokens, vectors
 

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from twofold.data.dataset import Dataset
 from twofold.drafts import write_page
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, TwofoldError
 from twofold.evaluation import page
 from twofold.evaluation.questions import CandidateItems, UnknownItems, policies
 from twofold.evaluation.report import Report
@@ -32,6 +32,8 @@ from twofold.typing import Rng
 
 SIGNIFICANT = 0.05
 """Corrected p-values from here on read "no difference shown"."""
+ENOUGH = 20
+"""Users of whom it is no chance that two models have the same value for each."""
 BASELINE = "popularity"
 """The row that is added where no model is `Popularity`."""
 
@@ -63,6 +65,8 @@ class Leaderboard:
     results: Mapping[str, Result]
     p_values: Mapping[str, Mapping[str, float]]
     """Metric -> model -> Holm-corrected p-value of the paired test against the first model."""
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Models that could not be fitted -> why."""
 
     @property
     def best(self) -> str:
@@ -101,6 +105,24 @@ class Leaderboard:
             return ""
         return "no difference shown" if p >= SIGNIFICANT else f"p={p:.2g}"
 
+    @property
+    def alike(self) -> list[list[str]]:
+        """Models that have the same value for each of at least `ENOUGH` users, in every metric, and not 0 for all."""
+        groups: dict[bytes, list[str]] = {}
+        for name, one in self.results.items():
+            values = [one.report.totals[m] for m in self.metrics if m in one.report.totals]
+            if one.report.n_users < ENOUGH or not any(np.any(each) for each in values):
+                continue
+            groups.setdefault(b"".join(np.asarray(each).tobytes() for each in values), []).append(
+                name
+            )
+        return [names for names in groups.values() if len(names) > 1]
+
+    @property
+    def without(self) -> list[str]:
+        """A line for each model that could not be fitted."""
+        return [f"without {name}, which could not be fitted: {why}" for name, why in self.failed.items()]  # fmt: skip
+
     def __str__(self) -> str:
         """Return the table: values with intervals, and how each model compares with the best."""
         metrics = self.metrics
@@ -119,7 +141,7 @@ class Leaderboard:
             f"{report.n_users:,} users of the {report.part} part of {report.split}; ±: half the "
             f"{report.confidence:.0%} bootstrap interval over users; p: paired t test, Holm-corrected."
         )
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], foot])
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *self.without, foot])
 
     def to_json(self) -> str:
         """Return the leaderboard as JSON."""
@@ -135,6 +157,7 @@ class Leaderboard:
                 }
                 for name, one in self.results.items()
             },
+            "failed": dict(self.failed),
         }
         return json.dumps(body, indent=1, allow_nan=False)
 
@@ -164,7 +187,8 @@ class Leaderboard:
             name: [(one.label, one.n_users, one.values) for one in result.report.slices]
             for name, result in self.results.items()
         }
-        return write_page(path, page.leaderboard(report.occasion(), rows, definitions, slices))
+        told = page.leaderboard(report.occasion(), rows, definitions, slices, self.failed)
+        return write_page(path, told)
 
 
 def _cell(report: Report, metric: str) -> str:
@@ -190,6 +214,7 @@ def compare(
     rng: Rng = 0,
     done: Mapping[str, Result] | None = None,
     on_result: Callable[[str, Result, FittedModel], None] | None = None,
+    on_failure: Callable[[str, TwofoldError], None] | None = None,
 ) -> Leaderboard:
     """Fit and measure models on one split; popularity is added unless a model is `Popularity`.
 
@@ -209,6 +234,9 @@ def compare(
         Results of an earlier, interrupted run; these models are not fitted again.
     on_result
         Called with the name, the result and the fitted model as soon as each is there.
+    on_failure
+        Called with the name and the error of a model that diverged or cannot be fitted to these data; the others go
+        on, and the leaderboard says which is missing. Without it the comparison ends there, and also where no model can be fitted.
 
     Raises
     ------
@@ -232,15 +260,23 @@ def compare(
     check_leaks(split)
     seed = int(generator(rng).integers(2**31))
     results: dict[str, Result] = dict(done or {})
+    failed: dict[str, str] = {}
     for name, one in entries.items():
         if name in results:
             continue
         began = time.perf_counter()
-        fitted = (
-            one
-            if isinstance(one, FittedModel)
-            else one.fit(split.train, validation=split.validation, rng=seed)
-        )
+        try:
+            fitted = (
+                one
+                if isinstance(one, FittedModel)
+                else one.fit(split.train, validation=split.validation, rng=seed)
+            )
+        except TwofoldError as error:
+            failed[name] = str(error)
+            if on_failure is None or len(failed) == len(models):
+                raise
+            on_failure(name, error)
+            continue
         seconds = 0.0 if fitted is one else time.perf_counter() - began
         report = measure(
             fitted,
@@ -259,7 +295,8 @@ def compare(
         results[name] = Result(report, seconds, settings)
         if on_result is not None:
             on_result(name, results[name], fitted)
-    return ordered({name: results[name] for name in entries})
+    board = ordered({name: results[name] for name in entries if name in results})
+    return replace(board, failed=failed)
 
 
 def ordered(results: Mapping[str, Result]) -> Leaderboard:

@@ -159,8 +159,9 @@ def leaderboard(
     rows: Mapping[str, Entry],
     definitions: Mapping[str, Definition],
     slices: Mapping[str, Slices],
+    failed: Mapping[str, str],
 ) -> str:
-    """Return the page of several models: table, pictures, slices, definitions, settings."""
+    """Return the page of several models: table, who is `failed` and why, pictures, slices, definitions, settings."""
     metrics = list(definitions)
     first = metrics[0]
     colours = {name: at for at, name in enumerate(rows)}
@@ -169,6 +170,10 @@ def leaderboard(
         f'<p class="lead">{escape(conclusion(rows, first))}</p>',
         f'<p class="dim">{escape(headline)}</p>',
         main_table(rows, definitions, colours),
+        *(
+            f"<p><strong>{escape(name)}</strong> could not be fitted: {escape(why)}</p>"
+            for name, why in failed.items()
+        ),
         '<p class="dim">Brackets are bootstrap intervals over users; the last column is the paired t test '
         f"on the same users by {escape(first)}, Holm-corrected.</p>",
         '<h2>Intervals</h2><p class="dim">The shaded band is the interval of the model in the first line.</p>',

@@ -15,7 +15,7 @@ from twofold.data.interactions import Histories
 from twofold.data.joined import joined
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
-from twofold.errors import DataError, did_you_mean
+from twofold.errors import DataError
 from twofold.models._around import Around
 from twofold.models._base import FittedModel
 from twofold.rank import Encoded
@@ -27,7 +27,7 @@ from twofold.unseen import CONTENT, shown, tell, unknown
 class WithItems(Around):
     """A model and items that it was not trained on, placed by ``encode_items``.
 
-    Added items in a history are read where the model maps content of histories, and passed over otherwise.
+    Added items in a history are passed over: nobody had them in training.
     """
 
     reads_content: ClassVar[bool] = True
@@ -142,11 +142,14 @@ def read_items(model: FittedModel, items: Any) -> Entities:
         raise DataError(
             f"new items bring their ids in a column 'item', whatever it was called in training; got {', '.join(frame.columns)}"
         )
-    for name in trained:
-        if name not in frame.columns:
-            raise DataError(
-                f"the new items have no column {name!r}; {did_you_mean(name, frame.columns)}"
-            )
+    if missing := [name for name in trained if name not in frame.columns]:
+        strange = [name for name in frame.columns if name not in trained and name != "item"]
+        listed = ", ".join(map(repr, missing))
+        beside = f" (they have {', '.join(map(repr, strange))} beside those of training)" if strange else ""  # fmt: skip
+        raise DataError(
+            f"the new items lack the feature{'s' if len(missing) > 1 else ''} {listed} of training{beside}; "
+            "give null where nothing is known"
+        )
     ids = like_known(as_ids(frame["item"], "item"), model.items.ids)
     if ids.null_count() or ids.n_unique() < len(ids):
         raise DataError(

@@ -163,9 +163,9 @@ class FittedModel(ABC):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector and say how: known user, folded-in history, features, or not at all."""
-        said = bool(
-            (self.reads_features and queries.features) or (self.reads_text and queries.text)
-        )
+        said = self.reads_text & queries.spoken
+        if self.reads_features and queries.features:
+            said |= queries.describes(self.feature_levels)
         source = sources(self.memory.history, queries, said=said)
         if not len(source):
             return Encoded(self._nothing(0), source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -31,6 +32,21 @@ def batch_of(n_examples: int, most: int, steps: int) -> int:
     (512, 50, 1)
     """
     return min(most, max(n_examples // steps, 1))
+
+
+def passes_over(count: NDArray[np.number], least: int, meetings: int) -> int:
+    """Return how many passes a model makes where it does not say: `least`, or as many as let a token be met `meetings` times.
+
+    `count` (m,) are the occurrences of the tokens in the log; those that occur are met so often on average. Vectors
+    begin small and grow with each meeting: in a log of many tokens and few events they stay where they began otherwise.
+
+    Example
+    -------
+    >>> passes_over(np.array([200, 100, 0]), 10, 300), passes_over(np.array([2, 1]), 10, 300)
+    (10, 200)
+    """
+    mean = float(count[count > 0].mean()) if np.any(count > 0) else float(meetings)
+    return max(least, math.ceil(meetings / mean))
 
 
 def shuffled(n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:

@@ -12,7 +12,7 @@ and x_u what it did before, theta = cov(psi, x) / var(x) within variants, and R 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -116,7 +116,7 @@ class Lift:
     difference: Interval
     """Treatment - control; adjusted by CUPED where something was known before."""
     relative: Interval
-    """The difference over the control's metric; NaN where that is not above 0."""
+    """The difference over the control's metric, see `relative_within`; NaN where that is not above 0."""
     standard_error: float
     """Of the difference; NaN for fewer than two units in a variant."""
     relative_error: float
@@ -125,6 +125,40 @@ class Lift:
     """Two-sided, for one look at the planned end; 1 where the standard error is not known."""
     kept_variance: float
     """Variance of the difference after CUPED over that before: 1 - rho^2 in large samples, 1 without it."""
+    control_error: float
+    """Standard error of the control's metric."""
+    shared: float
+    """Covariance of the control's metric before and after CUPED: its variance, without it."""
+
+    def relative_within(self, reach: float) -> Interval:
+        """Return the relative lift with the lifts that `reach` standard errors do not rule out (Fieller 1954).
+
+        It holds 0 exactly where the interval of the difference does. Infinite where the control's metric is not told from
+        0 at that distance, NaN where no standard error is known.
+        """
+        share = self.relative.value
+        if math.isnan(share) or math.isnan(self.standard_error):
+            return Interval(share, math.nan, math.nan)
+        gap, base, square = self.difference.value, self.control, reach**2
+        below = base**2 - square * self.control_error**2
+        if below <= 0:
+            return Interval(share, -math.inf, math.inf)
+        middle = gap * base + square * self.shared
+        root = math.sqrt(max(middle**2 - below * (gap**2 - square * self.standard_error**2), 0.0))
+        return Interval(share, (middle - root) / below, (middle + root) / below)
+
+
+def readable(relative: Interval, difference: Interval) -> tuple[Interval, str]:
+    """Return what is shown of a lift, and its format: per cent, or the difference where it alone has an interval or a value.
+
+    Example
+    -------
+    >>> readable(Interval(0.5, -math.inf, math.inf), Interval(0.01, 0.002, 0.018))
+    (Interval(value=0.01, low=0.002, high=0.018), '.4g')
+    """
+    ends = [one.high - one.low for one in (relative, difference)]
+    shares = math.isfinite(ends[0]) or not (math.isfinite(ends[1]) or math.isnan(relative.value))
+    return (relative, ".1%") if shares else (difference, ".4g")
 
 
 class _Parts(NamedTuple):
@@ -150,8 +184,12 @@ def _covariates(control: Arm, treatment: Arm) -> tuple[F64, F64]:
 
 
 def _variance(pulls: F64) -> float:
-    n = len(pulls)
-    return float(pulls @ pulls) / (n * (n - 1)) if n > 1 else math.nan
+    return _covariance(pulls, pulls)
+
+
+def _covariance(one: F64, other: F64) -> float:
+    n = len(one)
+    return float(one @ other) / (n * (n - 1)) if n > 1 else math.nan
 
 
 def compare_arms(
@@ -172,7 +210,7 @@ def compare_arms(
         0 < confidence < 1.
     method
         ``delta``: Student's interval with Welch's degrees of freedom around the delta method's
-        variance, for the difference and for the relative lift. ``bootstrap``: percentiles of
+        variance for the difference, and Fieller's with as many standard errors for the relative lift. ``bootstrap``: percentiles of
         ``RESAMPLES`` resamples of units, theta held. The p-value is Welch's in both.
     rng
         Of the bootstrap.
@@ -210,13 +248,12 @@ def compare_arms(
         share = gap / base
         spread = _variance(after.adjusted) + _variance(before.adjusted + share * before.plain)
         relative_error = math.sqrt(spread) / base if not math.isnan(spread) else math.nan
-        width = reach * relative_error
-        relative = Interval(share, share - width, share + width)
+        relative = Interval(share, math.nan, math.nan)
     if method == "bootstrap" and not math.isnan(error):
         difference, relative = _resampled(
             control, treatment, covariate, theta, difference, relative, tail, generator(rng)
         )
-    return Lift(
+    made = Lift(
         units=sizes,
         size=float(control.weight.sum() + treatment.weight.sum()),
         control=base,
@@ -227,7 +264,10 @@ def compare_arms(
         relative_error=relative_error,
         p_value=_p_value(gap, error, _degrees(shares, sizes)),
         kept_variance=sum(shares) / raw if raw > 0 else 1.0,
+        control_error=math.sqrt(_variance(before.plain)),
+        shared=_covariance(before.adjusted, before.plain),
     )
+    return made if method == "bootstrap" else replace(made, relative=made.relative_within(reach))
 
 
 def _degrees(shares: list[float], sizes: tuple[int, int]) -> float:

@@ -96,7 +96,12 @@ def report(made: ExperimentReport) -> str:
     plan = made.experiment
     shares = zip(made.units.items(), made.ratio.expected, strict=True)
     variants = [
-        [cell(f"<strong>{escape(name)}</strong>"), cell(f"{n:,}"), cell(f"{wanted:,.0f}")]
+        [
+            cell(f"<strong>{escape(name)}</strong>"),
+            cell(escape(plan.variants[name].model or "live")),
+            cell(f"{n:,}"),
+            cell(f"{wanted:,.0f}"),
+        ]
         for (name, n), wanted in shares
     ]
     test = (
@@ -110,7 +115,7 @@ def report(made: ExperimentReport) -> str:
         f'<p class="dim">{moment(made.first)} to {moment(made.until)}; level {plan.alpha:.0%}, {escape(test)}; '
         f"p-values corrected over {len(made.comparisons)} comparisons (Holm).</p>",
         "<h2>Units</h2>",
-        table(["variant", "units", "expected"], variants, "Units by variant"),
+        table(["variant", "model", "units", "expected"], variants, "Units by variant"),
         f"<p>{escape(str(made.ratio))}; looked at daily: p {made.ratio_p:.3g}.</p>",
     ]
     if made.comparisons:

@@ -14,7 +14,7 @@ import polars as pl
 from twofold.errors import ConfigError, DataError
 from twofold.evaluation.uncertainty import holm
 from twofold.hyperparameters import values
-from twofold.online.ab_test import Interval, Lift
+from twofold.online.ab_test import Interval, Lift, readable
 from twofold.online.experiments import Experiment, Slice
 from twofold.online.logs import Log, event_log, exposure_log
 from twofold.online.outcomes import ClickThrough, Metric, Units, outcomes_at, units_of
@@ -138,10 +138,8 @@ def moment(time: float) -> str:
 
 
 def lifted(one: Comparison) -> str:
-    """Return a lift in per cent with the interval of the declared test, or the difference where the control is 0."""
-    shares = not math.isnan(one.relative.value)
-    value, low, high = one.relative if shares else one.difference
-    form = ".1%" if shares else ".4g"
+    """Return a lift in per cent with the interval of the declared test, or the difference where the control is not told from 0."""
+    (value, low, high), form = readable(one.relative, one.difference)
     if not math.isfinite(high - low):
         return f"{value:+{form}}, too few units for an interval"
     return f"{value:+{form}} [{low:+{form}}, {high:+{form}}]"
@@ -177,7 +175,7 @@ def report(
     >>> clicked = [u for u in range(n) if (u * 7919) % 100 < (16 if u % 2 else 10)]
     >>> done = pl.DataFrame({"unit": clicked, "kind": "click", "time": clicked})
     >>> print(report(made, shown, done).headline)
-    click_through, new against control: better, +60.0% [+18.1%, +101.9%].
+    click_through, new against control: better, +60.0% [+23.8%, +110.7%].
     """
     experiment = slice_.experiment
     if experiment.method != "ab_test":

@@ -11,7 +11,7 @@ import polars as pl
 from twofold.online.ab_test import Arm, Interval, Lift, compare_arms
 from twofold.online.experiments import Experiment
 from twofold.online.outcomes import DAY, HOUR, arm_of
-from twofold.online.sequential import FIRST_LOOK, always_valid_interval, always_valid_p
+from twofold.online.sequential import FIRST_LOOK, always_valid_interval, always_valid_p, critical
 
 PLANNED = 10_000.0
 """Units for which the sequential test is tightest where the experiment plans none."""
@@ -83,9 +83,9 @@ def track(
         for time, one, band, q in zip(kept, lifts, bands, p, strict=True)
     )
     last = lifts[-1]
-    error = last.relative_error if errors[-1] > 0 else math.nan
-    low, high = always_valid_interval(last.relative.value, error, last.size, **given)[0]
-    return last, looks, Interval(last.relative.value, float(low), float(high))
+    if not errors[-1] > 0:
+        return last, looks, Interval(last.relative.value, -math.inf, math.inf)
+    return last, looks, last.relative_within(float(critical(last.size, **given)))
 
 
 def _enough(control: Arm, treatment: Arm) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.told import history_rows
-from twofold.data.vocabulary import UNKNOWN
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.recommend import TIME, questions
 from twofold.serve.failures import check_time
 from twofold.serve.histories import Lately, LiveHistories
-from twofold.serve.schemas import MOST_NOTES, Question
+from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
 from twofold.typing import F32, I32, Id
 from twofold.unseen import remarks
@@ -25,6 +25,7 @@ from twofold.unseen import remarks
 if TYPE_CHECKING:
     from twofold.serve.served import Served
 
+Body = TypeVar("Body", Question, Explanation)
 NOTHING = Histories.empty(1)
 """The history of somebody who did nothing."""
 
@@ -39,6 +40,13 @@ class Asked(NamedTuple):
     """What the question is mapped to, (1, d), where that is known already."""
     notes: tuple[str, ...] = ()
     """What the asker should know of what was said, a sentence each."""
+
+
+def named(ids: Vocabulary, body: Body) -> Body:
+    """Return a question with its user as `ids` write it, so that "2.0" and 2 are one person where ids are integers."""
+    if body.user is None or (own := ids.written(body.user)) == body.user:
+        return body
+    return body.model_copy(update={"user": own})
 
 
 def translated(served: Served, question: Question, live: LiveHistories) -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
@@ -31,6 +32,8 @@ READS = {"/recommend", "/recommend/batch", "/explain"}
 """Paths that read, although they are posted to."""
 PAGE, PAGE_DATA = "/page/", "/page/data/"
 """The page holds no data and needs no key; what it shows is read below the second."""
+PASSED_OVER, PATIENCE = 64_000_000, 5.0
+"""Bytes of a body that is too large which are read and dropped, so that the client comes to read why; and seconds."""
 CLIENTS = 10_000
 """Clients whose rate is remembered."""
 BURST = 2.0
@@ -92,7 +95,7 @@ class Gate:
             return
         began = time.perf_counter()
         name = key = kind = site = ""
-        length = 0
+        length, asks = 0, False
         for field, value in scope["headers"]:
             if field == b"content-length":
                 length = int(value) if value.isdigit() else -1
@@ -106,6 +109,8 @@ class Gate:
                 kind = value.decode("latin-1")
             elif field == b"sec-fetch-site":
                 site = value.decode("latin-1")
+            elif field == b"expect":
+                asks = True
         if not name or not NAME.fullmatch(name):
             name = f"{self._process}-{next(self._next):x}"
         scope["request_id"] = name
@@ -123,6 +128,9 @@ class Gate:
             if refused is None:
                 await self.app(scope, receive, named)
             else:
+                # Who asks whether it may send a body sends none to a refusal.
+                if refused.status == 413 and not asks:
+                    await pass_over(receive)
                 await answer(refused)(scope, receive, named)  # type: ignore[arg-type]
         finally:
             seconds = time.perf_counter() - began
@@ -216,8 +224,21 @@ async def body_of(receive: Receive, settings: Settings) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > settings.max_body:
+            await pass_over(receive)
             raise too_large(settings.max_body)
     return b"".join(parts)
+
+
+async def pass_over(receive: Receive) -> None:
+    """Read the rest of a body that is refused, within bounds: a client that is cut off while it sends never reads the answer."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while size < PASSED_OVER:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return
 
 
 async def _next_part(receive: Receive, seconds: float) -> Message:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import TwofoldError
 from twofold.models._base import FittedModel
 from twofold.serve.failures import refusal
@@ -55,7 +56,8 @@ def against_report(new: Candidate, live: Candidate, metric: str | None) -> list[
         return []
     if new.data != live.data:
         return [
-            "its report was made on other data than the live model's; train both on the same log"
+            "its report was made on other data than the live model's, or with other columns of them; "
+            "train both on the same log"
         ]
     for key in SAME:
         if new.report.get(key) != live.report.get(key):
@@ -107,6 +109,14 @@ def against_answers(new: Served, live: Served, settings: Settings) -> list[str]:
         found.append(
             f"its lists for {len(mine)} people name {has:,} items, the live model's {had:,}; "
             f"at least {settings.min_coverage:.0%} of that is asked for"
+        )
+    added = np.arange(live.model.n_trained, len(live.ids))
+    held = [live.ids[row] for row in np.setdiff1d(added, live.withdrawn).tolist()]
+    lost = np.flatnonzero(new.model.items.ids.rows(held) == UNKNOWN)
+    if len(lost):
+        found.append(
+            f"it does not know {len(lost):,} items that were added, such as {held[int(lost[0])]!r}; take a model that "
+            "reads content, or one that was trained with them"
         )
     slow = float(np.quantile(seconds, 0.95)) * 1000 if seconds else 0.0
     if slow > settings.max_latency_ms:

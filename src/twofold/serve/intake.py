@@ -23,7 +23,7 @@ async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
         If a time cannot be right, or the store does not take them.
     """
     now = live.now()
-    rows = [event_row(one, now) for one in events]
+    rows = [event_row(live, one, now) for one in events]
     fresh = await asyncio.wrap_future(live.store.add_events(rows))
     added: list[Row] = []
     for row in rows:
@@ -40,8 +40,8 @@ async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
     }
 
 
-def event_row(event: Event, now: float) -> Row:
-    """Return an event as it is kept.
+def event_row(live: Live, event: Event, now: float) -> Row:
+    """Return an event as it is kept; ids that are integers in the catalogue have one form.
 
     Raises
     ------
@@ -52,8 +52,8 @@ def event_row(event: Event, now: float) -> Row:
     check_time(when, now, "an event")
     return {
         "id": event.id or uuid.uuid4().hex,
-        "user_id": str(event.user),
-        "item_id": str(event.item),
+        "user_id": str(live.base.users.ids.written(event.user)),
+        "item_id": str(live.base.items.ids.written(event.item)),
         "kind": event.kind,
         "value": event.value,
         "time": when,

@@ -18,6 +18,7 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
 from twofold.serve.answers import told
+from twofold.serve.asking import named
 from twofold.serve.failures import Refused
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
@@ -170,6 +171,7 @@ class Live:
 
     async def recommend(self, question: Question, request_id: str) -> dict[str, Any]:
         """Answer one question."""
+        question = named(self.base.users.ids, question)
         assignment = self.assigner.assign(question.user, question.session)
         served = self.pick(assignment, request_id)
         began = time.perf_counter()
@@ -187,7 +189,8 @@ class Live:
     async def batch(self, questions: Sequence[Question], request_id: str) -> list[dict[str, Any]]:
         """Answer several questions, beside others that come in meanwhile."""
         parts: list[tuple[Assignment, Answers, Any, Question]] = []
-        for at, question in enumerate(questions):
+        for at, said in enumerate(questions):
+            question = named(self.base.users.ids, said)
             assignment = self.assigner.assign(question.user, question.session)
             served = self.pick(assignment, f"{request_id}.{at}")
             parts.append((assignment, served, served.asked(question, self.histories), question))
@@ -238,7 +241,7 @@ class Live:
 
     async def explain(self, body: Explanation) -> list[dict[str, Any]]:
         """Return the history items that raise the score of an item."""
-        served = self.served
+        served, body = self.served, named(self.base.users.ids, body)
         history: History | None = body.history
         if history is None and body.user is not None:
             history = served.history_of(body.user, self.histories)

@@ -162,7 +162,7 @@ def check_columns(name: str, columns: dict[str, Any]) -> None:
         parts: list[Any] = value if isinstance(value, list) else [value]
         for one in parts:
             if isinstance(one, dict | list):
-                raise ValueError(f"{name}.{key} holds an object; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
+                raise ValueError(f"{name}.{key} holds {'an object' if isinstance(one, dict) else 'a list in a list'}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not math.isfinite(one):
                 raise ValueError(f"{name}.{key} is {one}; give a finite number")
             if isinstance(one, int) and not isinstance(one, bool) and abs(one) > LARGEST_ID:

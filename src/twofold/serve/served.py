@@ -19,7 +19,7 @@ from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
 from twofold.models._added import WithItems, known_part, new_items, read_items
 from twofold.models._base import FittedModel
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, recalled
 from twofold.serve import asking
 from twofold.serve.asking import Asked
 from twofold.serve.histories import LiveHistories
@@ -91,9 +91,9 @@ class Served:
         banned = model.items.ids.rows(list(withdrawn))
         banned = banned[banned != UNKNOWN]
         inner = model.base if isinstance(model, WithItems) else model
-        n_base = len(inner.items)
+        n_base = model.n_trained
         if before is None:
-            order = np.argsort(-inner.memory.popularity, kind="stable").astype(np.int32)
+            order = np.argsort(-inner.memory.popularity[:n_base], kind="stable").astype(np.int32)
             base = trained_index(inner)
             ids = model.items.ids.ids.to_list()
         else:
@@ -232,7 +232,7 @@ class Served:
                     return inner.told(queries.user, told), FOLD_IN
             elif user >= 0 and self.bounds[user + 1] > self.bounds[user]:
                 return inner.lookup(queries.user), MODEL
-        vectors, source = self.model.encode(queries)
+        vectors, source = self.model.encode(recalled(self.model, queries))
         return vectors, int(source[0])
 
     def popular_without(self, hidden: I32, k: int) -> I32:

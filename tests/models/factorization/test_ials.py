@@ -12,6 +12,7 @@ import twofold as tw
 from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import values
+from twofold.models.factorization._ials_weights import weights_of
 from twofold.models.factorization.ials import (
     IALS,
     Block,
@@ -21,7 +22,6 @@ from twofold.models.factorization.ials import (
     half_step,
     initial,
     observations,
-    penalty,
 )
 
 HU = {"alpha": 5.0, "unobserved_weight": 1.0, "zeros": "unobserved", "nu": 0.0}
@@ -46,6 +46,10 @@ def random_log(seed, n_users=14, n_items=11, fill=0.35):
     return counts.astype(float), tw.Dataset.from_frames(log, user="u", item="i", value="v")
 
 
+def weights(model, rows):
+    return weights_of(model.reg, model.unobserved_weight, rows)
+
+
 def loss(model, counts, x, y):
     """The objective of the module's docstring, cell by cell."""
     seen = counts > 0
@@ -53,12 +57,12 @@ def loss(model, counts, x, y):
     confidence = np.where(seen, 1 + model.alpha * counts, 0)
     zeros = np.ones_like(seen) if model.zeros == "all" else ~seen
     n_users, n_items = counts.shape
-    reg = penalty(model, csr_array(counts))
-    of_user = (seen.sum(1) + model.unobserved_weight * n_items) ** model.nu
-    of_item = (seen.sum(0) + model.unobserved_weight * n_users) ** model.nu
+    reg, unobserved = weights(model, csr_array(counts))
+    of_user = (seen.sum(1) + unobserved * n_items) ** model.nu
+    of_item = (seen.sum(0) + unobserved * n_users) ** model.nu
     return (
         (confidence * (1 - product) ** 2).sum()
-        + model.unobserved_weight * (zeros * product**2).sum()
+        + unobserved * (zeros * product**2).sum()
         + reg * (of_user @ (x.astype(float) ** 2).sum(1))
         + reg * (of_item @ (y.astype(float) ** 2).sum(1))
     )
@@ -66,12 +70,12 @@ def loss(model, counts, x, y):
 
 def best_rows(model, counts, y):
     """The minimum of `loss` over x: one dense weighted ridge regression a row."""
-    rows, reg = [], penalty(model, csr_array(counts))
+    rows, (reg, unobserved) = [], weights(model, csr_array(counts))
     for r in counts:
         seen = r > 0
         confidence = np.where(seen, 1 + model.alpha * r, 0)
-        zero = model.unobserved_weight * (np.ones(len(r)) if model.zeros == "all" else ~seen)
-        ridge = reg * (seen.sum() + model.unobserved_weight * len(r)) ** model.nu
+        zero = unobserved * (np.ones(len(r)) if model.zeros == "all" else ~seen)
+        ridge = reg * (seen.sum() + unobserved * len(r)) ** model.nu
         a = (y.T * (confidence + zero)) @ y + ridge * np.eye(y.shape[1])
         rows.append(np.linalg.solve(a, y.T @ confidence))
     return np.array(rows)
@@ -79,9 +83,9 @@ def best_rows(model, counts, y):
 
 def sides(model, data):
     rows = observations(model, data.interactions.matrix())
-    reg = penalty(model, rows)
-    of_items = Side.of(model, rows.T.tocsr(), data.n_users, reg)
-    return Side.of(model, rows, data.n_items, reg), of_items
+    weighed = weights(model, rows)
+    of_items = Side.of(model, weighed, rows.T.tocsr(), data.n_users)
+    return weighed, Side.of(model, weighed, rows, data.n_items), of_items
 
 
 @given(
@@ -106,14 +110,14 @@ def test_folding_in_is_the_dense_solution(seed, variant, factors):
 def test_a_half_step_never_raises_the_loss(seed, variant, solver):
     counts, data = random_log(seed)
     model = IALS(factors=20, reg=0.05, solver=solver, init_scale=2.0, **variant)
-    users, items = sides(model, data)
+    weighed, users, items = sides(model, data)
     rng = np.random.default_rng(seed)
     x, y = initial(data.n_users, model, rng), initial(data.n_items, model, rng)
     before = loss(model, counts, x, y)
     for _ in range(3):
-        y, x, _ = half_step(model, users, y, x, items.mass)
+        y, x, _ = half_step(model, weighed, users, y, x, items.mass)
         middle = loss(model, counts, x, y)
-        x, y, _ = half_step(model, items, x, y, users.mass)
+        x, y, _ = half_step(model, weighed, items, x, y, users.mass)
         after = loss(model, counts, x, y)
         assert middle <= before * (1 + 1e-5)
         assert after <= middle * (1 + 1e-5)
@@ -144,10 +148,10 @@ def test_all_solvers_reach_one_loss():
 def test_rotations_change_no_product():
     _, data = random_log(3)
     model = IALS(factors=20, solver=ConjugateGradient(steps=1))
-    users, items = sides(model, data)
+    weighed, users, items = sides(model, data)
     rng = np.random.default_rng(0)
     x, y = initial(data.n_users, model, rng), initial(data.n_items, model, rng)
-    x_new, _, spectrum = half_step(model, items, x, y, users.mass)
+    x_new, _, spectrum = half_step(model, weighed, items, x, y, users.mass)
     gram = x_new.T.astype(float) @ x_new
     np.testing.assert_allclose(gram, np.diag(spectrum), atol=1e-5)
     np.testing.assert_allclose(x_new @ x_new.T, x @ x.T, atol=1e-5)
@@ -224,3 +228,17 @@ def test_two_tastes_are_found():
     assert [(u, i) for u, i in lists.select("user", "item").iter_rows()] == [
         (u, u % 20) for u in range(40)
     ]
+
+
+def test_a_large_catalogue_beside_short_histories_does_not_leave_popularity():
+    rng = np.random.default_rng(0)
+    n_groups, n_users, n_items = 150, 900, 6000
+    group = np.arange(n_users) % n_groups
+    user = np.repeat(np.arange(n_users), 8)
+    item = rng.integers(0, n_items // n_groups, len(user)) * n_groups + group[user]
+    data = tw.Dataset.from_frames({"u": user, "i": item}, user="u", item="i")
+    fitted = IALS(factors=64).fit(data, rng=0)
+    found = fitted.recommend(users=list(range(n_groups)), k=5)
+    right = found["item"].to_numpy() % n_groups == found["user"].to_numpy() % n_groups
+    assert right.mean() > 0.3  # one of the 150 groups by chance
+    assert fitted.weights.unobserved < 0.05

@@ -1,6 +1,7 @@
 """MultiViewDSSM: objective and training against the paper, reductions, and the model against its promises."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import polars as pl
@@ -146,6 +147,85 @@ def test_a_step_moves_the_active_view_and_the_people_alone():
     assert all(one.grad is not None for one in made.views[0].parameters())
     assert all(one.grad is not None for one in made.user.parameters())
     assert all(one.grad is None for one in made.views[1].parameters())
+
+
+def by_hand(model, weights, pairs, rows, others, active):
+    """Eq. 6 in float64: the mean loss of `rows` against `others`, from the weights of the people's and the active tower."""
+
+    def tower(prefix, x):
+        y = np.tanh(x @ weights[f"{prefix}.table.weight"] + weights[f"{prefix}.bias"])
+        y = np.tanh(y @ weights[f"{prefix}.rest.layers.0.weight"] + weights[f"{prefix}.rest.layers.0.bias"])  # fmt: skip
+        return y / np.linalg.norm(y, axis=1, keepdims=True)
+
+    bags, parts, own = (one.toarray().astype(float) for one in (pairs.bags, pairs.parts, pairs.own))
+    items = tower(f"views.{active}", pairs.texts.parts.toarray().astype(float))
+    total = 0.0
+    for one, wanted in zip(pairs.user[rows], pairs.item[rows], strict=True):
+        rest = [k for k in np.flatnonzero(bags[one]) if k != wanted]
+        mean = parts[rest].mean(axis=0) if rest else np.zeros(parts.shape[1])
+        y = tower("user", (mean + own[one])[None])[0]
+        against = [wanted, *(k for k in others if not bags[one, k])]
+        scores = np.exp(model.gamma * items[against] @ y)
+        total -= np.log(scores[0] / scores.sum())
+    return total / len(rows)
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_only_the_people_and_the_active_view_have_gradients_and_they_are_those_of_the_loss(active):
+    """Algorithm 1: differences of Eq. 6 in float64 beside what flows back, weight by weight; of the other view nothing."""
+    rng = np.random.default_rng(5)
+    model, made, pairs = pairs_of(rng)
+    loss = towers.ViewLoss(model, made, pairs, rng)
+    rows = np.flatnonzero(pairs.view[pairs.item] == active)[:5]
+    others = np.flatnonzero(pairs.view == active)[[0, 2, 3]]
+    user, item, drawn = (
+        torch.from_numpy(one) for one in (pairs.user[rows], pairs.item[rows], others)
+    )
+    people = loss.people.through(made.user, user, item, torch.Generator().manual_seed(1))
+    hits = towers.are_had(loss.owners, loss.n_users, user, drawn)
+    loss.value(people, made.views[active], item, drawn, hits).backward()
+    weights = {
+        name: one.detach().numpy().astype(np.float64) for name, one in made.named_parameters()
+    }
+    step = 1e-5
+    for name, parameter in made.named_parameters():
+        if name.startswith(f"views.{1 - active}."):
+            assert parameter.grad is None, name
+            continue
+        found = np.zeros(weights[name].size)
+        for at in range(found.size):
+            for sign in (1, -1):
+                moved = weights[name].copy()
+                moved.flat[at] += sign * step
+                value = by_hand(model, {**weights, name: moved}, pairs, rows, others, active)
+                found[at] += sign * value / (2 * step)
+        own = parameter.grad.to_dense().numpy().ravel()
+        assert np.abs(own).max() > 1e-3, f"{name} is not moved"
+        np.testing.assert_allclose(own, found, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+def test_in_training_a_view_rests_while_another_is_active(monkeypatch):
+    """Also its steps of Adam: what a view gathered before moves nothing while the next one trains."""
+    rng = np.random.default_rng(6)
+    _, _, pairs = pairs_of(rng)
+    model = VIEWS(hidden=(12,), factors=6, epochs=4, negatives=3, batch_size=5)
+    seen = []
+    real = towers.ViewLoss.of_batch
+
+    def of_batch(self, rows, draw):
+        views = {int(one) for one in self.view_of[self.item[rows]]}
+        assert len(views) == 1, "a batch is of one view"
+        parts = [self.towers.user, *self.towers.views]
+        held = [b"".join(p.detach().numpy().tobytes() for p in one.parameters()) for one in parts]
+        seen.append((views.pop(), held))
+        return real(self, rows, draw)
+
+    monkeypatch.setattr(towers.ViewLoss, "of_batch", of_batch)
+    towers.train_views(model, pairs, 2, (5, 10), rng)
+    assert {active for active, _ in seen} == {0, 1}
+    for (active, before), (_, after) in itertools.pairwise(seen):
+        moved = [one != other for one, other in zip(before, after, strict=True)]
+        assert moved == [True, active == 0, active == 1]
 
 
 def test_who_never_bought_a_book_is_offered_the_right_ones():

@@ -9,8 +9,8 @@ table 1:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -144,10 +144,24 @@ class _ByVectors(FittedLinks):
 
 def lessons(model: FittedModel, data: Dataset) -> Graph:
     """Return the friendships that a model learned from, among the users of `data`."""
-    pairs = np.zeros((0, 2), np.int32)
-    if isinstance(model, LearnedFriends):
-        pairs = data.users.ids.rows(model.users.ids.ids)[model.learned_friendships]
+    learned = [np.zeros((0, 2), np.int32)]
+    learned += [
+        data.users.ids.rows(one.users.ids.ids)[one.learned_friendships]
+        for one in within(model)
+        if isinstance(one, LearnedFriends)
+    ]
+    pairs = np.concatenate(learned)
     return Graph.of(data.n_users, pairs[(pairs != UNKNOWN).all(axis=1)].astype(np.int32))
+
+
+def within(model: FittedModel) -> Iterator[FittedModel]:
+    """Return a model and the models that it is made of, as those of a pipeline."""
+    yield model
+    for one in fields(model):
+        held = getattr(model, one.name)
+        for part in held if isinstance(held, tuple) else (held,):
+            if isinstance(part, FittedModel):
+                yield from within(part)
 
 
 def people(model: FittedModel, data: Dataset) -> F64:

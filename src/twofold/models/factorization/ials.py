@@ -29,6 +29,7 @@ from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import als
 from twofold.kernels.gram import gram_blocks
 from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models.factorization._ials_weights import REG, UNOBSERVED, Share, Weights, weights_of
 from twofold.progress import track
 from twofold.random import generator
 from twofold.typing import F32, F64, I32, I64, Rng
@@ -68,12 +69,6 @@ class ConjugateGradient:
     """Steps a row and sweep."""
 
 
-REG = 0.01
-"""lambda where none is given, on logs that are not small."""
-LEAST, SHARE = 2.0, 1 / 3
-"""lambda times the mean frequency of the users, at least, where no lambda is given; and at most this share of a mean history then."""
-
-
 @hyperparameters
 class IALS:
     """Weighted matrix factorization for implicit feedback, by alternating least squares.
@@ -95,8 +90,8 @@ class IALS:
     """Embedding size d; the model gains from more of them for long (2022, section 5)."""
     reg: Annotated[PositiveFloat | None, Search(3e-4, 0.1, log=True)] = None
     """L2 penalty lambda, before it is scaled by frequency; None is 0.01, or more where histories are short and items few."""
-    unobserved_weight: Annotated[float, Field(gt=0, le=1), Search(0.003, 1, log=True)] = 0.1
-    """alpha_0: how strongly every score is drawn to 0; an observation weighs 1."""
+    unobserved_weight: Annotated[Share | None, Search(0.003, 1, log=True)] = None
+    """alpha_0: how strongly every score is drawn to 0; an observation weighs 1. None is 0.1, or less where the catalogue is so large that the unobserved pairs of a person would weigh more than 20 mean histories."""
     alpha: NonNegativeFloat = 0.0
     """Weight added to an observation per unit of its value; 0 reads no values."""
     zeros: Literal["all", "unobserved"] = "all"
@@ -142,15 +137,15 @@ class IALS:
                 "set alpha=0, or name another column as the value"
             )
         random = generator(rng)
-        reg = penalty(self, rows)
-        users = Side.of(self, rows, train.n_items, reg)
-        items = Side.of(self, csr_array(rows.T), train.n_users, reg)
+        weights = weights_of(self.reg, self.unobserved_weight, rows)
+        users = Side.of(self, weights, rows, train.n_items)
+        items = Side.of(self, weights, csr_array(rows.T), train.n_users)
         del rows
         x, y = initial(train.n_users, self, random), initial(train.n_items, self, random)
         spectrum = np.zeros(0)
         for epoch in track(range(1, self.epochs + 1), "iALS"):
-            x, y, _ = half_step(self, items, x, y, users.mass)
-            y, x, spectrum = half_step(self, users, y, x, items.mass)
+            x, y, _ = half_step(self, weights, items, x, y, users.mass)
+            y, x, spectrum = half_step(self, weights, users, y, x, items.mass)
             log.debug("iALS epoch %d/%d", epoch, self.epochs)
         check_finite("user_factors", x, ADVICE)
         check_finite("item_factors", y, ADVICE)
@@ -161,7 +156,8 @@ class IALS:
             user_factors=np.ascontiguousarray(x[:, :d]),
             item_factors=np.ascontiguousarray(y[:, :d]),
             item_spectrum=spectrum[:d].astype(np.float32),
-            reg=reg,
+            reg=weights.reg,
+            unobserved_weight=weights.unobserved,
         )
 
 
@@ -173,11 +169,19 @@ class FittedIALS(FittedModel):
     item_factors: F32  # (n_items, d)
     item_spectrum: F32  # (d,) diagonal of Y'Y
     reg: float | None = None  # lambda; the estimator's where a folder is older
+    unobserved_weight: float | None = None  # alpha_0, in the same way
 
     @property
     def item_vectors(self) -> F32:
         """The items, shape (n_items, d)."""
         return self.item_factors
+
+    @property
+    def weights(self) -> Weights:
+        """Lambda and alpha_0 of the training."""
+        model: IALS = self.estimator
+        unobserved = self.unobserved_weight or model.unobserved_weight or UNOBSERVED
+        return Weights(self.reg or model.reg or REG, unobserved)
 
     def lookup(self, users: I32) -> F32:
         """Return the learned vectors of `users`, shape (n, d)."""
@@ -187,16 +191,16 @@ class FittedIALS(FittedModel):
         """Return the exact minimum of L over the vectors of new users, the items kept; shape (n, d)."""
         model: IALS = self.estimator
         n_items, d = self.item_factors.shape
-        reg = self.reg or model.reg or REG
+        weights = self.weights
         if len(histories) == 1 and not model.alpha:
-            side = Side.of_one(model, histories.item, n_items, reg)
+            side = Side.of_one(model, weights, histories.item, n_items)
         else:
             rows = histories.matrix(n_items)
             np.maximum(rows.data, 0, out=rows.data)
-            side = Side.of(model, observations(model, rows), n_items, reg)
+            side = Side.of(model, weights, observations(model, rows), n_items)
         x = np.zeros((len(histories), padded(d)), np.float32)
         y = widened(self.item_factors)
-        base = model.unobserved_weight * widened(self.item_spectrum[None])[0]
+        base = weights.unobserved * widened(self.item_spectrum[None])[0]
         solve(Exact(), side, y, base, np.zeros_like(base), x)
         return np.ascontiguousarray(x[:, :d])
 
@@ -213,50 +217,45 @@ class Side(NamedTuple):
     weights: F32  # (4,) of `als.solve_rows`
 
     @classmethod
-    def of(cls, model: IALS, rows: csr_array, n_other: int, reg: float) -> Side:
+    def of(cls, model: IALS, weights: Weights, rows: csr_array, n_other: int) -> Side:
         """Prepare the rows of a matrix (n, n_other) of observations."""
         values = np.asarray(rows.data, np.float32) if model.alpha else np.zeros(0, np.float32)
         sums = np.asarray(rows.sum(axis=1), np.float64) if model.alpha else np.zeros(1)
         indptr, other = rows.indptr.astype(np.int64), rows.indices.astype(np.int32, copy=False)
-        return cls._made(model, indptr, other, values, sums, n_other, reg)
+        return cls._made(model, weights, indptr, other, values, sums, n_other)
 
     @classmethod
-    def of_one(cls, model: IALS, items: I32, n_other: int, reg: float) -> Side:
+    def of_one(cls, model: IALS, weights: Weights, items: I32, n_other: int) -> Side:
         """Prepare the row of one person, where values are not read; the same as `of`, without a matrix."""
         other = np.unique(items)
         indptr = np.array([0, len(other)], np.int64)
-        return cls._made(model, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other, reg)
+        return cls._made(
+            model, weights, indptr, other, np.zeros(0, np.float32), np.zeros(1), n_other
+        )
 
     @classmethod
     def _made(
-        cls, model: IALS, indptr: I64, other: I32, values: F32, sums: F64, n_other: int, reg: float
+        cls,
+        model: IALS,
+        weights: Weights,
+        indptr: I64,
+        other: I32,
+        values: F32,
+        sums: F64,
+        n_other: int,
     ) -> Side:
         count = indptr[1:] - indptr[:-1]
-        frequency = count + model.unobserved_weight * n_other
-        less = model.unobserved_weight if model.zeros == "unobserved" else 0.0
+        frequency = count + weights.unobserved * n_other
+        less = weights.unobserved if model.zeros == "unobserved" else 0.0
         return cls(
             indptr,
             other,
             values,
             np.argsort(-count, kind="stable"),
-            (reg * frequency**model.nu).astype(np.float32),
+            (weights.reg * frequency**model.nu).astype(np.float32),
             (1 - less) * count.astype(np.float64) + model.alpha * sums,
             np.array([1 - less, model.alpha, 1, model.alpha], np.float32),
         )
-
-
-def penalty(model: IALS, rows: csr_array) -> float:
-    """Return lambda for a matrix (n_users, n_items) of observations.
-
-    #_u = |I(u)| + alpha_0 |I| is small where the catalogue and the histories are, and lambda #_u with it: `REG` would not
-    keep the factors from learning such a log by heart. The mean user is therefore penalized by `LEAST` at least, or by `SHARE` of the
-    events that such a user has: a penalty as large as the history would leave popularity alone.
-    """
-    if model.reg is not None:
-        return model.reg
-    n_users, n_items = rows.shape or (0, 0)
-    events = rows.nnz / n_users
-    return max(REG, min(LEAST, SHARE * events) / (events + model.unobserved_weight * n_items))
 
 
 def observations(model: IALS, values: csr_array) -> csr_array:
@@ -299,7 +298,9 @@ def initial(n: int, model: IALS, rng: np.random.Generator) -> F32:
     return widened(scale * rng.standard_normal((n, model.factors), np.float32))
 
 
-def half_step(model: IALS, side: Side, fixed: F32, moving: F32, mass: F64) -> tuple[F32, F32, F64]:
+def half_step(
+    model: IALS, weights: Weights, side: Side, fixed: F32, moving: F32, mass: F64
+) -> tuple[F32, F32, F64]:
     """Improve `moving` (n, d) given `fixed` (m, d) and the `mass` (m,) of its rows.
 
     Both are first rotated into the basis where fixed'fixed is diagonal, which changes no product.
@@ -307,7 +308,7 @@ def half_step(model: IALS, side: Side, fixed: F32, moving: F32, mass: F64) -> tu
     """
     spectrum, rotation = axes(fixed, model.factors)
     fixed, moving = fixed @ rotation, moving @ rotation
-    base = (model.unobserved_weight * spectrum).astype(np.float32)
+    base = (weights.unobserved * spectrum).astype(np.float32)
     share = (mass / len(side.other)).astype(np.float32)
     moment = np.einsum("n,nd,nd->d", share, fixed, fixed)
     solve(model.solver, side, fixed, base, moment, moving)

@@ -31,10 +31,16 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
         ]
         if len(found) == 1:
             return found[0]
-        state = f"the items have {len(found)}" + (f": {', '.join(found)}" if found else "")
+        what = (
+            f"{model} reads the words of the items from one bag or text feature and the items have"
+        )
+        if found:
+            raise DataError(
+                f"{what} {len(found)}: {', '.join(found)}; name the one that is meant with content= "
+                f"(on the command line --set content={found[0]})"
+            )
         raise DataError(
-            f"{model} reads the words of the items from one bag or text feature and {state}; "
-            "declare one with item_features= (on the command line --item-feature NAME=text) and name it with content="
+            f"{what} none; declare one with item_features= (on the command line --item-feature NAME=text)"
         )
     if content not in items.features:
         raise ConfigError(

@@ -10,6 +10,7 @@ from twofold.data.queries import Queries
 from twofold.features.table import TableCode
 from twofold.models._base import FittedModel
 from twofold.models.mapping._youtube_inputs import check_said
+from twofold.typing import Bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,8 +34,8 @@ class ReadsColumns(FittedModel):
         """The values of user features that have rows of their own."""
         return self.user_code.levels
 
-    def check(self, queries: Queries) -> bool:
-        """Refuse what cannot be read; return whether anything is said of the people beside user and history.
+    def check(self, queries: Queries) -> Bool:
+        """Refuse what cannot be read; return of which people (n,) anything is said beside user and history.
 
         Raises
         ------
@@ -42,5 +43,5 @@ class ReadsColumns(FittedModel):
             If a context column or feature was not there in training.
         """
         return check_said(
-            queries, self.user_code, self.users.features, self.context_kinds, self.context_names
+            queries, self.user_code, self.users.features, self.context_levels, self.context_names
         )

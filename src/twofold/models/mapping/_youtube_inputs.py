@@ -13,16 +13,17 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Column, Kind, Text, kind_of
+from twofold.data.columns import Column, Text, kind_of
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Levels
 from twofold.data.interactions import Histories, Interactions
-from twofold.data.queries import Queries
+from twofold.data.queries import Queries, telling
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
 from twofold.kernels.self_attention import EPSILON
-from twofold.typing import F32, I32, I64
+from twofold.typing import F32, I32, I64, Bool
 
 
 class Block(NamedTuple):
@@ -303,10 +304,10 @@ def check_said(
     queries: Queries,
     user_code: TableCode,
     declared: Mapping[str, Column],
-    read: Mapping[str, Kind],
+    read: Levels,
     met: Sequence[str],
-) -> bool:
-    """Return whether a feature or context column is given that is read.
+) -> Bool:
+    """Return which questions (n,) say something in a feature or context column that is read.
 
     `declared` are the features of the training users, `read` and `met` the context columns that are read and that
     were there.
@@ -324,8 +325,8 @@ def check_said(
         for name in given:
             if name not in known:
                 raise ConfigError(f"no {what} {name!r}; {did_you_mean(name, sorted(known))}")
-    return any(name in people for name in queries.features) or any(
-        name in read for name in queries.context
+    return telling(queries.features, user_code.levels, len(queries)) | telling(
+        queries.context, read, len(queries)
     )
 
 

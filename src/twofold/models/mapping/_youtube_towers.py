@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from twofold.features.table import POWERS as AGE
 from twofold.models.mapping._youtube_inputs import Block
-from twofold.nn.deal import batch_of
+from twofold.nn.deal import batch_of, passes_over
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
 from twofold.nn.optimisers import Adam
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BATCH, STEPS = 512, 40
 """Where the model does not say: examples a step, at most, and steps of a pass, at least."""
+LEAST_PASSES, MEETINGS = 5, 60
+"""Passes, and meetings of an item in all of them together, where the model does not say."""
 
 
 class Tower(nn.Module):
@@ -149,7 +151,7 @@ def fit_tower(
         len(labels),
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
-        epochs=model.epochs,
+        epochs=model.epochs or passes_over(np.bincount(labels), LEAST_PASSES, MEETINGS),
         batch_size=model.batch_size or batch_of(len(labels), BATCH, STEPS),
         rng=rng,
         validate=validate,

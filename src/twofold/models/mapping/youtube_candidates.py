@@ -101,8 +101,8 @@ class YouTubeCandidates:
     """Whether the step falls in a line to 0 over the `epochs`."""
     batch_size: PositiveInt | None = None
     """Examples a step; None = 512, or as many as leave a pass 40 steps where the log is small."""
-    epochs: Annotated[PositiveInt, Search(2, 20)] = 5
-    """Passes over the examples, at most."""
+    epochs: Annotated[PositiveInt | None, Search(2, 20)] = None
+    """Passes over the examples, at most; None = 5, or as many as let an item be met 60 times on average."""
     patience: PositiveInt = 2
     """With validation: stop after so many passes without a better one."""
 
@@ -282,7 +282,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         DataError
             If a column is of another kind than in training.
         """
-        said = self.check(queries) or queries.text is not None
+        said = self.check(queries) | queries.spoken
         source = sources(self.memory.history, queries, said=said)
         vectors = self.forward(self.inputs(queries))
         vectors[source == FALLBACK] = 0

@@ -78,7 +78,7 @@ def learn_codes(
         for first, last in corpus.chunks(course.epochs):
             windows = Windows.of(corpus, first, last, keep, course, seed)
             ahead = int(corpus.start[last] - corpus.start[first])
-            rates = falling(course, done / total, (done + ahead) / total, 2)
+            rates = falling(course.learning_rate, done / total, (done + ahead) / total, 2)
             hierarchical_chunk(
                 windows.kept, windows.low, windows.high, *codes, not pairs, rates, x, y
             )

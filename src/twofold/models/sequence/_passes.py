@@ -159,7 +159,7 @@ def learn(
             deal = Deal.of(weight, groups, rng)
             ahead = int(corpus.start[last] - corpus.start[first])
             steps = groups if pairs else max(-(-len(windows.kept) // length), 1)
-            rates = falling(course, done / total, (done + ahead) / total, steps)
+            rates = falling(course.learning_rate, done / total, (done + ahead) / total, steps)
             done += ahead
             if pairs:
                 if sources is None:
@@ -182,10 +182,10 @@ def learn(
         log.debug("%s epoch %d/%d", label, epoch, course.epochs)
 
 
-def falling(course: Course, begin: float, end: float, steps: int) -> F32:
-    """Return the learning rates of `steps` steps between two shares of the training, falling linearly."""
+def falling(learning_rate: float, begin: float, end: float, steps: int) -> F32:
+    """Return the rates of `steps` steps between two shares of the training, falling linearly from `learning_rate`."""
     share = begin + (end - begin) * np.arange(steps) / steps
-    top, bottom = course.learning_rate, course.learning_rate * LEAST_SHARE
+    top, bottom = learning_rate, learning_rate * LEAST_SHARE
     return (top - (top - bottom) * share).astype(np.float32)
 
 

@@ -28,10 +28,13 @@ from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._corpus import Corpus, Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
+from twofold.nn.deal import passes_over
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
 from twofold.vectors import Vectors
 
+LEAST_PASSES, MEETINGS = 20, 900
+"""Passes, and meetings of a token in all of them together, where `epochs` is None."""
 LONGEST = 10_000
 """Events of a new document up to which all passes are made; a longer one takes no more steps than this many do, or one pass."""
 
@@ -92,8 +95,9 @@ class Doc2Vec:
     """Seconds without an event after which a new sequence begins: windows do not reach across. None never cuts."""
     session: str | None = None
     """A context column whose entry changes where a new sequence begins, such as a session or an invoice."""
-    epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
-    """Passes over the log."""
+    epochs: Annotated[PositiveInt | None, Search(5, 100, log=True)] = None
+    """Passes over the log; None = 20, or as many as let a token be met 900 times on average: a document has one pair
+    for a token where Token2Vec has one for each token nearby."""
     inference_epochs: PositiveInt = 20
     """Passes over a new document, words kept; fewer over one of more than 10,000 events, in proportion, and at least one."""
     prior: Annotated[float, Field(ge=0, le=1), Search(0, 1)] = 1.0
@@ -135,7 +139,7 @@ class Doc2Vec:
         memory = Memory.of(train)
         random = generator(rng)
         corpus = corpus_of(train, self.gap, self.session, self.min_count)
-        course = self.course
+        course = self.course(corpus)
         pairs = isinstance(self.architecture, PVDBOW)
         x = passes.initial(corpus.count > 0, self.factors, random)
         said = np.zeros(train.n_users, np.bool_)
@@ -168,16 +172,15 @@ class Doc2Vec:
         """How many of the latest tokens are in the mean that is scored."""
         return self.architecture.recent if isinstance(self.architecture, PVDM) else 0
 
-    @property
-    def course(self) -> Course:
-        """What a pass needs to know."""
+    def course(self, corpus: Corpus) -> Course:
+        """Return what a pass over the corpus needs to know."""
         return Course(
             window=max(self.window, 1),
             dynamic=True,
             subsample=self.subsample,
             negatives=self.negatives,
             exponent=self.exponent,
-            epochs=self.epochs,
+            epochs=self.epochs or passes_over(corpus.count, LEAST_PASSES, MEETINGS),
             learning_rate=self.architecture.learning_rate,
         )
 
@@ -242,8 +245,9 @@ class FittedDoc2Vec(FittedModel):
         """What inference reads: draws, weights of tokens, input and output vectors of padded length."""
         model: Doc2Vec = self.estimator
         corpus = Corpus.counted(self.token_counts)
-        deal = passes.Deal.whole(model.course.noise(corpus))
-        weight = np.where(corpus.count > 0, model.course.keep(corpus), 0).astype(np.float32)
+        course = model.course(corpus)
+        deal = passes.Deal.whole(course.noise(corpus))
+        weight = np.where(corpus.count > 0, course.keep(corpus), 0).astype(np.float32)
         return deal, weight, widened(self.token_vectors), widened(self.item_factors[:, :-1])
 
     def fold_in(self, histories: Histories) -> F32:
@@ -259,7 +263,11 @@ class FittedDoc2Vec(FittedModel):
         indptr = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.int64)
         token = histories.item[kept]
         out = np.zeros((len(histories), y.shape[1]), np.float32)
-        rates = passes.falling(model.course, 0.0, 1.0, 2) if len(token) else np.zeros(2, np.float32)
+        rates = (
+            passes.falling(model.architecture.learning_rate, 0.0, 1.0, 2)
+            if len(token)
+            else np.zeros(2, np.float32)
+        )
         infer_documents(
             indptr, token, repeats(indptr, token), weight, model.window, deal.members, deal.accept,
             deal.other, model.negatives, model.inference_epochs, LONGEST,

@@ -31,6 +31,7 @@ from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import hrm_sgd as kernels
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.sequence._hrm_baskets import Transitions, as_log, last_baskets, transitions
+from twofold.nn.deal import passes_over
 from twofold.progress import track
 from twofold.random import generator, kernel_seed
 from twofold.typing import F32, F64, I32, Rng
@@ -45,6 +46,8 @@ CODES = {
     "concatenate": kernels.CONCATENATE,
 }
 """How aggregations are called in the kernel."""
+LEAST_PASSES, MEETINGS = 20, 400
+"""Passes, and meetings of an item in all of them together with S-BPR, where `epochs` is None."""
 
 
 @hyperparameters
@@ -85,8 +88,8 @@ class HRM:
     """Whether ln P_I(i), which drawing by popularity takes off the score, is put back for ranking."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.3
     """Chance that a unit of the hybrid vector is left out in a step."""
-    epochs: Annotated[PositiveInt, Search(5, 100, log=True)] = 20
-    """Passes over all items of all baskets."""
+    epochs: Annotated[PositiveInt | None, Search(5, 100, log=True)] = None
+    """Passes over all items of all baskets; None = 20, or with ``bpr``, whose step sees one other item, as many as let an item be met 400 times on average."""
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.2
     """Step at the beginning; it falls in a line to a hundredth at the end."""
     reg: Annotated[NonNegativeFloat, Search(1e-6, 1e-2, log=True)] = 1e-4
@@ -209,8 +212,9 @@ def ascend(model: HRM, pairs: Transitions, memory: Memory, rng: np.random.Genera
                 "or use another hybrid"
             )
     weights = running_weights(model, memory.popularity)
-    rates = np.linspace(model.learning_rate, 0.01 * model.learning_rate, model.epochs + 1)
-    for epoch in track(range(1, model.epochs + 1), "HRM"):
+    passes = passes_of(model, memory.popularity)
+    rates = np.linspace(model.learning_rate, 0.01 * model.learning_rate, passes + 1)
+    for epoch in track(range(1, passes + 1), "HRM"):
         loss = kernels.hrm_epoch(
             rng.permutation(used), *pairs, weights, kernel_seed(rng), users, sources, targets,
             CODES[model.items], CODES[model.hybrid], model.objective == "bpr", model.negatives,
@@ -218,7 +222,7 @@ def ascend(model: HRM, pairs: Transitions, memory: Memory, rng: np.random.Genera
         )  # fmt: skip
         if not np.isfinite(loss):
             raise NotConvergedError(f"HRM diverged in epoch {epoch}; {ADVICE}")
-        log.debug("HRM epoch %d/%d loss %.4f", epoch, model.epochs, loss)
+        log.debug("HRM epoch %d/%d loss %.4f", epoch, passes, loss)
     return Parameters(users, sources, targets)
 
 
@@ -288,9 +292,16 @@ class FittedHRM(FittedModel):
         kernels.hrm_fold_in(
             indptr, *pairs[1:], running_weights(model, self.memory.popularity), self._sources,
             self.item_factors, CODES[model.items], CODES[model.hybrid], model.objective == "bpr",
-            model.negatives, model.epochs, model.learning_rate, model.reg, out,
+            model.negatives, passes_of(model, self.memory.popularity), model.learning_rate, model.reg, out,
         )  # fmt: skip
         return out
+
+
+def passes_of(model: HRM, popularity: F32) -> int:
+    """Return how many passes there are over a log in which the items occur `popularity` (n_items,) times."""
+    if model.epochs is not None:
+        return model.epochs
+    return passes_over(popularity, LEAST_PASSES, MEETINGS if model.objective == "bpr" else 0)
 
 
 def running_weights(model: HRM, popularity: F32) -> F64:

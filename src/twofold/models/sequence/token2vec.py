@@ -26,9 +26,13 @@ from twofold.models.sequence import _passes as passes
 from twofold.models.sequence._codes import learn_codes
 from twofold.models.sequence._corpus import Course, corpus_of
 from twofold.models.sequence._history import mean_of_latest
+from twofold.nn.deal import passes_over
 from twofold.random import generator
 from twofold.typing import F32, F64, Rng
 from twofold.vectors import Vectors, unit
+
+LEAST_PASSES, MEETINGS = 10, 300
+"""Passes, and meetings of a token in all of them together, where `epochs` is None."""
 
 
 @hyperparameters
@@ -108,8 +112,8 @@ class Token2Vec:
     """Seconds without an event after which a new sequence begins: windows do not reach across. None never cuts."""
     session: str | None = None
     """A context column whose entry changes where a new sequence begins, such as a session or an invoice."""
-    epochs: Annotated[PositiveInt, Search(5, 50, log=True)] = 10
-    """Passes over the log."""
+    epochs: Annotated[PositiveInt | None, Search(5, 50, log=True)] = None
+    """Passes over the log; None = 10, or as many as let a token be met 300 times on average."""
     last: NonNegativeInt = 0
     """How many of the latest events of a history its vector is the mean of; 0 means all."""
     item_side: Literal["output", "input"] = "output"
@@ -160,7 +164,7 @@ class Token2Vec:
             subsample=self.subsample,
             negatives=self.negatives,
             exponent=self.noise_exponent,
-            epochs=self.epochs,
+            epochs=self.epochs or passes_over(corpus.count, LEAST_PASSES, MEETINGS),
             learning_rate=self.architecture.learning_rate,
         )
         pairs = isinstance(self.architecture, SkipGram)

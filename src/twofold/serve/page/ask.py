@@ -11,6 +11,7 @@ from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.explain import scores_without
 from twofold.models._base import FittedModel
+from twofold.serve.asking import named
 from twofold.serve.live import Live
 from twofold.serve.page.items import Card, cards
 from twofold.serve.schemas import Body, Identifier, Question
@@ -110,6 +111,7 @@ def pick(live: Live, question: Question) -> tuple[Served, str]:
 
 async def recommend(live: Live, question: Question) -> List:
     """Return the list of a question."""
+    question = named(live.base.users.ids, question)
     served, variant = pick(live, question)
     asked = served.asked(question, live.histories)
 
@@ -160,8 +162,9 @@ async def why(live: Live, body: Why) -> Reasons:
     UnknownIdError
         If the item is not known.
     """
-    served, _ = pick(live, body.question)
-    asked = served.asked(body.question, live.histories)
+    question = named(live.base.users.ids, body.question)
+    served, _ = pick(live, question)
+    asked = served.asked(question, live.histories)
 
     def make() -> Reasons:
         model = served.model

@@ -10,6 +10,7 @@ from sqlalchemy import Integer, cast, func, select
 
 from twofold.evaluation import pictures
 from twofold.evaluation.pictures import Scale, figure, line, text
+from twofold.online.ab_test import Interval, readable
 from twofold.online.experiments import Slice
 from twofold.online.page import band, passed
 from twofold.online.track import Look
@@ -234,19 +235,17 @@ def compared(found: Mapping[str, Any], control: str, began: float) -> Compared:
 
 
 def lifted(relative: Mapping[str, float], difference: Mapping[str, float]) -> str:
-    """Return a lift in per cent with its interval, or the difference where the control is 0.
+    """Return a lift in per cent with its interval, or the difference where the control is not told from 0.
 
     Example
     -------
-    >>> lifted({"value": 0.1, "low": 0.05, "high": 0.15}, {})
+    >>> lifted({"value": 0.1, "low": 0.05, "high": 0.15}, {"value": 0.01, "low": 0.005, "high": 0.015})
     '+10.0% (+5.0% to +15.0%)'
     """
-    shares = not math.isnan(relative["value"])
-    one = relative if shares else difference
-    form = ".1%" if shares else ".4g"
-    if not math.isfinite(one["high"] - one["low"]):
-        return f"{one['value']:+{form}} (too few units for an interval)"
-    return f"{one['value']:+{form}} ({one['low']:+{form}} to {one['high']:+{form}})"
+    (value, low, high), form = readable(Interval(**relative), Interval(**difference))
+    if not math.isfinite(high - low):
+        return f"{value:+{form}} (too few units for an interval)"
+    return f"{value:+{form}} ({low:+{form}} to {high:+{form}})"
 
 
 def preference(found: Mapping[str, Any]) -> list[tuple[str, str]]:
