@@ -48,14 +48,24 @@ def test_the_default_penalty_holds_factors_back_where_histories_are_short():
     assert right(tw.models.IALS().fit(data, rng=0), 10) > right(tw.models.ItemKNN().fit(data), 10)
 
 
-def test_vectors_leave_their_start_where_people_and_items_have_few_events():
+RARELY_MET = {
+    "BPR": tw.models.BPR(),
+    "Token2Vec": tw.models.Token2Vec(),
+    "Doc2Vec": tw.models.Doc2Vec(),
+    "FPMC": tw.models.HRM.fpmc(),
+    "YouTubeCandidates": tw.models.YouTubeCandidates(),
+}
+
+
+@pytest.mark.parametrize("name", RARELY_MET)
+def test_vectors_leave_their_start_where_people_and_items_have_few_events(name: str):
     rng = np.random.default_rng(0)
     user = np.repeat(np.arange(1500), 5)
     group = np.where(rng.random(len(user)) < 0.8, user % GROUPS, rng.integers(0, GROUPS, len(user)))
     item = group + GROUPS * (400 * rng.random(len(user)) ** 2).astype(int)
     log = pl.DataFrame({"user": [f"u{one}" for one in user], "item": [f"i{one}" for one in item]})
     data = tw.Dataset.from_frames(log, user="user", item="item")
-    assert right(tw.models.BPR().fit(data, rng=0), 10) > 0.6
+    assert right(RARELY_MET[name].fit(data, rng=0), 10) > 0.6
 
 
 def test_codes_of_few_items_do_not_hold_factors_where_chance_put_them():
