@@ -151,7 +151,7 @@ def test_the_leak_check_still_runs(split):
     "model",
     [
         tw.models.CTR(factors=4),
-        tw.models.CDL(factors=4, content="title", hidden=(16,), epochs=40, learning_rate=0.01),
+        tw.models.CDL(factors=4, content="title", hidden=(16,)),
         tw.models.DeepContent(factorization={"model": "IALS", "factors": 4}),
         tw.models.MultiViewDSSM(content="title", hidden=(16,), factors=8, epochs=60, batch_size=64),
     ],
