@@ -1,4 +1,4 @@
-"""Every model with its defaults on planted logs that nobody tuned for: two shapes, from few events to many items with few events each.
+"""Models with their defaults on planted logs that nobody tuned for: two shapes, from few events to many items with few events each.
 
 ``python benchmarks/quality/planted.py [chain topics] [--sizes small,middle,sparse] [--only "GRU4Rec;HRM"] [--seed 0] [--save] [--merge]``
 

@@ -242,9 +242,13 @@ def recalled(model: PairOfEncoders, queries: Queries) -> Queries:
     known[model.memory.history.take(known).lengths > 0] = UNKNOWN
     if (known == UNKNOWN).all():
         return queries
-    last = len(model.users)
-    rows = np.where(known == UNKNOWN, last, known).astype(np.int32)
-    own = {name: one.with_missing_row().take(rows) for name, one in model.users.features.items()}
+    people, place = np.unique(known[known != UNKNOWN], return_inverse=True)
+    rows = np.full(len(known), len(people), np.int32)
+    rows[known != UNKNOWN] = place
+    own = {
+        name: one.take(people).with_missing_row().take(rows)
+        for name, one in model.users.features.items()
+    }
     return replace(queries, features=own)
 
 

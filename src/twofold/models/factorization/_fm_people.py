@@ -90,7 +90,10 @@ def means_by_column(model: FittedFM) -> F32:
 
 
 def least_squares(x: csr_array, goal: F64, penalty: F64) -> F64:
-    """Return B with (X'X + diag(penalty)) B = goal, by conjugate gradients; x (n, f), goal (f, d), penalty (f, 1)."""
+    """Return B with (X'X + diag(penalty)) B = goal, by conjugate gradients; x (n, f), goal (f, d), penalty (f, 1).
+
+    All columns of the goal go side by side, and no sum hangs on the number of threads, as BLAS's in a library's solver do.
+    """
     wide = csr_array(x, dtype=np.float64)
     turned = csr_array(wide.T)
     scale = np.asarray(wide.multiply(wide).sum(axis=0))[:, None] + penalty

@@ -275,6 +275,10 @@ class FittedHRM(FittedModel):
         )
         return np.hstack([out, np.ones((len(out), 1), np.float32)])
 
+    @cached_property
+    def _passes(self) -> int:
+        return passes_of(self.estimator, self.memory.popularity)
+
     @property
     def _sources(self) -> F32:
         return self.item_factors if self.estimator.tied else self.basket_factors
@@ -292,7 +296,7 @@ class FittedHRM(FittedModel):
         kernels.hrm_fold_in(
             indptr, *pairs[1:], running_weights(model, self.memory.popularity), self._sources,
             self.item_factors, CODES[model.items], CODES[model.hybrid], model.objective == "bpr",
-            model.negatives, passes_of(model, self.memory.popularity), model.learning_rate, model.reg, out,
+            model.negatives, self._passes, model.learning_rate, model.reg, out,
         )  # fmt: skip
         return out
 
