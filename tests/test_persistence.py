@@ -360,3 +360,10 @@ def test_a_disk_that_is_really_full(tmp_path):
         del small
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_who_names_a_run_is_told_where_its_model_is(tmp_path):
+    data = tw.testing.planted_log()
+    tw.models.Popularity().fit(data).save(tmp_path / "run" / "model")
+    with pytest.raises(IncompatibleFileError, match=r"it is a run; name .*run.model"):
+        tw.load(tmp_path / "run")

@@ -127,6 +127,10 @@ def main() -> None:
     """Measure what is asked for, a table for each shape."""
     sizes = beside.option("--sizes", ",".join(SIZES)).split(",")
     only = [one.strip() for one in beside.option("--only", "").split(";") if one.strip()]
+    if unknown := [one for one in sizes if one not in SIZES] + [
+        one for one in only if one not in CONTENDERS
+    ]:
+        sys.exit(f"{unknown[0]!r} is no size or model; allowed: {', '.join([*SIZES, *CONTENDERS])}")
     for shape in [one for one in SHAPES if one in sys.argv] or SHAPES:
         splits = {
             one: tw.split.leave_last(log_of(shape, SIZES[one]), validation=True) for one in sizes

@@ -77,6 +77,8 @@ def read_manifest(path: Path, kind: str) -> Manifest:
     where = path / MANIFEST
     if not where.is_file():
         seen = "no such folder" if not path.exists() else f"it has no {MANIFEST}"
+        if (path / kind / MANIFEST).is_file():
+            seen = f"it is a run; name {path / kind}"
         raise IncompatibleFileError(f"{path} is not a saved {kind}: {seen}")
     try:
         if where.stat().st_size > LARGEST:
