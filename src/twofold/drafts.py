@@ -13,12 +13,8 @@ import uuid
 from collections.abc import Generator
 from pathlib import Path
 
+from twofold import locks
 from twofold.errors import DataError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks: there, what was left stays.
-    fcntl = None
 
 FORSAKEN = 60.0
 """Seconds after which a draft that nobody has locked is one of a process that was killed."""
@@ -62,19 +58,13 @@ def _is_forsaken(draft: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Generator[bool]:
-    """Lock a folder; False where another process has it, or where there are no locks."""
-    if fcntl is None:
+    """Lock a folder; False where another process has it, or where there are no locks and what was left stays."""
+    if not locks.THERE:
         yield False
         return
     held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        mine = False
-    else:
-        mine = True
-    try:
-        yield mine
+        yield locks.take(held)
     finally:
         os.close(held)
 

@@ -18,9 +18,9 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from twofold import persistence
+from twofold import locks, persistence
 from twofold._version import __version__
 from twofold.data.dataset import Dataset
 from twofold.drafts import write_page
@@ -30,11 +30,6 @@ from twofold.models._base import FittedModel
 
 if TYPE_CHECKING:
     from twofold.evaluation.compare import Leaderboard, Result
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks: there, nobody is kept out.
-    fcntl = None
 
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
 """Whose versions a run records."""
@@ -168,17 +163,7 @@ def _is_unused(path: Path) -> bool:
     if LOCK not in there:
         return True
     with (path / LOCK).open("w") as lock:
-        return _take(lock)
-
-
-def _take(lock: IO[str]) -> bool:
-    """Take a lock; False where another process has it."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
+        return locks.take(lock)
 
 
 def _read(path: Path) -> Any:
@@ -245,7 +230,7 @@ def at_work(run: Run) -> Generator[None]:
             except OSError as error:
                 raise DataError(f"cannot write into {run.path}: {error.strerror}") from error
             stack.callback(handler.close)
-            if not _take(lock):
+            if not locks.take(lock):
                 raise ConfigError(
                     f"another process is at work in {run.path}; wait for it, or choose another --out"
                 )

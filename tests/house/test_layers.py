@@ -10,7 +10,7 @@ import twofold
 SOURCE = Path(twofold.__file__).parent
 LAYERS = [
     ["_version", "errors", "typing", "field_notes"],
-    ["hyperparameters", "random", "progress", "_lazy", "manifest", "drafts"],
+    ["hyperparameters", "random", "progress", "_lazy", "manifest", "locks", "drafts"],
     ["persistence"],
     ["data", "datasets"],
     ["features", "nn"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import logging
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from twofold import locks
 from twofold.errors import TwofoldError
 from twofold.index import hnsw
 from twofold.index.choice import Kind, Measured, Questions, graph_wanted, weigh, with_choice
@@ -190,13 +190,9 @@ def alone(path: Path, stop: threading.Event) -> Generator[None]:
         If the server stops meanwhile.
     """
     with path.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if stop.wait(0.2):
-                    raise Stopped("the server stops") from None
+        while not locks.take(file):
+            if stop.wait(0.2):
+                raise Stopped("the server stops")
         yield
 
 
