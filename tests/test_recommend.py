@@ -85,6 +85,14 @@ def test_a_long_history_is_explained_a_part_at_a_time(monkeypatch):
     assert max(read) <= 2 * length, "a history of n events is never held n times"
 
 
+def test_of_a_very_long_history_the_latest_part_is_explained(monkeypatch):
+    model = tw.models.EASE().fit(planted_log())
+    history = ["i0", "i2", "i4", "i6", "i0", "i8"]
+    recent = model.explain(history=history[-3:], item="i3")
+    monkeypatch.setattr(explain, "LONGEST", 3)
+    assert model.explain(history=history, item="i3").equals(recent)
+
+
 def test_people_of_whom_only_features_are_known_are_answered_by_them():
     """Those that training had, where nothing else is said; and a value that says nothing is no feature."""
     pytest.importorskip("torch", reason="the extra deep is not installed")

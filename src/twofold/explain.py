@@ -18,6 +18,9 @@ from twofold.typing import F32, I32, I64, History, Id
 BLOCK = 1 << 21
 """Events of the histories that are folded in at a time, about: a history of n events is read up to n times."""
 
+LONGEST = 1_000
+"""Latest events of a history that are explained: the cost grows with their square."""
+
 
 class Explainable(PairOfEncoders, Protocol):
     """A model that maps histories to vectors."""
@@ -34,7 +37,8 @@ def explain(
 
     The score is that of the history folded in; the contribution of a history item is what the score
     loses when it is left out and the rest is folded in anew. It is exact by construction: removing
-    the first item named lowers the score by the number beside it.
+    the first item named lowers the score by the number beside it. Of a history of more than `LONGEST` events
+    the latest so many are the whole.
 
     Parameters
     ----------
@@ -73,6 +77,7 @@ def explain(
         if asked.features and model.encode(asked).source[0] == CONTENT:
             score = scores_of(model, asked, target)
             return _frame(pl.Series([item], strict=False), score, float(score[0]), "features")
+    own = latest(own, LONGEST)
     distinct = np.unique(own.item)
     scores = scores_without(model, own, distinct, target)
     contribution = scores[0] - scores[1:]
@@ -84,6 +89,12 @@ def explain(
     order = np.argsort(-contribution, kind="stable")
     ids = model.items.ids.ids.gather(pl.Series(distinct[order], dtype=pl.UInt32))
     return _frame(ids, contribution[order], float(scores[0]), "history")
+
+
+def latest(own: Histories, most: int) -> Histories:
+    """Return the latest `most` events of the history of one person."""
+    last = np.arange(max(0, len(own.item) - most), len(own.item))
+    return own.at(np.array([0, len(last)], np.int64), last)
 
 
 def scores_without(model: PairOfEncoders, own: Histories, items: I32, target: int) -> F32:

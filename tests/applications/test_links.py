@@ -1,5 +1,6 @@
 """Friendships: every measure against loops, protocols by hand, and an accuracy floor on New York."""
 
+import json
 import math
 
 import numpy as np
@@ -263,7 +264,7 @@ def test_a_wrong_split_is_refused(said, match):
 
 
 def test_one_friendship_cannot_be_held_out():
-    log = {"u": ["a", "b"], "i": [1, 2]}
+    log = {"u": ["a", "b", "c"], "i": [1, 2, 1]}
     data = tw.Dataset.from_frames(log, user="u", item="i", links={"x": ["a"], "y": ["b"]})
     with pytest.raises(DataError, match="one friendship is too few"):
         links.split(data, rng=0)
@@ -562,3 +563,32 @@ def test_predict_keeps_the_frame():
         pl.DataFrame({"a": ["u00", "u01"], "b": ["u03", "u04"], "said": ["x", "y"]})
     )
     assert made.columns == ["a", "b", "said", "score"]
+
+
+def few_friends():
+    """Ten people, one pair and one chain of three: hiding any friendship leaves somebody alone."""
+    log = {"u": [f"p{one}" for one in range(10)], "i": [one % 3 for one in range(10)]}
+    friends = {"one": ["p0", "p2", "p3"], "other": ["p1", "p3", "p4"]}
+    return tw.Dataset.from_frames(log, user="u", item="i", links=friends)
+
+
+def test_what_cannot_learn_from_few_friendships_leaves_the_others_in_the_table():
+    split = links.split(few_friends(), test=0.3, rng=0)
+    both = {"aa": links.Neighbourhood(), "all": links.Friendship()}
+    report = links.compare(both, split, metrics=["auc"])
+    assert report.names == ["aa"]
+    assert "too few to learn from" in report.failed["all"]
+    assert "without all, which could not be fitted: 2 known friendships are" in str(report)
+    assert json.loads(report.to_json())["failed"] == report.failed
+    with pytest.raises(DataError, match="all: 2 known friendships are too few"):
+        links.compare({"all": links.Friendship()}, split)
+
+
+def test_where_everybody_is_a_friend_of_everybody_that_is_said():
+    people = [f"p{one}" for one in range(5)]
+    friends = {"one": np.repeat(people, 5), "other": np.tile(people, 5)}
+    data = tw.Dataset.from_frames(
+        {"u": people, "i": [0] * 5}, user="u", item="i", links=pl.DataFrame(friends)
+    )
+    with pytest.raises(DataError, match="all 5 people are friends of each other"):
+        links.Friendship().fit(data, rng=0)

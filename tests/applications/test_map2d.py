@@ -27,6 +27,19 @@ def city(n=60):
     )  # fmt: skip
 
 
+def test_a_town_on_the_date_line_stays_whole():
+    places = [[-18.1, 179.9], [-18.2, -179.9], [-18.0, 179.8], [38.7, -9.1]]
+    items = {"i": ["east", "west", "more", "far"], "place": places}
+    log = {"u": [1, 1, 1, 1], "i": items["i"]}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", items=items, item_features={"place": "place"}
+    )
+    x = dict(map2d.draw(data).frame()["label", "x"].iter_rows())
+    scale = np.cos(np.radians(np.mean([one for one, _ in places])))
+    assert x["west"] - x["east"] == pytest.approx(0.2 * scale)
+    assert x["far"] - x["west"] == pytest.approx((-9.1 + 179.9) * scale)
+
+
 def test_places_stand_on_their_coordinates():
     data = city()
     drawn = map2d.draw(data)

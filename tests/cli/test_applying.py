@@ -64,6 +64,26 @@ def test_links_are_compared_and_recommended(run, files):
     assert all(isinstance(row["friend"], int) for row in json.loads(out))
 
 
+def test_few_friendships_leave_the_measures_that_learn_nothing(run, tmp_path):
+    people = "user,item\n" + "".join(f"p{one},{one % 3}\n" for one in range(10))
+    (tmp_path / "log.csv").write_text(people)
+    (tmp_path / "friends.csv").write_text("user,friend\np0,p1\np2,p3\np3,p4\n")
+    about = ("links", "--data", tmp_path / "log.csv", "--links", tmp_path / "friends.csv")
+    code, out, err = run(*about)
+    assert code == 2
+    assert "Adamic-Adar" in out
+    assert "everything could not be fitted" in err
+    code, _, err = run(*about, "--for", "p2")
+    assert code == 2
+    assert "--by adamic_adar" in err
+    code, out, err = run(*about, "--for", "p2", "--by", "adamic_adar", "-k", 1, "--json")
+    assert code == 0, err
+    assert json.loads(out)[0]["friend"] == "p4"
+    code, _, err = run(*about, "--for", "p2", "--by", "jacard")
+    assert code == 2
+    assert "'jaccard'" in err
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [

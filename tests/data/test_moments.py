@@ -19,7 +19,7 @@ from twofold.data.moments import (
     with_moments,
     with_regions,
 )
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -172,7 +172,6 @@ def test_latitude_and_longitude_are_one_place(tmp_path):
 @pytest.mark.parametrize(
     "items",
     [
-        {"i": [1, 2], "lat": [40.7, 999.0], "lon": [1.0, 2.0]},
         {"i": [1, 2], "lat": ["north", "south"], "lon": [1.0, 2.0]},
         {"i": [1, 2], "lat": [1.0, 2.0], "lon": [1.0, 2.0], "long": [1.0, 2.0]},
     ],
@@ -181,3 +180,37 @@ def test_other_columns_of_such_names_stay_what_they_are(items):
     data = tw.Dataset.from_frames({"u": [1, 1], "i": [1, 2]}, user="u", item="i", items=items)
     assert "place" not in data.items.features
     assert {"lat", "lon"} <= set(data.items.features)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "said"),
+    [
+        (
+            [40.7, 91.0, 0.5],
+            [120.0, 2.0, 3.0],
+            r"91.0 in row 1 of 'lat' is none of -90 ... 90 degrees;",
+        ),
+        ([40.7, 9.0, 0.5], [1.0, 181.0, 3.0], r"181.0 in row 1 of 'lon' is none of -180 ... 180"),
+        (["40.7", "x", "1"], ["1", "2", "3"], r"'x' in row 1 of 'lat'"),
+        (
+            [178.4, 179.0, 178.0],
+            [-18.1, -18.0, -17.0],
+            r"'lat' .* as if the two were the wrong way",
+        ),
+    ],
+)
+def test_what_keeps_degrees_from_being_a_place_is_told(latitude, longitude, said):
+    log = {"u": ["a", "a", "b"], "i": [1, 2, 3]}
+    items = {"i": [1, 2, 3], "lat": latitude, "lon": longitude}
+    with pytest.warns(DataWarning, match=said):
+        data = tw.Dataset.from_frames(log, user="u", item="i", items=items)
+    assert "place" not in data.items.features
+
+
+def test_degrees_with_a_decimal_comma_are_a_place_and_the_sea_off_ghana_is_noted():
+    log = {"u": ["a", "a", "b"], "i": [1, 2, 3]}
+    items = {"i": [1, 2, 3], "lat": ["38,72", "0", None], "lon": ["-9,14", "0,0", "1"]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=items)
+    found = data.items.features["place"].values
+    np.testing.assert_array_equal(found, [[38.72, -9.14], [0, 0], [np.nan, 1]])
+    assert any("1 of the items have the place (0, 0)" in one for one in data.notes)

@@ -275,9 +275,16 @@ def _sample(
 
 
 def _projected(place: F64) -> F64:
-    """Return latitude and longitude (n, 2) as x and y, true to scale in the middle of the map."""
+    """Return latitude and longitude (n, 2) as x and y, true to scale in the middle of the map.
+
+    The map is cut where the widest strip of longitudes is empty, so that a town on the date line stays whole.
+    """
     latitude, longitude = place[:, 0], place[:, 1]
-    return np.column_stack([longitude * np.cos(np.radians(latitude.mean())), latitude])
+    there = np.unique(longitude)
+    empty = np.diff(there, append=there[0] + 360)
+    west = there[(int(empty.argmax()) + 1) % len(there)]
+    east = np.where(longitude < west, longitude + 360, longitude)
+    return np.column_stack([east * np.cos(np.radians(latitude.mean())), latitude])
 
 
 def _laid_out(

@@ -21,11 +21,13 @@ from twofold.cli.options import (
 from twofold.cli.output import Json, note, say, say_json, table
 from twofold.data.catalogue import ENTRIES
 from twofold.data.readers import read_frame
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.plans import DataPlan
 
 PICTURES = (".html", ".png")
 """What a map can be written as."""
+EVERYTHING = "everything"
+"""The predictor of all features together."""
 
 
 def map_(
@@ -92,6 +94,12 @@ def links_(
             "--for", help="Recommend new friends to this user, and compare nothing; repeatable."
         ),
     ] = [],  # noqa: B006
+    by: Annotated[
+        str,
+        typer.Option(
+            help="What --for goes by: everything, or a measure that learns nothing, such as adamic_adar."
+        ),
+    ] = EVERYTHING,
     k: K = 10,
     test: Annotated[
         float, typer.Option(help="Share of the friendships to hold out, without --later.")
@@ -115,10 +123,19 @@ def links_(
             raise ConfigError(
                 "--for recommends from all that is known; leave out --later and --model"
             )
-        fitted = links.Friendship().fit(log, rng=seed)
+        allowed = (EVERYTHING, *links.MEASURES)
+        if by not in allowed:
+            raise ConfigError(f"--by got {by!r}; {did_you_mean(by, allowed)}")
+        chosen: Any = by
+        guess = links.Friendship() if by == EVERYTHING else links.Neighbourhood(by=chosen)
+        fitted = guess.fit(log, rng=seed)
         answer = fitted.recommend_friends(own_ids(asked, log.users.ids), k)
         say_json(answer.to_dicts()) if json else say(table(answer))
         return
+    if by != EVERYTHING:
+        raise ConfigError(
+            "--by says what --for goes by; without --for all are compared, leave it out"
+        )
     named: dict[str, Any] = {}
     for path in model:
         loaded = loading.load(runs.model_folder(path))
@@ -131,12 +148,14 @@ def links_(
     for one in held.notes:
         note(f"note: {one}")
     report = links.compare(
-        {**links.BASELINES, "everything": links.Friendship(), **named},
+        {**links.BASELINES, EVERYTHING: links.Friendship(), **named},
         held,
         metrics=("auc", "f1", f"precision@{k}"),
         rng=seed,
     )
     say(report.to_json() if json else f"{table(report.table())}\n{report.foot}")
+    for name, why in report.failed.items():
+        raise DataError(f"{name} could not be fitted: {why}")
 
 
 def analogy(

@@ -20,7 +20,7 @@ from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
-from twofold.data.places import PLACE, degrees_of, joined
+from twofold.data.places import PLACE, joined, read_as_place
 from twofold.data.roles import NAMELESS
 from twofold.data.times import in_future, parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
@@ -201,11 +201,12 @@ def entities(
         raise ConfigError(f"a feature of the {what} cannot be called {own!r}; rename it")
     chosen = {name: kind for name, kind in chosen.items() if name != own}
     columns: dict[str, Column] = {}
-    degrees = None if PLACE in {*frame.columns} - {key} else degrees_of(frame, but=key)
+    degrees = None
+    if features is None or PLACE in chosen:
+        degrees = read_as_place(frame, but=key, what=what, notes=notes)
     if degrees and features is None:
         chosen = {name: kind for name, kind in chosen.items() if name not in degrees}
         chosen[PLACE] = PLACE
-        notes.append(f"{' and '.join(degrees)} of the {what} were read as their {PLACE}")
     for name, kind in chosen.items():
         if degrees and name == PLACE and kind in (PLACE, None):
             columns[name] = column_from_values(name, joined(frame, degrees), PLACE)

@@ -17,6 +17,7 @@ from twofold.applications.links.deepwalk import DeepWalk, walk_log
 from twofold.applications.links.graph import Graph
 from twofold.applications.links.holdout import LinkSplit, split
 from twofold.applications.links.measures import FEATURES
+from twofold.applications.links.measures import GRAPH as MEASURES
 from twofold.applications.links.predictors import (
     BASELINES,
     FittedFriendship,
@@ -37,6 +38,7 @@ __all__ = [
     "BASELINES",
     "DEFINITIONS",
     "FEATURES",
+    "MEASURES",
     "OPERATORS",
     "DeepWalk",
     "FittedFriendship",

@@ -154,12 +154,17 @@ def lessons(graph: Graph, rng: np.random.Generator) -> Iterator[tuple[Graph, I32
     DataError
         If nothing is left to learn from.
     """
+    room = graph.n * (graph.n - 1) // 2 - len(graph)
+    if not room:
+        raise DataError(
+            f"all {graph.n:,} people are friends of each other: nobody is left to learn from as a stranger, or to "
+            "recommend; give more people"
+        )
     order = rng.permutation(len(graph))
     learnt = False
     for part in range(min(FOLDS, len(graph))):
         hidden = graph.pairs[np.sort(order[part :: min(FOLDS, len(graph))])]
         rest = graph.without(hidden)
-        room = graph.n * (graph.n - 1) // 2 - len(graph)
         apart = strangers(graph.n, min(len(hidden), room), (graph,), rng)
         pairs = np.concatenate([hidden, apart])
         is_link = np.arange(len(pairs)) < len(hidden)
@@ -169,6 +174,7 @@ def lessons(graph: Graph, rng: np.random.Generator) -> Iterator[tuple[Graph, I32
             yield rest, pairs[fair], is_link[fair]
     if not learnt:
         raise DataError(
-            f"the {len(graph):,} known friendships are too few to learn from: hiding one leaves people "
-            "without any; give more of them, or take a score that learns nothing, such as links.Neighbourhood()"
+            f"{len(graph):,} known friendship{'s are' if len(graph) > 1 else ' is'} too few to learn from: hiding one "
+            "leaves people without any; give more of them, or take a score that learns nothing, such as "
+            "links.Neighbourhood() (on the command line --by adamic_adar)"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -42,6 +42,8 @@ class LinkReport:
     """What was told apart."""
     people: int
     """People whose friends were ranked."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Predictors that could not be fitted to these friendships -> why."""
 
     @property
     def metrics(self) -> list[str]:
@@ -86,9 +88,13 @@ class LinkReport:
 
     @property
     def foot(self) -> str:
-        """What stands below the table: what was told apart, and what the intervals are."""
+        """What stands below the table: who is missing, what was told apart, and what the intervals are."""
+        missing = [
+            f"without {name}, which could not be fitted: {why}\n"
+            for name, why in self.failed.items()
+        ]
         people = f"; friends of {self.people:,} people ranked" if self.people else ""
-        return f"{self.split}{people}; 95 % intervals over people drawn again"
+        return f"{''.join(missing)}{self.split}{people}; 95 % intervals over people drawn again"
 
     def to_json(self) -> str:
         """Return everything as JSON."""
@@ -98,6 +104,7 @@ class LinkReport:
                 "people": self.people,
                 "definitions": dict(DEFINITIONS),
                 "rows": self.frame.to_dicts(),
+                "failed": dict(self.failed),
             },
             indent=1,
         )
@@ -144,7 +151,8 @@ def compare(
     ConfigError
         If nothing is given to compare, or a metric does not exist.
     DataError
-        If a predictor was fitted on other users, or knows a held-out friendship.
+        If a predictor was fitted on other users, or knows a held-out friendship, or none could be fitted; where
+        one of several cannot, the others go on and `LinkReport.failed` says why.
 
     Example
     -------
@@ -170,9 +178,15 @@ def compare(
     resample = Resamples(split, drawing)
     found: dict[str, dict[str, F64]] = {}  # name -> metric -> its value, then its resamples
     seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
     for name, one in predictors.items():
         began = time.perf_counter()
-        fitted = _fitted(name, one, split, seed)
+        try:
+            fitted = _fitted(name, one, split, seed)
+        except DataError as error:
+            failed[name] = str(error)
+            continue
+        _refuse_what_knows(name, fitted, split)
         scores = fitted.score(split.pairs)
         if not np.isfinite(scores).all():
             raise DataError(f"{name} scores a pair {scores[~np.isfinite(scores)][0]}")
@@ -186,6 +200,8 @@ def compare(
                 found[name][metric] = resample.mean(ranked, per_person[metric])
             else:
                 found[name][metric] = resample.of_pairs(metric, scores)
+    if not found:
+        raise DataError("; ".join(f"{name}: {why}" for name, why in failed.items()))
     first = next(iter(cuts))
     order = sorted(found, key=lambda one: -found[one][first][0])
     rows: list[dict[str, object]] = []
@@ -207,7 +223,7 @@ def compare(
                     "seconds": seconds[name],
                 }
             )
-    return LinkReport(pl.DataFrame(rows), str(split), 0 if ranked is None else len(ranked))
+    return LinkReport(pl.DataFrame(rows), str(split), 0 if ranked is None else len(ranked), failed)
 
 
 def _cut(name: str) -> int:
@@ -233,12 +249,16 @@ def _fitted(
 ) -> FittedLinks:
     if isinstance(one, FittedModel):
         one = PairsOfVectors(model=one)
-    if not isinstance(one, FittedLinks):
-        if not isinstance(one, LinkEstimator):
-            raise ConfigError(
-                f"{name!r} is {type(one).__name__}; give a predictor of links, or a fitted model"
-            )
-        one = one.fit(split.train, rng=seed)
+    if isinstance(one, FittedLinks):
+        return one
+    if not isinstance(one, LinkEstimator):
+        raise ConfigError(
+            f"{name!r} is {type(one).__name__}; give a predictor of links, or a fitted model"
+        )
+    return one.fit(split.train, rng=seed)
+
+
+def _refuse_what_knows(name: str, one: FittedLinks, split: LinkSplit) -> None:
     if not one.train.users.ids.ids.equals(split.train.users.ids.ids):
         raise DataError(
             f"{name!r} was fitted on other users than those of the split; fit it on split.train"
@@ -249,7 +269,6 @@ def _fitted(
             f"{name!r} knows {known:,} of the held-out friendships; fit it on split.train, or hold out those that "
             "are new on a later day (on the command line --later)"
         )
-    return one
 
 
 def _ranked_people(split: LinkSplit, most: int, rng: np.random.Generator) -> I32:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
-from twofold.explain import scores_without
+from twofold.explain import latest, scores_without
 from twofold.models._base import FittedModel
 from twofold.serve.asking import named
 from twofold.serve.live import Live
@@ -146,12 +146,6 @@ def history_of(served: Served, asked: Asked) -> Histories:
     if user == UNKNOWN:
         return Histories.empty(1)
     return served.model.memory.history.take(np.array([user], np.int32))
-
-
-def latest(own: Histories, most: int) -> Histories:
-    """Return the latest `most` events of the history of one person."""
-    last = np.arange(max(0, len(own.item) - most), len(own.item))
-    return own.at(np.array([0, len(last)], np.int64), last)
 
 
 async def why(live: Live, body: Why) -> Reasons:
