@@ -23,6 +23,7 @@ def test_answers_are_the_written_formulas(seed, method):
     x[rng.random(12) < 0.1] = 0
     ids = [f"w{at:02}" for at in range(12)]
     a, b, c = rng.choice(12, 3, replace=False)
+    x[[a, b, c]] = rng.normal(size=(3, 4))
     wanted = {}
     for d in range(12):
         if d in (a, b, c):
@@ -149,3 +150,17 @@ def test_own_vectors_keep_their_ids():
     made = tw.Vectors.of(["b", "a"], [[1, 2], [3, 4]])
     assert made["b"].tolist() == [1, 2]
     assert len(made) == 2
+
+
+def test_vectors_without_direction_and_catalogues_of_three_are_refused():
+    own = tw.Vectors.of(["a", "b", "c", "zero"], [[1, 0], [0, 1], [1, 1], [0, 0]])
+    with pytest.raises(DataError, match="the vector of 'zero' is zero and has no direction"):
+        analogies.analogy(own, "a", "zero", "b")
+    three = tw.Vectors.of(["a", "b", "c"], [[1, 0], [0, 1], [1, 1]])
+    with pytest.raises(DataError, match="there are 3 items: none is left beside 'a', 'b' and 'c'"):
+        analogies.analogy(three, "a", "b", "c")
+
+
+def test_questions_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "questions.txt").write_text("\ufeff: capitals\na b c d\n", encoding="utf-8")
+    assert analogies.read_questions(tmp_path / "questions.txt")[0].section == "capitals"

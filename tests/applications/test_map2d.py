@@ -27,6 +27,21 @@ def city(n=60):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_equal_vectors_are_one_point_and_said_to_be(method, sparse):
+    vectors = np.tile([[3.0, 1.0, 2.0]], (40, 1)) * np.arange(1, 41)[:, None]
+    log = {"u": np.repeat(np.arange(40), 3), "i": np.tile(np.arange(3), 40)}
+    source = (
+        tw.models.ItemKNN().fit(tw.Dataset.from_frames(log, user="u", item="i"))
+        if sparse
+        else tw.Vectors.of([f"t{one}" for one in range(40)], vectors)
+    )
+    drawn = map2d.draw(source, method=method, side="users" if sparse else "items")
+    assert "at one point" in drawn.title
+    assert np.ptp(drawn.points, axis=0).max() < 1e-5
+
+
 def test_a_town_on_the_date_line_stays_whole():
     places = [[-18.1, 179.9], [-18.2, -179.9], [-18.0, 179.8], [38.7, -9.1]]
     items = {"i": ["east", "west", "more", "far"], "place": places}

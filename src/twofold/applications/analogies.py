@@ -96,11 +96,19 @@ def analogy(
         If an id is not known; the sentence names the nearest one.
     ConfigError
         If `k` or `method` is none of those allowed.
+    DataError
+        If a vector is zero, which has no direction, or no item is left beside the three.
     """
     _check(k, method)
     own = named(vectors)
     rows = np.array([[own.tokens.row(one) for one in (a, b, c)]], np.int32)
-    scores = solve(own.cosines(rows.ravel()).reshape(1, 3, -1), method)[0]
+    cosines = own.cosines(rows.ravel())
+    for one, likeness, row in zip((a, b, c), cosines, rows[0], strict=True):
+        if not likeness[row]:
+            raise DataError(f"the vector of {one!r} is zero and has no direction; ask with others")
+    if len(own) == len(set(rows[0].tolist())):
+        raise DataError(f"there are {len(own)} items: none is left beside {a!r}, {b!r} and {c!r}")
+    scores = solve(cosines.reshape(1, 3, -1), method)[0]
     scores[rows[0]] = -np.inf
     return _best(own, scores, k)
 
@@ -146,7 +154,7 @@ def read_questions(path: str | Path) -> list[Question]:
         If the file cannot be read, a line has not four ids, or there is no question.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the questions {path}: {error}") from error
     section, found = "", list[Question]()

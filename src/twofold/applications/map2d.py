@@ -44,6 +44,8 @@ MOST = 20_000
 """Largest number of points."""
 AXES = 50
 """Principal axes that t-SNE starts from (van der Maaten & Hinton 2008, section 4.2)."""
+SAME = 1e-6
+"""Standard deviation of coordinates of unit vectors that is rounding alone; t-SNE begins by dividing by it."""
 PERPLEXITY = 30.0
 """Neighbours that a point of t-SNE looks at, about; fewer where there are few points."""
 
@@ -293,6 +295,8 @@ def _laid_out(
     """Return places (n, 2) of unit vectors (n, d), and by which method."""
     learned = need("sklearn.decomposition", "learn")
     n, d = len_of(vectors)
+    if _spread(vectors) <= SAME:
+        return np.zeros((n, 2)), "at one point, as all their vectors point the same way"
     seed = kernel_seed(rng)
     few = n < 5
     axes = 2 if method == "pca" or few else AXES
@@ -312,6 +316,15 @@ def _laid_out(
         perplexity=min(PERPLEXITY, (n - 1) / 3), init="pca", random_state=seed
     )
     return np.asarray(tsne.fit_transform(made), np.float64), "by t-SNE"
+
+
+def _spread(vectors: F32 | csr_array) -> float:
+    """Return the largest standard deviation of a coordinate."""
+    if isinstance(vectors, np.ndarray):
+        return float(vectors.std(axis=0, dtype=np.float64).max())
+    exact = vectors.astype(np.float64)
+    squares = np.asarray(exact.multiply(exact).mean(axis=0)) - np.asarray(exact.mean(axis=0)) ** 2
+    return float(np.sqrt(max(squares.max(), 0)))
 
 
 def len_of(vectors: F32 | csr_array) -> tuple[int, int]:

@@ -118,7 +118,10 @@ class DeepWalk:
         walking, embedding, choosing, learning = generator(rng).spawn(4)
         count = max(1, round(self.hidden * len(graph)))
         if count >= len(graph):
-            raise DataError(f"{len(graph):,} friendships are too few to keep some from the walks")
+            raise DataError(
+                f"{len(graph):,} known friendship is too few to keep one from the walks; give more, or take a "
+                "score that learns nothing, such as links.Neighbourhood()"
+            )
         hidden = graph.pairs[np.sort(choosing.choice(len(graph), count, replace=False))]
         rest = replace(train, links=directed(graph.without(hidden)))
         log = walk_log(rest, walks=self.walks, length=self.length, rng=walking)

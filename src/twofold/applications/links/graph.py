@@ -133,7 +133,8 @@ def strangers(n: int, count: int, friends: tuple[Graph, ...], rng: np.random.Gen
     room = n * (n - 1) // 2 - len(taken)
     if count > room:
         raise ConfigError(
-            f"{count:,} pairs of strangers were asked for, and there are {room:,}; take fewer negatives"
+            f"{count:,} pairs of strangers were asked for, and there are {room:,}; take fewer negatives, "
+            "or hold out fewer friendships"
         )
     if 4 * count > room:  # few are left over: list them all
         left, right = np.triu_indices(n, 1)
