@@ -106,10 +106,17 @@ BAD = {
     "too large for float32": (b"2 3\ncat 1 2 3\ndog 1 1e99 3\n", "not finite.*'dog'"),
     "no UTF-8 in text": (b"2 3\ncat 1 2 3\n\xff\xfe 1 2 3\n", "UTF-8"),
     "a token twice": (b"2 3\ncat 1 2 3\ncat 1 2 3\n", "rows 1 and 2"),
+    "a blank line": (b"2 3\ncat 1 2 3\n\ndog 1 2 3\n", "row 2, is a blank line"),
+    "gzip": (b"\x1f\x8b\x08\x00\n", "gunzip"),
     "NaN in binary": (b"1 1\ncat " + NAN + b"\n", "not finite"),
     "no UTF-8 in binary": (b"1 2\n\xff\xfe " + struct.pack("<2f", 1, 2), "UTF-8"),
     "more bytes than announced": (b"1 2\na " + struct.pack("<2f", 1, 2) + b"\nb " + struct.pack("<2f", 1, 2), "after the 1"),
 }  # fmt: skip
+
+
+def test_blank_lines_at_the_end_are_passed_over(tmp_path):
+    (tmp_path / "v").write_bytes(b"1 2\ncat 1 2\n\n \n")
+    assert tw.read_word2vec(tmp_path / "v").tokens.ids.to_list() == ["cat"]
 
 
 @pytest.mark.parametrize("case", BAD)

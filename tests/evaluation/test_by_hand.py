@@ -165,6 +165,16 @@ def test_only_good_ratings_are_relevant_where_asked():
         tw.evaluate(model, split, ["hit@1"], relevant_from=9)
 
 
+def test_auc_of_a_catalogue_of_one_item_says_what_it_needs():
+    data = dataset({"u": [1, 2, 1, 2], "i": ["a", "a", "a", "a"]})
+    split = tw.split.last_fraction(data, test=0.5, repeats="keep")
+    model = tw.models.Popularity().fit(split.train)
+    with pytest.raises(
+        ConfigError, match="auc needs an item that was not taken beside one that was"
+    ):
+        tw.evaluate(model, split, ["auc"])
+
+
 def test_what_happened_between_training_and_test_is_hidden():
     log = {"u": [1, 1, 1, 2, 2, 3], "i": ["a", "b", "c", "b", "c", "c"], "t": [1, 5, 9, 1, 2, 1]}
     split = tw.split.temporal(dataset(log, time="t"), test=1 / 6, validation=1 / 6)

@@ -295,4 +295,25 @@ def test_a_sound_is_read_only_where_the_catalogue_has_sounds(served, tmp_path):
     )
     around = client.put("/items/new", json={"features": {name: f"{tmp_path}/music/../secret.wav"}})
     refused(around, 422, "bad_request", "features.sound")
+    (tmp_path / "music" / "round.wav").symlink_to(tmp_path / "music" / "round.wav")
+    for odd, said in {
+        f"{tmp_path}/music/round.wav": "no file",
+        f"{tmp_path}/music/{'x' * 300}.wav": "cannot be read",
+        "/" + "y/" * 100_000: "a path of 200,001 characters",
+        (path,): "got list",
+        True: "got bool",
+    }.items():
+        response = client.put("/items/new", json={"features": {name: odd}})
+        assert response.status_code == 422
+        assert said in response.json()["error"]["message"]
     assert client.put("/items/new", json={"features": {name: path}}).status_code == 200
+    gone = str(tmp_path / "music" / "gone.wav")
+    copyfile(path, gone)
+    for item in ("lost", "kept"):
+        told = {"features": {name: gone if item == "lost" else path}}
+        assert client.put(f"/items/{item}", json=told).status_code == 200
+    (tmp_path / "music" / "gone.wav").unlink()
+    again = served(tmp_path / "deep")
+    assert again.get("/items/lost/similar").status_code == 404
+    assert again.get("/items/new/similar").status_code == 200, "the others are there still"
+    assert again.get("/items/kept/similar").status_code == 200

@@ -19,6 +19,8 @@ from twofold.typing import F32
 
 HEADER = 100
 """Bytes within which the first line ends."""
+GZIP = b"\x1f\x8b"
+"""What a file that gzip has packed begins with."""
 LONGEST = 1 << 16
 """Bytes of the longest token that is read."""
 
@@ -90,6 +92,8 @@ def _counts(path: Path, data: bytes) -> tuple[int, int, int]:
     """Return n, d and where the first row begins."""
     end = data.find(b"\n", 0, HEADER)
     words = data[: max(end, 0)].split()
+    if data.startswith(GZIP):
+        raise IncompatibleFileError(f"{path} is packed by gzip; unpack it first, such as by gunzip")
     if end < 0 or len(words) != 2 or not all(one.isdigit() for one in words):
         raise IncompatibleFileError(
             f"{path} does not begin with a line of two counts, but with {data[:40]!r}; "
@@ -140,6 +144,11 @@ def _text(path: Path, data: bytes, begin: int, n: int, d: int) -> tuple[list[str
             f"{path} does not end with the end of a line, so that its last number may be cut short; fetch it again, "
             "or add a newline if it is whole"
         )
+    while lines and not lines[-1].strip():
+        lines.pop()
+    for row, line in enumerate(lines):
+        if not line.strip():
+            raise IncompatibleFileError(f"{path}, row {row + 1}, is a blank line; take it out")
     if len(lines) != n:
         raise IncompatibleFileError(
             f"{path} announces {n:,} vectors and has {len(lines):,} rows: it is cut short, or its first line is "

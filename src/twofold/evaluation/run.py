@@ -254,9 +254,11 @@ def summed(
         else:
             total, weight = by_user(tally.values[name], questions.whose, n_users)
         if not weight.any():
+            hint = "lower relevant_from, or use unknown_items='count'"
+            if metric.base == "auc":
+                hint += "; auc needs an item that was not taken beside one that was"
             raise ConfigError(
-                f"nobody in the {part} part has anything to measure {name} on; "
-                "lower relevant_from, or use unknown_items='count'"
+                f"nobody in the {part} part has anything to measure {name} on; {hint}"
             )
         for known, group in alike:
             if np.array_equal(known, weight):

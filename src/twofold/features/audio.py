@@ -316,6 +316,10 @@ def paths_of(sounds: Text | pl.Series | Iterable[str | Path | None]) -> list[str
 
 def _present(path: str | Path) -> Path:
     """Return the path of a file that is there."""
-    if not Path(path).is_file():
+    try:
+        there = Path(path).is_file()
+    except OSError as error:  # such as a name that is too long
+        raise DataError(f"sound {str(path)[:200]!r} cannot be read: {error.strerror}") from error
+    if not there:
         raise DataError(f"sound {str(path)!r} is missing: there is no file {Path(path).absolute()}")
     return Path(path)

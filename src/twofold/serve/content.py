@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from twofold.serve.schemas import MOST_NOTES
 from twofold.serve.served import Served
 from twofold.typing import Id
 
+LONGEST_PATH = 4096
+"""Characters of the path of a sound, as Linux has it: the time to resolve one grows with its square."""
+
 
 async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[bool, list[str]]:
     """Add an item by content, or list one again that was withdrawn; say whether training knew it, and notes on its features.
@@ -30,7 +34,7 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
         If the model does not read content, or a feature is missing or of another kind.
     """
     item = own_id(live, text)
-    check_sounds(live.base, features)
+    await live.work(check_sounds, live.base, features)
     async with live.changing:
         known = int(live.base.items.ids.rows([item])[0]) != UNKNOWN
         items, withdrawn = dict(live.items), live.withdrawn - {item}
@@ -89,13 +93,25 @@ def check_sounds(model: FittedModel, features: dict[str, Any]) -> None:
     """
     for name, told in features.items():
         column = model.items.features.get(name)
-        if not (isinstance(column, Text) and column.is_path and isinstance(told, str)):
+        if told is None or not (isinstance(column, Text) and column.is_path):
             continue
-        beside = column.values.drop_nulls().str.replace(r"[^/\\]*$", "").unique()
-        folders = {Path(one).resolve() for one in beside}
-        if folders.isdisjoint(Path(told).resolve().parents):
+        if not isinstance(told, str) or len(told) > LONGEST_PATH:
+            got = (
+                f"a path of {len(told):,} characters"
+                if isinstance(told, str)
+                else type(told).__name__
+            )
             raise Refused(
-                422, "bad_request", f"features.{name} got {told!r}, which lies in no folder of the catalogue's sounds",
+                422, "bad_request", f"features.{name} got {got}",
+                f"give the path of a sound as a text of up to {LONGEST_PATH:,} characters",
+            )  # fmt: skip
+        beside = column.values.drop_nulls().str.replace(r"[^/\\]*$", "").unique()
+        folders = {
+            os.path.realpath(one) for one in beside
+        }  # which, unlike Path.resolve, never fails
+        if folders.isdisjoint(map(str, Path(os.path.realpath(told)).parents)):
+            raise Refused(
+                422, "bad_request", f"features.{name} got {told[:200]!r}, which lies in no folder of the catalogue's sounds",
                 "put the file beside a sound of the catalogue, or below one",
             )  # fmt: skip
 

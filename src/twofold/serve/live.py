@@ -291,13 +291,10 @@ class Live:
             self.items[item] = features
 
     def with_items(self, served: Served) -> Served:
-        """Return a version with the added items, as far as the model reads content."""
-        if self.items and served.model.reads_content:
-            try:
-                return served.grown(self.items, list(self.withdrawn))
-            except DataError as error:
-                log.warning("version %d goes without the added items: %s", served.version, error)
-        return served.grown({}, list(self.withdrawn)) if self.withdrawn else served
+        """Return a version with the added items, as far as the model reads content and they can be read."""
+        items = self.items if served.model.reads_content else {}
+        made = served.grown_by_what_is_left(items, list(self.withdrawn))
+        return served.grown({}, list(self.withdrawn)) if made is served and self.withdrawn else made
 
     # ---- versions ---------------------------------------------------------------------------
 

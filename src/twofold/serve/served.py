@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from twofold.candidates import diversify
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, DataError
 from twofold.filters import allowed_items
 from twofold.index.choice import Measured
 from twofold.index.coded import Coded
@@ -28,6 +29,7 @@ from twofold.serve.states import States
 from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, I64, Id
 
+log = logging.getLogger(__name__)
 DEEPEST = 5
 """Diversity chooses among so many times the items asked for, and at least `SHALLOWEST`."""
 SHALLOWEST = 100
@@ -308,6 +310,23 @@ class Served:
             model.check_content()
             model = model.place(new_items(model, read_items(model, frame)))
         return Served.of(self.version, model, withdrawn, before=self)
+
+    def grown_by_what_is_left(
+        self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]
+    ) -> Served:
+        """Return the version with those of the items that can be placed; others, whose sound is gone, are logged."""
+        if not items:
+            return self
+        try:
+            return self.grown(items, withdrawn)
+        except DataError as error:
+            told = list(items.items())
+            if len(told) == 1:
+                log.warning("version %d goes without item %r: %s", self.version, told[0][0], error)
+                return self
+        half = len(told) // 2
+        first = self.grown_by_what_is_left(dict(told[:half]), withdrawn)
+        return first.grown_by_what_is_left(dict(told[half:]), withdrawn)
 
 
 def trained_index(model: FittedModel) -> Coded | None:
