@@ -277,8 +277,11 @@ def model_folder(path: str | Path) -> Path:
     """
     path = Path(path)
     run = Run(path)
-    if (path / persistence.MANIFEST).exists():
-        return path
+    try:
+        if (path / persistence.MANIFEST).exists():
+            return path
+    except OSError as error:  # a name that is too long, a folder of somebody else
+        raise IncompatibleFileError(f"cannot open {str(path)[:200]}: {error.strerror}") from error
     if (run.model / persistence.MANIFEST).exists():
         return run.model
     if (path / "results").is_dir() and run.results():

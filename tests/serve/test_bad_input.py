@@ -152,6 +152,11 @@ def test_paths_and_methods(ask):
     refused(ask.delete("/items/nowhere"), 404, "unknown_id")
     refused(ask.post("/models/77/promote", json={}), 404, "unknown_version", "77")
     refused(ask.post("/models", json={"path": "/nowhere"}), 409, "bad_model", "does not exist")
+    long = ask.post("/models", json={"path": "x" * 1000})
+    refused(long, 409, "bad_model", "File name too long")
+    wide = {"features": {f"f{one}": 1 for one in range(1001)}}
+    refused(ask.put("/items/x", json=wide), 422, "bad_request", "at most 1000")
+    refused(ask.post("/recommend", json={"user": "a", **wide}), 422, "bad_request", "at most 1000")
     refused(ask.post("/recommend", content=b"{}", headers={"content-type": "text/plain"}), 415, "not_json")  # fmt: skip
     assert ask.get("/health").json() == {"status": "ok"}
 

@@ -29,6 +29,8 @@ LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 100
 """Items of a history or of allow and deny; items of a list; questions and events of one request."""
 MOST_NOTES, LONGEST_NOTE = 20, 1000
 """Notes of one answer, and the characters of each."""
+MOST_COLUMNS = 1000
+"""Features or context columns of one body."""
 SOMEBODY = ("user", "history", "features", "words")
 """Fields of a question that name or describe a person."""
 SECONDS = 1e11
@@ -65,7 +67,11 @@ SCALAR: list[dict[str, Any]] = [
 ]  # fmt: skip
 COLUMN = {"anyOf": [*SCALAR, {"type": "array", "items": {"anyOf": SCALAR}}]}
 Columns = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": COLUMN})
+    dict[str, Any],
+    Field(max_length=MOST_COLUMNS),
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": COLUMN, "maxProperties": MOST_COLUMNS}
+    ),
 ]
 """Values by name: texts, numbers, or lists of them; `check_columns` holds them to it."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
