@@ -85,6 +85,15 @@ def test_a_long_history_is_explained_a_part_at_a_time(monkeypatch):
     assert max(read) <= 2 * length, "a history of n events is never held n times"
 
 
+@pytest.mark.parametrize("odd", [None, 5, "i3"])
+def test_a_history_that_is_no_list_is_refused(odd):
+    model = tw.models.Popularity().fit(planted_log())
+    with pytest.raises(
+        ConfigError, match=f"must be a list of item ids, .* of nothing; got .*{odd}"
+    ):
+        model.recommend(histories=[odd])
+
+
 def test_of_a_very_long_history_the_latest_part_is_explained(monkeypatch):
     model = tw.models.EASE().fit(planted_log())
     history = ["i0", "i2", "i4", "i6", "i0", "i8"]

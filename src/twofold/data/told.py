@@ -18,12 +18,13 @@ def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
     Raises
     ------
     ConfigError
-        If a history is a bare string, or a basket holds something else than ids.
+        If a history is no list, or a basket holds something else than ids.
     """
     indptr, flat, moments, nested = [0], list[int](), list[int](), False
     for one in histories:
-        if isinstance(one, str):
-            raise ConfigError(f"a history must be a list of item ids; got the string {one!r}")
+        if isinstance(one, str) or not isinstance(one, Iterable):
+            got = f"the string {one!r}" if isinstance(one, str) else repr(one)
+            raise ConfigError(f"a history must be a list of item ids, [] of nothing; got {got}")
         ids, moment = taken_apart(one)
         rows = items.rows(ids)
         known = np.flatnonzero(rows != UNKNOWN)

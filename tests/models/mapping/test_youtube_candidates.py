@@ -381,6 +381,8 @@ def test_a_wrong_question_is_refused():
         model.recommend(users=[0], context={"divice": ["tv"]})
     with pytest.raises(ConfigError, match="no user feature"):
         model.recommend(users=[0], features={"contry": ["fr"]})
+    with pytest.warns(DataWarning, match="does not read the context column 'time'"):
+        model.recommend(users=[0], context={"time": ["2026-05-04T20:30"]})
     number = Queries.known(np.zeros(1, np.int32))
     text = Text(pl.Series(["tv"]))
     asked = Queries(number.user, number.history, number.has_history, None, {"device": text})

@@ -23,6 +23,7 @@ from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
 from twofold.kernels.self_attention import EPSILON
+from twofold.recommend import TIME
 from twofold.typing import F32, I32, I64, Bool
 
 
@@ -323,7 +324,7 @@ def check_said(
         ("user feature", queries.features, {*people, *declared}),
     ):
         for name in given:
-            if name not in known:
+            if name not in known and name != TIME:
                 raise ConfigError(f"no {what} {name!r}; {did_you_mean(name, sorted(known))}")
     return telling(queries.features, user_code.levels, len(queries)) | telling(
         queries.context, read, len(queries)
