@@ -94,6 +94,13 @@ def test_a_history_that_is_no_list_is_refused(odd):
         model.recommend(histories=[odd])
 
 
+def test_an_explanation_by_popularity_names_the_item_as_the_catalogue_does():
+    log = {"u": [1, 1, 2], "i": [5, 6, 6]}
+    model = tw.models.Popularity().fit(tw.Dataset.from_frames(log, user="u", item="i"))
+    why = model.explain(user=1, item="5")
+    assert (why["item"].to_list(), why["kind"].to_list()) == ([5], ["popularity"])
+
+
 def test_of_a_very_long_history_the_latest_part_is_explained(monkeypatch):
     model = tw.models.EASE().fit(planted_log())
     history = ["i0", "i2", "i4", "i6", "i0", "i8"]

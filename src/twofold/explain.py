@@ -68,6 +68,7 @@ def explain(
     if item is None or (user is None and history is None):
         raise ConfigError("explain needs item= and one of user= and history=")
     target = model.items.ids.row(item)
+    own_id = model.items.ids.ids.gather(pl.Series([target], dtype=pl.UInt32))
     if history is not None:
         own = history_rows(model.items.ids, [list(history)])
     else:
@@ -76,16 +77,14 @@ def explain(
         own = model.memory.history.take(asked.user)
         if asked.features and model.encode(asked).source[0] == CONTENT:
             score = scores_of(model, asked, target)
-            return _frame(pl.Series([item], strict=False), score, float(score[0]), "features")
+            return _frame(own_id, score, float(score[0]), "features")
     own = latest(own, LONGEST)
     distinct = np.unique(own.item)
     scores = scores_without(model, own, distinct, target)
     contribution = scores[0] - scores[1:]
     if not len(distinct) or not contribution.any():
         count = float(model.memory.popularity[target])
-        return _frame(
-            pl.Series([item], strict=False), np.array([count]), float(scores[0]), "popularity"
-        )
+        return _frame(own_id, np.array([count]), float(scores[0]), "popularity")
     order = np.argsort(-contribution, kind="stable")
     ids = model.items.ids.ids.gather(pl.Series(distinct[order], dtype=pl.UInt32))
     return _frame(ids, contribution[order], float(scores[0]), "history")

@@ -297,6 +297,7 @@ def test_a_saved_log_of_strings_and_large_integers(tmp_path):
     assert tw.Dataset.load(data.save(tmp_path / "d")).frame().equals(data.frame())
 
 
+@pytest.mark.filterwarnings("ignore:time column 't' has")
 @given(
     st.lists(
         st.tuples(

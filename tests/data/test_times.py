@@ -1,5 +1,6 @@
 """Times against Python's datetime, in every writing that is read."""
 
+import contextlib
 import datetime as dt
 import re
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from twofold.data.columns import NO_TIME
 from twofold.data.dataset import Dataset
-from twofold.data.times import in_future, parse_times, seconds_of
+from twofold.data.odd_times import in_future
+from twofold.data.times import parse_times, seconds_of
 from twofold.errors import DataError, DataWarning
 
 UTC = dt.UTC
@@ -159,6 +161,23 @@ def test_times_in_the_future_are_told_with_their_number_and_the_latest(times, sa
 def test_orders_and_times_of_the_past_are_read_in_silence(times):
     log = {"u": range(len(times)), "i": range(len(times)), "t": times}
     assert not Dataset.from_frames(log, user="u", item="i", time="t").notes
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([0, 1_700_000_000, 0], "2 of 3 times at 1970-01-01 or before, the earliest 1970-01-01T00:00:00"),
+        ([-1_700_000_000, -1_600_000_000], "2 of 2 times at 1970-01-01 or before, the earliest 1916"),
+        ([0, 60, 120], None),
+        ([-60, 60, 120], None),
+        ([1, 1_700_000_000, 2], None),
+    ],
+)  # fmt: skip
+def test_times_that_stand_for_nothing_are_told(times, said):
+    log = {"u": range(len(times)), "i": [0] * len(times), "t": times}
+    with contextlib.nullcontext() if said is None else pytest.warns(DataWarning, match=said):
+        data = Dataset.from_frames(log, user="u", item="i", time="t")
+    assert any("1970-01-01 or before" in one for one in data.notes) == (said is not None)
 
 
 def test_a_clock_of_another_zone_lies_not_in_the_future():

@@ -20,9 +20,10 @@ from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities, Links
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
+from twofold.data.odd_times import odd_times
 from twofold.data.places import PLACE, joined, read_as_place
 from twofold.data.roles import NAMELESS
-from twofold.data.times import in_future, parse_times
+from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.kernels.gather import gather, is_ascending
@@ -89,9 +90,9 @@ def assemble(
         times = None if times is None else times[rows]
         for name, (one, kind) in contexts.items():
             contexts[name] = one.gather(picked), kind
-    if times is not None and (ahead := in_future(times, now(), f"time column {time!r}")):
-        notes.append(ahead)
-        warnings.warn(f"{ahead}; correct them if they are not meant", DataWarning, stacklevel=3)
+    for odd in [] if times is None else odd_times(times, now(), f"time column {time!r}"):
+        notes.append(odd)
+        warnings.warn(f"{odd}; correct them if they are not meant", DataWarning, stacklevel=3)
     people, things = Entities(_empty()), Entities(_empty())
     if users is not None:
         people = entities(users, user, user_ids, user_features, "users", notes)

@@ -31,8 +31,6 @@ ZONE = r"(?: ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})(?: \(?[A-Z]{3,4}\)?
 MONTH = r"(?P<month>[A-Za-z]{3})[a-z]*"
 
 
-AHEAD = 86_400
-"""Seconds after now from which a time lies in the future: clocks whose zone is not told differ by less."""
 MOST_AHEAD = 18 * 3_600
 """Seconds that local time is from UTC, at most; the widest in use is 14 hours."""
 
@@ -323,24 +321,6 @@ def _offsets(zones: pl.Series) -> I64:
         hours, minutes = (0, 0) if named else (int(digits[:2]), int(digits[2:]))
         found[zone] = sign * (hours * 3_600 + minutes * 60) if minutes < 60 else MOST_AHEAD + 1
     return np.array([found[one] for one in zones.to_list()], np.int64)
-
-
-def in_future(times: I64, now: float, what: str) -> str | None:
-    """Say how many of the times (n,) lie more than a day after `now`, and the latest one; None where none does.
-
-    Example
-    -------
-    >>> in_future(np.array([1_600_000_000, 253_402_214_400]), 1_700_000_000, "time column 'at'")
-    "time column 'at' has 1 of 2 times in the future, the latest 9999-12-31T00:00:00"
-    """
-    latest = int(times.max(initial=NO_TIME))
-    if latest <= now + AHEAD:
-        return None
-    ahead = int((times > now + AHEAD).sum())
-    latest_written = np.datetime64(latest, "s")
-    return (
-        f"{what} has {ahead:,} of {len(times):,} times in the future, the latest {latest_written}"
-    )
 
 
 def first_bad(values: pl.Series, bad: Bool | F64) -> tuple[int, object]:
