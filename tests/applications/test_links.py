@@ -13,7 +13,7 @@ import twofold as tw
 from twofold.applications import links
 from twofold.applications.links import _logistic, holdout, measures, resamples, vectors
 from twofold.applications.links.graph import Graph, strangers
-from twofold.errors import ConfigError, DataError, UnknownIdError
+from twofold.errors import ConfigError, DataError, DataWarning, UnknownIdError
 
 
 def random_graph(seed, n=10, density=0.3):
@@ -181,7 +181,10 @@ def test_one_direction_is_a_friendship():
 def test_a_graph_without_friendships_is_refused():
     log = {"u": ["a", "b"], "i": [1, 2]}
     bare = tw.Dataset.from_frames(log, user="u", item="i")
-    none = tw.Dataset.from_frames(log, user="u", item="i", links={"x": ["a"], "y": ["a"]})
+    with pytest.warns(
+        DataWarning, match=r"empty; they have such as 'A' and 'B', and the users .* 'a'"
+    ):
+        none = tw.Dataset.from_frames(log, user="u", item="i", links={"x": ["A"], "y": ["B"]})
     assert "the social graph is empty" in none.notes[-1]
     for data in (bare, none):
         for use in (links.split, links.Friendship().fit, links.SharedPlaces().fit, links.walk_log):

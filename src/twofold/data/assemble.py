@@ -17,12 +17,12 @@ import polars as pl
 from twofold.data.columns import NO_TIME, Column, Kind
 from twofold.data.convert import column_from_values, guess_kind, numbers
 from twofold.data.dataset import Dataset, Features
-from twofold.data.entities import NO_LINKS, Entities, Links
+from twofold.data.entities import NO_LINKS, Entities
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
+from twofold.data.links import read_links
 from twofold.data.odd_times import odd_times
 from twofold.data.places import PLACE, joined, read_as_place
-from twofold.data.roles import NAMELESS
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
@@ -131,7 +131,7 @@ def assemble(
     )
     del order
     events = without_duplicates(events, duplicates, notes)
-    made = NO_LINKS if links is None else read_links(links, people.ids, notes)
+    made = NO_LINKS if links is None else read_links(links, people.ids, notes, warn=True)
     return Dataset(events, people, things, made, tuple(notes))
 
 
@@ -303,44 +303,3 @@ def copies_of_events(events: Interactions) -> I64:
     )
     first = frame.select(pl.struct("u", "i", "t", "v").is_first_distinct()).to_series().to_numpy()
     return at[~first].astype(np.int64)
-
-
-def read_links(frame: pl.DataFrame, users: Vocabulary, notes: list[str]) -> Links:
-    """Read user-user pairs from the first two columns, in the order and direction in which they stand.
-
-    Left out, and counted in a note: pairs that name somebody unknown, pairs of somebody with
-    themselves, and a pair that was given before. Links that are all left out, or none, are said too.
-    The first row of columns without names is their header where it names nobody.
-    """
-    if frame.width < 2:
-        raise DataError(f"links need two columns of user ids; got {frame.columns}")
-    source, target = (users.rows(as_ids(frame.to_series(at), "links")) for at in (0, 1))
-    nameless = all(NAMELESS.match(name) for name in frame.columns[:2])
-    if nameless and len(frame) and source[0] == target[0] == UNKNOWN:
-        source, target = source[1:], target[1:]  # a header
-    if not len(source):
-        notes.append("there are no links: the social graph is empty")
-        return NO_LINKS
-    both = (source != UNKNOWN) & (target != UNKNOWN)
-    if not both.all():
-        notes.append(
-            f"{_links(int((~both).sum()), 'name')} somebody who is not among the users; left out"
-        )
-    apart = both & (source != target)
-    if (alone := int((both & ~apart).sum())) > 0:
-        notes.append(f"{_links(alone, 'join')} somebody with themselves; left out")
-    source, target = source[apart], target[apart]
-    _, first = np.unique(source.astype(np.int64) * len(users) + target, return_index=True)
-    if len(first) < len(source):
-        again = len(source) - len(first)
-        notes.append(
-            f"{again:,} link{'s were' if again > 1 else ' was'} given before; counted once"
-        )
-    if not len(first):
-        notes.append("the links join no two of the users: the social graph is empty")
-    kept = np.sort(first)
-    return Links(source[kept], target[kept])
-
-
-def _links(n: int, do: str) -> str:
-    return f"{n:,} links {do}" if n > 1 else f"{n:,} link {do}s"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from twofold.applications.links.graph import Graph, strangers
-from twofold.data.assemble import read_links
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Links
 from twofold.data.frames import as_frame
+from twofold.data.links import read_links
 from twofold.errors import ConfigError, DataError
 from twofold.random import generator
 from twofold.typing import I32, Bool, Rng
