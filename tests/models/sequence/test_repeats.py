@@ -277,3 +277,26 @@ def test_the_histories_of_all_questions_together_are_bounded(monkeypatch):
     assert 2_000 < len(few.history.item) <= 3_000
     monkeypatch.setattr(_repeat_questions, "TOLD", 1)
     assert len(asked()) == 1
+
+
+def with_a_robot(n=3000):
+    """40 people who go where many go, and one whose events are most of the log and walk in a circle."""
+    rng = np.random.default_rng(0)
+    person = np.concatenate([np.zeros(n, np.int64), np.repeat(np.arange(1, 41), 12)])
+    place = np.concatenate([np.arange(n) % 30, (30 * rng.random(480) ** 3).astype(int)])
+    log = {"u": person, "i": place, "t": np.arange(len(person))}
+    return tw.Dataset.from_frames(log, user="u", item="i", time="t")
+
+
+def test_a_robot_has_a_small_part_of_the_questions(monkeypatch):
+    data = with_a_robot()
+    model = tw.models.Popularity().fit(data)
+    held = later(data.interactions, 0.3)
+    asked, taken = questions(data, held, model, 150, np.random.default_rng(0))
+    assert np.bincount(asked.user).max() == 3
+    assert len(asked) == len(taken.indptr) - 1 > 100
+    monkeypatch.setattr(_repeat_questions, "TOLD", 3000)
+    monkeypatch.setattr(_repeat_questions, "LONGEST", 30)
+    asked, _ = questions(data, held, model, 150, np.random.default_rng(0))
+    assert np.bincount(asked.user)[0] == 0, "what is too long to tell is not asked"
+    assert len(asked) > 100

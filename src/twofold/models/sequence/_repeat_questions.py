@@ -10,10 +10,15 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.models._base import FittedModel
 from twofold.models.sequence._repeat_weights import Taken
-from twofold.typing import I64, Bool
+from twofold.typing import I32, I64, Bool
 
 TOLD = 1 << 24
 """Events that all questions are told together, at most: a person with many events has as many questions, each with a long history."""
+
+OF_ONE = 50
+"""A person has at most one in so many of the questions, so that a robot with most of the events does not set the weights."""
+LONGEST = TOLD // 100
+"""Events before a moment that is asked about, at most, where all questions together have more than `TOLD`."""
 
 
 def moments(events: Interactions) -> I64:
@@ -37,6 +42,19 @@ def later(events: Interactions, share: float) -> Bool:
     return held[moment]
 
 
+def within(owner: I32, most: int, rng: np.random.Generator) -> Bool:
+    """Say which of the moments of people (n,), ascending, are kept: of each person at most `most`, drawn; shape (n,)."""
+    many = np.bincount(owner)
+    if many.max(initial=0) <= most:
+        return np.ones(len(owner), np.bool_)
+    drawn = rng.permutation(len(owner))
+    drawn = drawn[np.argsort(owner[drawn], kind="stable")]  # each person's moments, shuffled
+    first = np.cumsum(many) - many
+    kept = np.empty(len(owner), np.bool_)
+    kept[drawn] = np.arange(len(owner)) - first[owner] < most
+    return kept
+
+
 def questions(
     train: Dataset, held: Bool, model: FittedModel, most: int, rng: np.random.Generator
 ) -> tuple[Queries, Taken]:
@@ -51,7 +69,8 @@ def questions(
     model
         Trained on the others. Moments in which nothing was taken that it knows are not asked.
     most
-        Questions at most; fewer where their histories have more than `TOLD` events together.
+        Questions at most, and of one person `most` / `OF_ONE`; fewer where their histories have more than `TOLD`
+        events together.
     rng
         Draws them where there are more.
     """
@@ -62,9 +81,12 @@ def questions(
     begin = np.unique(moment, return_index=True)[1]
     known = held & (item != UNKNOWN) & (user != UNKNOWN)
     asked = np.unique(moment[known])
+    asked = asked[within(events.user[begin[asked]], max(1, most // OF_ONE), rng)]
     if len(asked) > most:
         asked = np.sort(rng.choice(asked, most, replace=False))
     before = begin[asked] - np.searchsorted(events.user, events.user[begin[asked]])
+    if before.sum() > TOLD and (before <= LONGEST).any():
+        asked, before = asked[before <= LONGEST], before[before <= LONGEST]
     if before.sum() > TOLD:
         drawn = rng.permutation(len(asked))
         asked = np.sort(asked[drawn[: max(1, int((np.cumsum(before[drawn]) <= TOLD).sum()))]])
