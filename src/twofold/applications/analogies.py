@@ -97,7 +97,7 @@ def analogy(
     ConfigError
         If `k` or `method` is none of those allowed.
     DataError
-        If a vector is zero, which has no direction, or no item is left beside the three.
+        If a vector is zero, which has no direction.
     """
     _check(k, method)
     own = named(vectors)
@@ -106,8 +106,6 @@ def analogy(
     for one, likeness, row in zip((a, b, c), cosines, rows[0], strict=True):
         if not likeness[row]:
             raise DataError(f"the vector of {one!r} is zero and has no direction; ask with others")
-    if len(own) == len(set(rows[0].tolist())):
-        raise DataError(f"there are {len(own)} items: none is left beside {a!r}, {b!r} and {c!r}")
     scores = solve(cosines.reshape(1, 3, -1), method)[0]
     scores[rows[0]] = -np.inf
     return _best(own, scores, k)
