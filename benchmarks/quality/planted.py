@@ -108,10 +108,11 @@ def log_of(shape: str, size: Size) -> tw.Dataset:
     return logged(list((chain if shape == "chain" else topics)(size, np.random.default_rng(SEED))))
 
 
-def logged(drawn: Sequence[Sequence[int]], **tables: Any) -> tw.Dataset:
-    """Return the log of the items of each person in order; `tables` of people and items are handed on."""
+def logged(drawn: Sequence[Any], began: Any = 0, **tables: Any) -> tw.Dataset:
+    """Return the log of the items of each person in order, who `began` so many seconds late; `tables` are handed on."""
     user = np.repeat(np.arange(len(drawn)), [len(one) for one in drawn])
     moment = np.concatenate([np.arange(len(one)) for one in drawn]) * PACE + FIRST
+    moment += np.broadcast_to(began, len(drawn))[user]
     columns = {"user": user, "item": np.concatenate(drawn), "time": moment}
     return tw.Dataset.from_frames(columns, user="user", item="item", time="time", **tables)
 

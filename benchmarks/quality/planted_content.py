@@ -22,6 +22,7 @@ import polars as pl
 import twofold as tw
 from twofold import models
 from twofold.evaluation.uncertainty import bootstrap
+from twofold.models.mapping.deep_content import Linear, Trees
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
@@ -43,6 +44,8 @@ UNSAID, OF_COLUMN, OWN = 0.1, 1.0, 1.0
 """Share of every column that is not told, and how much a column and what no column says move the taste for a topic (standard deviations)."""
 ANY = 0.1
 """Share of the events that take any item, by popularity."""
+LATEST = 100 * 86_400
+"""Seconds within which people begin."""
 DRAWS = 100
 """People over whom the truth takes the mean of what is not told."""
 TRUTH = "what decided it"
@@ -55,15 +58,15 @@ WORDS: dict[str, Any] = {
     "DSSM": models.DSSM(),
     "MultiViewDSSM": models.MultiViewDSSM(),
     "DeepContent": models.DeepContent(),
-    "DeepContent, linear": models.DeepContent(network={"kind": "linear"}),
+    "DeepContent, linear": models.DeepContent(network=Linear()),
     "FM": models.FM(),
 }
 PEOPLE: dict[str, Any] = {
     "Popularity": models.Popularity(),
     "FM": models.FM(),
     "DeepContent": models.DeepContent(side="users"),
-    "DeepContent, linear": models.DeepContent(side="users", network={"kind": "linear"}),
-    "DeepContent, trees": models.DeepContent(side="users", network={"kind": "trees"}),
+    "DeepContent, linear": models.DeepContent(side="users", network=Linear()),
+    "DeepContent, trees": models.DeepContent(side="users", network=Trees()),
     "YouTubeCandidates": models.YouTubeCandidates(),
 }
 LAST, NEW, AMONG_ALL, NEWCOMERS = "words", "words_new", "words_among_all", "newcomers"
@@ -167,7 +170,8 @@ def newcomers(name: str, rng: np.random.Generator) -> Planted:
     columns = {one: pl.Series(values[one]).set(pl.Series(~told[one]), None) for one in values}
     people = pl.DataFrame({"user": np.arange(size.people), **columns})
     kinds = dict.fromkeys(COLUMNS, "category") | {"age": "number"}
-    data = logged(drawn, users=people, user_features=kinds)
+    began = rng.integers(0, LATEST, size.people)
+    data = logged(drawn, began, users=people, user_features=kinds)
     return Planted(data, chances_of(expected, share))
 
 
