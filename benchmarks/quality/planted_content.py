@@ -22,7 +22,7 @@ import polars as pl
 import twofold as tw
 from twofold import models
 from twofold.evaluation.uncertainty import bootstrap
-from twofold.models.mapping.deep_content import Linear, Trees
+from twofold.models.mapping.deep_content import Linear
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
@@ -66,7 +66,6 @@ PEOPLE: dict[str, Any] = {
     "FM": models.FM(),
     "DeepContent": models.DeepContent(side="users"),
     "DeepContent, linear": models.DeepContent(side="users", network=Linear()),
-    "DeepContent, trees": models.DeepContent(side="users", network=Trees()),
     "YouTubeCandidates": models.YouTubeCandidates(),
 }
 LAST, NEW, AMONG_ALL, NEWCOMERS = "words", "words_new", "words_among_all", "newcomers"
