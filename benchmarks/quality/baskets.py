@@ -1,4 +1,4 @@
-"""The next basket: HRM's ladder of Wang et al. (2015) beside popularity and personal frequency.
+"""The next basket: HRM's ladder of Wang et al. (2015) beside popularity and personal frequency, with one vector an item and with two.
 
 ``python benchmarks/quality/baskets.py [tafeng online-retail] [--users 0] [--epochs 20] [--factors 50] [--seed 0] [--set reg=0.001,...] [--part validation | --whole] [--rows "TOP;HRM MaxMax"] [--reports FOLDER] [--save] [--merge]``
 
@@ -38,6 +38,8 @@ COMMON: dict[str, Any] = {
     "factors": int(beside.option("--factors", "50")),
     **beside.settings(),
 }
+TWO: dict[str, Any] = {"tied": False}
+"""An item has one vector where it was bought and one where it is predicted; the paper writes one for both."""
 LADDER: dict[str, Any] = {
     "TOP": Popularity(),
     "personal frequency": PersonalFrequency(),
@@ -51,6 +53,13 @@ LADDER: dict[str, Any] = {
     "HRM MaxAvg": HRM(**COMMON, items="max", hybrid="average"),
     "HRM AvgMax": HRM(**COMMON, items="average", hybrid="max"),
     "HRM MaxMax": HRM(**COMMON, items="max", hybrid="max"),
+    "MC, two vectors an item": HRM(
+        **{"dropout": 0.1, **COMMON, **TWO}, items="average", hybrid="basket"
+    ),
+    "HRM AvgAvg, two vectors": HRM(**COMMON, **TWO, items="average", hybrid="average"),
+    "HRM MaxAvg, two vectors": HRM(**COMMON, **TWO, items="max", hybrid="average"),
+    "HRM AvgMax, two vectors": HRM(**COMMON, **TWO, items="average", hybrid="max"),
+    "HRM MaxMax, two vectors": HRM(**COMMON, **TWO, items="max", hybrid="max"),
     "TOP + repeats": Repeats(model=Popularity()),
     "IALS + repeats": Repeats(model=IALS(factors=COMMON["factors"])),
     "HRM AvgAvg + repeats": Repeats(model=HRM(**COMMON, items="average", hybrid="average")),
@@ -59,6 +68,10 @@ LADDER: dict[str, Any] = {
 POOLINGS = ("HRM MaxAvg", "HRM AvgMax", "HRM MaxMax")
 AGAINST = {
     "HRM AvgAvg": POOLINGS,
+    "FPMC (HRM side by side, BPR)": ("HRM AvgAvg", "HRM AvgAvg, two vectors"),
+    "HRM AvgAvg, two vectors": tuple(f"{one}, two vectors" for one in POOLINGS),
+    "HRM AvgMax, two vectors": ("HRM MaxMax, two vectors",),
+    "HRM MaxAvg, two vectors": ("HRM MaxMax, two vectors",),
     "MF (HRM, user alone)": ("HRM AvgAvg", *POOLINGS),
     "TOP + repeats": ("HRM AvgAvg + repeats", "HRM MaxMax + repeats"),
 }

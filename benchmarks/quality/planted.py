@@ -58,6 +58,7 @@ CONTENDERS: dict[str, Any] = {
     "Doc2Vec": models.Doc2Vec(),
     "ContextEmbedding": models.ContextEmbedding(),
     "HRM": models.HRM(),
+    "HRM, two vectors an item": models.HRM(tied=False),
     "FPMC": models.HRM.fpmc(),
     "GRU4Rec": models.GRU4Rec(),
     "SASRec": models.SASRec(),

@@ -227,6 +227,7 @@ def test_validation_keeps_the_best_pass():
     ]
     stop = next(n for n in range(12) if n + 2 >= 12 or max(scores[n + 1 : n + 3]) <= scores[n])
     assert kept.foresight(split.validation) == pytest.approx(scores[stop], abs=1e-9)
+    assert kept.best_epoch == stop + 1
     nobody = tw.Dataset.from_frames(
         {"u": ["zz"], "i": ["zz"], "t": [5]}, user="u", item="i", time="t"
     )

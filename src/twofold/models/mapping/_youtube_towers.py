@@ -117,8 +117,8 @@ def fit_tower(
     n_items: int,
     held_out: tuple[Block, I64] | None,
     rng: np.random.Generator,
-) -> Mapping[str, F32]:
-    """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights.
+) -> tuple[Mapping[str, F32], int]:
+    """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights and the pass that they are of.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
     With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
@@ -146,7 +146,7 @@ def fit_tower(
         return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
     validate = None if held_out is None else reciprocal_rank(tower, *held_out)
-    train(
+    history = train(
         tower,
         len(labels),
         loss_of,
@@ -160,7 +160,7 @@ def fit_tower(
         decay=model.decay,
         label="YouTubeCandidates",
     )
-    return arrays_of(tower)
+    return arrays_of(tower), history.best_epoch
 
 
 def among_drawn(

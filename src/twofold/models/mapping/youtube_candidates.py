@@ -149,8 +149,10 @@ class YouTubeCandidates:
         rows = [one.shape[1] for one in block.fields if one.shape]
         sizes += [inputs.dimension(one, 1.0) for one in rows[len(sizes) :]]
         tables = list(zip(rows, sizes, strict=True))
-        weights = towers.fit_tower(self, block, labels, tables, train.n_items, held_out, random)
-        model = replace(unread, weights=weights)
+        weights, best = towers.fit_tower(
+            self, block, labels, tables, train.n_items, held_out, random
+        )
+        model = replace(unread, weights=weights, best_epoch=best)
         check_finite("item_vectors", model.item_vectors, "lower learning_rate")
         return model
 
@@ -162,6 +164,8 @@ class FittedYouTubeCandidates(ReadsColumns):
     tokens: Vocabulary
     searched: csr_array  # (n_users, n_tokens), mean of the last tokens of each user
     weights: Mapping[str, F32]
+    best_epoch: int | None = None
+    """Pass whose weights are kept, the last one without validation; a larger log can be learned for as long. None where an older release fitted."""
 
     def __post_init__(self) -> None:
         """Read words where the model was trained on searches."""

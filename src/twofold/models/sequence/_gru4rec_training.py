@@ -82,8 +82,8 @@ def fit_network(
     n_items: int,
     validate: Callable[[Weights], Callable[[], float] | None],
     rng: np.random.Generator,
-) -> Mapping[str, F32]:
-    """Train the network on sessions and return its weights.
+) -> tuple[Mapping[str, F32], int]:
+    """Train the network on sessions and return its weights and the pass that they are of.
 
     Session s reads ``items[starts[s]:starts[s] + steps[s]]`` and foresees the item after each. `validate` makes the validation
     from a function that returns the weights of the moment.
@@ -93,7 +93,7 @@ def fit_network(
     starts, steps = in_pieces(starts, steps, max(LONGEST, -(-int(steps.sum()) // model.batch_size)))
     batches = Batches(model, net, items, starts, steps, n_items)
     measure = validate(lambda: arrays_of(net))
-    train(
+    history = train(
         net,
         int(steps.sum()),
         batches.loss,
@@ -107,7 +107,7 @@ def fit_network(
         deal=session_parallel(starts, steps),
         label="GRU4Rec",
     )
-    return arrays_of(net)
+    return arrays_of(net), history.best_epoch
 
 
 def in_pieces(starts: I64, steps: I64, longest: int) -> tuple[I64, I64]:

@@ -49,6 +49,8 @@ class FittedJNTM(FittedModel):
     cells: F32  # (n_users, d) long-term state after the last event of training
     heads: F32  # (n_users, d) that at the head of the last sub-trajectory
     shorts: F32  # (n_users, d) S after the last event
+    best_epoch: int | None = None
+    """Pass whose weights are kept, the last one without validation; a larger log can be learned for as long. None where an older release fitted."""
 
     @classmethod
     def of(

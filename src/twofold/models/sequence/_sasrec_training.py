@@ -72,8 +72,8 @@ def fit_network(
     n_items: int,
     validate: Callable[[Weights], Callable[[], float] | None],
     rng: np.random.Generator,
-) -> Mapping[str, F32]:
-    """Train the network on histories of two events or more and return its weights.
+) -> tuple[Mapping[str, F32], int]:
+    """Train the network on histories of two events or more and return its weights and the pass that they are of.
 
     `validate` makes the validation from a function that returns the weights of the moment.
     """
@@ -81,7 +81,7 @@ def fit_network(
     net = Network(model, n_items, rng=draw)
     batches = Batches(model, net, histories, n_items)
     measure = validate(lambda: arrays_of(net))
-    train(
+    history = train(
         net,
         len(histories),
         batches.loss,
@@ -94,7 +94,7 @@ def fit_network(
         device="cpu",
         label="SASRec",
     )
-    return arrays_of(net)
+    return arrays_of(net), history.best_epoch
 
 
 class Batches:

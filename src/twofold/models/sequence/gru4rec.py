@@ -133,7 +133,7 @@ class GRU4Rec:
         unread = FittedGRU4Rec(
             estimator=self, memory=memory, weights={}, states=np.zeros((0, 0), np.float32)
         )
-        weights = training.fit_network(
+        weights, best = training.fit_network(
             self,
             memory.history.item,
             sessions.indptr[chosen],
@@ -147,7 +147,7 @@ class GRU4Rec:
             ),
             random,
         )
-        model = replace(unread, weights=weights)
+        model = replace(unread, weights=weights, best_epoch=best)
         check_finite("item_vectors", model.item_vectors, "lower the learning rate of `optimiser`")
         newest = last_of_each(memory.history, sessions)
         return replace(model, states=model.start(newest).rows)
@@ -173,6 +173,8 @@ class FittedGRU4Rec(FittedModel):
 
     weights: Mapping[str, F32]
     states: F32  # (n_users, H or 2 H), after the last event of training
+    best_epoch: int | None = None
+    """Pass whose weights are kept, the last one without validation; a larger log can be learned for as long. None where an older release fitted."""
 
     def verify(self) -> None:
         """Refuse weights and states that do not belong to the users, the items and the cell.

@@ -76,8 +76,8 @@ class HRM:
         Search(choices=("average", "max")),
     ] = "max"
     """f_2: how user and basket become one vector; ``user`` and ``basket`` take one and leave the other."""
-    tied: bool = True
-    """Whether an item has one vector, or one where it was bought and one where it is predicted."""
+    tied: Annotated[bool, Search(choices=(True, False))] = True
+    """Whether an item has one vector, or one where it was bought and one where it is predicted, which can follow without being alike."""
     objective: Literal["negative sampling", "bpr"] = "negative sampling"
     """The paper's objective, or the pairwise one of FPMC (S-BPR), which wants 1 negative and a `reg` near 0.03."""
     negatives: Annotated[PositiveInt, Search(5, 50, log=True)] = 25

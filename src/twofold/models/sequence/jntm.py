@@ -15,6 +15,7 @@ read all places of the sub-trajectories before; `twofold.kernels.trajectories` h
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -147,7 +148,7 @@ class JNTM:
         def made(at: training.Parameters) -> FittedJNTM:
             return FittedJNTM.of(self, memory, at, friends, knows_network=passes > 0)
 
-        best, top, waited = None, -np.inf, 0
+        best, top, waited, kept = None, -np.inf, 0, self.epochs
         # One sum of squares for both likelihoods: F climbs their sum, not each by steps of its own length.
         sums, size = now.zeros(), self.batch_size
         for epoch in track(range(1, self.epochs + 1), "JNTM"):
@@ -167,10 +168,10 @@ class JNTM:
             found = made(now).foresight(validation)
             waited = 0 if found > top else waited + 1
             if found > top:
-                top, best = found, now.copies()
+                top, best, kept = found, now.copies(), epoch
             if waited == self.patience:
                 break
-        return made(best or now)
+        return replace(made(best or now), best_epoch=kept)
 
     @property
     def pace(self) -> training.Pace:

@@ -146,7 +146,7 @@ class SASRec:
         unread = FittedSASRec(
             estimator=self, memory=memory, weights={}, user_vectors=np.zeros((0, 0), np.float32)
         )
-        weights = training.fit_network(
+        weights, best = training.fit_network(
             self,
             history.take(chosen),
             train.n_items,
@@ -158,7 +158,7 @@ class SASRec:
             ),
             random,
         )
-        model = replace(unread, weights=weights)
+        model = replace(unread, weights=weights, best_epoch=best)
         check_finite("item_vectors", model.item_vectors, "lower learning_rate")
         return replace(model, user_vectors=model.fold_in(history))
 
@@ -181,6 +181,8 @@ class FittedSASRec(FittedModel):
 
     weights: Mapping[str, F32]
     user_vectors: F32  # (n_users, d)
+    best_epoch: int | None = None
+    """Pass whose weights are kept, the last one without validation; a larger log can be learned for as long. None where an older release fitted."""
 
     def verify(self) -> None:
         """Refuse weights and vectors that do not belong to the users, the items and the blocks.
