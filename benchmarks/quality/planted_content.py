@@ -56,7 +56,6 @@ WORDS: dict[str, Any] = {
     "CTR": models.CTR(),
     "CDL": models.CDL(),
     "DSSM": models.DSSM(),
-    "MultiViewDSSM": models.MultiViewDSSM(),
     "DeepContent": models.DeepContent(),
     "DeepContent, linear": models.DeepContent(network=Linear()),
     "FM": models.FM(),
