@@ -66,7 +66,7 @@ CHOSEN = (
     "the settings of the unit code were picked on a tenth of the users, who are left out here, others on P = 10",
 )
 CONTENT = "BM25 profile"
-PEERS = {"cornac CTR": {}, "cornac CTR at lambda_v 1": {"item_reg": 1.0}}
+PEERS: dict[str, dict[str, Any]] = {"cornac CTR": {}, "cornac CTR at lambda_v 1": {"item_reg": 1.0}}
 """Constants of cornac's CTR that are not those of ours."""
 
 

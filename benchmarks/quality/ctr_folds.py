@@ -34,7 +34,8 @@ COMMON = 5
 """Events of an article in the matrix, at least; the others are always in training."""
 TOPICS = 50
 """Where ``--set`` does not say."""
-CTR = tw.models.CTR(**{"factors": TOPICS} | beside.settings())
+GIVEN: dict[str, Any] = {"factors": TOPICS} | beside.settings()
+CTR = tw.models.CTR(**GIVEN)
 MF = "MF (IALS, unobserved weight 0.01)"
 MODELS: dict[str, Any] = {
     "random": None,
