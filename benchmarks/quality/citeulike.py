@@ -29,14 +29,16 @@ from articles import AT, DEEPEST
 
 P, SEED = int(beside.option("--p", "10")), int(beside.option("--seed", "0"))
 USERS, SEEDS = int(beside.option("--users", "0")), int(beside.option("--seeds", "1"))
+K = 50
+"""Topics of LDA, of CTR and of cornac's."""
 MODELS: dict[str, Any] = {
     "Popularity": tw.models.Popularity(),
     "BM25 profile": None,
     "IALS defaults": tw.models.IALS(),
     "IALS weight 0.1": tw.models.IALS(unobserved_weight=0.1),
     "IALS weight 0.01": tw.models.IALS(unobserved_weight=0.01),
-    "LDA": tw.models.CTR(topics="fixed", user_reg=0.1, item_reg=1e6),
-    "CTR": tw.models.CTR(),
+    "LDA": tw.models.CTR(factors=K, topics="fixed", user_reg=0.1, item_reg=1e6),
+    "CTR": tw.models.CTR(factors=K),
     "CDL 200 without its decoder": tw.models.CDL(
         factors=100, noise=0.1, weight_reg=10, reconstruction=0, epochs=16
     ),
@@ -64,7 +66,7 @@ CHOSEN = (
     "the settings of the unit code were picked on a tenth of the users, who are left out here, others on P = 10",
 )
 CONTENT = "BM25 profile"
-PEERS = {"cornac CTR": {}, "cornac CTR at lambda_v 1": {"item_reg": 1.0}}
+PEERS: dict[str, dict[str, Any]] = {"cornac CTR": {}, "cornac CTR at lambda_v 1": {"item_reg": 1.0}}
 """Constants of cornac's CTR that are not those of ours."""
 
 
@@ -91,7 +93,7 @@ def profile(train: tw.Dataset) -> Profile:
 def trained(name: str, train: tw.Dataset, seed: int) -> tuple[tw.FittedModel, float] | str:
     """Return a row's model and its seconds of training, or what went wrong."""
     if name in PEERS:
-        return articles.cornac(tw.models.CTR(**PEERS[name]), train, seed)
+        return articles.cornac(tw.models.CTR(factors=K, **PEERS[name]), train, seed)
     began = time.perf_counter()
     if name == CONTENT:
         model = profile(train)

@@ -32,7 +32,10 @@ SEED, USERS = int(beside.option("--seed", "0")), int(beside.option("--users", "0
 DEPTHS = (20, 100, 200)
 COMMON = 5
 """Events of an article in the matrix, at least; the others are always in training."""
-CTR = tw.models.CTR(**beside.settings())
+TOPICS = 50
+"""Where ``--set`` does not say."""
+GIVEN: dict[str, Any] = {"factors": TOPICS} | beside.settings()
+CTR = tw.models.CTR(**GIVEN)
 MF = "MF (IALS, unobserved weight 0.01)"
 MODELS: dict[str, Any] = {
     "random": None,
@@ -177,7 +180,7 @@ def main() -> None:
             "seconds",
         ],
         rows,
-        suffix=f"_{TASK}",
+        suffix=f"_{TASK}" + (f"_{CTR.factors}" if CTR.factors != TOPICS else ""),
     )
 
 

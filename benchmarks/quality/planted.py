@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,11 +106,16 @@ def topics(size: Size, rng: np.random.Generator) -> Iterator[list[int]]:
 
 def log_of(shape: str, size: Size) -> tw.Dataset:
     """Return a planted log."""
-    drawn = list((chain if shape == "chain" else topics)(size, np.random.default_rng(SEED)))
+    return logged(list((chain if shape == "chain" else topics)(size, np.random.default_rng(SEED))))
+
+
+def logged(drawn: Sequence[Any], began: Any = 0, **tables: Any) -> tw.Dataset:
+    """Return the log of the items of each person in order, who `began` so many seconds late; `tables` are handed on."""
     user = np.repeat(np.arange(len(drawn)), [len(one) for one in drawn])
     moment = np.concatenate([np.arange(len(one)) for one in drawn]) * PACE + FIRST
+    moment += np.broadcast_to(began, len(drawn))[user]
     columns = {"user": user, "item": np.concatenate(drawn), "time": moment}
-    return tw.Dataset.from_frames(columns, user="user", item="item", time="time")
+    return tw.Dataset.from_frames(columns, user="user", item="item", time="time", **tables)
 
 
 def measure(split: tw.Split, estimator: Any) -> str:

@@ -27,8 +27,10 @@ USERS, RUNS = int(beside.option("--users", "1000")), int(beside.option("--runs",
 SHARES = (0.05, 0.1, 0.25, 0.5, 1)
 """Shares of the passes after which ours is looked at."""
 MODELS: dict[str, tw.models.CTR | tw.models.CDL] = {  # so many rounds that three runs take minutes
-    "CTR": tw.models.CTR(vocabulary=8000, epochs=20),
-    "CTR from even proportions": tw.models.CTR(vocabulary=8000, start="even", epochs=20),
+    "CTR": tw.models.CTR(factors=50, vocabulary=8000, epochs=20),
+    "CTR from even proportions": tw.models.CTR(
+        factors=50, vocabulary=8000, start="even", epochs=20
+    ),
     "CDL": tw.models.CDL(
         vocabulary=8000, user_reg=0.1, item_reg=10, weight_reg=1, batch_size=256, epochs=8
     ),

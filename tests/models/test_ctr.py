@@ -1,6 +1,7 @@
 """CTR against the paper's equations, scikit-learn's topics, and its own objective."""
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import psi
@@ -197,3 +198,23 @@ def test_a_negative_count_of_a_rare_word_is_refused():
     )  # fmt: skip
     with pytest.raises(DataError, match="'bag' holds a count that is negative"):
         tw.models.CTR(factors=2).fit(data, rng=0)
+
+
+def test_the_default_has_topics_enough_to_tell_new_items_of_many_kinds_apart():
+    kinds, each = 120, 5
+    rng = np.random.default_rng(0)
+    titles = [
+        " ".join(f"k{one % kinds}w{word}" for word in rng.integers(0, 6, 8))
+        for one in range(kinds * each)
+    ]
+    user = np.repeat(np.arange(360), 4)
+    item = user % kinds + kinds * rng.integers(0, each, len(user))
+    data = tw.Dataset.from_frames(
+        {"user": user, "item": item}, user="user", item="item", duplicates="last",
+        items=pl.DataFrame({"item": np.arange(len(titles)), "title": titles}),
+        item_features={"title": "text"},
+    )  # fmt: skip
+    split = tw.split.cold_items(data, test=0.2, rng=0)
+    model = tw.models.CTR().fit(split.train, rng=0)
+    found = tw.evaluate(model, split, ["ndcg@5"], unknown_items="content", candidates="new")
+    assert found["ndcg@5"] > 0.8

@@ -368,6 +368,53 @@ def test_what_a_column_says_is_the_ridge_regression_of_peoples_vectors_on_it():
     np.testing.assert_allclose(model.by_column, expected, rtol=1e-4, atol=1e-5)
 
 
+def things_log():
+    """People take what is of their taste; what things weigh tells nothing, and nobody has taken the last three."""
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(90), 8)
+    item = rng.integers(0, 20, len(user)) * 3 + user % 3
+    things = pl.DataFrame({
+        "i": np.arange(63),
+        "of": [f"taste {one % 3}" for one in range(60)] + ["taste 0", "taste 1", "taste 9"],
+        "weight": rng.uniform(1, 9, 63),
+    })  # fmt: skip
+    return tw.Dataset.from_frames(
+        pl.DataFrame({"u": user, "i": item}), user="u", item="i", items=things,
+        item_features={"of": "category", "weight": "number"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("learner", [BRIEF, ALS(reg_v=1.0), SGD(reg_v=0.01)])
+def test_new_items_are_placed_by_their_features(learner, tmp_path):
+    FM(learner=learner).fit(things_log(), rng=0).save(tmp_path / "model")
+    model = tw.load(tmp_path / "model")
+    new = {"item": [100, 101, 102], "of": ["taste 0", "taste 1", "taste 2"], "weight": [5.0] * 3}
+    grown = model.with_items(new)
+    lists = grown.recommend(users=np.arange(90), allow=[100, 101, 102], k=1)
+    assert (lists["item"] - 100 == lists["user"] % 3).mean() > 0.9
+    assert set(grown.similar_items(100, k=5)["item"].cast(int) % 3) == {0}
+    odd = {"item": [100], "of": ["taste 9"], "weight": [None]}
+    with pytest.warns(DataWarning) as said:
+        model.with_items(odd)
+    assert any("'taste 9'" in str(one.message) for one in said)
+    assert not replace(model, by_item_column=None).reads_content
+
+
+def test_what_a_column_of_items_says_leaves_out_items_that_nobody_took():
+    model = FM(factors=3, learner=ALS(epochs=4)).fit(things_log(), rng=0)
+    items = model.items.take(np.arange(60))
+    x = np.hstack([
+        np.eye(4)[items.features["of"].codes],
+        (items.features["weight"].values[:, None] - model.layout.things[1].centre)
+        / model.layout.things[1].scale,
+        np.ones((60, 1)),
+    ])  # fmt: skip
+    y = model.item_factors[:60].astype(float)
+    expected = np.linalg.solve(x.T @ x + people.RIDGE * np.diag([1] * 5 + [0]), x.T @ y)
+    np.testing.assert_allclose(model.by_item_column, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(model.encode_items(items), x @ expected, rtol=1e-3, atol=1e-4)
+
+
 def test_features_count_beside_a_history_that_is_told():
     model = FM(factors=4, learner=BRIEF).fit(people_log(), rng=0)
     asked = [[int(one)] for one in (0, 0)]

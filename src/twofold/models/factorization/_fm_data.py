@@ -54,6 +54,8 @@ class Layout:
     n_item: int
     people: tuple[ColumnCode, ...] | None = None
     """Columns of users that are read; None where a folder is older."""
+    things: tuple[ColumnCode, ...] | None = None
+    """The same of items."""
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -108,7 +110,7 @@ class Layout:
             wanted = (*wanted, DAY)
         sides: list[list[tuple[str, csr_array]]] = []
         history = Histories.of(events)
-        people: list[ColumnCode] = []
+        codes_of: dict[str, list[ColumnCode]] = {"user": [], "item": []}
         for name, entities, seen in (
             ("user", train.users, implicit(history, train.n_items) if model.user_history else None),
             (
@@ -121,8 +123,7 @@ class Layout:
             for column, values in readable(entities.features, wanted).items():
                 code = ColumnCode.of(column, values)
                 parts.append((column, code.encode(values)))
-                if name == "user":
-                    people.append(code)
+                codes_of[name].append(code)
             if seen is not None:
                 parts.append((f"{name} history", seen))
             sides.append(parts)
@@ -145,7 +146,8 @@ class Layout:
             n_query=width_of(users),
             n_context=width_of(met),
             n_item=width_of(items),
-            people=tuple(people),
+            people=tuple(codes_of["user"]),
+            things=tuple(codes_of["item"]),
         )
         return layout, users, items, met
 
@@ -160,6 +162,10 @@ class Layout:
     def feature_levels(self, learned: Bool) -> Levels:
         """Return the same of each column of people."""
         return levels_of(self.people or (), learned)
+
+    def content_levels(self, learned: Bool) -> Levels:
+        """Return the same of each column of items."""
+        return levels_of(self.things or (), learned)
 
     def people_side(self, n_users: int) -> slice:
         """The features from the columns of people, after their ids."""

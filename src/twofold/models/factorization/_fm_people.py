@@ -1,7 +1,8 @@
-"""Where a factorization machine places somebody who has no id of training: by features, history, or both."""
+"""Where a factorization machine places who or what has no id of training: people by features, history, or both; items by features."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ LATENT_STEPS = 10
 LEAST_PRECISION = 1e-6
 """Keeps a penalty of 0 solvable."""
 RIDGE = 3.0
-"""Penalty of what a column says of vectors, in people."""
+"""Penalty of what a column says of vectors, in people, or in items."""
 BLOCK = 4096
 """People whose vectors are held at a time."""
 MOST_STEPS, TOLERANCE = 200, 1e-6
@@ -78,12 +79,27 @@ def means_by_column(model: FittedFM) -> F32:
     A machine that reads histories explains tastes by them where it can, and leaves little to the columns. What a column
     says of somebody without a history is therefore asked of the vectors that people with such columns have.
     """
-    n = len(model.users)
+    every = np.arange(len(model.users), dtype=np.int32)
+    return regression(columns_of(model, every), model.lookup)
+
+
+def means_by_item_column(model: FittedFM, rows: csr_array) -> F32:
+    """Return the same of the vectors of those items that have an event; `rows` (n_items, features of items)."""
+    met = np.flatnonzero(model.memory.popularity > 0)
+    width = sum(one.width for one in model.layout.things or ())
+    first = len(model.items)
+    columns = csr_array(csr_array(rows[met])[:, first : first + width])
+    return regression(columns, lambda some: model.item_factors[met[some]])
+
+
+def regression(columns: csr_array, vectors: Callable[[I32], F32]) -> F32:
+    """Return B (width + 1, d) of the ridge regression of vectors (n, d) on columns (n, width) and a 1, which has no penalty."""
+    n = len(columns.indptr) - 1
+    x = side_by_side([columns, csr_array(np.ones((n, 1), np.float32))])
     every = np.arange(n, dtype=np.int32)
-    x = side_by_side([columns_of(model, every), csr_array(np.ones((n, 1), np.float32))])
-    goal = np.zeros((width_of(x), model.item_factors.shape[1]))
-    for rows in np.array_split(every, -(-n // BLOCK)):
-        goal += x[rows].T @ model.lookup(rows).astype(np.float64)
+    goal = np.zeros((width_of(x), vectors(every[:1]).shape[1]))
+    for some in np.array_split(every, -(-n // BLOCK)):
+        goal += x[some].T @ vectors(some).astype(np.float64)
     penalty = np.full((len(goal), 1), RIDGE)
     penalty[-1] = 0
     return least_squares(x, goal, penalty).astype(np.float32)
@@ -118,7 +134,7 @@ def ratio(one: F64, other: F64) -> F64:
 
 
 def expected(by_column: F32, features: csr_array) -> F32:
-    """Return the expected vectors of people by their columns (n, width); shape (n, d)."""
+    """Return the expected vectors of people, or of items, by their columns (n, width); shape (n, d)."""
     return np.asarray(features @ by_column[:-1] + by_column[-1], np.float32)
 
 

@@ -24,11 +24,12 @@ from scipy.special import expit
 
 from twofold.data.columns import Kind
 from twofold.data.dataset import Dataset
-from twofold.data.entities import Levels
+from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
+from twofold.features.design import side_by_side
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory
 from twofold.models.factorization import _fm_learners as learners
@@ -147,8 +148,12 @@ class FM:
                 [item_vectors(item_rows, one, layout.item_side) for one in kept], axis=1
             ),
         )
-        return (
-            replace(fitted, by_column=people.means_by_column(fitted)) if layout.people else fitted
+        return replace(
+            fitted,
+            by_column=people.means_by_column(fitted) if layout.people else None,
+            by_item_column=people.means_by_item_column(fitted, item_rows)
+            if layout.things
+            else None,
         )
 
 
@@ -174,10 +179,14 @@ class FittedFM(FittedModel):
     user_rows: csr_array  # (n_users, features of users)
     item_factors: F32  # (n_items, S * (k + 2))
     by_column: F32 | None = None  # (width of people's columns + 1, S * (k + 2)); None without any
+    by_item_column: F32 | None = (
+        None  # (width of items' columns + 1, S * (k + 2)); None without any
+    )
 
     def __post_init__(self) -> None:
-        """Read features of people where training had any."""
+        """Read features of people and of items where training had any."""
         object.__setattr__(self, "reads_features", self.by_column is not None)
+        object.__setattr__(self, "reads_content", self.by_item_column is not None)
 
     @property
     def feature_levels(self) -> Levels:
@@ -187,6 +196,13 @@ class FittedFM(FittedModel):
     @cached_property
     def _feature_levels(self) -> Levels:
         return self.layout.feature_levels(self._learned(self.layout.people_side(len(self.users))))
+
+    @property
+    def content_levels(self) -> Levels:
+        """The values of each column of items that an item with an event had."""
+        if self.by_item_column is None:
+            return {}
+        return self.layout.content_levels(np.any(self.by_item_column[:-1] != 0, axis=1))
 
     def _learned(self, side: slice) -> Bool:
         """Say of which features of `side` a weight or factor is not 0; shape (width,)."""
@@ -288,6 +304,13 @@ class FittedFM(FittedModel):
         """Return where people of whom such features are told stand in the mean; shape (n, S * (k + 2))."""
         assert self.by_column is not None
         return people.expected(self.by_column, people.told(self, queries))
+
+    def encode_items(self, items: Entities) -> F32:
+        """Return where items with such features stand in the mean; shape (j, S * (k + 2))."""
+        assert self.by_item_column is not None
+        things = self.layout.things or ()
+        told = side_by_side([one.encode(items.features[one.name]) for one in things])
+        return people.expected(self.by_item_column, told)
 
     def _placed(self, features: csr_array, histories: Histories) -> F32:
         x = people.rows_of(self, features, histories)

@@ -58,8 +58,8 @@ class CTR:
     ['n1', 'n2']
     """
 
-    factors: Annotated[PositiveInt, Search(20, 200, log=True)] = 50
-    """K: topics, and dimensions of the factors."""
+    factors: Annotated[PositiveInt, Search(20, 200, log=True)] = 100
+    """K: topics, and dimensions of the factors; new items are told apart by their topics alone, which have to be many for that."""
     content: str | None = None
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     vocabulary: PositiveInt = 20_000
