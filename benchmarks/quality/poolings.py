@@ -78,5 +78,7 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
+    if unknown := set(VECTORS) - {"one", "two"}:
+        sys.exit(f"--vectors got {unknown.pop()!r}; allowed: one, two")
     for log in [one for one in sys.argv[1:] if one in LOGS] or LOGS[:1]:
         main(log)
