@@ -65,6 +65,8 @@ def main(name: str) -> None:
             means = [f"{one.mean():.4f}" for one in found.values()]
             rows.append([f"{factors}, {vectors} an item", *means, *differences])
             sys.stderr.write(f"{' '.join(rows[-1])}\n")
+    named = [f"{SEEDS}_seeds"] * (SEEDS > 1)
+    named += ["validation"] * (PART == "validation") + ["whole"] * WHOLE
     beside.table(
         f"HRM's poolings, {name}",
         [
@@ -73,7 +75,7 @@ def main(name: str) -> None:
         ],
         ["length d, vectors", "FPMC", *POOLINGS, *(f"{left} − {right}" for left, right in PAIRS)],
         rows,
-        suffix=f"_{name}" + ("_validation" if PART == "validation" else "") + ("_whole" if WHOLE else ""),
+        suffix="_".join(["", name, *named]),
     )  # fmt: skip
 
 
