@@ -15,8 +15,6 @@ with the same patience, and it stops after ``--peer-seconds``; a table with ``--
 
 from __future__ import annotations
 
-import logging
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -201,31 +199,6 @@ class LastItem:
         return np.concatenate([hits_and_gains(np.concatenate(one)) for one in (few, whole)])
 
 
-class Passes(logging.Handler):
-    """Keeps what the passes of a training scored on validation."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.scores: list[float] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the score of a pass."""
-        found = re.search(r"epoch \d+/.*score ([\d.e-]+)", record.getMessage())
-        if found:
-            self.scores.append(float(found[1]))
-
-
-def best_passes(estimator: Any, split: tw.Split) -> int:
-    """Return after how many passes the validation part was foreseen best."""
-    heard, log = Passes(), logging.getLogger("twofold")
-    log.addHandler(heard)
-    log.setLevel(logging.DEBUG)
-    estimator.fit(split.train, validation=split.validation, rng=SEED)
-    log.removeHandler(heard)
-    log.setLevel(logging.WARNING)
-    return int(np.argmax(heard.scores)) + 1
-
-
 def beauty() -> None:
     """Print the table of amazon-beauty."""
     data = tw.datasets.load("amazon-beauty")
@@ -237,7 +210,8 @@ def beauty() -> None:
         began = time.perf_counter()
         held = task.split.validation if hasattr(estimator, "patience") else None
         if WHOLE and hasattr(estimator, "patience"):
-            passes = best_passes(estimator, tw.split.leave_last(data, validation=True))
+            cut = tw.split.leave_last(data, validation=True)
+            passes = estimator.fit(cut.train, validation=cut.validation, rng=SEED).best_epoch
             estimator = replace(estimator, epochs=passes)
             label = f"{label}, {passes} passes"
         model = estimator.fit(train, validation=held, rng=SEED)

@@ -154,8 +154,10 @@ def links_(
         rng=seed,
     )
     say(report.to_json() if json else f"{table(report.table())}\n{report.foot}")
-    for name, why in report.failed.items():
-        raise DataError(f"{name} could not be fitted: {why}")
+    if report.failed:
+        raise DataError(
+            "; ".join(f"{name} could not be fitted: {why}" for name, why in report.failed.items())
+        )
 
 
 def analogy(

@@ -34,7 +34,7 @@ def degrees_of(frame: pl.DataFrame, *, but: str) -> tuple[str, str] | None:
 
 
 def no_degrees(frame: pl.DataFrame, *, but: str, what: str) -> str:
-    """Return what keeps columns of those names from being a place, where a part of them are degrees; or nothing.
+    """Return which cell keeps columns of those names from being a place, where some of its cells are degrees; or nothing.
 
     Example
     -------
@@ -42,7 +42,7 @@ def no_degrees(frame: pl.DataFrame, *, but: str, what: str) -> str:
     "lat and lon of the items were not read as their place: 91.0 in row 1 of 'lat' is none of -90 ... 90 degrees"
     """
     named = _named(frame, but)
-    if named is None or degrees_of(frame, but=but):
+    if named is None:
         return ""
     as_turned = zip(named[::-1], WIDEST, strict=True)
     turned = any(_wrong(frame[one], most).any() for one, most in as_turned)
@@ -64,10 +64,10 @@ def read_as_place(
     """Return the columns that are read as a place, and note so; warn of what keeps them from it."""
     if PLACE in {*frame.columns} - {but}:
         return None
-    if wrong := no_degrees(frame, but=but, what=what):
+    columns = degrees_of(frame, but=but)
+    if columns is None and (wrong := no_degrees(frame, but=but, what=what)):
         notes.append(wrong)
         warnings.warn(f"{wrong}; correct it, or leave it empty", DataWarning, stacklevel=5)
-    columns = degrees_of(frame, but=but)
     if columns:
         notes.append(f"{' and '.join(columns)} of the {what} were read as their {PLACE}")
         zero = (_degrees(frame[columns[0]]) == 0) & (_degrees(frame[columns[1]]) == 0)

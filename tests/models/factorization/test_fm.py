@@ -325,18 +325,23 @@ def test_folding_in_is_the_ridge_solution():
     )
 
 
+def of_own_taste(rng):
+    """People 0 to 89 take items 0 to 59 whose number has their own remainder by 3."""
+    user = np.repeat(np.arange(90), 8)
+    return pl.DataFrame({"u": user, "i": rng.integers(0, 20, len(user)) * 3 + user % 3})
+
+
 def people_log():
     """People of three tastes take what is of their taste; their ages tell nothing."""
     rng = np.random.default_rng(0)
-    user = np.repeat(np.arange(90), 8)
-    item = rng.integers(0, 20, len(user)) * 3 + user % 3
+    events = of_own_taste(rng)
     users = pl.DataFrame({
         "u": np.arange(90),
         "taste": [f"taste {one % 3}" for one in range(90)],
         "age": rng.uniform(20, 60, 90),
     })  # fmt: skip
     return tw.Dataset.from_frames(
-        pl.DataFrame({"u": user, "i": item}), user="u", item="i", users=users,
+        events, user="u", item="i", users=users,
         user_features={"taste": "category", "age": "number"},
     )  # fmt: skip
 
@@ -371,15 +376,14 @@ def test_what_a_column_says_is_the_ridge_regression_of_peoples_vectors_on_it():
 def things_log():
     """People take what is of their taste; what things weigh tells nothing, and nobody has taken the last three."""
     rng = np.random.default_rng(0)
-    user = np.repeat(np.arange(90), 8)
-    item = rng.integers(0, 20, len(user)) * 3 + user % 3
+    events = of_own_taste(rng)
     things = pl.DataFrame({
         "i": np.arange(63),
         "of": [f"taste {one % 3}" for one in range(60)] + ["taste 0", "taste 1", "taste 9"],
         "weight": rng.uniform(1, 9, 63),
     })  # fmt: skip
     return tw.Dataset.from_frames(
-        pl.DataFrame({"u": user, "i": item}), user="u", item="i", items=things,
+        events, user="u", item="i", items=things,
         item_features={"of": "category", "weight": "number"},
     )  # fmt: skip
 
