@@ -135,3 +135,16 @@ def test_people_of_whom_only_features_are_known_are_answered_by_them():
     why = model.explain(user=odd, item=said["item"][3])
     assert why["kind"].to_list() == ["features"]
     assert why["score"][0] == pytest.approx(said["score"][3], rel=1e-5)
+
+
+def test_what_a_notebook_prints_says_how_large_a_thing_is_and_not_its_arrays():
+    data = planted_log()
+    split = tw.split.leave_last(data)
+    model = tw.models.IALS(factors=4).fit(split.train, rng=0)
+    assert repr(data) == "382 events of 40 users and 24 items"
+    assert repr(model).startswith("FittedIALS: IALS(factors=4, ")
+    assert repr(model).endswith("), 40 users and 24 items")
+    report = tw.evaluate(model, split)
+    for one in (split, model, model.memory, report, tw.Pipeline.join([model])):
+        assert len(repr(one)) < 1000, type(one)
+        assert "array" not in repr(one), type(one)

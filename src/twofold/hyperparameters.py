@@ -10,7 +10,15 @@ import functools
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import pydantic
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -34,6 +42,8 @@ class Search:
     high: float = 0.0
     log: bool = False
     choices: tuple[Any, ...] = ()
+    integer: bool = False
+    """Whether the field holds integers; `search_space` says so."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
@@ -107,6 +117,8 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
         case "tuple_type" if isinstance(given, str):
             several = [one.strip(" '\"()[]") for one in given.split(",")]
             return f"{owner}.{name} got {given!r}; write {[one for one in several if one]}"
+        case "bool_type" | "bool_parsing":
+            return f"{owner}.{name} got {given!r}; write true or false"
         case _:
             return f"{owner}.{name} got {given!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
@@ -141,11 +153,24 @@ def values(estimator: object) -> dict[str, Any]:
 
 
 def search_space(estimator: type) -> dict[str, Search]:
-    """Return the fields of `estimator` that declare a search range, with the range."""
+    """Return the fields of `estimator` that declare a search range, with the range.
+
+    Example
+    -------
+    >>> from twofold.models import BPR
+    >>> search_space(BPR)["epochs"].integer, search_space(BPR)["reg_user"].integer
+    (True, False)
+    """
     hints = get_type_hints(estimator, include_extras=True)
     found: dict[str, Search] = {}
     for name in names(estimator):
         for mark in getattr(hints[name], "__metadata__", ()):
             if isinstance(mark, Search):
-                found[name] = mark
+                found[name] = dataclasses.replace(mark, integer=_holds_integers(hints[name]))
     return found
+
+
+def _holds_integers(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _holds_integers(get_args(hint)[0])
+    return hint is int or any(_holds_integers(one) for one in get_args(hint))

@@ -91,8 +91,8 @@ def check_split(split: Split) -> None:
 def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None) -> Tuned:
     """Search one model of a job; what was tried before in `folder` counts.
 
-    The first trial is the job's own setting, moved into the ranges. Values that the job sets are kept as they are. The
-    test part is not looked at.
+    The first trial is the job's own setting, moved into the ranges; what that leaves to the fit (None) is left to it.
+    Values that the job sets are kept as they are. The test part is not looked at.
 
     Parameters
     ----------
@@ -117,6 +117,7 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = job.models[model]
     space = {n: s for n, s in search_space(type(base)).items() if n not in job.fixed[model]}
+    told = {name: one for name, one in space.items() if values(base)[name] is not None}
     metric = parse(job.tune.metric)
     folder.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{model}.journal"))
@@ -130,14 +131,14 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     state = optuna.trial.TrialState
     finished = sum(one.state.is_finished() for one in study.trials)
     if not finished and not study.get_trials(states=(state.WAITING,)):
-        study.enqueue_trial(inside(values(base), space))
+        study.enqueue_trial(inside(values(base), told))
     wanted = job.tune.trials if trials is None else trials
     for number in track(range(finished, wanted), f"tuning {model}"):
         # A trial depends on its number and the finished ones alone, so that a search that was
         # interrupted draws the same settings as one that was not.
         study.sampler = optuna.samplers.TPESampler(seed=(job.seed * FAR + number) % 2**32)
         trial = study.ask()
-        settings = suggest(trial, space, values(base))
+        settings = suggest(trial, space if number else told)
         try:
             value = _measured(job, split, _with(base, settings), metric.name)
         except NotConvergedError as error:
@@ -175,7 +176,7 @@ def trial_table(tried: Sequence[Any], metric: Metric) -> pl.DataFrame:
         }
         for number, one in enumerate(tried, 1)
     ]
-    frame = pl.DataFrame(rows, infer_schema_length=None)
+    frame = pl.DataFrame(rows, infer_schema_length=None).select(pl.exclude("seconds"), "seconds")
     return frame.sort(metric.name, descending=metric.higher_is_better, nulls_last=True)
 
 
@@ -185,23 +186,22 @@ def table(tuned: Tuned) -> dict[str, Any]:
 
 
 def inside(settings: Mapping[str, Any], space: Mapping[str, Search]) -> dict[str, Any]:
-    """Return the settings of the searched names, moved into their ranges; those that fitting chooses (None) are left out."""
+    """Return the settings of the searched names, moved into their ranges."""
     return {
         name: settings[name]
         if search.choices
         else type(settings[name])(min(max(settings[name], search.low), search.high))
         for name, search in space.items()
-        if settings[name] is not None
     }
 
 
-def suggest(trial: Any, space: Mapping[str, Search], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw a setting; what is an integer in `settings` stays one."""
+def suggest(trial: Any, space: Mapping[str, Search]) -> dict[str, Any]:
+    """Draw a setting."""
     drawn: dict[str, Any] = {}
     for name, search in space.items():
         if search.choices:
             drawn[name] = trial.suggest_categorical(name, list(search.choices))
-        elif isinstance(settings[name], int):
+        elif search.integer:
             low, high = int(search.low), int(search.high)
             drawn[name] = trial.suggest_int(name, low, high, log=search.log)
         else:

@@ -255,6 +255,8 @@ class Dataset:
         """Say how large it is."""
         return f"{len(self):,} events of {self.n_users:,} users and {self.n_items:,} items"
 
+    __repr__ = __str__
+
     @property
     def n_users(self) -> int:
         """Number of users."""

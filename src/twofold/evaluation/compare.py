@@ -143,6 +143,8 @@ class Leaderboard:
         )
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *self.without, foot])
 
+    __repr__ = __str__
+
     def to_json(self) -> str:
         """Return the leaderboard as JSON."""
         body = {

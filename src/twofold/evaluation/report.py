@@ -107,6 +107,8 @@ class Report:
             lines.append(f"  {one.label} ({one.n_users:,} users): {shown}")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
     def headline(self) -> str:
         """Say what was measured on whom."""
         made = ", ".join(f"{name} {count:,}" for name, count in self.sources.items() if count)

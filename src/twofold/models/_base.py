@@ -2,8 +2,7 @@
 
 A fitted model is a pair of encoders into one space: ``encode`` maps queries to vectors, and
 ``item_vectors`` holds the items; the score is their inner product. Biases are extra coordinates.
-Masking, top-k, translation of ids, explanation and saving are written once, below and in
-``recommend.py``, ``similar.py``, ``explain.py`` and ``persistence.py``.
+What follows is written once, below and in ``recommend``, ``similar``, ``explain``, ``persistence``.
 """
 
 from __future__ import annotations
@@ -26,13 +25,14 @@ from twofold.data.queries import Queries
 from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
 from twofold.models._memory import Memory as Memory
+from twofold.models._printed import Printed
 from twofold.rank import Encoded, assembled, sources
 from twofold.typing import F32, I32, Bool, History, Id, Ids
 from twofold.unseen import remarks
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedModel(ABC):
+class FittedModel(Printed, ABC):
     """A trained pair of encoders. Subclasses add arrays and say how vectors come about."""
 
     reads_features: ClassVar[bool] = False

@@ -47,6 +47,10 @@ class Memory:
             value_range=train.value_range,
         )
 
+    def __repr__(self) -> str:
+        """Say of how many it is."""
+        return f"{len(self.users):,} users and {len(self.items):,} items"
+
     def verify(self) -> None:
         """Refuse histories and counts that do not belong to the users and items.
 

@@ -54,6 +54,8 @@ class Split:
         )
         return f"{self.kind}: {sizes}" + "".join(f"; {note}" for note in self.notes)
 
+    __repr__ = __str__
+
 
 def fraction(name: str, value: float, *, zero: bool = False) -> float:
     """Check a share of events or users.

@@ -55,6 +55,8 @@ class LinkSplit:
             f"{len(self.known):,} known friendships of {self.known.n:,} people"
         )
 
+    __repr__ = __str__
+
 
 def split(
     data: Dataset,

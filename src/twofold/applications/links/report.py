@@ -86,6 +86,8 @@ class LinkReport:
         text = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in lines]  # fmt: skip
         return "\n".join([*text, self.foot])
 
+    __repr__ = __str__
+
     @property
     def foot(self) -> str:
         """What stands below the table: who is missing, what was told apart, and what the intervals are."""
