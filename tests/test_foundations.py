@@ -71,7 +71,7 @@ def test_a_declaration_is_frozen_and_read_by_all():
         toy.factors = 5
     assert names(Toy) == ["factors", "reg"]
     assert values(toy) == {"factors": 4, "reg": 0.1}
-    assert search_space(Toy) == {"factors": Search(2, 64, log=True)}
+    assert search_space(Toy) == {"factors": Search(2, 64, log=True, integer=True)}
     assert schema(Toy)["properties"]["factors"]["description"] == "Embedding size."
 
 

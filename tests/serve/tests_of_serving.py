@@ -47,14 +47,16 @@ class Process:
         self.port = int(found[1])
 
     def line(self, timeout=10):
-        """Return a connection, which `end` closes."""
-        made = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        self.lines.append(made)
-        return made
+        """Return a connection for one thread, which `end` closes."""
+        self.lines.append(self._connection(timeout))
+        return self.lines[-1]
+
+    def _connection(self, timeout):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, method, path, body=None, timeout=10, line=None, **headers):
         """Ask on a connection that stays open, or on one of its own; return the status and the body."""
-        used = line or self.line(timeout)
+        used = line or self._connection(timeout)
         try:
             used.request(
                 method, path, json.dumps(body), {"content-type": "application/json", **headers}
