@@ -11,6 +11,7 @@ from twofold.serve.live import Live
 from twofold.serve.settings import Settings
 
 schemathesis = pytest.importorskip("schemathesis")
+import requests  # noqa: E402
 from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.config import GenerationConfig, SchemathesisConfig  # noqa: E402
 from schemathesis.specs.openapi import checks  # noqa: E402
@@ -53,6 +54,8 @@ def interface(models, tmp_path_factory):
     )
     live = Live.open(told)
     with listening(live) as port:
+        # The description is made for the first who asks: longer than schemathesis waits where the machine is busy.
+        requests.get(f"http://127.0.0.1:{port}/openapi.json", timeout=120).raise_for_status()
         config = SchemathesisConfig()
         config.projects.default.generation = GenerationConfig(deterministic=True, database="none")
         yield schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json", config=config)

@@ -399,7 +399,7 @@ def test_queries_of_nobody_are_answered():
 def test_artists_that_nobody_heard_are_found_by_their_tags(real, loss):
     data = real("hetrec-lastfm-2k")
     split = tw.split.cold_items(data, test=0.1, rng=1)
-    deep = DEEP(content=("tags",), loss=loss, network={"kind": "mlp", "hidden": (256,)}, epochs=30)
+    deep = DEEP(content=("tags",), loss=loss, network={"kind": "mlp", "hidden": (64,)}, epochs=15)
     model = deep.fit(split.train, rng=0)
     found = tw.evaluate(model, split, metrics=["auc"], unknown_items="content", candidates="new")
     assert found.values["auc"] > 0.7
