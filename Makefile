@@ -22,7 +22,7 @@ demo: $(STAMP) ## set up, then train, compare and recommend on MovieLens 100K
 	$(BIN)/twofold demo
 
 test: $(STAMP) ## set up, then run all tests and doctests
-	$(BIN)/python -m pytest -n 2
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2  # the threads of one worker do not spin while the other one works
 
 check: $(STAMP) ## lint, format, types
 	$(BIN)/ruff check src tests benchmarks examples

@@ -37,6 +37,8 @@ import beside
 SEED, SEEDS = int(beside.option("--seed", "0")), int(beside.option("--seeds", "1"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
 METRICS = ["map@100", "ndcg@10", "recall@20"]
+NEXT = ["map@100", "recall@20"]
+"""Of every later event, asked for alone with all that its user did before it: the next item."""
 NEWEST = 0.2
 """Share of the training events, the last ones, in which the newest items came up."""
 IMPRESSIONS = 2_000_000
@@ -114,7 +116,13 @@ def candidates(name: str) -> None:
         for seed in seeds:
             model = estimator.fit(split.train, rng=seed)
             each = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
-            found.append([values[one] for values in each for one in METRICS])
+            after = tw.evaluate(model, split, metrics=NEXT, ask="each event").values
+            found.append(
+                [
+                    *(after[one] for one in NEXT),
+                    *(values[one] for values in each for one in METRICS),
+                ]
+            )
         took = (time.perf_counter() - began) / len(found)
         rows.append([label, *map(beside.mean_of, np.array(found).T), passes, f"{took:.0f}"])
         sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
@@ -124,12 +132,15 @@ def candidates(name: str) -> None:
         [
             f"Last tenth of the events test, all before it training: {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
             f"{part}Networks: of at most {TRAINED['epochs']} passes over the first eight tenths the one that ranks the ninth best, the median of the seeds, is how long they learn; shown in `passes`.",
+            f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it.",
             f"Newest: the {len(newest.test):,} events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to choose, fit and ask twice.",
         ],
-        ["model", *METRICS, *(f"newest: {one}" for one in METRICS), "passes", "seconds"],
+        [
+            "model", *(f"next: {one}" for one in NEXT), *METRICS, *(f"newest: {one}" for one in METRICS), "passes", "seconds",
+        ],
         rows,
         suffix=f"_{name}" + ("_validation" if validate else ""),
-    )
+    )  # fmt: skip
 
 
 def simulated(

@@ -14,6 +14,7 @@ from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping import _youtube_layers as layers
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.testing import planted_log
 
@@ -211,7 +212,7 @@ def test_training_and_serving_are_the_same_network():
     load_into(net, model.weights)
     history = model.memory.history
     block = model.query_block(history, np.arange(6), history.indptr[1:], model.users.features, {})
-    left, _ = inputs.first_layer(model.weights, block, 1, model.items_through[1])
+    left, _ = layers.first_layer(model.weights, block, 1, model.items_through[1])
     sides = []
     for side, at in ((model.item_block, [4] * 6), (block, range(6))):
         bags = [ragged(one) for one in side.fields]
@@ -219,7 +220,7 @@ def test_training_and_serving_are_the_same_network():
     pair = np.zeros((6, model.pair_code.width), np.float32)
     found = net(sides, torch.from_numpy(pair), (1.0, 1.0)).numpy()
     x = left + model.items_through[0][4] + model.weights["layers.layers.0.bias"]
-    ours = inputs.dense_layers(np.maximum(x, 0), model.weights, "layers", last_relu=False, skip=1)
+    ours = layers.dense_layers(np.maximum(x, 0), model.weights, "layers", last_relu=False, skip=1)
     np.testing.assert_allclose(ours[:, 0], found, rtol=1e-5, atol=1e-5)
 
 

@@ -5,7 +5,7 @@ Everything is a block ``csr @ table`` or a dense column, in NumPy and in torch a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
-from twofold.kernels.self_attention import EPSILON
 from twofold.recommend import TIME
 from twofold.typing import F32, I32, I64, Bool
 
@@ -179,6 +178,12 @@ def first_at_once(events: Interactions) -> I64:
     return np.maximum.accumulate(np.where(new, at, 0))
 
 
+def is_ordered(events: Interactions) -> bool:
+    """Return whether times say of any event that its user had another one before it."""
+    before = first_at_once(events) > events.indptr[events.user]
+    return events.time is not None and bool(before.any())
+
+
 class Examples(NamedTuple):
     """n training examples: a label, and the stretches of the log that it is predicted from."""
 
@@ -220,32 +225,20 @@ def last_items(histories: Histories, watches: int, width: int) -> csr_array:
     )
 
 
-def normed(x: F32, gain: F32, shift: F32) -> F32:
-    """Return rows of x (n, d) at mean 0 and variance 1, times gain (d,) and plus shift (d,)."""
-    x = x - x.mean(axis=1, keepdims=True)
-    return x / np.sqrt((x * x).mean(axis=1, keepdims=True) + EPSILON) * gain + shift
+def came_before(
+    history: Histories, events: Interactions, item: I32, chosen: I64, watches: int, width: int
+) -> csr_array:
+    """Return rows (n, width) that average the last `watches` items that the user of each `chosen` event (n,) had before it.
 
-
-def dense_layers(
-    x: F32, weights: Mapping[str, F32], prefix: str, *, last_relu: bool, skip: int = 0
-) -> F32:
-    """Return the output of layers ``prefix.layers.0``, ``prefix.layers.1`` ... on x (n, d), ReLU between them.
-
-    Before its ReLU a layer is normed where there are weights ``prefix.norms.0`` ...
-    Products go through sparse rows, whose sums have one order for any number of rows, so that a row's answer
-    does not depend on the others.
+    `history` is what each user of `events` did before all of them, `item` (events,) are rows of known items, -1 = unknown.
     """
-    n_layers = sum(
-        name.startswith(f"{prefix}.layers.") and name.endswith(".weight") for name in weights
-    )
-    for at in range(skip, n_layers):
-        x = np.asarray(csr_array(x) @ weights[f"{prefix}.layers.{at}.weight"], np.float32)
-        x = x + weights[f"{prefix}.layers.{at}.bias"]
-        if f"{prefix}.norms.{at}.weight" in weights:
-            x = normed(x, *(weights[f"{prefix}.norms.{at}.{one}"] for one in ("weight", "bias")))
-        if last_relu or at + 1 < n_layers:
-            x = np.maximum(x, 0)
-    return x
+    known = item != UNKNOWN
+    passed = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
+    since = Histories(passed[events.indptr], item[known], events.value[known])
+    whole, user = history.joined(since), events.user[chosen]
+    met = passed[first_at_once(events)[chosen]] - since.indptr[user]
+    stop = whole.indptr[user] + history.lengths[user] + met
+    return mean_rows(np.maximum(whole.indptr[user], stop - watches), stop, whole.item, width)
 
 
 def searches_of(name: str | None, train: Dataset) -> Text:
@@ -283,9 +276,15 @@ def powers(age: F32) -> F32:
     return np.column_stack([age, age**2, np.sqrt(age)]).astype(np.float32)
 
 
-def taken(columns: Mapping[str, Column], rows: I64 | I32) -> dict[str, Column]:
-    """Return columns at `rows`."""
-    return {name: column.take(rows) for name, column in columns.items()}
+def taken(
+    columns: Mapping[str, Column], rows: I64 | I32, among: Container[str] | None = None
+) -> dict[str, Column]:
+    """Return columns at `rows`; those with a name `among` some alone, if given."""
+    return {
+        name: column.take(rows)
+        for name, column in columns.items()
+        if among is None or name in among
+    }
 
 
 def features_at(code: TableCode, columns: Mapping[str, Column], rows: I32) -> dict[str, Column]:
@@ -329,21 +328,3 @@ def check_said(
     return telling(queries.features, user_code.levels, len(queries)) | telling(
         queries.context, read, len(queries)
     )
-
-
-def first_layer(
-    weights: Mapping[str, F32], block: Block, table: int, start: int
-) -> tuple[F32, int]:
-    """Return the part of the first layer that reads `block`, (n, width), and the row of W where it ends.
-
-    Its first field is of items, the others of the tables from `table` on; its rows of W begin at `start`.
-    """
-    w = weights["layers.layers.0.weight"]
-    total = np.zeros((len(block.dense), w.shape[1]), np.float32)
-    for at, rows in enumerate(block.fields):
-        e = weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
-        x = csr_array(np.asarray(rows @ e, np.float32))
-        total = total + np.asarray(x @ w[start : start + e.shape[1]], np.float32)
-        start += e.shape[1]
-    stop = start + block.dense.shape[1]
-    return total + np.asarray(csr_array(block.dense) @ w[start:stop], np.float32), stop

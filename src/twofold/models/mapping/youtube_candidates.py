@@ -36,6 +36,7 @@ from twofold.models._base import Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_layers import dense_layers
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
 from twofold.typing import F32, I32, I64, Rng
@@ -48,7 +49,8 @@ HELD_OUT = 5000
 class YouTubeCandidates:
     """Predict the next item from averaged watches, searches and features by a deep softmax.
 
-    Values are not read: every event is a watch. Without times the order of the log counts, and there is no age.
+    Values are not read: every event is a watch. Without times there is no age, and no event counts as earlier than another
+    unless `labels` says so.
 
     Example
     -------
@@ -79,8 +81,8 @@ class YouTubeCandidates:
     """Whether the age of the example is read: newest time of training less its own, 0 at serving."""
     examples_per_user: PositiveInt = 100
     """Training examples a user: so many random events, or all where there are fewer."""
-    labels: Literal["future", "random"] = "future"
-    """What an example sees: what came before its label, or what lies around it."""
+    labels: Literal["future", "random"] | None = None
+    """What an example sees: what came before its label, or what lies around it; None = future where times tell what came before, else random."""
     negatives: PositiveInt = 4000
     """Sampled items a batch, with ln Q taken off; all items where the catalogue is no larger."""
     negatives_exponent: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -121,7 +123,7 @@ class YouTubeCandidates:
         train
             The log; every event is a watch, whatever its value.
         validation
-            Later events of the same people: the pass with the highest mean of 1 / rank of what they took is kept.
+            Later events: the pass with the highest mean of 1 / rank of each next item is kept.
         rng
             Seed or generator; the same seed gives the same model.
 
@@ -203,7 +205,8 @@ class FittedYouTubeCandidates(ReadsColumns):
         """Return inputs and labels of the training examples, n rows each."""
         model: YouTubeCandidates = self.estimator
         events = train.interactions
-        made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
+        labels = model.labels or ("future" if inputs.is_ordered(events) else "random")
+        made = inputs.examples_of(events, labels, model.watches, model.examples_per_user, rng)
         n, who = len(made.event), events.user[made.event]
         fields = [inputs.mean_of_two(made.before, made.after, events.item, train.n_items)]
         if model.searches in events.context:
@@ -226,22 +229,29 @@ class FittedYouTubeCandidates(ReadsColumns):
         return block, events.item[made.event].astype(np.int64)
 
     def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
-        """Return inputs and labels of held-out events of known users and items: at most `HELD_OUT`, the first ones of each user."""
+        """Return inputs and labels of held-out events of known items: at most `HELD_OUT`, the first ones of each user.
+
+        Each is asked for with all that its user, known or new, did before it, in training and since.
+        """
         events = validation.interactions
-        user = self.users.ids.rows(validation.users.ids.ids)[events.user]
+        row = self.users.ids.rows(validation.users.ids.ids)
         item = self.items.ids.rows(validation.items.ids.ids)[events.item]
-        known = np.flatnonzero((user != UNKNOWN) & (item != UNKNOWN))
+        known = np.flatnonzero(item != UNKNOWN)
         if not len(known):
             return None
         place = known - events.indptr[events.user[known]]
         first = np.sort(known[np.argsort(place, kind="stable")[:HELD_OUT]])
-        asked = Queries.known(user[first].astype(np.int32))
-        context = {
-            name: column.take(first)
-            for name, column in events.context.items()
-            if name in self.context_kinds and name != self.estimator.searches
-        }
-        return self.inputs(replace(asked, context=context)), item[first].astype(np.int64)
+        people, read = events.user[first], set(self.context_kinds) - {self.estimator.searches}
+        asked = replace(
+            Queries.known(row[people]),
+            features=inputs.taken(validation.users.features, people, self.user_code.levels),
+            context=inputs.taken(events.context, first, read),
+        )
+        block, history = self.inputs(asked), self.memory.history.take(row)
+        watched = inputs.came_before(
+            history, events, item, first, self.estimator.watches, len(self.items)
+        )
+        return block._replace(fields=(watched, *block.fields[1:])), item[first].astype(np.int64)
 
     # ---- serving ------------------------------------------------------------------------------
 
@@ -332,5 +342,5 @@ class FittedYouTubeCandidates(ReadsColumns):
         own = 1 if self.estimator.searches is None else 2
         age, numbers = np.split(block.dense, [POWERS], axis=1)
         x = np.hstack([*pooled[:own], age, *pooled[own:], numbers])
-        u = inputs.dense_layers(x, self.weights, "layers", last_relu=self.estimator.depth > 0)
+        u = dense_layers(x, self.weights, "layers", last_relu=self.estimator.depth > 0)
         return np.column_stack([u, np.ones(len(u), np.float32)]) if self.estimator.item_bias else u

@@ -38,6 +38,7 @@ from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_layers import dense_layers, first_layer
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
 from twofold.recommend import TIME
@@ -281,21 +282,19 @@ class FittedYouTubeRanker(ReadsColumns):
         pair = inputs.encode_columns(self.pair_code, columns, len(item))
         mine, width = self.items_through
         table = len(self.item_block.fields) - 1
-        left, used = inputs.first_layer(self.weights, query, table, width)
+        left, used = first_layer(self.weights, query, table, width)
         first = self.weights["layers.layers.0.weight"][used:]
         x = left[who] + mine[item]
         x = x + np.asarray(csr_array(pair.dense) @ first, np.float32)
         x = x + self.weights["layers.layers.0.bias"]
         if self.estimator.hidden:
-            x = inputs.dense_layers(
-                np.maximum(x, 0), self.weights, "layers", last_relu=False, skip=1
-            )
+            x = dense_layers(np.maximum(x, 0), self.weights, "layers", last_relu=False, skip=1)
         return x[:, 0]
 
     @cached_property
     def items_through(self) -> tuple[F32, int]:
         """The part of the first layer that reads each item, (n_items, width), and how many numbers that are."""
-        return inputs.first_layer(self.weights, self.item_block, 0, 0)
+        return first_layer(self.weights, self.item_block, 0, 0)
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:

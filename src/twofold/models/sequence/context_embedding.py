@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from twofold.data.columns import Column, Kind
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Levels
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.hyperparameters import Search, hyperparameters
@@ -130,8 +131,8 @@ class ContextEmbedding:
         items, since that of the item itself is not known when one asks.
         """
         del validation
-        random = generator(rng)
-        memory = Memory.of(train)
+        memory, random = Memory.of(train), generator(rng)
+        check_order(train.interactions, "ContextEmbedding")
         contexts.check_names(self.contexts, train)
         events = train.interactions
         trajectory, first, stop = nearby_events.cut(events, self.gap, self.session)

@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels._rows import widened
@@ -137,6 +138,7 @@ class Doc2Vec:
         """
         del validation
         memory = Memory.of(train)
+        check_order(train.interactions, "Doc2Vec")
         random = generator(rng)
         corpus = corpus_of(train, self.gap, self.session, self.min_count)
         course = self.course(corpus)

@@ -27,6 +27,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.data.sequences import trajectories
 from twofold.errors import DataError, need
@@ -124,6 +125,7 @@ class GRU4Rec:
         """
         random = generator(rng)
         memory = Memory.of(train)
+        check_order(train.interactions, "GRU4Rec")
         need("torch", "deep")
         # torch is imported only where something is trained.
         from twofold.models.sequence import _gru4rec_training as training

@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, DataError, NotConvergedError
 from twofold.hyperparameters import Search, hyperparameters
@@ -155,6 +156,7 @@ class HRM:
         """
         del validation
         memory = Memory.of(train)
+        check_order(train.interactions, "HRM")
         found = ascend(self, transitions(train.interactions), memory, generator(rng))
         for name, array in found._asdict().items():
             check_finite(name, array, ADVICE)

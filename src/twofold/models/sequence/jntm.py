@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
@@ -132,6 +133,7 @@ class JNTM:
         Numbers of the recurrent states are dropped in training (`dropout`), P, F, C and the places have penalties.
         """
         memory, random = Memory.of(train), generator(rng)
+        check_order(train.interactions, "JNTM")
         friends = social.friends_of(train.links, train.n_users, directed=self.directed)
         if self.objective == "network" and not len(friends[1]):
             raise DataError(

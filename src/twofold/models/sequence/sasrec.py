@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, DataError, need
 from twofold.hyperparameters import Search, hyperparameters
@@ -137,6 +138,7 @@ class SASRec:
             )
         random = generator(rng)
         memory = Memory.of(train)
+        check_order(train.interactions, "SASRec")
         need("torch", "deep")
         # torch is imported only where something is trained.
         from twofold.models.sequence import _sasrec_training as training

@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import check_order
 from twofold.data.interactions import Histories
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import FittedModel, Memory, check_finite
@@ -156,6 +157,7 @@ class Token2Vec:
         """
         del validation
         memory = Memory.of(train)
+        check_order(train.interactions, "Token2Vec")
         random = generator(rng)
         corpus = corpus_of(train, self.gap, self.session, self.min_count)
         course = Course(

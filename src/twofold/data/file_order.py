@@ -1,0 +1,47 @@
+"""Whether the order of a log without times is that of its ids, which models of sequences would learn for the order of events."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from twofold.data.interactions import Interactions
+from twofold.errors import DataWarning
+
+NEIGHBOURS, SORTED = 200, 0.95
+"""Neighbouring events that tell whether a file is sorted, at least, and how many of them are in the order of their ids then."""
+
+
+def sorted_share(events: Interactions) -> float | None:
+    """Return how many neighbouring events of a user are in the order of their item ids, up or down, in [0.5, 1].
+
+    None where times say what came first, or fewer than `NEIGHBOURS` events have a neighbour with another item.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> sorted_share(planted_log().interactions) is None
+    True
+    """
+    if events.time is not None:
+        return None
+    step = np.diff(events.item.astype(np.int64))[np.diff(events.user) == 0]
+    step = step[step != 0]
+    if len(step) < NEIGHBOURS:
+        return None
+    up = float((step > 0).mean())
+    return max(up, 1 - up)
+
+
+def check_order(events: Interactions, model: str) -> None:
+    """Warn where `model`, which learns the order of events, is given a log without times whose file is sorted by item."""
+    share = sorted_share(events)
+    if share is not None and share >= SORTED:
+        warnings.warn(
+            f"{model} learns the order of events, and this log has no times: {share:.0%} of what follows in it "
+            "follows by its item id, so the file looks sorted; name the column of times, or use a model that "
+            "reads no order, such as IALS",
+            DataWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,66 @@
+"""A log without times that is sorted by its ids is no order of events, and models of sequences say so."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import twofold as tw
+from twofold.data.file_order import sorted_share
+from twofold.errors import DataWarning
+
+
+def log(order, times=False, n_users=40, n_items=60):
+    """Everybody has a third of the items, in the given order of their ids."""
+    rng = np.random.default_rng(0)
+    lists = [order(np.flatnonzero(rng.random(n_items) < 1 / 3), rng) for _ in range(n_users)]
+    columns = {
+        "u": np.repeat(np.arange(n_users), [len(one) for one in lists]),
+        "i": np.concatenate(lists),
+    }
+    if times:
+        columns["t"] = np.arange(len(columns["u"]))
+    return tw.Dataset.from_frames(columns, user="u", item="i", time="t" if times else None)
+
+
+ORDERS = {
+    "up": lambda items, rng: items,
+    "down": lambda items, rng: items[::-1],
+    "shuffled": lambda items, rng: rng.permutation(items),
+}
+
+
+@pytest.mark.parametrize(("name", "share"), [("up", 1), ("down", 1), ("shuffled", 0.5)])
+def test_the_share_of_neighbours_in_the_order_of_their_ids(name, share):
+    assert sorted_share(log(ORDERS[name]).interactions) == pytest.approx(share, abs=0.05)
+
+
+def test_times_or_too_few_events_tell_nothing_of_the_file():
+    assert sorted_share(log(ORDERS["up"], times=True).interactions) is None
+    assert sorted_share(log(ORDERS["up"], n_users=5).interactions) is None
+
+
+@pytest.mark.parametrize("name", ["HRM", "Token2Vec", "Doc2Vec", "ContextEmbedding"])
+def test_models_of_sequences_name_a_file_that_is_sorted(name):
+    model = getattr(tw.models, name)(factors=4, epochs=1)
+    with pytest.warns(
+        DataWarning, match=f"{name} learns the order of events.*100%.*column of times"
+    ):
+        model.fit(log(ORDERS["up"]), rng=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(log(ORDERS["shuffled"]), rng=0)
+
+
+@pytest.mark.parametrize("name", ["GRU4Rec", "SASRec", "JNTM"])
+def test_networks_of_sequences_do_so_too(name):
+    pytest.importorskip("torch")
+    model = getattr(tw.models, name)(epochs=1)
+    with pytest.warns(DataWarning, match=f"{name} learns the order of events"):
+        model.fit(log(ORDERS["up"]), rng=0)
+
+
+def test_models_that_read_no_order_say_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tw.models.IALS(factors=4, epochs=1).fit(log(ORDERS["up"]), rng=0)
