@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import twofold as tw
-from twofold.data.file_order import sorted_share
+from twofold.data.file_order import in_drawn_order, sorted_share
 from twofold.errors import DataWarning
 
 
@@ -64,3 +64,34 @@ def test_models_that_read_no_order_say_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tw.models.IALS(factors=4, epochs=1).fit(log(ORDERS["up"]), rng=0)
+
+
+def test_events_of_one_moment_come_in_a_drawn_order_and_others_stay():
+    rng = np.random.default_rng(0)
+    columns = {
+        "u": np.repeat([0, 1], 300),
+        "i": np.tile(np.arange(300), 2),
+        "t": np.tile(np.repeat(np.arange(30), 10), 2),
+        "device": [str(one % 7) for one in range(600)],
+    }
+    data = tw.Dataset.from_frames(
+        columns, user="u", item="i", time="t", context={"device": "category"}
+    )
+    drawn = in_drawn_order(data, rng)
+    was, now = data.interactions, drawn.interactions
+    np.testing.assert_array_equal(now.user, was.user)
+    np.testing.assert_array_equal(now.time, was.time)
+    assert (now.item != was.item).mean() > 0.8
+    order = np.lexsort((now.item, now.time, now.user))
+    np.testing.assert_array_equal(now.item[order], was.item)
+    devices = now.context["device"].codes[order]
+    np.testing.assert_array_equal(devices, was.context["device"].codes)
+
+
+def test_without_times_all_that_somebody_did_is_one_moment():
+    data = log(ORDERS["up"])
+    drawn = in_drawn_order(data, np.random.default_rng(0))
+    assert sorted_share(drawn.interactions) == pytest.approx(0.5, abs=0.05)
+    for user in range(data.n_users):
+        mine = slice(*data.interactions.indptr[user : user + 2])
+        assert sorted(drawn.interactions.item[mine]) == sorted(data.interactions.item[mine])

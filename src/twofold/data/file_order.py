@@ -1,11 +1,13 @@
-"""Whether the order of a log without times is that of its ids, which models of sequences would learn for the order of events."""
+"""What the order of a file says where times say nothing: often that of its ids, which is no order of events."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
+from twofold.data.dataset import Dataset
 from twofold.data.interactions import Interactions
 from twofold.errors import DataWarning
 
@@ -45,3 +47,20 @@ def check_order(events: Interactions, model: str) -> None:
             DataWarning,
             stacklevel=3,
         )
+
+
+def in_drawn_order(data: Dataset, rng: np.random.Generator) -> Dataset:
+    """Return the log with the events of one user and moment in an order drawn at random; without times all that a user did is one moment.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> log = planted_log()  # no two events of one moment
+    >>> drawn = in_drawn_order(log, np.random.default_rng(0))
+    >>> bool((drawn.interactions.item == log.interactions.item).all())
+    True
+    """
+    events = data.interactions
+    keys = (events.user,) if events.time is None else (events.time, events.user)
+    order = np.lexsort((rng.random(len(events)), *keys))
+    return replace(data, interactions=events.take(order.astype(np.int64)))

@@ -160,13 +160,13 @@ def test_a_held_out_event_is_asked_for_with_all_that_came_before_it(seed):
     model, later = fitted(watches=4), random_log(seed + 1, n_users=8, n_items=11, moments=8)
     block, labels = model.held_out(later)
     events, known, at = later.interactions, model.items.ids, 0
-    for user, item, time in zip(events.user, events.item, events.time, strict=True):
+    for place, (user, item) in enumerate(zip(events.user, events.item, strict=True)):
         name = later.items.ids.ids[int(item)]
         if name not in known.ids:
             continue
         row = int(model.users.ids.rows([later.users.ids.ids[int(user)]])[0])
         history = model.memory.history.take(np.array([row], np.int32)).item.tolist()
-        since = events.item[(events.user == user) & (events.time < time)]
+        since = events.item[:place][events.user[:place] == user]
         rows = known.rows(later.items.ids.ids.gather(since))
         history = [*history, *rows[rows >= 0]][-4:]
         wanted = np.bincount(history, minlength=len(known)) / max(len(history), 1)
@@ -192,49 +192,21 @@ def test_an_example_sees_only_what_came_before_its_label(seed):
     made = inputs.examples_of(events, "future", 4, 1000, np.random.default_rng(0))
     assert len(made.event) == len(events)
     for at, first, stop in zip(made.event, *made.before, strict=True):
-        earlier = (events.user == events.user[at]) & (events.time < events.time[at])
-        assert np.arange(first, stop).tolist() == np.flatnonzero(earlier)[-4:].tolist()
+        earlier = np.flatnonzero(events.user[:at] == events.user[at])
+        assert np.arange(first, stop).tolist() == earlier[-4:].tolist()
     assert (made.after[0] == made.after[1]).all()
 
 
-def sorted_log(time):
-    """Everybody likes the even or the odd items; the file lists them in the order of their ids."""
-    rng = np.random.default_rng(0)
-    pairs = [
-        (user, item) for user in range(120) for item in range(user % 2, 60, 2) if rng.random() < 0.4
-    ]
-    user, item = np.array(pairs).T
-    columns = {"u": user, "i": item} | ({} if time is None else {"t": time(user, item)})
-    return tw.Dataset.from_frames(columns, user="u", item="i", time=None if time is None else "t")
-
-
-@pytest.mark.parametrize(
-    ("time", "seen"),
-    [
-        (None, "around"),
-        (lambda user, item: 1000 + user, "around"),  # a person's events are all of one moment
-        (lambda user, item: 1000 + item, "before"),
-    ],
-)
-def test_an_example_sees_what_came_before_where_times_tell_it(time, seen):
-    data = sorted_log(time)
-    unread = tw.models.YouTubeCandidates(epochs=1).fit(data, rng=0)
-    block, _ = unread.examples(data, np.random.default_rng(0))
-    watches = np.diff(block.fields[0].indptr)
-    first = data.interactions.indptr[:-1]
-    assert (watches[first] == 0).all() == (seen == "before")
-    assert (watches > 0).sum() == len(data) - (len(first) if seen == "before" else 0)
-
-
-def test_artists_without_times_are_learned_whatever_the_order_of_their_file(real):
-    """Seen: popularity .073 (ndcg@10), what came before in the file .028, what stands around .188."""
+@pytest.mark.parametrize(("name", "times"), [("YouTubeCandidates", 2), ("YouTubeRanker", 1.2)])
+def test_artists_without_times_are_learned_whatever_the_order_of_their_file(real, name, times):
+    """The file is sorted by artist; in that order both lists are far below popularity."""
     data = real("hetrec-lastfm-2k").filter(min_user_events=5, min_item_events=5)
     split = tw.split.random(data, test=0.1, rng=0)
     ndcg, popular = (
         tw.evaluate(one.fit(split.train, rng=0), split, metrics=["ndcg@10"]).values["ndcg@10"]
-        for one in (tw.models.YouTubeCandidates(), tw.models.Popularity())
+        for one in (getattr(tw.models, name)(), tw.models.Popularity())
     )
-    assert ndcg > 2 * popular
+    assert ndcg > times * popular
 
 
 def test_a_random_label_is_held_out_of_the_watches_around_it():
@@ -258,7 +230,7 @@ def test_the_log_as_it_is_read_has_no_label_in_its_inputs():
     events = data.interactions
     at = int(events.indptr[2] + 10)
     changed = events.item.copy()
-    changed[inputs.first_at_once(events)[at] : events.indptr[3]] = 0
+    changed[at : events.indptr[3]] = 0
     other = tw.Dataset(
         type(events)(
             **{
@@ -471,7 +443,7 @@ def test_it_stands_above_popularity_and_ease_on_films():
     if not os.environ.get("TWOFOLD_DATA") or not folder.is_dir():
         pytest.skip("TWOFOLD_DATA has no movietweetings-100k")
     data = tw.datasets.load("movietweetings-100k").filter(min_user_events=5, min_item_events=10)
-    split = tw.split.temporal(data, test=0.1, validation=0.1)
+    split = tw.split.temporal(data, test=0.1, validation=0.0)
     model = tw.models.YouTubeCandidates(epochs=4).fit(split.train, rng=0)
     found, popular, ease = (
         tw.evaluate(one, split, metrics=["ndcg@10"]).values["ndcg@10"]
@@ -481,8 +453,8 @@ def test_it_stands_above_popularity_and_ease_on_films():
             tw.models.EASE().fit(split.train),
         )
     )
-    assert found > popular
-    assert found > 1.1 * ease
+    assert found > 1.25 * popular
+    assert found > 1.25 * ease
 
 
 def test_drawn_items_teach_what_all_items_teach():

@@ -13,7 +13,6 @@ from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
-from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping import _youtube_layers as layers
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.testing import planted_log
@@ -71,7 +70,7 @@ def test_features_of_a_pair_are_those_counted_event_by_event():
     item = rng.integers(0, 12, 150).astype(np.int32)
     pairs = Pairs(
         events.user[at].astype(np.int64),
-        inputs.first_at_once(events)[at],
+        impressions.first_at_once(events)[at],
         item,
         events.time[at].astype(np.float64),
     )
@@ -90,7 +89,7 @@ def test_features_of_a_pair_are_those_counted_event_by_event():
 def test_watches_are_the_last_clicks_before_the_moment():
     data = shown_log()
     events = data.interactions
-    who, stop = events.user.astype(np.int64), inputs.first_at_once(events)
+    who, stop = events.user.astype(np.int64), impressions.first_at_once(events)
     rows = impressions.last_watched(tw.Histories.of(events), who, stop, 3, 12).toarray()
     for at in range(len(events)):
         past = (events.user == who[at]) & (events.time < events.time[at]) & (events.value > 0)

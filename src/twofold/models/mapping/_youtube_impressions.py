@@ -17,7 +17,7 @@ from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.table import TableCode
 from twofold.models._shown import Shown
 from twofold.models.factorization._fm_data import with_negatives
-from twofold.models.mapping._youtube_inputs import first_at_once, mean_rows
+from twofold.models.mapping._youtube_inputs import mean_rows
 from twofold.typing import F32, F64, I32, I64, Bool
 
 CANDIDATE = "candidate_"
@@ -149,6 +149,20 @@ def asked_of(
 ) -> Asked:
     """Return the impressions of lists where some are given, and those of the log otherwise."""
     return asked_of_log(events, negatives, rng) if shown is None else asked_of_lists(events, shown)
+
+
+def first_at_once(events: Interactions) -> I64:
+    """Return for every event the position of the first of its user with the same time; shape (n,).
+
+    Events of one moment do not precede each other. Without times the order of the log counts, and the
+    position is the event's own.
+    """
+    at = np.arange(len(events), dtype=np.int64)
+    if events.time is None:
+        return at
+    new = np.ones(len(events), np.bool_)
+    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    return np.maximum.accumulate(np.where(new, at, 0))
 
 
 def asked_of_log(events: Interactions, negatives: int, rng: np.random.Generator) -> Asked:

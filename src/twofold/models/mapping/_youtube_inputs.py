@@ -164,26 +164,6 @@ def read_tokens(text: Text, known: Vocabulary) -> Tokens:
     return Tokens(ends.astype(np.int64), rows[kept].astype(np.int32))
 
 
-def first_at_once(events: Interactions) -> I64:
-    """Return for every event the position of the first of its user with the same time; shape (n,).
-
-    Events of one moment do not precede each other. Without times the order of the log counts, and the
-    position is the event's own.
-    """
-    at = np.arange(len(events), dtype=np.int64)
-    if events.time is None:
-        return at
-    new = np.ones(len(events), np.bool_)
-    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    return np.maximum.accumulate(np.where(new, at, 0))
-
-
-def is_ordered(events: Interactions) -> bool:
-    """Return whether times say of any event that its user had another one before it."""
-    before = first_at_once(events) > events.indptr[events.user]
-    return events.time is not None and bool(before.any())
-
-
 class Examples(NamedTuple):
     """n training examples: a label, and the stretches of the log that it is predicted from."""
 
@@ -197,14 +177,13 @@ def examples_of(
 ) -> Examples:
     """Return at most `most` examples a user, drawn without replacement, in the order of the log.
 
-    ``future``: the last `watches` events before the label's moment, and nothing else (Fig. 5b of the paper).
+    ``future``: the last `watches` events before the label, and nothing else (Fig. 5b of the paper).
     ``random``: the `watches` events around the label, without it (Fig. 5a).
     """
     chosen = capped(events, most, rng)
     starts, stops = events.indptr[events.user[chosen]], events.indptr[events.user[chosen] + 1]
     if labels == "future":
-        stop = first_at_once(events)[chosen]
-        return Examples(chosen, (np.maximum(starts, stop - watches), stop), (stop, stop))
+        return Examples(chosen, (np.maximum(starts, chosen - watches), chosen), (chosen, chosen))
     first = np.maximum(starts, np.minimum(chosen - watches // 2, stops - watches - 1))
     last = np.minimum(stops, first + watches + 1)
     return Examples(chosen, (first, chosen), (chosen + 1, last))
@@ -236,7 +215,7 @@ def came_before(
     passed = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
     since = Histories(passed[events.indptr], item[known], events.value[known])
     whole, user = history.joined(since), events.user[chosen]
-    met = passed[first_at_once(events)[chosen]] - since.indptr[user]
+    met = passed[chosen] - since.indptr[user]
     stop = whole.indptr[user] + history.lengths[user] + met
     return mean_rows(np.maximum(whole.indptr[user], stop - watches), stop, whole.item, width)
 

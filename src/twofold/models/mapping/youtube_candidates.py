@@ -11,7 +11,8 @@ at serving.
 
 Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
 the embeddings of categories grow with log2 of their number, what goes into a ReLU is normed (`layer_norm`), an item bias
-can be had, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld from a share of the examples. Events of one moment do not precede each other.
+can be had, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld
+from a share of the examples. Events of one moment precede each other in an order drawn at random.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Kind, Text
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import in_drawn_order
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
@@ -49,8 +51,8 @@ HELD_OUT = 5000
 class YouTubeCandidates:
     """Predict the next item from averaged watches, searches and features by a deep softmax.
 
-    Values are not read: every event is a watch. Without times there is no age, and no event counts as earlier than another
-    unless `labels` says so.
+    Values are not read: every event is a watch. Events of one moment, and all that a person did where there are no
+    times, come before each other in an order drawn at random; without times there is no age.
 
     Example
     -------
@@ -81,8 +83,8 @@ class YouTubeCandidates:
     """Whether the age of the example is read: newest time of training less its own, 0 at serving."""
     examples_per_user: PositiveInt = 100
     """Training examples a user: so many random events, or all where there are fewer."""
-    labels: Literal["future", "random"] | None = None
-    """What an example sees: what came before its label, or what lies around it; None = future where times tell what came before, else random."""
+    labels: Literal["future", "random"] = "future"
+    """What an example sees: what came before its label, or what lies around it."""
     negatives: PositiveInt = 4000
     """Sampled items a batch, with ln Q taken off; all items where the catalogue is no larger."""
     negatives_exponent: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -145,8 +147,10 @@ class YouTubeCandidates:
         from twofold.models.mapping import _youtube_towers as towers
 
         unread = FittedYouTubeCandidates.learn(self, memory, train)
-        block, labels = unread.examples(train, random)
-        held_out = None if validation is None else unread.held_out(validation)
+        block, labels = unread.examples(in_drawn_order(train, random.spawn(1)[0]), random)
+        held_out = None
+        if validation is not None:
+            held_out = unread.held_out(in_drawn_order(validation, random.spawn(1)[0]))
         sizes = [self.factors] * (1 if self.searches is None else 2)
         rows = [one.shape[1] for one in block.fields if one.shape]
         sizes += [inputs.dimension(one, 1.0) for one in rows[len(sizes) :]]
@@ -205,8 +209,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         """Return inputs and labels of the training examples, n rows each."""
         model: YouTubeCandidates = self.estimator
         events = train.interactions
-        labels = model.labels or ("future" if inputs.is_ordered(events) else "random")
-        made = inputs.examples_of(events, labels, model.watches, model.examples_per_user, rng)
+        made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
         n, who = len(made.event), events.user[made.event]
         fields = [inputs.mean_of_two(made.before, made.after, events.item, train.n_items)]
         if model.searches in events.context:

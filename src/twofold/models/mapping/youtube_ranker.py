@@ -25,6 +25,7 @@ from scipy.sparse import csr_array, diags_array, eye_array
 
 from twofold.data.columns import Column, Kind
 from twofold.data.dataset import Dataset
+from twofold.data.file_order import in_drawn_order
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
@@ -56,7 +57,8 @@ class YouTubeRanker:
 
     The value of an event is the watch time of an impression, in any unit; 0 is an impression without a click. A log
     without zeros says nothing of what was passed by: behind candidate models (`Pipeline`) their lists do; else `negatives`
-    items a watch, drawn from those that the user never touched, and scores are relative to that number.
+    items a watch, drawn from those that the user never touched, and scores are relative to that number. Impressions of one
+    moment see nothing of each other; without times all that a person did comes in an order drawn at random.
 
     Example
     -------
@@ -132,6 +134,8 @@ class YouTubeRanker:
         """
         del validation
         random = generator(rng)
+        if train.interactions.time is None:
+            train = in_drawn_order(train, random.spawn(1)[0])
         memory, events = Memory.of(train), train.interactions
         impressions.check_watch_times(events)
         memory = replace(memory, popularity=impressions.clicks(events))
