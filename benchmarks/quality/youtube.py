@@ -92,6 +92,13 @@ def of_newest(split: tw.Split) -> tw.Split:
     return replace(split, test=split.test.part(asked.astype(np.int64)))
 
 
+def together(log: tw.Dataset) -> float:
+    """Return the share of events that stand behind another one of the same user and moment."""
+    events = log.interactions
+    assert events.time is not None
+    return float(((np.diff(events.user) == 0) & (np.diff(events.time) == 0)).sum() / len(events))
+
+
 def candidates(name: str) -> None:
     """Print the table of one log."""
     validate = "--validation" in sys.argv
@@ -132,7 +139,7 @@ def candidates(name: str) -> None:
         [
             f"Last tenth of the events test, all before it training: {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
             f"{part}Networks: of at most {TRAINED['epochs']} passes over the first eight tenths the one that ranks the ninth best, the median of the seeds, is how long they learn; shown in `passes`.",
-            f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it.",
+            f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it; {together(split.train):.0%} of the events of training have one of the same user and moment before them.",
             f"Newest: the {len(newest.test):,} events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to choose, fit and ask twice.",
         ],
         [

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scipy.stats import rankdata
 
 import twofold as tw
 from twofold.data.columns import Category, Text
+from twofold.data.file_order import in_drawn_order
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, DataWarning
@@ -146,11 +148,12 @@ def test_validation_is_the_mean_reciprocal_rank():
 def test_validation_looks_at_the_first_events_of_each_user(monkeypatch):
     from twofold.models.mapping import youtube_candidates
 
-    model, events = fitted(), random_log(5).interactions
-    _, labels = model.held_out(random_log(5))
+    model, later = fitted(), random_log(5)
+    events = in_drawn_order(later, np.random.default_rng(0)).interactions
+    _, labels = model.held_out(later, np.random.default_rng(0))
     np.testing.assert_array_equal(labels, events.item)
     monkeypatch.setattr(youtube_candidates, "HELD_OUT", 12)
-    _, labels = model.held_out(random_log(5))
+    _, labels = model.held_out(later, np.random.default_rng(0))
     wanted = [events.item[first + at] for first in events.indptr[:-1] for at in (0, 1)]
     assert labels.tolist() == wanted
 
@@ -158,8 +161,9 @@ def test_validation_looks_at_the_first_events_of_each_user(monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_held_out_event_is_asked_for_with_all_that_came_before_it(seed):
     model, later = fitted(watches=4), random_log(seed + 1, n_users=8, n_items=11, moments=8)
-    block, labels = model.held_out(later)
-    events, known, at = later.interactions, model.items.ids, 0
+    block, labels = model.held_out(later, np.random.default_rng(0))
+    events = in_drawn_order(later, np.random.default_rng(0)).interactions
+    known, at = model.items.ids, 0
     for place, (user, item) in enumerate(zip(events.user, events.item, strict=True)):
         name = later.items.ids.ids[int(item)]
         if name not in known.ids:
@@ -178,7 +182,7 @@ def test_a_held_out_event_is_asked_for_with_all_that_came_before_it(seed):
 
 def test_newcomers_of_the_validation_part_are_asked_for_with_their_columns():
     model, later = fitted(), random_log(1, n_users=8)
-    block, labels = model.held_out(later)
+    block, labels = model.held_out(later, np.random.default_rng(0))
     assert len(labels) == len(later)
     new = model.users.ids.rows(later.users.ids.ids)[later.interactions.user] < 0
     assert new.any()
@@ -224,7 +228,7 @@ def test_a_random_label_is_held_out_of_the_watches_around_it():
 
 def test_the_log_as_it_is_read_has_no_label_in_its_inputs():
     """Changing an event and all later ones of a user leaves the inputs of its example as they were."""
-    data = random_log(3)
+    data = random_log(3, moments=10**6)  # no two of one moment, which would come in a drawn order
     model = fitted(3, example_age=False)
     before, _ = model.examples(data, np.random.default_rng(0))
     events = data.interactions
@@ -255,6 +259,21 @@ def test_no_user_has_more_examples_than_the_cap():
     counts = np.bincount(events.user[made.event], minlength=6)
     np.testing.assert_array_equal(counts, np.minimum(np.bincount(events.user), 7))
     assert len(np.unique(made.event)) == len(made.event)
+
+
+@pytest.mark.parametrize("most", [7, 1000])  # some of the events, or all of them in another order
+def test_every_pass_draws_examples_and_the_order_of_a_moment_anew(most):
+    model, log = fitted(examples_per_user=most, watches=4), random_log(0, moments=4)
+    now, n = towers.Pass(partial(model.examples, log), np.random.default_rng(0)), min(6 * most, 120)
+    drawn = []
+    for seed in (1, 2, 1):
+        batches = now.deal(n, 16, np.random.default_rng(seed))
+        np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
+        assert len(now.dense) == len(now.labels) == n
+        drawn.append((now.labels.tolist(), now.bags[0].ids.tolist()))
+    assert drawn[0] == drawn[2]
+    assert drawn[0][0] != drawn[1][0]
+    assert drawn[0][1] != drawn[1][1]
 
 
 def test_the_age_is_zero_for_the_newest_event_and_at_serving():
@@ -365,7 +384,7 @@ def test_validation_keeps_an_earlier_pass():
     last, kept = (
         estimator.fit(split.train, validation=one, rng=0) for one in (None, split.validation)
     )
-    block, labels = kept.held_out(split.validation)
+    block, labels = kept.held_out(split.validation, np.random.default_rng(0))
 
     def reciprocal(model):
         ranks = rankdata(-(model.forward(block) @ model.item_vectors.T), axis=1)

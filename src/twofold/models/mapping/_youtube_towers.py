@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.features.table import POWERS as AGE
-from twofold.models.mapping._youtube_inputs import Block
-from twofold.nn.deal import batch_of, passes_over
+from twofold.models.mapping._youtube_inputs import Block, dimension
+from twofold.nn.deal import batch_of, passes_over, shuffled
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
 from twofold.nn.optimisers import Adam
@@ -31,6 +31,9 @@ BATCH, STEPS = 512, 40
 """Where the model does not say: examples a step, at most, and steps of a pass, at least."""
 LEAST_PASSES, MEETINGS = 5, 60
 """Passes, and meetings of an item in all of them together, where the model does not say."""
+
+Draw: TypeAlias = Callable[[np.random.Generator], tuple[Block, I64]]
+"""Draws the examples of a pass: inputs and labels, n rows each, as many every time."""
 
 
 class Tower(nn.Module):
@@ -109,36 +112,55 @@ def ragged(rows: csr_array) -> Ragged:
     return Ragged.of(rows.indptr, rows.indices, rows.data.astype(np.float32))
 
 
+class Pass:
+    """The examples of a pass as torch wants them; dealing the next one draws them anew."""
+
+    def __init__(self, draw: Draw, rng: np.random.Generator) -> None:
+        self.draw = draw
+        self.take(rng)
+
+    def take(self, rng: np.random.Generator) -> None:
+        """Hold other examples."""
+        inputs, labels = self.draw(rng)
+        self.rows = [one.shape[1] for one in inputs.fields if one.shape]
+        self.bags = [ragged(one) for one in inputs.fields]
+        self.dense, self.labels = torch.from_numpy(inputs.dense), torch.from_numpy(labels)
+
+    def deal(self, n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:
+        """Draw the examples of a pass and return its batches."""
+        self.take(rng)
+        return shuffled(n_examples, batch_size, rng)
+
+
 def fit_tower(
     model: YouTubeCandidates,
-    inputs: Block,
-    labels: I64,
-    tables: Sequence[tuple[int, int]],
+    draw: Draw,
     n_items: int,
     held_out: tuple[Block, I64] | None,
     rng: np.random.Generator,
 ) -> tuple[Mapping[str, F32], int]:
-    """Train the network on examples (n rows of `inputs`, `labels` (n,)) and return its weights and the pass that they are of.
+    """Train the network on examples that are drawn before each pass, and return its weights and the pass that they are of.
 
     The softmax is over all items where there are no more of them than `negatives`; else it is sampled.
     With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
     """
-    draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    start = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    now, n_own = Pass(draw, rng), 1 if model.searches is None else 2
+    widths = [model.factors] * n_own + [dimension(one, 1.0) for one in now.rows[n_own:]]
     tower = Tower(
-        tables, inputs.dense.shape[1], model.sizes, n_items, n_own=1 if model.searches is None else 2,
-        linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, rng=draw,
+        list(zip(now.rows, widths, strict=True)), now.dense.shape[1], model.sizes, n_items, n_own=n_own,
+        linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, rng=start,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
-    bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
-    target = torch.from_numpy(labels)
-    counts = np.bincount(labels, minlength=n_items) + 1.0  # so that every item can be drawn
-    sampler = PopularitySampler.of(counts, exponent=model.negatives_exponent)
+    counts = np.bincount(now.labels.numpy(), minlength=n_items)
+    # One more, so that every item can be drawn.
+    sampler = PopularitySampler.of(counts + 1.0, exponent=model.negatives_exponent)
     among = SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
         said = kept(model.unsaid, rows, random)
-        u = tower(bags, dense, rows, said)  # (B, d)
-        label = target[rows]
+        u = tower(now.bags, now.dense, rows, said)  # (B, d)
+        label = now.labels[rows]
         v = tower.items.weight
         if n_items <= model.negatives:
             return among(u, v, tower.bias if model.item_bias else None, label)
@@ -146,13 +168,15 @@ def fit_tower(
         return among_drawn(u, label, v, tower.bias, sampler, drawn, among)
 
     validate = None if held_out is None else reciprocal_rank(tower, *held_out)
+    n_examples = len(now.labels)
     history = train(
         tower,
-        len(labels),
+        n_examples,
         loss_of,
         optimiser=Adam(learning_rate=model.learning_rate, weight_decay=model.reg),
-        epochs=model.epochs or passes_over(np.bincount(labels), LEAST_PASSES, MEETINGS),
-        batch_size=model.batch_size or batch_of(len(labels), BATCH, STEPS),
+        epochs=model.epochs or passes_over(counts, LEAST_PASSES, MEETINGS),
+        batch_size=model.batch_size or batch_of(n_examples, BATCH, STEPS),
+        deal=now.deal,
         rng=rng,
         validate=validate,
         patience=None if validate is None else model.patience,

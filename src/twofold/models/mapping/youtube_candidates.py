@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -52,7 +53,7 @@ class YouTubeCandidates:
     """Predict the next item from averaged watches, searches and features by a deep softmax.
 
     Values are not read: every event is a watch. Events of one moment, and all that a person did where there are no
-    times, come before each other in an order drawn at random; without times there is no age.
+    times, come before each other in an order drawn at random before each pass; without times there is no age.
 
     Example
     -------
@@ -82,7 +83,7 @@ class YouTubeCandidates:
     example_age: bool = True
     """Whether the age of the example is read: newest time of training less its own, 0 at serving."""
     examples_per_user: PositiveInt = 100
-    """Training examples a user: so many random events, or all where there are fewer."""
+    """Training examples a user and pass: so many random events, or all where there are fewer."""
     labels: Literal["future", "random"] = "future"
     """What an example sees: what came before its label, or what lies around it."""
     negatives: PositiveInt = 4000
@@ -147,16 +148,9 @@ class YouTubeCandidates:
         from twofold.models.mapping import _youtube_towers as towers
 
         unread = FittedYouTubeCandidates.learn(self, memory, train)
-        block, labels = unread.examples(in_drawn_order(train, random.spawn(1)[0]), random)
-        held_out = None
-        if validation is not None:
-            held_out = unread.held_out(in_drawn_order(validation, random.spawn(1)[0]))
-        sizes = [self.factors] * (1 if self.searches is None else 2)
-        rows = [one.shape[1] for one in block.fields if one.shape]
-        sizes += [inputs.dimension(one, 1.0) for one in rows[len(sizes) :]]
-        tables = list(zip(rows, sizes, strict=True))
+        held_out = None if validation is None else unread.held_out(validation, random)
         weights, best = towers.fit_tower(
-            self, block, labels, tables, train.n_items, held_out, random
+            self, partial(unread.examples, train), train.n_items, held_out, random
         )
         model = replace(unread, weights=weights, best_epoch=best)
         check_finite("item_vectors", model.item_vectors, "lower learning_rate")
@@ -206,8 +200,9 @@ class FittedYouTubeCandidates(ReadsColumns):
         )
 
     def examples(self, train: Dataset, rng: np.random.Generator) -> tuple[Block, I64]:
-        """Return inputs and labels of the training examples, n rows each."""
+        """Return inputs and labels of the training examples of a pass, n rows each."""
         model: YouTubeCandidates = self.estimator
+        train = in_drawn_order(train, rng)
         events = train.interactions
         made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
         n, who = len(made.event), events.user[made.event]
@@ -231,11 +226,12 @@ class FittedYouTubeCandidates(ReadsColumns):
         block = inputs.joined(Block(tuple(fields), inputs.powers(age)), people, there)
         return block, events.item[made.event].astype(np.int64)
 
-    def held_out(self, validation: Dataset) -> tuple[Block, I64] | None:
+    def held_out(self, validation: Dataset, rng: np.random.Generator) -> tuple[Block, I64] | None:
         """Return inputs and labels of held-out events of known items: at most `HELD_OUT`, the first ones of each user.
 
         Each is asked for with all that its user, known or new, did before it, in training and since.
         """
+        validation = in_drawn_order(validation, rng)
         events = validation.interactions
         row = self.users.ids.rows(validation.users.ids.ids)
         item = self.items.ids.rows(validation.items.ids.ids)[events.item]
