@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH, STEPS = 512, 40
 """Where the model does not say: examples a step, at most, and steps of a pass, at least."""
-LEAST_PASSES, MEETINGS = 5, 60
+LEAST_PASSES, MEETINGS = 10, 60
 """Passes, and meetings of an item in all of them together, where the model does not say."""
 
 Draw: TypeAlias = Callable[[np.random.Generator], tuple[Block, I64]]
@@ -78,6 +78,7 @@ class Tower(nn.Module):
             output="identity" if linear else "relu",
             dropout=dropout,
             layer_norm=layer_norm,
+            mirrored=True,
             rng=rng,
         )
         self.items = Embeddings(n_items, sizes[-1], rng=rng)

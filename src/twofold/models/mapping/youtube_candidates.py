@@ -10,9 +10,10 @@ embedded categories and normalised numbers of the user and of the circumstances,
 at serving.
 
 Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
-the embeddings of categories grow with log2 of their number, what goes into a ReLU is normed (`layer_norm`), an item bias
-can be had, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld
-from a share of the examples. Events of one moment precede each other in an order drawn at random.
+the embeddings of categories grow with log2 of their number, what goes into a ReLU can be normed and an item bias
+added, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld
+from a share of the examples. Examples are drawn anew before each pass, events of one moment in another order each time.
+Layers begin mirrored, so that a deep tower starts as the linear one (Balduzzi et al. 2017).
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class YouTubeCandidates:
     batch_size: PositiveInt | None = None
     """Examples a step; None = 512, or as many as leave a pass 40 steps where the log is small."""
     epochs: Annotated[PositiveInt | None, Search(2, 20)] = None
-    """Passes over the examples, at most; None = 5, or as many as let an item be met 60 times on average."""
+    """Passes over the examples, at most; None = 10, or as many as let an item be met 60 times on average."""
     patience: PositiveInt = 2
     """With validation: stop after so many passes without a better one."""
 
