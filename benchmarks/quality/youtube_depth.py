@@ -42,7 +42,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "all features": SEARCHES,
     "all features, layer norm": {**SEARCHES, "layer_norm": True},
 }
-TRAINED: dict[str, Any] = {"epochs": 20, "patience": 3}
+TRAINED: dict[str, Any] = {"epochs": 25, "patience": 8}
 """Every network learns until validation falls."""
 
 

@@ -19,6 +19,7 @@ from twofold.nn.deal import in_groups, shuffled, within_groups  # noqa: E402
 from twofold.nn.encoders import MLP, Embeddings  # noqa: E402
 from twofold.nn.loop import exact, infer, pick_device, train  # noqa: E402
 from twofold.nn.optimisers import SGD, Adagrad, Adam  # noqa: E402
+from twofold.nn.steppers import build, set_rates  # noqa: E402
 from twofold.nn.weights import arrays_of  # noqa: E402
 
 N = 50
@@ -406,6 +407,30 @@ def test_a_falling_step_ends_at_zero_and_is_continued_alike(tmp_path, monkeypatc
     assert weights_equal(whole, resumed)
     with pytest.raises(IncompatibleFileError, match="holds another run"):
         fit(decay=True, checkpoint=folder, epochs=8)
+
+
+@pytest.mark.parametrize(
+    "optimiser", [SGD(learning_rate=0.2), Adam(learning_rate=0.02), Adagrad(learning_rate=0.1)]
+)
+def test_a_layer_takes_its_share_of_a_step(optimiser):
+    def moved(share, rate=None):
+        tower = MLP([3, 4, 2], hidden_step=share, rng=torch.Generator().manual_seed(0))
+        steppers = build(optimiser, tower)
+        if rate is not None:
+            set_rates(steppers, rate)
+        before = [one.detach().clone() for one in tower.parameters()]
+        tower(torch.eye(3)).square().sum().backward()
+        for stepper in steppers:
+            stepper.step()
+        return [one.detach() - was for one, was in zip(tower.parameters(), before, strict=True)]
+
+    whole, share = moved(1.0), moved(0.25)
+    for at, (one, other) in enumerate(zip(whole, share, strict=True)):
+        factor = 1.0 if at < 2 else 0.25  # weights and bias of the first layer, then of the last
+        torch.testing.assert_close(other, factor * one, rtol=1e-3, atol=1e-7)
+        assert one.any()
+    for one, other in zip(share, moved(0.25, optimiser.learning_rate / 2), strict=True):
+        torch.testing.assert_close(other, one / 2, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.4])

@@ -21,7 +21,7 @@ class MomentumAdagrad(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Tensor],
+        parameters: Iterable[Any],
         rate: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,

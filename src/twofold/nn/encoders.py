@@ -58,12 +58,19 @@ def check_activation(name: str) -> None:
 
 
 class Linear(nn.Module):
-    """x W + b, with the weights (n_in, n_out) drawn for the activation that follows."""
+    """x W + b, with the weights (n_in, n_out) drawn for the activation that follows, and trained by a share `step` of the learning rate."""
 
     def __init__(
-        self, n_in: int, n_out: int, *, activation: Activation = "identity", rng: torch.Generator
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        activation: Activation = "identity",
+        step: float = 1.0,
+        rng: torch.Generator,
     ) -> None:
         super().__init__()
+        self.step = step
         self.weight = first_weights((n_in, n_out), n_in, n_out, activation, rng)
         self.bias = nn.Parameter(torch.zeros(n_out, device=rng.device))
 
@@ -122,6 +129,8 @@ class MLP(nn.Module):
         its row, then scaled and shifted by weights of each unit (Ba, Kiros & Hinton 2016, "Layer Normalization", eq. 4).
     mirrored
         Whether layers with ReLU begin as a linear map (see `mirror`).
+    hidden_step
+        Share of the learning rate that layers after the first one take.
 
     Raises
     ------
@@ -139,6 +148,7 @@ class MLP(nn.Module):
         dropout: float = 0.0,
         layer_norm: bool = False,
         mirrored: bool = False,
+        hidden_step: float = 1.0,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
@@ -157,8 +167,10 @@ class MLP(nn.Module):
         names.append(output)
         self.names = tuple(names)
         self.layers = nn.ModuleList(
-            Linear(n_in, n_out, activation=name, rng=rng)
-            for (n_in, n_out), name in zip(pairwise(sizes), self.names, strict=False)
+            Linear(n_in, n_out, activation=name, step=hidden_step if at else 1.0, rng=rng)
+            for at, ((n_in, n_out), name) in enumerate(
+                zip(pairwise(sizes), self.names, strict=False)
+            )
         )
         if mirrored:
             mirror([*self.layers], rng)  # pyright: ignore[reportArgumentType]

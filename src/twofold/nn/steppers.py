@@ -26,6 +26,8 @@ def sparse_parameters(module: nn.Module) -> set[Tensor]:
 def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim.Optimizer]:
     """Make the optimisers of `module`: one for dense gradients and one for sparse ones.
 
+    A part of `module` with an attribute ``step`` takes that share of the learning rate with its dense gradients.
+
     Raises
     ------
     ConfigError
@@ -37,34 +39,48 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
     if sparse and (declared.weight_decay or (isinstance(declared, SGD) and declared.momentum)):
         name = type(declared).__name__
         raise ConfigError(f"{name}: sparse gradients allow no weight_decay and no momentum; set 0")
+    shares = shares_of(module)
     rate, decay = declared.learning_rate, declared.weight_decay
     made: list[torch.optim.Optimizer] = []
+    groups = [
+        {"params": [p for p in dense if shares[p] == share], "lr": share * rate, "share": share}
+        for share in sorted({shares[p] for p in dense}, reverse=True)
+    ]
     match declared:
         case SGD(momentum=momentum):
             if dense:
-                made.append(torch.optim.SGD(dense, rate, momentum, weight_decay=decay, fused=True))
+                made.append(torch.optim.SGD(groups, rate, momentum, weight_decay=decay, fused=True))
             if sparse:
                 made.append(torch.optim.SGD(sparse, rate))
         case Adam():
             if dense:
-                made.append(torch.optim.Adam(dense, rate, weight_decay=decay, fused=True))
+                made.append(torch.optim.Adam(groups, rate, weight_decay=decay, fused=True))
             if sparse:
                 made.append(torch.optim.SparseAdam(sparse, rate))
         case Adagrad(momentum=momentum):
             if dense and momentum:
-                made.append(MomentumAdagrad(dense, rate, momentum, decay))
+                made.append(MomentumAdagrad(groups, rate, momentum, decay))
             elif dense:
-                made.append(torch.optim.Adagrad(dense, rate, weight_decay=decay, fused=True))
+                made.append(torch.optim.Adagrad(groups, rate, weight_decay=decay, fused=True))
             if sparse:
                 made.append(MomentumAdagrad(sparse, rate, momentum))
     return made
 
 
+def shares_of(module: nn.Module) -> dict[nn.Parameter, float]:
+    """Return for each parameter which share of a step it takes: the ``step`` of the part that holds it, 1 where it has none."""
+    return {
+        one: float(getattr(part, "step", 1.0))
+        for part in module.modules()
+        for one in part.parameters(recurse=False)
+    }
+
+
 def set_rates(steppers: Sequence[torch.optim.Optimizer], rate: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Set the learning rate, of which each parameter takes its share."""
     for stepper in steppers:
         for group in stepper.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
 
 
 def clip_gradients(module: nn.Module, longest: float) -> None:

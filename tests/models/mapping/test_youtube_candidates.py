@@ -116,7 +116,7 @@ def test_numpy_serves_what_torch_trained():
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, layer_norm=True, rng=torch.Generator(),
+        n_own=2, linear=False, dropout=0.0, layer_norm=True, hidden_step=1.0, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
     u = tower([ragged(one) for one in block.fields], torch.from_numpy(block.dense))
@@ -134,7 +134,7 @@ def test_validation_is_the_mean_reciprocal_rank():
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, layer_norm=False, rng=torch.Generator(),
+        n_own=2, linear=False, dropout=0.0, layer_norm=False, hidden_step=1.0, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
     scores = model.forward(block) @ model.item_vectors.T

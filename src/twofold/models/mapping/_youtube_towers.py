@@ -53,6 +53,8 @@ class Tower(nn.Module):
         Whether there is one layer without ReLU (depth 0).
     layer_norm
         Whether what goes into a ReLU is normed first.
+    hidden_step
+        Share of a step that layers after the first one take.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Tower(nn.Module):
         linear: bool,
         dropout: float,
         layer_norm: bool,
+        hidden_step: float,
         rng: torch.Generator,
     ) -> None:
         super().__init__()
@@ -79,6 +82,7 @@ class Tower(nn.Module):
             dropout=dropout,
             layer_norm=layer_norm,
             mirrored=True,
+            hidden_step=hidden_step,
             rng=rng,
         )
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
@@ -150,7 +154,7 @@ def fit_tower(
     widths = [model.factors] * n_own + [dimension(one, 1.0) for one in now.rows[n_own:]]
     tower = Tower(
         list(zip(now.rows, widths, strict=True)), now.dense.shape[1], model.sizes, n_items, n_own=n_own,
-        linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, rng=start,
+        linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, hidden_step=model.hidden_step, rng=start,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
     counts = np.bincount(now.labels.numpy(), minlength=n_items)

@@ -103,6 +103,8 @@ class YouTubeCandidates:
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
     """Step size of Adam."""
+    hidden_step: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of `learning_rate` that layers after the first one take; with whole steps they learn people by heart."""
     decay: bool = False
     """Whether the step falls in a line to 0 over the `epochs`."""
     batch_size: PositiveInt | None = None
