@@ -1,6 +1,6 @@
 """Features by depth as in Fig. 6 of Covington et al. (2016): candidates of a watch log whose truth is known.
 
-``python benchmarks/quality/youtube_depth.py [--events 100000] [--seed 0] [--set NAME=VALUE,...] [--validation] [--rows NAME;...] [--curves] [--save] [--merge]``
+``python benchmarks/quality/youtube_depth.py [--events 200000] [--seed 0] [--set NAME=VALUE,...] [--validation] [--rows NAME;...] [--curves] [--save] [--merge]``
 
 What somebody watches next depends on a taste that the watches show, on what they search for, on how new a video is, and on where, when and on
 what they watch: every triple of country, part of the day and device has topics of its own, which no sum of three parts is.
@@ -25,7 +25,7 @@ from twofold.models import Popularity, YouTubeCandidates
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-EVENTS, SEED = int(beside.option("--events", "100000")), int(beside.option("--seed", "0"))
+EVENTS, SEED = int(beside.option("--events", "200000")), int(beside.option("--seed", "0"))
 USERS, ITEMS, TOPICS, WORDS = EVENTS // 50, 1000, 40, 12
 COUNTRIES, PARTS, DEVICES = 10, 6, 4
 TASTE, PLACE, SAID, FRESH = 1.2, 2.0, 0.4, 0.15

@@ -151,7 +151,7 @@ class YouTubeCandidates:
         from twofold.models.mapping import _youtube_towers as towers
 
         unread = FittedYouTubeCandidates.learn(self, memory, train)
-        held_out = None if validation is None else unread.held_out(validation, random)
+        held_out = None if validation is None else unread.held_out(validation, random.spawn(1)[0])
         weights, best = towers.fit_tower(
             self, partial(unread.examples, train), train.n_items, held_out, random
         )
