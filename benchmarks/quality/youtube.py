@@ -33,6 +33,7 @@ from twofold.rank import rank
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
+from watch_log import gained, mispredicted, seconds_of, simulated
 
 SEED, SEEDS = int(beside.option("--seed", "0")), int(beside.option("--seeds", "1"))
 LOGS = ("movietweetings-100k", "ml-100k", "online-retail")
@@ -94,9 +95,8 @@ def of_newest(split: tw.Split) -> tw.Split:
 
 def together(log: tw.Dataset) -> float:
     """Return the share of events that stand behind another one of the same user and moment."""
-    events = log.interactions
-    assert events.time is not None
-    return float(((np.diff(events.user) == 0) & (np.diff(events.time) == 0)).sum() / len(events))
+    moment = log.interactions.moments
+    return 1 - (moment[-1] + 1) / len(moment)
 
 
 def candidates(name: str) -> None:
@@ -148,36 +148,6 @@ def candidates(name: str) -> None:
         rows,
         suffix=f"_{name}" + ("_validation" if validate else ""),
     )  # fmt: skip
-
-
-def simulated(
-    n: int, rng: np.random.Generator, among: int = 40_000
-) -> tuple[tw.Dataset, np.ndarray, np.ndarray]:
-    """Return n impressions of the first `among` people, whose click probability and mean watch time are known, and both of these."""
-    n_users, n_items = 40_000, 100
-    user, item = rng.integers(0, among, n), rng.integers(0, n_items, n)
-    p, mean = chances(user, item)
-    seconds = np.where(rng.random(n) < p, mean * rng.uniform(0.5, 1.5, n), 0)
-    data = tw.Dataset.from_frames(
-        {"u": user, "i": item, "s": seconds, "t": np.arange(n)}, user="u", item="i", value="s", time="t",
-        users={"u": range(n_users), "taste": [str(one % 4) for one in range(n_users)]},
-        user_features={"taste": "category"},
-        items={"i": range(n_items), "kind": [str(one % 4) for one in range(n_items)]},
-        item_features={"kind": "category"},
-    )  # fmt: skip
-    return data, p, mean
-
-
-def chances(user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability of a click and the mean seconds after one."""
-    logit = -3.4 + 0.8 * np.where(user % 4 == item % 4, 1.5, -0.5) + 0.3 * (item % 5 - 2)
-    return 1 / (1 + np.exp(-logit)), 30.0 * (1 + item % 7)
-
-
-def seconds_of(user: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Return the true expected seconds of an impression."""
-    p, mean = chances(user, item)
-    return p * mean
 
 
 def watch_time() -> None:
@@ -261,27 +231,6 @@ def stages() -> None:
         [["no ranker: candidates alone", "", alone, ""], *rows],
         suffix="_stages",
     )  # fmt: skip
-
-
-def gained(truth: np.ndarray, lists: np.ndarray) -> np.ndarray:
-    """Return ndcg of lists (n, k) of items whose gains are `truth` (n, n_items); shape (n,)."""
-    discount = 1 / np.log2(np.arange(2, lists.shape[1] + 2))
-    ideal = -np.sort(-truth, axis=1)[:, : lists.shape[1]]
-    return (np.take_along_axis(truth, lists, axis=1) @ discount) / (ideal @ discount)
-
-
-def mispredicted(scores: np.ndarray, seconds: np.ndarray, user: np.ndarray) -> float:
-    """Return the share of watch time, over pairs of one user, whose impression scores below one that was passed by."""
-    order = np.lexsort((scores, user))
-    watched, whose = seconds[order] > 0, user[order]
-    passed = np.cumsum(~watched)
-    first = np.searchsorted(whose, whose)
-    last = np.searchsorted(whose, whose, side="right") - 1
-    before = np.where(first > 0, passed[np.maximum(first - 1, 0)], 0)
-    in_all = passed[last] - before
-    above = passed[last] - passed  # passed by, with a higher score
-    time_of = seconds[order].astype(np.float64)
-    return float((time_of * above)[watched].sum() / (time_of * in_all)[watched].sum())
 
 
 def spend() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import twofold as tw
-from twofold.data.file_order import in_drawn_order, sorted_share
+from twofold.data.file_order import drawn_within, in_drawn_order, sorted_share
 from twofold.errors import DataWarning
 
 
@@ -95,3 +95,22 @@ def test_without_times_all_that_somebody_did_is_one_moment():
     for user in range(data.n_users):
         mine = slice(*data.interactions.indptr[user : user + 2])
         assert sorted(drawn.interactions.item[mine]) == sorted(data.interactions.item[mine])
+
+
+def test_moments_are_those_of_one_user_at_one_time():
+    columns = {"u": [0, 0, 0, 1, 1, 2], "i": [1, 2, 3, 1, 2, 1], "t": [5, 5, 9, 9, 9, 9]}
+    timed = tw.Dataset.from_frames(columns, user="u", item="i", time="t").interactions
+    assert timed.moments.tolist() == [0, 0, 1, 2, 2, 3]
+    columns.pop("t")
+    untimed = tw.Dataset.from_frames(columns, user="u", item="i").interactions
+    assert untimed.moments.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_positions_are_drawn_within_their_group_and_each_order_as_often():
+    group, rng = np.repeat([0, 1], 3), np.random.default_rng(0)
+    drawn = np.array([drawn_within(group, rng) for _ in range(6000)])
+    np.testing.assert_array_equal(np.sort(drawn[:, :3], axis=1), np.tile([0, 1, 2], (6000, 1)))
+    np.testing.assert_array_equal(np.sort(drawn[:, 3:], axis=1), np.tile([3, 4, 5], (6000, 1)))
+    _, times = np.unique(drawn[:, :3] @ [9, 3, 1], return_counts=True)
+    assert len(times) == 6
+    assert (abs(times - 1000) < 150).all()

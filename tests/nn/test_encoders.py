@@ -145,38 +145,6 @@ def test_a_layer_norm_stands_before_each_activation_and_nowhere_else():
     ]
 
 
-@pytest.mark.parametrize("sizes", [[5, 3], [5, 8, 3], [5, 16, 8, 3], [3, 4, 20, 6, 7]])
-def test_mirrored_layers_begin_as_a_linear_map(sizes):
-    tower = MLP(sizes, activation="relu", mirrored=True, rng=seeded(1))
-    x, y = torch.randn(2, 6, sizes[0], generator=seeded())
-    torch.testing.assert_close(tower(x) + 2 * tower(y), tower(x + 2 * y), rtol=1e-4, atol=1e-5)
-    assert torch.linalg.matrix_rank(tower(torch.eye(sizes[0]))) == min(
-        sizes[0], sizes[-1], *(one // 2 for one in sizes[1:-1]), 99
-    )
-    if len(sizes) > 2:
-        plain = MLP(sizes, activation="relu", rng=seeded(1))
-        assert not torch.allclose(plain(x) + plain(y), plain(x + y), rtol=1e-2)
-
-
-def test_mirrored_layers_keep_the_lengths_that_the_first_one_gives():
-    tower = MLP([6, 32, 16, 8], activation="relu", mirrored=True, rng=seeded())
-    x = torch.randn(2000, 6, generator=seeded(3))
-    first = x @ tower.layers[0].weight[:, :16]
-    assert float(tower(x).detach().var()) == pytest.approx(float(first.detach().var()), rel=0.5)
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"sizes": [3, 5, 2]}, "layer of 5 units"),
-        ({"sizes": [3, 4, 2], "activation": "tanh"}, "'tanh'"),
-    ],
-)
-def test_what_cannot_be_mirrored_is_said(given, told):
-    with pytest.raises(ConfigError, match=told):
-        MLP(**{"activation": "relu", **given}, mirrored=True, rng=seeded())
-
-
 def test_dropout_is_for_training_only():
     tower = MLP([8, 64, 1], dropout=0.5, rng=seeded())
     x = torch.ones(1, 8)

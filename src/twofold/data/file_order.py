@@ -10,6 +10,7 @@ import numpy as np
 from twofold.data.dataset import Dataset
 from twofold.data.interactions import Interactions
 from twofold.errors import DataWarning
+from twofold.typing import I32, I64
 
 NEIGHBOURS, SORTED = 200, 0.95
 """Neighbouring events that tell whether a file is sorted, at least, and how many of them are in the order of their ids then."""
@@ -61,6 +62,17 @@ def in_drawn_order(data: Dataset, rng: np.random.Generator) -> Dataset:
     True
     """
     events = data.interactions
-    keys = (events.user,) if events.time is None else (events.time, events.user)
-    order = np.lexsort((rng.random(len(events)), *keys))
-    return replace(data, interactions=events.take(order.astype(np.int64)))
+    moment = events.user if events.time is None else events.moments
+    return replace(data, interactions=events.take(drawn_within(moment, rng)))
+
+
+def drawn_within(group: I64 | I32, rng: np.random.Generator) -> I64:
+    """Return the positions of elements whose groups (n,) ascend, those of one group in random order; shape (n,).
+
+    Example
+    -------
+    >>> drawn = drawn_within(np.array([0, 0, 0, 1, 1]), np.random.default_rng(0))
+    >>> sorted(drawn[:3].tolist()), sorted(drawn[3:].tolist())
+    ([0, 1, 2], [3, 4])
+    """
+    return np.argsort(group + rng.random(len(group)), kind="stable")

@@ -58,6 +58,14 @@ class Interactions:
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     @cached_property
+    def moments(self) -> I64:
+        """The moment of each event, numbered over all users from 0 on, shape (n,); without times each event is one."""
+        begins = np.ones(len(self), np.bool_)
+        if self.time is not None:
+            begins[1:] = (np.diff(self.user) != 0) | (np.diff(self.time) != 0)
+        return np.cumsum(begins) - 1
+
+    @cached_property
     def by_item(self) -> I64:
         """Event numbers in item order (stable); shape (n,)."""
         return np.argsort(self.item, kind="stable").astype(np.int64)
@@ -76,7 +84,7 @@ class Interactions:
         return made
 
     def take(self, events: I64) -> Interactions:
-        """Return the events at `events` (ascending), users and items keeping their row numbers."""
+        """Return the events at `events` (users ascending), users and items keeping their row numbers."""
         return Interactions(
             self.user[events],
             self.item[events],

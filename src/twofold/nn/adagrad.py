@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from twofold.kernels import adagrad as kernels
 
@@ -21,13 +21,13 @@ class MomentumAdagrad(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Any],
+        parameters: ParamsT,
         rate: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(
-            list(parameters), {"lr": rate, "momentum": momentum, "weight_decay": weight_decay}
+            parameters, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay}
         )
         for group in self.param_groups:
             for parameter in group["params"]:

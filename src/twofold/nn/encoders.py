@@ -79,37 +79,6 @@ class Linear(nn.Module):
         return F.linear(x, self.weight.T, self.bias)
 
 
-def mirror(layers: Sequence[Linear], rng: torch.Generator) -> None:
-    """Change first weights in place so that layers with ReLU between them begin as one linear map.
-
-    Hidden units come in pairs of opposite weights, relu(h) - relu(-h) = h, of which the next layer reads the difference
-    by an orthogonal matrix (the "looks linear" start of Balduzzi et al. 2017, "The Shattered Gradients Problem"). Training
-    then moves the units of a pair apart. Without hidden layers nothing changes.
-
-    Raises
-    ------
-    ConfigError
-        If a hidden layer has an odd number of units.
-    """
-    for at, layer in enumerate(layers):
-        half_in, half_out = (n // 2 for n in layer.weight.shape)
-        last = at + 1 == len(layers)
-        if not last and layer.weight.shape[1] % 2:
-            raise ConfigError(
-                f"sizes got a hidden layer of {layer.weight.shape[1]} units; allowed: even ones where they are mirrored"
-            )
-        with torch.no_grad():
-            if at:
-                between = torch.empty(
-                    half_in, layer.weight.shape[1] if last else half_out, device=rng.device
-                )
-                nn.init.orthogonal_(between, generator=rng)
-                layer.weight[:half_in, : between.shape[1]] = between
-                layer.weight[half_in:] = -layer.weight[:half_in]
-            if not last:
-                layer.weight[:, half_out:] = -layer.weight[:, :half_out]
-
-
 class MLP(nn.Module):
     """Dense layers: ``sizes[0] -> sizes[1] -> ...``, an activation and dropout after each.
 
@@ -127,16 +96,13 @@ class MLP(nn.Module):
     layer_norm
         Whether what goes into each activation but ``"identity"`` is brought to mean 0 and variance 1 over the units of
         its row, then scaled and shifted by weights of each unit (Ba, Kiros & Hinton 2016, "Layer Normalization", eq. 4).
-    mirrored
-        Whether layers with ReLU begin as a linear map (see `mirror`).
     hidden_step
         Share of the learning rate that layers after the first one take.
 
     Raises
     ------
     ConfigError
-        If a size is below 1, an activation is unknown, `dropout` is outside [0, 1), or mirrored layers have another
-        activation than ReLU or an odd number of hidden units.
+        If a size is below 1, an activation is unknown, or `dropout` is outside [0, 1).
     """
 
     def __init__(
@@ -147,7 +113,6 @@ class MLP(nn.Module):
         output: Activation = "identity",
         dropout: float = 0.0,
         layer_norm: bool = False,
-        mirrored: bool = False,
         hidden_step: float = 1.0,
         rng: torch.Generator,
     ) -> None:
@@ -158,10 +123,6 @@ class MLP(nn.Module):
             raise ConfigError(f"dropout got {dropout}; allowed: 0 <= dropout < 1")
         check_activation(activation)
         check_activation(output)
-        if mirrored and activation != "relu":
-            raise ConfigError(
-                f"activation got {activation!r}; allowed: 'relu' where units are mirrored"
-            )
         self.dropout = dropout
         names: list[Activation] = [activation for _ in sizes[2:]]
         names.append(output)
@@ -172,8 +133,6 @@ class MLP(nn.Module):
                 zip(pairwise(sizes), self.names, strict=False)
             )
         )
-        if mirrored:
-            mirror([*self.layers], rng)  # pyright: ignore[reportArgumentType]
         self.norms = nn.ModuleList(
             nn.LayerNorm(n_out, device=rng.device)
             if layer_norm and name != "identity"

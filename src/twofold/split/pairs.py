@@ -70,10 +70,8 @@ def repeated_moments(events: Interactions, part: U8) -> Bool:
     found = np.zeros(len(events), np.bool_)
     if events.time is None or len(events) < 2:
         return found
-    new = np.ones(len(events), np.bool_)
-    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    group = np.cumsum(new) - 1  # one user at one time
-    first = np.flatnonzero(new)
+    group = events.moments
+    first = np.flatnonzero(np.diff(group, prepend=-1))
     low, high = np.minimum.reduceat(part, first), np.maximum.reduceat(part, first)
     split_up = np.flatnonzero((low < high)[group])
     order = split_up[np.lexsort((part[split_up], events.item[split_up], group[split_up]))]

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional as F
 
+from twofold.data.file_order import drawn_within
 from twofold.nn.losses import sampled_softmax
 from twofold.nn.ragged import Ragged
 from twofold.typing import I64
@@ -16,7 +17,7 @@ from twofold.typing import I64
 def in_random_order(bags: csr_array, rng: np.random.Generator) -> I64:
     """Return the columns of rows of ones, those of a row in random order; shape (nnz,)."""
     whose = np.repeat(np.arange(len(bags.indptr) - 1), np.diff(bags.indptr))
-    return bags.indices[np.lexsort((rng.random(len(whose)), whose))].astype(np.int64)
+    return bags.indices[drawn_within(whose, rng)].astype(np.int64)
 
 
 def histories_without(

@@ -157,12 +157,7 @@ def first_at_once(events: Interactions) -> I64:
     Events of one moment do not precede each other. Without times the order of the log counts, and the
     position is the event's own.
     """
-    at = np.arange(len(events), dtype=np.int64)
-    if events.time is None:
-        return at
-    new = np.ones(len(events), np.bool_)
-    new[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    return np.maximum.accumulate(np.where(new, at, 0))
+    return np.flatnonzero(np.diff(events.moments, prepend=-1))[events.moments]
 
 
 def asked_of_log(events: Interactions, negatives: int, rng: np.random.Generator) -> Asked:

@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, vstack
 from twofold.data.columns import Column, Text, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Levels
+from twofold.data.file_order import drawn_within
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries, telling
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
@@ -191,9 +192,8 @@ def examples_of(
 
 def capped(events: Interactions, most: int, rng: np.random.Generator) -> I64:
     """Return the positions of at most `most` random events of each user, ascending."""
-    order = np.lexsort((rng.random(len(events)), events.user))
     place = np.arange(len(events)) - events.indptr[events.user]  # users are in order either way
-    return np.sort(order[place < most]).astype(np.int64)
+    return np.sort(drawn_within(events.user, rng)[place < most])
 
 
 def last_items(histories: Histories, watches: int, width: int) -> csr_array:

@@ -81,7 +81,6 @@ class Tower(nn.Module):
             output="identity" if linear else "relu",
             dropout=dropout,
             layer_norm=layer_norm,
-            mirrored=True,
             hidden_step=hidden_step,
             rng=rng,
         )

@@ -13,7 +13,7 @@ Differs from the paper: numbers and the age go in with their square and root (th
 the embeddings of categories grow with log2 of their number, what goes into a ReLU can be normed and an item bias
 added, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld
 from a share of the examples. Examples are drawn anew before each pass, events of one moment in another order each time.
-Layers begin mirrored, so that a deep tower starts as the linear one (Balduzzi et al. 2017).
+Layers after the first take smaller steps (`hidden_step`).
 """
 
 from __future__ import annotations

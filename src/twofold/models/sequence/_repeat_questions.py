@@ -10,7 +10,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.models._base import FittedModel
 from twofold.models.sequence._repeat_weights import Taken
-from twofold.typing import I32, I64, Bool
+from twofold.typing import I32, Bool
 
 TOLD = 1 << 24
 """Events that all questions are told together, at most: a person with many events has as many questions, each with a long history."""
@@ -21,17 +21,9 @@ LONGEST = TOLD // 100
 """Events before a moment that is asked about, at most, where all questions together have more than `TOLD`."""
 
 
-def moments(events: Interactions) -> I64:
-    """Return the moment of each event, numbered over all users, shape (n,); without times each event is one."""
-    begins = np.ones(len(events), np.bool_)
-    if events.time is not None:
-        begins[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    return np.cumsum(begins) - 1
-
-
 def later(events: Interactions, share: float) -> Bool:
     """Say which events are among the last `share` of their user's moments, rounded down, but one at least of two; shape (n,)."""
-    moment = moments(events)
+    moment = events.moments
     first, at = np.unique(moment, return_index=True)
     owner = events.user[at]
     many = np.bincount(owner, minlength=events.n_users)
@@ -77,7 +69,7 @@ def questions(
     events = train.interactions
     user = model.users.ids.rows(train.users.ids.ids)[events.user]
     item = model.items.ids.rows(train.items.ids.ids)[events.item]
-    moment = moments(events)
+    moment = events.moments
     begin = np.unique(moment, return_index=True)[1]
     known = held & (item != UNKNOWN) & (user != UNKNOWN)
     asked = np.unique(moment[known])
