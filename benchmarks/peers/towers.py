@@ -31,7 +31,7 @@ model = getattr(algorithms, settings["model"])(
     lr=settings["learning_rate"],
     batch_size=settings["batch_size"],
     hidden_units=(settings["factors"],),
-    seed=0,
+    seed=settings.get("seed", 0),
     **own,
 )
 seconds = []

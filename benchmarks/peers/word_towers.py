@@ -18,7 +18,7 @@ from torch_rechub.utils.data import MatchDataGenerator
 folder = Path(sys.argv[1])
 given = {name: array.astype(np.int64) for name, array in np.load(folder / "in.npz").items()}
 settings = json.loads((folder / "settings.json").read_text())
-torch.manual_seed(0)
+torch.manual_seed(settings.get("seed", 0))
 width = settings["factors"]
 
 

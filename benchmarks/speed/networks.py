@@ -3,16 +3,16 @@
 ``python benchmarks/speed/networks.py [--data ml-1m] [--epochs 5] [--only candidates|words] [--users 1500] [--save]``
 
 Candidates: everybody's LAST items are to be found among all others by the ids before them; every model has the step size of RATES
-that finds the LAST items before these best. Words: items held out whole are to be found by their words. Vectors of the peers are
-ranked and measured as ours are. A pass of ours is the difference of two fits.
+that finds the LAST items before these best, and is then trained once with each of REPEATS seeds, in turns. Words: items held out
+whole are to be found by their words. Vectors of the peers are ranked and measured as ours are. A pass of ours is found from two fits.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ ONLY = beside.option("--only", "")
 USERS = int(beside.option("--users", "1500"))
 REPEATS, FACTORS, BATCH, WATCHES, WORDS = 3, 64, 2048, 50, 40
 RATES, LAST = (0.0025, 0.005, 0.01, 0.02), 5
+DRAWN = 500
+OURS = {"YouTubeCandidates": BATCH, f"YouTubeCandidates, {DRAWN} negatives": DRAWN}
+"""Negatives of a batch; where there are no more items than that, the softmax is over all of them."""
 
 
 def padded(rows: list[np.ndarray], longest: int) -> np.ndarray:
@@ -50,7 +53,7 @@ def seconds_of_a_pass(estimator: Any, train: tw.Dataset) -> float:
         took = []
         for epochs in (1, 2):
             began = time.perf_counter()
-            dataclasses.replace(estimator, epochs=epochs).fit(train, rng=0)
+            replace(estimator, epochs=epochs).fit(train, rng=0)
             took.append(time.perf_counter() - began)
         found.append(took[1] - took[0])
     return float(np.median(found[1:]))
@@ -68,28 +71,46 @@ def ranked(model: tw.FittedModel, split: tw.Split) -> float:
     return float(tw.evaluate(model, split, metrics=["ndcg@10"])["ndcg@10"])
 
 
-Fit = Callable[[tw.Dataset, float], "tuple[tw.FittedModel, float] | str"]
-"""(log, step size): the model after EPOCHS passes and the seconds of one, or why there is none."""
+Fit = Callable[[tw.Dataset, float, int], "tuple[tw.FittedModel, float] | str"]
+"""(log, step size, seed): the model after EPOCHS passes and the seconds of one, or why there is none."""
 
 
-def peer_candidates(name: str, train: tw.Dataset, rate: float) -> dict[str, Any] | str:
-    """Return what one of LibRecommender's models learned from the ids of a log."""
+def own_candidates(
+    negatives: int, train: tw.Dataset, rate: float, seed: int
+) -> tuple[tw.FittedModel, float]:
+    """Fit ours for one pass and for all of them; a pass is the difference's share."""
+    estimator = YouTubeCandidates(
+        factors=FACTORS, features=(), example_age=False, watches=WATCHES, batch_size=BATCH, examples_per_user=1_000_000,
+        learning_rate=rate, negatives=negatives,
+    )  # fmt: skip
+    began = time.perf_counter()
+    replace(estimator, epochs=1).fit(train, rng=seed)
+    between = time.perf_counter()
+    model = replace(estimator, epochs=EPOCHS).fit(train, rng=seed)
+    return model, (time.perf_counter() - 2 * between + began) / (EPOCHS - 1)
+
+
+def peer_candidates(
+    name: str, train: tw.Dataset, rate: float, seed: int
+) -> tuple[tw.FittedModel, float] | str:
+    """Fit one of LibRecommender's models to the ids of a log."""
     events = train.interactions
-    return beside.ask(
+    found = beside.ask(
         "towers", {"user": events.user, "item": events.item}, environment="libreco", model=name,
         negatives=min(BATCH, train.n_items - 1), n_users=train.n_users, n_items=train.n_items,
-        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS,
+        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS, seed=seed,
     )  # fmt: skip
+    return given(found, train)
 
 
-def peer_network(train: tw.Dataset, rate: float) -> dict[str, Any] | str:
-    """Return what torch-rechub's YoutubeDNN learned from the ids of a log."""
+def peer_network(train: tw.Dataset, rate: float, seed: int) -> tuple[tw.FittedModel, float] | str:
+    """Fit torch-rechub's YoutubeDNN to the ids of a log."""
     events = train.interactions
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     mine = np.split(events.item, events.indptr[1:-1])
     before = [row[:at] for row in mine for at in range(1, len(row))]
     label = np.concatenate([row[1:] for row in mine])
-    return beside.ask(
+    found = beside.ask(
         "word_towers",
         {
             "history": padded(before, WATCHES), "item": label, "users": padded(mine, WATCHES),
@@ -97,15 +118,23 @@ def peer_network(train: tw.Dataset, rate: float) -> dict[str, Any] | str:
             "negatives": rng.integers(1, train.n_items + 1, (len(label), 20)).astype(np.int32),
         },
         environment="libreco", model="YoutubeDNN", n_tokens=train.n_items, embedding=FACTORS, hidden=FACTORS,
-        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS,
+        learning_rate=rate, factors=FACTORS, batch_size=BATCH, epochs=EPOCHS, seed=seed,
     )  # fmt: skip
+    return given(found, train)
+
+
+def given(found: dict[str, Any] | str, train: tw.Dataset) -> tuple[tw.FittedModel, float] | str:
+    """Return a peer's vectors as a model, and its seconds a pass."""
+    if isinstance(found, str):
+        return found
+    return beside.given(found["users"], found["items"], train), found["per_epoch"]
 
 
 def best_rate(fit: Fit, split: tw.Split) -> float | str:
     """Return the step size whose model ranks the test part of `split` best."""
     found: list[float] = []
     for rate in RATES:
-        made = fit(split.train, rate)
+        made = fit(split.train, rate, 0)
         if isinstance(made, str):
             return made
         found.append(ranked(made[0], split))
@@ -113,56 +142,44 @@ def best_rate(fit: Fit, split: tw.Split) -> float | str:
 
 
 def candidates() -> None:
-    """Compare retrieval by ids."""
+    """Compare retrieval by ids: the step size of each model first, then rounds in which each of them is fitted once."""
     split = tw.split.leave_last(tw.datasets.load(DATA), n=LAST)
     before = tw.split.leave_last(split.train, n=LAST)
-    estimator = YouTubeCandidates(
-        factors=FACTORS, features=(), example_age=False, watches=WATCHES, batch_size=BATCH,
-        examples_per_user=1_000_000, epochs=EPOCHS,
-    )  # fmt: skip
-
-    def ours(train: tw.Dataset, rate: float, epochs: int = EPOCHS) -> tuple[tw.FittedModel, float]:
-        made = dataclasses.replace(estimator, learning_rate=rate, epochs=epochs)
-        return made.fit(train, rng=0), 0.0
-
-    def asked(ask: Callable[[tw.Dataset, float], dict[str, Any] | str]) -> Fit:
-        def fit(train: tw.Dataset, rate: float) -> tuple[tw.FittedModel, float] | str:
-            found = ask(train, rate)
-            if isinstance(found, str):
-                return found
-            return beside.given(found["users"], found["items"], train), found["per_epoch"]
-
-        return fit
-
-    own = seconds_of_a_pass(estimator, split.train)
-    rate = best_rate(ours, before)
-    assert not isinstance(rate, str)
-    curve = [ranked(ours(split.train, rate, at)[0], split) for at in range(1, EPOCHS + 1)]
-    rows = [["YouTubeCandidates", f"{rate:g}", f"{own:.2f}", f"{curve[-1]:.4f}", "", "", ""]]
-    sys.stderr.write(f"{rows[0]} {curve}\n")
-    for name, fit in {
-        "LibRecommender YouTubeRetrieval": asked(partial(peer_candidates, "YouTubeRetrieval")),
-        "LibRecommender TwoTower": asked(partial(peer_candidates, "TwoTower")),
-        "torch-rechub YoutubeDNN (20 negatives)": asked(peer_network),
-    }.items():
-        rate = best_rate(fit, before)
-        made = rate if isinstance(rate, str) else fit(split.train, rate)
-        if isinstance(made, str):
-            rows.append([name, "", made, "", "", "", ""])
+    models = {
+        **{label: partial(own_candidates, negatives) for label, negatives in OURS.items()},
+        "LibRecommender YouTubeRetrieval": partial(peer_candidates, "YouTubeRetrieval"),
+        "LibRecommender TwoTower": partial(peer_candidates, "TwoTower"),
+        "torch-rechub YoutubeDNN (20 negatives)": peer_network,
+    }
+    rates = {label: best_rate(fit, before) for label, fit in models.items()}
+    sys.stderr.write(f"{rates}\n")
+    found: dict[str, list[tuple[float, float]]] = {label: [] for label in models}
+    missing = {label: rate for label, rate in rates.items() if isinstance(rate, str)}
+    for seed in range(REPEATS):
+        for label, fit in models.items():
+            if not isinstance(rate := rates[label], str):
+                made = fit(split.train, rate, seed)
+                assert not isinstance(made, str)
+                found[label].append((ranked(made[0], split), made[1]))
+                sys.stderr.write(f"{label} {found[label][-1]}\n")
+    rows: list[list[str]] = []
+    for label in models:
+        if label in missing:
+            rows.append([label, "", missing[label], *[""] * (1 + len(OURS))])
             continue
-        found, took = ranked(made[0], split), made[1]
-        as_good = next((at for at, one in enumerate(curve, 1) if one >= found), None)
-        until = ["-", "-"] if as_good is None else [f"{as_good}", f"{took * EPOCHS / (own * as_good):.1f}"]  # fmt: skip
-        rows.append([name, f"{rate:g}", f"{took:.2f}", f"{found:.4f}", f"{took / own:.1f}", *until])
-        sys.stderr.write(f"{rows[-1]}\n")
+        seconds = np.array([took for _, took in found[label]])
+        ratios = ["" if label in OURS else f"{np.median(seconds / [took for _, took in found[own]]):.1f}" for own in OURS]  # fmt: skip
+        ndcg = beside.mean_of(np.array([one for one, _ in found[label]]))
+        rows.append([label, f"{rates[label]:g}", f"{np.median(seconds):.2f}", ndcg, *ratios])
     beside.table(
         "Retrieval by ids beside the peers",
         [
             f"{DATA}, {split.train}; everybody's last {LAST} items among all others that they have not; d = {FACTORS}, {WATCHES} watches, batches of {BATCH:,}, {EPOCHS} passes,",
-            f"every event an example; the step size of {', '.join(f'{one:g}' for one in RATES)} that ranks the {LAST} items before these best, for each model its own.",
-            f"Ratio: their seconds a pass over ours. As good: passes of ours after which it ranks as well as theirs after {EPOCHS}, and their seconds until then over ours.",
+            f"every event an example; the step size of {', '.join(f'{one:g}' for one in RATES)} that ranks the {LAST} items before these best, for each model its own. Ours: the softmax",
+            f"over all items, and over {DRAWN} that are drawn for each batch. {REPEATS} rounds with seeds of their own, in each of which every model is trained once: mean",
+            "ndcg@10 with 95 % interval (t), median seconds, and the median over the rounds of their seconds a pass over ours.",
         ],
-        ["model", "step", "s a pass", "ndcg@10", "ratio", "as good after", "ratio until then"],
+        ["model", "step", "s a pass", "ndcg@10", *(f"over {label}" for label in OURS)],
         rows,
         suffix="_candidates",
     )
