@@ -63,6 +63,15 @@ def test_conformance(name, check):
     check(getattr(tw.models, name)(**SMALL[name]))
 
 
+@pytest.mark.parametrize("name", sorted(name for name, one in SMALL.items() if "factors" in one))
+def test_vectors_may_be_as_long_as_the_catalogue(name):
+    log = planted_log()
+    model = getattr(tw.models, name)(**SMALL[name] | {"factors": log.n_items}).fit(log, rng=0)
+    lists = model.recommend(users=[100, "x"], k=3)
+    assert lists["source"].to_list() == ["model"] * 3 + ["fallback:popularity"] * 3
+    assert lists[3:]["item"].to_list() == model.recommend(users=["x"], k=3)["item"].to_list()
+
+
 @pytest.mark.parametrize("name", ["BPMF", "BiasedMF", "FM", "PMF"])
 def test_an_item_named_without_a_rating_was_taken_and_not_disliked(name):
     """NaN stands for the highest rating: who names even items is offered even ones."""

@@ -104,6 +104,23 @@ def test_sparse_sgd_is_dense_sgd():
         np.testing.assert_allclose(array, arrays_of(two)[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=lambda one: one.method)
+def test_a_part_may_have_its_first_gradient_later_than_others(optimiser):
+    module = torch.nn.ModuleList(torch.nn.Linear(1, 1, bias=False) for _ in range(2))
+    seen: list[int] = []
+    before = [part.weight.item() for part in module]
+
+    def loss_of(rows, rng):
+        seen.append(len(seen))
+        return (module[0 if len(seen) < 3 else 1](torch.ones(1, 1)) ** 2).sum()
+
+    train(
+        module, N, loss_of, optimiser=optimiser, epochs=2, batch_size=N // 4,
+        rng=np.random.default_rng(0), label="Toy",
+    )  # fmt: skip
+    assert all(abs(part.weight.item()) < abs(one) for part, one in zip(module, before, strict=True))
+
+
 @pytest.mark.parametrize(
     "bad", [SGD(momentum=0.5), Adam(weight_decay=0.1), Adagrad(weight_decay=0.1)]
 )

@@ -24,7 +24,7 @@ class Around(FittedModel):
 
     def __post_init__(self) -> None:
         """Read of people what the model reads of them."""
-        for name in ("reads_features", "reads_text", "predicts_values"):
+        for name in ("reads_features", "reads_text", "predicts_values", "sparse_people"):
             object.__setattr__(self, name, getattr(self.base, name))
 
     @property

@@ -43,6 +43,8 @@ class FittedModel(Printed, ABC):
     """Whether ``encode_items`` maps items that were never trained on."""
     predicts_values: ClassVar[bool] = False
     """Whether scores become values on the caller's scale (ratings)."""
+    sparse_people: ClassVar[bool] = False
+    """Whether vectors of people are sparse while those of items are not."""
 
     estimator: Any
     """The hyperparameters that it was fitted with."""
@@ -207,7 +209,7 @@ class FittedModel(Printed, ABC):
 
     def _nothing(self, n: int) -> F32 | csr_array:
         shape = (n, dimensions(self.item_vectors))
-        sparse = not isinstance(self.item_vectors, np.ndarray) or shape[1] == len(self.items)
+        sparse = self.sparse_people or not isinstance(self.item_vectors, np.ndarray)
         return csr_array(shape, dtype=np.float32) if sparse else np.zeros(shape, np.float32)
 
     # ---- what users call --------------------------------------------------------------------

@@ -50,6 +50,9 @@ def build(declared: SGD | Adam | Adagrad, module: nn.Module) -> list[torch.optim
         case SGD(momentum=momentum):
             if dense:
                 made.append(torch.optim.SGD(groups, rate, momentum, weight_decay=decay, fused=True))
+            if momentum:  # begun by us: torch's fused steps refuse a first gradient that comes later than others
+                for parameter in dense:
+                    made[0].state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
             if sparse:
                 made.append(torch.optim.SGD(sparse, rate))
         case Adam():

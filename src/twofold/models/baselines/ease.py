@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import PositiveFloat
@@ -70,6 +70,8 @@ class EASE:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedEASE(FittedModel):
     """A history as a sparse row of ones, against the columns of B."""
+
+    sparse_people: ClassVar[bool] = True
 
     weights: F32  # (n_items, n_items) B: row = item of the history, column = item that is scored
 

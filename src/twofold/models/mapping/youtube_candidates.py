@@ -94,7 +94,7 @@ class YouTubeCandidates:
     item_bias: bool = False
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
     layer_norm: bool = False
-    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers that read many features."""
+    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers whose layers take whole steps."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
