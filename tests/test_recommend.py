@@ -148,3 +148,12 @@ def test_what_a_notebook_prints_says_how_large_a_thing_is_and_not_its_arrays():
     for one in (split, model, model.memory, report, tw.Pipeline.join([model])):
         assert len(repr(one)) < 1000, type(one)
         assert "array" not in repr(one), type(one)
+
+
+@pytest.mark.parametrize("odd", [[["i1"]], [b"i1"], [{"a": 1}]], ids=["list", "bytes", "struct"])
+@pytest.mark.parametrize("name", ["user", "item"])
+def test_a_pair_needs_ids(name, odd):
+    model = tw.models.Popularity().fit(planted_log())
+    pairs = {"user": [100], "item": ["i1"]}
+    with pytest.raises(DataError, match=f"column '{name}' must hold integers or strings; got"):
+        model.predict(pairs | {name: odd})

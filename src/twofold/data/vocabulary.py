@@ -77,7 +77,13 @@ class Vocabulary:
         return low, table
 
     def rows(self, ids: Iterable[Id | None] | pl.Series) -> I32:
-        """Return the row of every id, ``UNKNOWN`` (-1) where it is not known."""
+        """Return the row of every id, ``UNKNOWN`` (-1) where it is not known.
+
+        Raises
+        ------
+        DataError
+            If a column holds lists, structs or bytes.
+        """
         if not isinstance(ids, pl.Series):
             listed = list(ids)
             if len(listed) < 1000:
@@ -87,6 +93,8 @@ class Vocabulary:
                     np.int32,
                 )
             ids = as_ids(listed, "id")
+        if ids.dtype.is_nested() or isinstance(ids.dtype, pl.Binary | pl.Object):
+            raise _no_ids(f"column {ids.name!r}", ids.dtype)
         if not len(ids) or not len(self):
             return np.full(len(ids), UNKNOWN, np.int32)
         if self.is_integer and is_text(ids.dtype):
@@ -202,7 +210,12 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
         return whole
     if kind == pl.Boolean or kind.is_temporal():
         return ids.cast(pl.String)
-    raise DataError(f"{what} must hold integers or strings; got values of type {kind}")
+    raise _no_ids(what, kind)
+
+
+def _no_ids(what: str, kind: pl.DataType) -> DataError:
+    """Return what is said of a column whose values cannot be ids."""
+    return DataError(f"{what} must hold integers or strings; got values of type {kind}")
 
 
 def look_alikes(known: Vocabulary, what: str) -> list[str]:

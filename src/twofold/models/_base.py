@@ -240,18 +240,9 @@ class FittedModel(Printed, ABC):
     ) -> pl.DataFrame:
         """Return the best `k` items of each user; see `twofold.recommend.recommend`."""
         return recommend.recommend(
-            self,
-            users,
-            histories=histories,
-            k=k,
-            exclude_seen=exclude_seen,
-            allow=allow,
-            deny=deny,
-            where=where,
-            context=context,
-            features=features,
-            text=text,
-        )
+            self, users, histories=histories, k=k, exclude_seen=exclude_seen, allow=allow, deny=deny, where=where, context=context,
+            features=features, text=text,
+        )  # fmt: skip
 
     def remarks(
         self,
