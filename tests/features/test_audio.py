@@ -93,6 +93,8 @@ def faulty(folder):
     bad = tone()
     bad[7] = np.nan
     write(folder / "nan.wav", bad, subtype="FLOAT")
+    write(folder / "huge.wav", tone() * np.float32(1e30), subtype="FLOAT")
+    soundfile.write(folder / "slow.wav", tone(), 1)
     return {
         "missing.wav": "is missing",
         "corrupt.ogg": "cannot be decoded",
@@ -101,6 +103,8 @@ def faulty(folder):
         "silent.wav": "is silent",
         "short.wav": "is too short: it lasts 0.20 s, at least 0.5 s",
         "nan.wav": "NaN or infinite",
+        "huge.wav": "samples as large as",
+        "slow.wav": "has the sampling rate 1 Hz; allowed: 1,000 to 1,000,000",
     }
 
 
@@ -117,7 +121,11 @@ def test_faults_are_refused_by_name_or_skipped_and_counted(tmp_path, cached):
     assert [name for name, _ in found.skipped] == list(faults)
     for (_, said), why in zip(found.skipped, faults.values(), strict=True):
         assert why in said
-    assert (found.n, found.n_missing, found.rows.tolist()) == (9, 1, [8])
+    assert (found.n, found.n_missing, found.rows.tolist()) == (
+        len(faults) + 2,
+        1,
+        [len(faults) + 1],
+    )
     assert len(found) == 1
     with pytest.raises(DataError, match=r"none of 1 sounds can be used; the first: .*missing"):
         SMALL.spectrograms(["missing.wav"], on_error="skip", folder=tmp_path)

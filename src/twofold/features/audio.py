@@ -28,7 +28,11 @@ from twofold.random import generator
 from twofold.typing import F32, I32, Rng
 
 BLOCK = 1 << 20
-"""Frames that are decoded at once."""
+"""Samples that are decoded at once."""
+LOUDEST = 1e10
+"""The largest sample that is read; above it powers leave what 32 bits hold."""
+RATES = (1_000, 1_000_000)
+"""Sampling rates that are read, Hz; a damaged file may say 1, and would be resampled to 22,050 times its length."""
 CACHE_FORMAT = 2
 """Part of every cache key; raised when the same settings give other numbers."""
 
@@ -102,15 +106,17 @@ class LogMel:
         Raises
         ------
         DataError
-            If the file is missing, cannot be decoded, holds NaN or infinity, is silent or too short.
+            If the file is missing, cannot be decoded, has no rate of `RATES`, holds NaN, infinity or samples above
+            `LOUDEST`, is silent or too short.
         """
         soundfile: Any = need("soundfile", "audio")
         path = _present(path)
         try:
             with soundfile.SoundFile(path) as file:
-                rate = int(file.samplerate)
+                rate = _readable(path, int(file.samplerate))
                 limit = -1 if self.max_seconds is None else int(self.max_seconds * rate)
-                blocks = file.blocks(BLOCK, frames=limit, dtype="float32", always_2d=True)
+                at_once = max(1, BLOCK // file.channels)
+                blocks = file.blocks(at_once, frames=limit, dtype="float32", always_2d=True)
                 parts = [block.mean(axis=1, dtype=np.float32) for block in blocks]
         except (soundfile.SoundFileError, OSError) as error:
             raise DataError(
@@ -125,7 +131,12 @@ class LogMel:
             )
         if not np.isfinite(mono).all():
             raise DataError(f"sound {str(path)!r} holds samples that are NaN or infinite")
-        if np.abs(mono).max() <= self.silence:
+        loudest = np.abs(mono).max()
+        if loudest > LOUDEST:
+            raise DataError(
+                f"sound {str(path)!r} holds samples as large as {loudest:.2g}, where 1 is full scale: it is damaged, or no sound"
+            )
+        if loudest <= self.silence:
             raise DataError(
                 f"sound {str(path)!r} is silent: no sample of the mean of its channels exceeds {self.silence:g} (silence)"
             )
@@ -312,6 +323,16 @@ def paths_of(sounds: Text | pl.Series | Iterable[str | Path | None]) -> list[str
     if isinstance(sounds, str | Path):
         raise DataError(f"sounds must be a list of paths; got the single path {str(sounds)!r}")
     return [None if one is None else str(one) for one in sounds]
+
+
+def _readable(path: Path, rate: int) -> int:
+    """Return the sampling rate of a file, which must be one of `RATES`."""
+    low, high = RATES
+    if not low <= rate <= high:
+        raise DataError(
+            f"sound {str(path)!r} has the sampling rate {rate:,} Hz; allowed: {low:,} to {high:,} (is it damaged?)"
+        )
+    return rate
 
 
 def _present(path: str | Path) -> Path:
