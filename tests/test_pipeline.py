@@ -197,6 +197,18 @@ def test_settings_are_plain_values(ranked):
     )
 
 
+def test_a_part_may_hold_a_model_itself(log, tmp_path):
+    inner = tw.models.Repeats(model=tw.models.IALS(factors=2), holdout=0.5)
+    pipeline = tw.Pipeline(candidates=[inner, tw.models.EASE()], ranker=inner, depth=5)
+    assert pipeline.candidates[0]["class"] == "Repeats"
+    model = pipeline.fit(log, rng=0)
+    assert type(model.candidates[0].estimator) is tw.models.Repeats
+    lists = model.recommend(users=[100, 101], k=3)
+    assert tw.load(model.save(tmp_path / "model")).recommend(users=[100, 101], k=3).equals(lists)
+    again = tw.Pipeline(candidates=[{"class": "Repeats", "model": {"model": "IALS", "factors": 2}, "holdout": 0.5}])  # fmt: skip
+    assert again.candidates[0] == {"class": "Repeats", "model": {"model": "IALS", "factors": 2}, "holdout": 0.5}  # fmt: skip
+
+
 def test_new_items_enter_by_content(log):
     ctr = tw.models.CTR(factors=4)
     new = {"item": ["fresh"], "title": ["odd thing"], "tags": [["odd"]]}

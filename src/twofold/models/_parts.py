@@ -15,23 +15,29 @@ from twofold.models._base import Memory
 
 
 def table_of(part: Any, owner: str) -> dict[str, Any]:
-    """Return an estimator as a table, its class under ``model``; a table is returned as it is.
+    """Return an estimator as a table, its class under ``model``, or under ``class`` where ``model`` is one of its hyperparameters.
 
-    `owner` is the hyperparameter that holds it, such as ``Pipeline.ranker``.
+    A table is returned as it is. `owner` is the hyperparameter that holds it, such as ``Pipeline.ranker``.
 
     Raises
     ------
     ConfigError
         If it is neither.
     """
-    if isinstance(part, Mapping) and isinstance(part.get("model"), str):
+    if isinstance(part, Mapping) and isinstance(part.get(class_key(part)), str):
         return dict(part)
     if hasattr(part, "fit") and not isinstance(part, type):
-        return {"model": type(part).__name__, **values(part)}
+        given = values(part)
+        return {"class" if "model" in given else "model": type(part).__name__, **given}
     raise ConfigError(
         f"{owner} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
         "write IALS(factors=32), or pass a model that is fitted already"
     )
+
+
+def class_key(table: Mapping[str, Any]) -> str:
+    """Return the key of a table that holds the class."""
+    return "class" if "class" in table else "model"
 
 
 def estimator_of(table: Mapping[str, Any], owner: str) -> Any:
@@ -42,7 +48,8 @@ def estimator_of(table: Mapping[str, Any], owner: str) -> Any:
     ConfigError
         If the class is none of ``twofold.models``, or a hyperparameter is wrong.
     """
-    name, given = table["model"], {key: one for key, one in table.items() if key != "model"}
+    at = class_key(table)
+    name, given = table[at], {key: one for key, one in table.items() if key != at}
     if name not in HOMES:
         raise ConfigError(
             f"{owner} cannot fit {name!r}; {did_you_mean(name, HOMES)}; a model of your own is fitted "
