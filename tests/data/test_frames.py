@@ -33,6 +33,7 @@ SAME = {
     "pandas nullable": lambda: pd.DataFrame({"u": pd.array([2, 1], dtype="Int64"), "i": pd.array(["a", "b"], dtype="string")}),
     "pandas categories": lambda: pd.DataFrame({"u": pd.Categorical([2, 1]), "i": pd.Categorical(["a", "b"])}),
     "pandas arrow": lambda: pd.DataFrame({"u": [2, 1], "i": ["a", "b"]}).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas decimals": lambda: pd.DataFrame({"u": [decimal.Decimal(2), decimal.Decimal(1)], "i": ["a", "b"]}),
     "pandas floats": lambda: pd.DataFrame({"u": [2.0, 1.0], "i": ["a", "b"]}),
     "pandas, numbered names": lambda: pd.DataFrame([[2, "a"], [1, "b"]]).rename(columns={0: "u", 1: "i"}),
     "pyarrow": lambda: pa.table({"u": pa.array([2, 1]).dictionary_encode(), "i": ["a", "b"]}),
@@ -347,3 +348,41 @@ def test_features_of_strangers_are_told():
         match="none of the 2 items with features, such as 7, is in the log, which has such as 1",
     ):
         tw.Dataset.from_frames({"u": [1], "sku": [1]}, user="u", item="sku", items=items)
+
+
+@pytest.mark.parametrize("empty_first", [False, True])
+def test_lists_in_the_cells_of_pandas_are_tags(empty_first):
+    """As `pandas.read_parquet` gives them: arrays of objects; and sets, as people write them."""
+    cells = [np.array(["a", "b"], dtype=object), np.array([], dtype=object), None]
+    if empty_first:
+        cells = cells[1:] + cells[:1]
+    wanted = [[] if one is None else list(one) for one in cells]
+    items = pd.DataFrame({"i": [0, 1, 2], "tags": pd.Series(cells, dtype=object)})
+    items["more"] = [None if one is None else set(one) for one in cells]
+    data = read({"u": [1, 1, 1], "i": [0, 1, 2]}, items=items, item_features={"tags": "tags", "more": "tags"})  # fmt: skip
+    assert data.frame("items")["tags"].to_list() == wanted
+    assert data.frame("items")["more"].to_list() == wanted
+
+
+def test_whole_decimals_are_ids_and_long_ones_stay_exact():
+    made = pl.Series([10**20, 5], dtype=pl.Decimal(38, 2))
+    assert read({"u": [1, 1], "i": made}).items.ids.ids.to_list() == [str(10**20), "5"]
+    with pytest.raises(DataError, match=r"must hold integers or strings; got the number 1\.50"):
+        read({"u": [1], "i": pl.Series([decimal.Decimal("1.50")])})
+
+
+def test_durations_are_no_ids():
+    with pytest.raises(DataError, match="'i' must hold integers or strings; got values of type Dur"):  # fmt: skip
+        read({"u": [1], "i": pl.Series([dt.timedelta(hours=1)])})
+
+
+def test_cells_of_several_kinds_are_read_or_named():
+    log, cells = {"u": [1, 1], "i": [0, 1]}, [["a"], {"b": 2}]
+    items = {"i": [0, 1], "bag": pl.Series(cells, dtype=pl.Object)}
+    bag = read(log, items=items, item_features={"bag": "bag"}).frame("items")["bag"]
+    assert bag.to_list() == [[{"level": "a", "count": 1.0}], [{"level": "b", "count": 2.0}]]
+    text = read(log, items=items, item_features={"bag": "text"}).frame("items")["bag"]
+    assert text.to_list() == ["['a']", "{'b': 2}"]
+    items["bag"] = pl.Series([{"b": 2}, 7], dtype=pl.Object)
+    with pytest.raises(DataError, match=r"'bag' must hold a list or a mapping .* got 7 in row 1"):
+        read(log, items=items, item_features={"bag": "tags"})

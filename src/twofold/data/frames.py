@@ -49,7 +49,7 @@ def as_frame(source: Any, what: str, keys: Iterable[str] = ()) -> pl.DataFrame:
             return of_records(source, what, keys)
         if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
             return pl.DataFrame(source)
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, TypeError, ValueError, OverflowError) as error:  # fmt: skip
         if isinstance(error, DataError):
             raise
         reason = str(error).strip().splitlines()[0]
@@ -183,6 +183,10 @@ def series_of(name: str, values: list[Any], what: str, keys: frozenset[str]) -> 
 def _plain(one: Any) -> Any:
     if one is None or type(one).__name__ in NOTHING:
         return None
+    if isinstance(one, np.ndarray):  # a cell of lists, as pandas reads them from Parquet
+        return [_plain(each) for each in one.tolist()] if one.ndim else _plain(one.item())
+    if isinstance(one, set | frozenset):
+        return sorted((_plain(each) for each in one), key=str)
     if isinstance(one, np.generic):
         one = one.item()
     if isinstance(one, float) and one != one:

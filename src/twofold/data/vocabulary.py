@@ -208,7 +208,16 @@ def as_ids(ids: Iterable[Any] | pl.Series, what: str) -> pl.Series:
                 "make it integers or strings where it is read"
             )
         return whole
-    if kind == pl.Boolean or kind.is_temporal():
+    if isinstance(kind, pl.Decimal):  # as databases keep whole numbers
+        whole = ids.cast(pl.Decimal(38, 0), strict=False)
+        bad = ((whole != ids) | whole.is_null()) & ids.is_not_null()
+        if bad.any():
+            raise DataError(
+                f"{what} must hold integers or strings; got the number {ids.filter(bad)[0]}"
+            )
+        short = whole.cast(pl.Int64, strict=False)
+        return short if short.null_count() == ids.null_count() else whole.cast(pl.String)
+    if kind == pl.Boolean or (kind.is_temporal() and kind != pl.Duration):
         return ids.cast(pl.String)
     raise _no_ids(what, kind)
 
