@@ -46,7 +46,7 @@ def allowed_items(
             raise ConfigError(
                 f"allow and deny must be lists of item ids; got {ids!r}: write [{ids!r}]"
             )
-        rows = items.ids.rows(list(ids or ()))
+        rows = items.ids.rows([] if ids is None else list(ids))
         mask[rows[rows != UNKNOWN]] = value
     if where is not None and not isinstance(where, Mapping):
         raise ConfigError(

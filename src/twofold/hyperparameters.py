@@ -24,6 +24,7 @@ import pydantic
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from twofold.errors import ConfigError, did_you_mean
+from twofold.expected import fits_logs, of_logs, unfitted
 from twofold.field_notes import add_notes
 
 T = TypeVar("T")
@@ -50,7 +51,8 @@ class Search:
 def hyperparameters(cls: type[T]) -> type[T]:
     """Declare an estimator: frozen, keyword-only, validated; unknown names are refused.
 
-    A wrong value or name raises `ConfigError` in one sentence, with the nearest allowed name.
+    A wrong value or name raises `ConfigError` in one sentence, with the nearest allowed name; so does a
+    ``fit(train, ...)`` that is given no log, with how to get one.
     """
     config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra=add_notes)
     made: Any = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(cls)
@@ -75,6 +77,8 @@ def hyperparameters(cls: type[T]) -> type[T]:
                 )
 
     made.__init__ = __init__
+    if fits_logs(made):
+        made.fit, made.__getattr__ = of_logs(made.fit), unfitted
     return made
 
 

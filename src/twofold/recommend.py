@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -126,17 +126,19 @@ def questions(
         that does not read them.
     """
     several(users)
+    users = list(users) if isinstance(users, Iterator) else users
+    context, features = by_column(context, "context"), by_column(features, "features")
     if isinstance(text, str):
         raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
     if text is not None and not model.reads_text:
         raise ConfigError("this model does not read words; leave them out, or fit one that does")
     for what, columns in (("context column", context), ("user feature", features)):
-        for name, column in (columns or {}).items():
+        for name, column in columns.items():
             if isinstance(column, str) or not isinstance(column, Collection):
                 raise ConfigError(
                     f"{what} {name!r} must be a list with one entry a person; got {column!r}: write [{column!r}]"
                 )
-    columns = {**(context or {}), **(features or {})}
+    columns = {**context, **features}
     given = [one for one in (users, histories, text, *columns.values()) if one is not None]
     if not given:
         raise ConfigError("say for whom: users=[...] or histories=[[...]]; got neither")
@@ -147,7 +149,7 @@ def questions(
             f"users, histories, text and columns must have one entry a person; got lengths {lengths}"
         )
     rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
-    context, time = said(model, context or {})
+    context, time = said(model, context)
     declared: dict[str, Kind] = {
         name: kind_of(column) for name, column in model.users.features.items()
     }
@@ -157,7 +159,7 @@ def questions(
         np.full(n, histories is not None),
         time,
         query_columns(context, model.context_kinds),
-        user_columns(features or {}, declared),
+        user_columns(features, declared),
         None if text is None else Text(as_series(text)),
     )
     who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
@@ -273,6 +275,19 @@ def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
         right = np.where((items[rows] == UNKNOWN)[:, None], model.unknown_item, right)
         out[rows] = model.pair_values(left.astype(np.float32), right.astype(np.float32))
     return out
+
+
+def by_column(given: Any, what: str) -> Mapping[str, Sequence[Any]]:
+    """Return columns by name, of a mapping or a frame.
+
+    Raises
+    ------
+    DataError
+        If it is neither.
+    """
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    return as_frame(given, what).to_dict(as_series=False)
 
 
 def several(users: Ids | None) -> None:

@@ -9,7 +9,7 @@ import twofold
 
 SOURCE = Path(twofold.__file__).parent
 LAYERS = [
-    ["_version", "errors", "typing", "field_notes"],
+    ["_version", "errors", "typing", "field_notes", "expected"],
     ["hyperparameters", "random", "progress", "_lazy", "manifest", "locks", "drafts"],
     ["persistence"],
     ["data", "datasets"],

@@ -180,8 +180,13 @@ def series_of(name: str, values: list[Any], what: str, keys: frozenset[str]) -> 
     return pl.Series(name, plain, strict=False)
 
 
+def is_missing(one: object) -> bool:
+    """Say whether a Python value means that there is none: None, NaN, and what pandas and NumPy have for it."""
+    return one is None or type(one).__name__ in NOTHING or (isinstance(one, float) and one != one)
+
+
 def _plain(one: Any) -> Any:
-    if one is None or type(one).__name__ in NOTHING:
+    if is_missing(one):
         return None
     if isinstance(one, np.ndarray):  # a cell of lists, as pandas reads them from Parquet
         return [_plain(each) for each in one.tolist()] if one.ndim else _plain(one.item())
@@ -189,7 +194,7 @@ def _plain(one: Any) -> Any:
         return sorted((_plain(each) for each in one), key=str)
     if isinstance(one, np.generic):
         one = one.item()
-    if isinstance(one, float) and one != one:
+    if is_missing(one):
         return None
     return str(one) if isinstance(one, uuid.UUID) or type(one).__name__ == "Period" else one
 

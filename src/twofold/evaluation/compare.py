@@ -22,6 +22,7 @@ from twofold.evaluation.report import Report
 from twofold.evaluation.rolling import Ask, Asking, New
 from twofold.evaluation.run import chosen_metrics, measure
 from twofold.evaluation.uncertainty import holm, paired_test
+from twofold.expected import check_models, check_split
 from twofold.hyperparameters import values as hyperparameter_values
 from twofold.metrics import parse
 from twofold.models._base import FittedModel
@@ -249,6 +250,8 @@ def compare(
     DataError
         If items are to be placed by content and a model other than `Popularity` does not read it.
     """
+    check_models(models, "compare")
+    check_split(split, "compare")
     if not models:
         raise ConfigError("compare needs at least one model; got none")
     policies(unknown_items, candidates)

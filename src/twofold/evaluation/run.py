@@ -23,6 +23,7 @@ from twofold.evaluation.report import Report
 from twofold.evaluation.rolling import Ask, Asking, New, ask_along, by_user
 from twofold.evaluation.slices import sliced
 from twofold.evaluation.uncertainty import bootstrap
+from twofold.expected import check_fitted, check_split
 from twofold.metrics import coverage, gini, parse
 from twofold.metrics.names import Metric
 from twofold.models._base import FittedModel
@@ -99,10 +100,12 @@ def evaluate(
     LeakError
         If training knows something about the held-out part.
     ConfigError
-        If a metric or setting does not exist, or nothing is left to measure.
+        If `model` is not fitted, a metric or setting does not exist, or nothing is left to measure.
     DataError
-        If items are to be placed by content and the model does not read it.
+        If `split` is none, or items are to be placed by content and the model does not read it.
     """
+    check_fitted(model, "evaluate")
+    check_split(split, "evaluate")
     policies(unknown_items, candidates)
     asking = Asking(ask, up_to_date, new)
     chosen = chosen_metrics(model, split, metrics, asking)

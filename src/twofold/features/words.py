@@ -15,6 +15,7 @@ import polars as pl
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Bag, Column, Text, kind_of
+from twofold.data.frames import is_missing
 from twofold.data.vocabulary import Vocabulary, factorize
 from twofold.errors import DataError
 from twofold.typing import F32, I32, I64
@@ -88,7 +89,7 @@ def split(texts: pl.Series) -> pl.Series:
 
 
 def as_series(texts: pl.Series | Iterable[str | None]) -> pl.Series:
-    """Return strings as a String series, null where missing.
+    """Return strings as a String series, null where missing (None, or NaN as pandas has it).
 
     Raises
     ------
@@ -103,7 +104,7 @@ def as_series(texts: pl.Series | Iterable[str | None]) -> pl.Series:
         raise DataError(f"texts must be a list of strings; got the single string {texts[:40]!r}")
     if not isinstance(texts, Iterable):
         raise DataError(f"texts must be a list of strings; got {texts!r}")
-    listed = list(texts)
+    listed = [None if is_missing(one) else one for one in texts]
     for row, one in enumerate(listed):
         if one is not None and not isinstance(one, str):
             raise DataError(f"texts must be strings or None; got {one!r} in row {row:,}")
