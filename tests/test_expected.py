@@ -94,3 +94,32 @@ def test_a_text_that_pandas_calls_missing_is_missing():
     model = tw.models.DSSM(encoder=small, factors=4, epochs=1, content="title").fit(planted_log(), rng=0)  # fmt: skip
     lists = model.recommend(text=["odd thing", float("nan")], k=2)
     assert lists["source"].to_list() == ["content"] * 2 + ["fallback:popularity"] * 2
+
+
+def test_logs_are_cut_and_gathered_from_datasets(split):
+    log = planted_log()
+    for cut in (tw.split.random, tw.split.temporal, tw.split.leave_last, tw.split.cold_items, tw.split.default, tw.split.user_disjoint, tw.split.last_basket):  # fmt: skip
+        with pytest.raises(DataError, match=rf"tw\.split\.{cut.__name__} needs a Dataset; got a D"):
+            cut(FRAME)
+        with pytest.raises(DataError, match=r"got a Split: give a part of it"):
+            cut(split)
+    with pytest.raises(DataError, match="baskets needs a Dataset; got a DataFrame"):
+        tw.baskets(FRAME)
+    for gather in (tw.baskets, tw.trajectories):
+        np.testing.assert_array_equal(gather(log).indptr, gather(log.interactions).indptr)
+    with pytest.raises(ConfigError, match=r"names one by one, .* got \['hour'\]"):
+        tw.with_moments(log, ["hour"])
+
+
+def test_settings_of_the_wrong_type_are_told(split):
+    log, model = planted_log(), EASE().fit(split.train)
+    with pytest.raises(ConfigError, match="min_user_events must be an integer >= 1; got '5'"):
+        log.filter(min_user_events="5")
+    with pytest.raises(ConfigError, match="relevant_from must be a number; got '4'"):
+        tw.evaluate(model, split, relevant_from="4")
+    with pytest.raises(ConfigError, match=r"user must name a column; got \['user'\]"):
+        tw.Dataset.from_frames(FRAME, user=["user"], item="item")
+    with pytest.raises(ConfigError, match="item_features are given and no items="):
+        tw.Dataset.from_frames(FRAME, user="user", item="item", item_features={"x": "number"})
+    with pytest.raises(ConfigError, match=r"got a fitted EASE; .* Pipeline\.join"):
+        tw.Pipeline(candidates=[model])

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -246,7 +247,7 @@ def test_a_job_that_ended_before_anything_was_made_keeps_no_other_out(
 
 def test_a_fault_of_our_own_is_one_sentence_that_says_where(capsys, monkeypatch):
     try:
-        tw.split.random(3)
+        tw.split.random(SimpleNamespace(interactions=None, items=None))
     except AttributeError as error:
         fault = error
     app.show_fault(type(fault), fault, fault.__traceback__)

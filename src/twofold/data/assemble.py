@@ -52,6 +52,14 @@ def assemble(
     """Build a dataset from frames; see `Dataset.from_frames`."""
     if duplicates not in DUPLICATES:
         raise ConfigError(f"duplicates got {duplicates!r}; {did_you_mean(duplicates, DUPLICATES)}")
+    for name, one in (("user", user), ("item", item), ("value", value), ("time", time)):
+        if one is not None and not isinstance(one, str):
+            raise ConfigError(f"{name} must name a column; got {one!r}")
+    for side, table, columns in (("user", users, user_features), ("item", items, item_features)):
+        if table is None and columns:
+            raise ConfigError(
+                f"{side}_features are given and no {side}s=, the table that has them; give it, or read columns of the log as context="
+            )
     if user == item:
         raise ConfigError(f"user and item are both column {user!r}; name two columns")
     notes: list[str] = []

@@ -25,7 +25,7 @@ from twofold.data.columns import (
 from twofold.data.entities import NO_LINKS, Entities, Links, renumbering
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.typing import I32, I64
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Dataset:
         from twofold.data.assemble import assemble
         from twofold.data.frames import as_frame
 
-        keys = [user, item]
+        keys = [one for one in (user, item) if isinstance(one, str)]
         return assemble(
             as_frame(interactions, "the interactions", keys),
             user=user,
@@ -200,19 +200,10 @@ class Dataset:
         held = [frame]
         del frame  # a large log is held once
         made = assemble(
-            held.pop(),
-            user=names["user"],
-            item=names["item"],
-            value=found["value"],
-            time=found["time"],
-            context=context,
-            users=people,
-            items=things,
-            user_features=user_features,
-            item_features=item_features,
-            links=read_beside(links, "", "link"),
-            duplicates=duplicates,
-        )
+            held.pop(), user=names["user"], item=names["item"], value=found["value"], time=found["time"], context=context,
+            users=people, items=things, user_features=user_features, item_features=item_features,
+            links=read_beside(links, "", "link"), duplicates=duplicates,
+        )  # fmt: skip
         suspect(made, [role for role in names if asked[role] is None], names)
         return replace(made, notes=(*notes, *made.notes))
 
@@ -309,14 +300,22 @@ class Dataset:
         return self.part(np.flatnonzero(kept).astype(np.int64))
 
     def filter(self, *, min_user_events: int = 1, min_item_events: int = 1) -> Dataset:
-        """Return the largest part in which each user and item has at least so many events (a core)."""
+        """Return the largest part in which each user and item has at least so many events (a core).
+
+        Raises
+        ------
+        ConfigError
+            If a number is no integer >= 1.
+        """
         events = self.interactions
+        of_each = at_least_one("min_user_events", min_user_events)
+        of_every = at_least_one("min_item_events", min_item_events)
         keep = np.ones(len(events), np.bool_)
         while True:
             of_user = np.bincount(events.user[keep], minlength=self.n_users)
             of_item = np.bincount(events.item[keep], minlength=self.n_items)
-            enough = (of_user >= min_user_events)[events.user]
-            enough &= (of_item >= min_item_events)[events.item]
+            enough = (of_user >= of_each)[events.user]
+            enough &= (of_item >= of_every)[events.item]
             if (enough | ~keep).all():
                 return self.part(np.flatnonzero(keep).astype(np.int64))
             keep &= enough

@@ -18,6 +18,7 @@ from twofold.data.dataset import Dataset
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean, no_context
+from twofold.expected import check_log
 from twofold.typing import F64, I64
 
 Moment = Literal["hour", "weekday", "weekend", "hour_of_week"]
@@ -71,6 +72,11 @@ def with_moments(data: Dataset, *names: Moment, offset: float | str = 0) -> Data
     >>> with_moments(data, "hour", "weekend", offset=60).frame().select("hour", "weekend").rows()
     [('0', 'weekend'), ('9', 'weekend')]
     """
+    check_log(data, "with_moments")
+    if listed := [one for one in names if not isinstance(one, str)]:
+        raise ConfigError(
+            f"with_moments takes names one by one, as in with_moments(data, 'hour', 'weekday'); got {listed[0]!r}"
+        )
     events = data.interactions
     if events.time is None:
         raise DataError("moments need times and the log has none; name its time column")

@@ -6,6 +6,7 @@ Nothing is copied: a sequence is a run of event numbers of the log that it was c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,11 @@ from twofold.data.columns import Category, Column, Number, Text, Time, kind_of, 
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, no_context
+from twofold.expected import check_log
 from twofold.typing import I32, I64, Bool
+
+if TYPE_CHECKING:
+    from twofold.data.dataset import Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +69,14 @@ class Sequences:
 
 
 def trajectories(
-    log: Interactions | Histories, *, gap: float | None = None, session: str | None = None
+    log: Dataset | Interactions | Histories, *, gap: float | None = None, session: str | None = None
 ) -> Sequences:
     """Cut each user's events where they pause or where the session changes; O(n).
 
     Parameters
     ----------
     log
-        Events in user-time order, those of a dataset (``data.interactions``) or of histories.
+        Events in user-time order: a dataset, its interactions, or histories.
     gap
         Seconds, >= 0: two neighbouring events that lie further apart are cut; None = never for that
         reason. 21,600 (six hours) is usual for check-ins (Yang et al. 2017, JNTM).
@@ -100,6 +105,7 @@ def trajectories(
     >>> trajectories(data.interactions, gap=6 * 3600).lengths.tolist()
     [2, 1, 1]
     """
+    log = _events_of(log, "trajectories")
     starts = _new_users(log)
     if gap is not None:
         _seconds(gap)
@@ -112,13 +118,13 @@ def trajectories(
     return _runs(log, np.arange(len(starts), dtype=np.int64), first)
 
 
-def baskets(log: Interactions | Histories, *, basket: str | None = None) -> Sequences:
+def baskets(log: Dataset | Interactions | Histories, *, basket: str | None = None) -> Sequences:
     """Gather what each user took at one time, or under one entry of a column.
 
     Parameters
     ----------
     log
-        Events in user-time order.
+        Events in user-time order: a dataset, its interactions, or histories.
     basket
         A context column such as an invoice number. Its events need not be neighbours: a basket stands
         where its first event does. An event without an entry is a basket of its own. None = the events of
@@ -144,6 +150,7 @@ def baskets(log: Interactions | Histories, *, basket: str | None = None) -> Sequ
     >>> baskets(data.interactions).lengths.tolist()
     [2, 1, 1]
     """
+    log = _events_of(log, "baskets")
     starts = _new_users(log)
     n = len(starts)
     if basket is None:
@@ -160,6 +167,14 @@ def baskets(log: Interactions | Histories, *, basket: str | None = None) -> Sequ
     first = frame.select(pl.col("at").min().over("key"))["at"].to_numpy()
     order = np.argsort(first, kind="stable").astype(np.int64)
     return _runs(log, order, np.flatnonzero(np.diff(first[order], prepend=-1)))
+
+
+def _events_of(log: Dataset | Interactions | Histories, owner: str) -> Interactions | Histories:
+    """Return the events of a log."""
+    if isinstance(log, Interactions | Histories):
+        return log
+    check_log(log, owner)
+    return log.interactions
 
 
 def _runs(log: Interactions | Histories, event: I64, first: I64) -> Sequences:

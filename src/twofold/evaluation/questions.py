@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -306,6 +307,8 @@ def targets_of(
     item = rows[events.item]
     keep = np.ones(len(events), np.bool_) if among is None else among.copy()
     if relevant_from is not None:
+        if isinstance(relevant_from, bool) or not isinstance(relevant_from, Real):
+            raise ConfigError(f"relevant_from must be a number; got {relevant_from!r}")
         keep &= events.value >= relevant_from
     if unknown_items == "drop":
         keep &= item < len(model.items)

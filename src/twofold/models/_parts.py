@@ -29,6 +29,11 @@ def table_of(part: Any, owner: str) -> dict[str, Any]:
     if hasattr(part, "fit") and not isinstance(part, type):
         given = values(part)
         return {"class" if "model" in given else "model": type(part).__name__, **given}
+    if (fitted := getattr(part, "estimator", None)) is not None:
+        raise ConfigError(
+            f"{owner} got a fitted {type(fitted).__name__}; it takes what is still to be fitted, such as the estimator "
+            "of this model: fitted ones are put together by Pipeline.join, or handed to fit where it takes one"
+        )
     raise ConfigError(
         f"{owner} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
         "write IALS(factors=32), or pass a model that is fitted already"

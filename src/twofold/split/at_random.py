@@ -6,6 +6,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError, at_least_one
+from twofold.expected import check_log
 from twofold.random import generator
 from twofold.split._split import (
     TEST,
@@ -55,6 +56,7 @@ def random(
     >>> len(split.train), len(split.test)
     (306, 76)
     """
+    check_log(data, "tw.split.random")
     fraction("test", test)
     fraction("validation", validation, zero=True)
     if test + validation >= 1:
@@ -108,6 +110,7 @@ def k_fold(data: Dataset, *, folds: int = 5, validation: float = 0.0, rng: Rng =
     DataError
         If there are fewer pairs than folds.
     """
+    check_log(data, "tw.split.k_fold")
     if at_least_one("folds", folds) < 2:
         raise ConfigError(f"folds must be an integer >= 2; got {folds}")
     fraction("validation", validation, zero=True)
@@ -131,6 +134,7 @@ def fixed_train(data: Dataset, *, n: int, validation: float = 0.0, rng: Rng = 0)
 
     Users with no more than `n` items are in training only. `validation` is a share of the rest.
     """
+    check_log(data, "tw.split.fixed_train")
     at_least_one("n", n)
     fraction("validation", validation, zero=True)
     random_ = generator(rng)

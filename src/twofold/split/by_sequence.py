@@ -7,6 +7,7 @@ import numpy as np
 from twofold.data.dataset import Dataset
 from twofold.data.sequences import Sequences, baskets, trajectories
 from twofold.errors import ConfigError
+from twofold.expected import check_log
 from twofold.split._split import (
     TEST,
     TRAIN,
@@ -55,6 +56,7 @@ def last_basket(
     >>> split.test.frame()["item"].to_list()
     ['b', 'a']
     """
+    check_log(data, "tw.split.last_basket")
     found = baskets(data.interactions, basket=basket)
     left, size = found.left(data.n_users)
     held = 2 if validation else 1
@@ -107,6 +109,7 @@ def last_trajectories(
     >>> last_trajectories(data, gap=6 * 3600).test.frame()["item"].to_list()
     ['a']
     """
+    check_log(data, "tw.split.last_trajectories")
     fraction("share", share)
     fraction("validation", validation, zero=True)
     if share + validation >= 1:

@@ -6,6 +6,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, DataError, at_least_one
+from twofold.expected import check_log
 from twofold.split._split import (
     TEST,
     TRAIN,
@@ -48,6 +49,7 @@ def temporal(
     >>> int(split.train.interactions.time.max()) < split.cut <= int(split.test.interactions.time.min())
     True
     """
+    check_log(data, "tw.split.temporal")
     fraction("test", test)
     fraction("validation", validation, zero=True)
     if test + validation >= 1:
@@ -113,6 +115,7 @@ def last_fraction(
     The order is that of time, or that of the log where it has no times. Events of other users may be
     later than a test event: this is not a split in time.
     """
+    check_log(data, "tw.split.last_fraction")
     fraction("test", test)
     fraction("validation", validation, zero=True)
     left, size = events_left(data)
@@ -134,6 +137,7 @@ def leave_last(
     The order is that of time, or that of the log where it has no times. A user with too few events
     is in training only.
     """
+    check_log(data, "tw.split.leave_last")
     at_least_one("n", n)
     left, size = events_left(data)
     held = 2 * n if validation else n
@@ -156,6 +160,7 @@ def events_left(data: Dataset) -> tuple[I64, I64]:
 
 def default(data: Dataset, *, test: float = 0.1, validation: float = 0.1, rng: Rng = 0) -> Split:
     """Cut in time where the log has times that differ, else at random."""
+    check_log(data, "tw.split.default")
     time = data.interactions.time
     if time is not None and len(time) and time.min() < time.max():
         return temporal(data, test=test, validation=validation)

@@ -8,6 +8,7 @@ import numpy as np
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError
+from twofold.expected import check_log
 from twofold.random import generator
 from twofold.split._split import NOWHERE, TEST, TRAIN, VALIDATION, Split, fraction, make
 from twofold.split.pairs import Pairs
@@ -16,6 +17,7 @@ from twofold.typing import Rng
 
 def cold_users(data: Dataset, *, test: float = 0.1, validation: float = 0.0, rng: Rng = 0) -> Split:
     """Test on users of whom training has nothing, and of whom nothing but features is told."""
+    check_log(data, "tw.split.cold_users")
     return _by_group(
         data, data.interactions.user, data.n_users, test, validation, rng, "cold_users"
     )
@@ -23,6 +25,7 @@ def cold_users(data: Dataset, *, test: float = 0.1, validation: float = 0.0, rng
 
 def cold_items(data: Dataset, *, test: float = 0.1, validation: float = 0.0, rng: Rng = 0) -> Split:
     """Test on items of which training has nothing: only content can find them."""
+    check_log(data, "tw.split.cold_items")
     return _by_group(
         data, data.interactions.item, data.n_items, test, validation, rng, "cold_items"
     )
@@ -83,6 +86,7 @@ def user_disjoint(
     -----
     A held-out user with fewer than two pairs has no target and is left out.
     """
+    check_log(data, "tw.split.user_disjoint")
     fraction("test", test)
     fraction("validation", validation, zero=True)
     fraction("history", history)
