@@ -21,7 +21,7 @@ def as_frame(source: Any, what: str, keys: Iterable[str] = ()) -> pl.DataFrame:
     Parameters
     ----------
     source
-        polars (lazy too), pandas, anything that speaks Arrow, a mapping of name -> values, a list of
+        polars (lazy too), pandas (its index too, where it has a name), anything that speaks Arrow, a mapping of name -> values, a list of
         mappings, or a structured NumPy array.
     what
         What it holds, for messages.
@@ -61,7 +61,9 @@ def as_frame(source: Any, what: str, keys: Iterable[str] = ()) -> pl.DataFrame:
 
 
 def _of_pandas(source: Any, what: str, keys: frozenset[str]) -> pl.DataFrame:
-    """Read object columns value by value and the others through Arrow; names become strings."""
+    """Read object columns value by value and the others through Arrow; names become strings, and levels of the index that have one columns."""
+    levels = [one for one in source.index.names if one is not None and one not in source.columns]
+    source = source.reset_index(level=levels) if levels else source
     names = [
         ".".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in source.columns
     ]
