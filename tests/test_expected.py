@@ -85,6 +85,7 @@ def test_people_and_columns_are_said_in_any_form():
     wanted = known.recommend(features={"taste": ["odd", None]}, k=2)
     assert known.recommend(features=pl.DataFrame({"taste": ["odd", None]}), k=2).equals(wanted)
     assert known.recommend(features=[{"taste": "odd"}, {"taste": None}], k=2).equals(wanted)
+    assert known.remarks(features=pl.DataFrame({"taste": ["ood"]})) == known.remarks(features={"taste": ["ood"]}) != []  # fmt: skip
     with pytest.raises(DataError, match="features as a list must hold mappings"):
         known.recommend(features=["odd"], k=2)
 

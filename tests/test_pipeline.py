@@ -242,7 +242,10 @@ def test_new_items_are_measured(log):
         ),
         (lambda log: tw.Pipeline(candidates=[IALS], depth=0), "Pipeline.depth got 0"),
         (lambda log: tw.Pipeline(candidates=[IALS], diversity=1.5), "Pipeline.diversity got 1.5"),
-        (lambda log: tw.Pipeline.join([IALS]), "takes fitted models; got a IALS"),
+        (
+            lambda log: tw.Pipeline.join([IALS]),
+            "Pipeline.join needs a fitted model; got an IALS: fit it first",
+        ),
     ],
 )
 def test_bad_settings_are_one_sentence(log, make, told):

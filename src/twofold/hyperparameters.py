@@ -51,8 +51,8 @@ class Search:
 def hyperparameters(cls: type[T]) -> type[T]:
     """Declare an estimator: frozen, keyword-only, validated; unknown names are refused.
 
-    A wrong value or name raises `ConfigError` in one sentence, with the nearest allowed name; so does a
-    ``fit(train, ...)`` that is given no log, with how to get one.
+    A wrong value or name raises `ConfigError` in one sentence, with the nearest allowed name. A ``fit(train, ...)``
+    that is given no log raises `DataError`, with how to get one.
     """
     config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra=add_notes)
     made: Any = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=config)(cls)

@@ -22,6 +22,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError
+from twofold.expected import check_fitted
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.impressions import LearnsFromLists, shown_lists
 from twofold.models._added import known_part, new_items
@@ -137,10 +138,7 @@ class Pipeline:
         if not candidates:
             raise ConfigError(NO_CANDIDATES)
         for one in parts:
-            if not isinstance(one, FittedModel):
-                raise ConfigError(
-                    f"Pipeline.join takes fitted models; got a {type(one).__name__}: fit it first"
-                )
+            check_fitted(one, "Pipeline.join")
         estimator = cls(
             candidates=[one.estimator for one in candidates],
             ranker=None if ranker is None else ranker.estimator,

@@ -380,12 +380,13 @@ def test_durations_are_no_ids():
 
 
 def test_cells_of_several_kinds_are_read_or_named():
-    log, cells = {"u": [1, 1], "i": [0, 1]}, [["a"], {"b": 2}]
+    log, cells = {"u": [1, 1], "i": [0, 1]}, [["a", "a"], {"b": 2}]
     items = {"i": [0, 1], "bag": pl.Series(cells, dtype=pl.Object)}
     bag = read(log, items=items, item_features={"bag": "bag"}).frame("items")["bag"]
-    assert bag.to_list() == [[{"level": "a", "count": 1.0}], [{"level": "b", "count": 2.0}]]
+    assert bag.to_list() == [[{"level": "a", "count": 2.0}], [{"level": "b", "count": 2.0}]]
     text = read(log, items=items, item_features={"bag": "text"}).frame("items")["bag"]
-    assert text.to_list() == ["['a']", "{'b': 2}"]
-    items["bag"] = pl.Series([{"b": 2}, 7], dtype=pl.Object)
-    with pytest.raises(DataError, match=r"'bag' must hold a list or a mapping .* got 7 in row 1"):
-        read(log, items=items, item_features={"bag": "tags"})
+    assert text.to_list() == ["['a', 'a']", "{'b': 2}"]
+    for odd in (7, [["a"]]):
+        items["bag"] = pl.Series([{"b": 2}, odd], dtype=pl.Object)
+        with pytest.raises(DataError, match=r"'bag' must hold a list or a mapping .* in row 1"):
+            read(log, items=items, item_features={"bag": "tags"})

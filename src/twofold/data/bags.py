@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
 
 
 def levels_in(cell: object, at: int, name: str) -> dict[Any, Any]:
-    """Return the levels of row `at` with their counts, 1 in a list.
+    """Return the levels of row `at` with their counts; in a list, how often each stands there.
 
     Raises
     ------
@@ -57,8 +58,8 @@ def levels_in(cell: object, at: int, name: str) -> dict[Any, Any]:
         return {}
     if isinstance(cell, Mapping):
         return dict(cell)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if isinstance(cell, list | tuple):
-        return dict.fromkeys(cell, 1)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(cell, list | tuple) and all(isinstance(one, Hashable) for one in cell):  # pyright: ignore[reportUnknownVariableType]
+        return dict(Counter(cell))  # pyright: ignore[reportUnknownArgumentType]
     raise DataError(
         f"column {name!r} must hold a list or a mapping of levels to counts in every row; got {cell!r} in row {at:,}"
     )

@@ -196,8 +196,7 @@ def _plain(one: Any) -> Any:
         return sorted((_plain(each) for each in one), key=str)
     if isinstance(one, np.generic):
         one = one.item()
-    if is_missing(one):
-        return None
+        one = None if is_missing(one) else one
     return str(one) if isinstance(one, uuid.UUID) or type(one).__name__ == "Period" else one
 
 

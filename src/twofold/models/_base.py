@@ -257,6 +257,8 @@ class FittedModel(Printed, ABC):
         ConfigError
             If a circumstance made of the time can never be what is said.
         """
+        context = recommend.by_column(context, "context")
+        features = recommend.by_column(features, "features")
         if not context and not features:
             return []
         asked, _ = recommend.questions(self, None, context=context, features=features)

@@ -22,6 +22,7 @@ from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.expected import check_fitted
 from twofold.models._base import FittedModel
 from twofold.random import generator
 from twofold.typing import F64, I32, I64, Rng
@@ -69,10 +70,7 @@ class PairsOfVectors:
     """L2 penalty on the weights, of columns of unit spread, > 0."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, FittedModel):
-            raise ConfigError(
-                f"model must be a fitted model; got {type(self.model).__name__}: fit it first"
-            )
+        check_fitted(self.model, type(self).__name__)
         if self.operator not in OPERATORS:
             raise ConfigError(
                 f"operator got {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}"
