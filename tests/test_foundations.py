@@ -37,7 +37,15 @@ def test_a_misspelt_hyperparameter_names_the_nearest():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"factors": 0}, {"factors": 2.5}, {"reg": -1.0}, {"reg": float("nan")}, {"reg": float("inf")}],
+    [
+        {"factors": 0},
+        {"factors": 2.5},
+        {"factors": 2**31},
+        {"factors": 10**30},
+        {"reg": -1.0},
+        {"reg": float("nan")},
+        {"reg": float("inf")},
+    ],
 )
 def test_a_wrong_value_is_refused_by_name(bad):
     ((name, value),) = bad.items()

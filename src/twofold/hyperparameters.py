@@ -28,6 +28,8 @@ from twofold.expected import fits_logs, of_logs, unfitted
 from twofold.field_notes import add_notes
 
 T = TypeVar("T")
+LARGEST = 2**31 - 1
+"""Largest integer that a hyperparameter takes; arrays of more columns cannot be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ def hyperparameters(cls: type[T]) -> type[T]:
                 wanted = "true or false" if isinstance(getattr(self, name), bool) else "a number"
                 raise ConfigError(
                     f"{cls.__name__}.{name} got {given!r}, a {type(given).__name__}: write {wanted}"
+                )
+            if isinstance(given, int) and given > LARGEST:
+                raise ConfigError(
+                    f"{cls.__name__}.{name} got {given}; allowed: at most {LARGEST:,}"
                 )
 
     made.__init__ = __init__

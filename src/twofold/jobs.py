@@ -18,7 +18,7 @@ from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import names, values
 from twofold.metrics import parse
 from twofold.pipeline import Pipeline
-from twofold.plans import DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
+from twofold.plans import SPLITS, DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
 
 T = TypeVar("T")
 
@@ -120,6 +120,8 @@ def from_dict(table: Mapping[str, Any]) -> Job:
     if not isinstance(cut, Mapping):
         raise ConfigError(f'[split] must be a table such as kind = "temporal"; got {cut!r}')
     options = {key: value for key, value in cut.items() if key != "kind"}
+    if not isinstance(cut.get("kind", ""), str):
+        raise ConfigError(f"[split] kind got {cut['kind']!r}; {did_you_mean(cut['kind'], SPLITS)}")
     plan = SplitPlan(**({"kind": cut["kind"]} if "kind" in cut else {}), options=options)
     made, fixed = model_tables(table.get("models", {}))
     metrics = table.get("metrics")

@@ -50,7 +50,7 @@ def refused(response, status, code, *words):
         (b'{"user": "a", "k": true}', 422, "bad_request", ["k"]),
         (b'{"user": true}', 422, "bad_request", ["user"]),
         (b'{"user": 1.5}', 422, "bad_request", ["user", "valid integer or a valid string"]),
-        (b'{"user": ""}', 422, "bad_request", ["user"]),
+        (b'{"user": ""}', 422, "bad_request", ["user", "integer or string should have at least"]),
         (b'{"user": {"$ne": 1}}', 422, "bad_request", ["user"]),
         (b'{"user": 170141183460469231731687303715884105727}', 422, "bad_request", ["user"]),
         (b'{"user": "a\\u0000b"}', 422, "bad_request", ["user"]),
@@ -149,7 +149,9 @@ def test_paths_and_methods(ask):
     refused(ask.get("/items/i1/similar?n=1"), 422, "unknown_field", "allowed: k")
     refused(ask.get("/items/i99/similar"), 404, "unknown_id", "i99")
     refused(ask.put("/items/x", json={"features": {}}), 422, "bad_request", "content")
-    refused(ask.delete("/items/nowhere"), 404, "unknown_id")
+    refused(ask.delete("/items/nowhere"), 404, "unknown_id", "known are 'i")
+    refused(ask.delete("/items/" + "x" * 600), 422, "bad_request", "an item id of 600 characters")
+    refused(ask.get(f"/items/{'x' * 600}/similar"), 422, "bad_request", "give 1 to 512")
     refused(ask.post("/models/77/promote", json={}), 404, "unknown_version", "77")
     refused(ask.post("/models", json={"path": "/nowhere"}), 409, "bad_model", "does not exist")
     long = ask.post("/models", json={"path": "x" * 1000})

@@ -140,7 +140,7 @@ def numbers(values: pl.Series, what: str, notes: list[str] | None = None) -> F32
     if huge.any():
         row, seen = first_bad(values, huge)
         raise DataError(
-            f"{what} must hold finite numbers; got {seen!r} in row {row:,}: correct or remove it"
+            f"{what} must hold finite numbers, of at most 3.4e38; got {seen!r} in row {row:,}: correct or remove it"
         )
     return made.astype(np.float32)
 

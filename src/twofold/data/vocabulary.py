@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from twofold.errors import DataError, UnknownIdError, did_you_mean
+from twofold.errors import DataError, UnknownIdError, nearest
 from twofold.typing import I32, I64, Id
 
 UNKNOWN = -1
@@ -133,9 +133,10 @@ class Vocabulary:
         """
         row = self._row(one)
         if row == UNKNOWN:
-            near = did_you_mean(one, self.ids.head(100_000).cast(pl.String).to_list())
-            hint = f"; did you mean {near.split('did you mean ')[1]}" if "did you" in near else ""
-            text = f"{what} {one!r} is not among the {len(self):,} known {what}s{hint}"
+            near = nearest(str(one), self.ids.head(100_000).cast(pl.String).to_list())
+            some = ", ".join(map(repr, self.ids.head(3).to_list()))
+            hint = f"did you mean {near!r}?" if near else f"known are {some or 'none'}"
+            text = f"{what} {one!r} is not among the {len(self):,} known {what}s; {hint}"
             raise UnknownIdError(text, one)
         return row
 

@@ -160,6 +160,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     )
     async def similar(item: str, request: Request) -> Response:
         k = length(request)
+        check_id(item)
         await others.fresh()
         found = await live.similar(item, k)
         return Json({"items": found, **live.about("model", request.scope["request_id"])})
@@ -175,6 +176,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
 
     @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:
+        check_id(item)
         await content.withdraw(live, item)
         others.wrote(OF_ITEMS)
         return Json(

@@ -13,7 +13,7 @@ from twofold.data.columns import Text
 from twofold.data.vocabulary import UNKNOWN
 from twofold.models._added import remarks_on
 from twofold.models._base import FittedModel
-from twofold.serve.failures import Refused
+from twofold.serve.failures import Refused, shown
 from twofold.serve.live import Live
 from twofold.serve.schemas import MOST_NOTES
 from twofold.serve.served import Served
@@ -130,6 +130,6 @@ def own_id(live: Live, text: str) -> Id:
         return int(text)
     except ValueError as error:
         raise Refused(
-            422, "bad_request", f"the item ids of this catalogue are integers; got {text!r}",
+            422, "bad_request", f"the item ids of this catalogue are integers; got {shown(text)}",
             "give an integer",
         ) from error  # fmt: skip

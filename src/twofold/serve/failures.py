@@ -91,12 +91,10 @@ def of_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
         )
     if fault["type"] == "missing":
         return Refused(422, "bad_request", f"{place} is missing", f"give {place}")
-    said = " or ".join(dict.fromkeys(one["msg"].removeprefix("Input should be ") for one in faults))
-    said = (
-        f"input should be {said}"
-        if fault["msg"].startswith("Input should be ")
-        else said[0].lower() + said[1:]
-    )
+    each = [one["msg"].removeprefix("Input should be ") for one in faults]
+    said = " or ".join(dict.fromkeys(one[:1].lower() + one[1:] for one in each))
+    if fault["msg"].startswith("Input should be "):
+        said = f"input should be {said}"
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, ValueError):
         message, _, hint = str(own).partition("; ")
