@@ -51,6 +51,9 @@ Among the new ones, `coverage`, `gini` and `auc` are over the new items; `rmse` 
   error of float32 are decided by the product in a fixed order, so that no value depends on blocks or threads.
 * Where repeats are allowed (`split.repeats`) what was seen is not hidden, and the number of training events of an item may pass the number of users: its
   novelty is then negative.
+* A target that its user had before, where what was seen is hidden, counts as missed: no list can name it, and `auc` ranks it behind all others. The headline says how many there are
+  (`report.n_hidden_targets`); `new="before"` does not ask for them, `exclude_seen=False` lists them. Asked event by event, a log whose split drops repeats still has them: what somebody took
+  twice within the held-out part.
 * Someone who has used the whole catalogue has an empty list: list metrics are 0, metrics beyond accuracy are not defined for them.
 
 ## Intervals and tests

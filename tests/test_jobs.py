@@ -222,14 +222,19 @@ def test_what_a_person_types_is_a_file_or_a_name(tmp_path, monkeypatch, log_file
 
 def test_data_are_filtered_as_the_plan_says(log_file, tmp_path):
     whole = tw.Dataset.read(log_file)
-    few = DataPlan(source=str(log_file), min_user_events=25, min_item_events=2).read()
+    few = DataPlan(source=str(log_file), min_user_events=10, min_item_events=2).read()
     assert few.interactions.matrix().shape == (few.n_users, few.n_items)
-    assert few.n_users < whole.n_users
+    assert 0 < few.n_users < whole.n_users
     high = DataPlan(source=str(log_file), min_value=4).read()
     assert 0 < len(high) < len(whole)
     assert high.interactions.value.min() >= 4
     whole.save(tmp_path / "saved")
     assert len(DataPlan(source=str(tmp_path / "saved")).read()) == len(whole)
+    none = rf"min_value=6, min_item_events=2 leaves none of the {len(whole):,} events"
+    with pytest.raises(DataError, match=none):
+        DataPlan(source=str(log_file), min_value=6, min_item_events=2).read()
+    with pytest.raises(DataError, match="min_value=4 needs values and the log has none"):
+        DataPlan(source=str(log_file), min_value=4, value="-").read()
     with pytest.raises(ConfigError, match="whose columns are known; leave out user"):
         DataPlan(source=str(tmp_path / "saved"), user="u").read()
     with pytest.raises(DataError, match="no file"):

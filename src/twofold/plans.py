@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationErro
 from twofold import datasets, split
 from twofold.data.dataset import Dataset
 from twofold.data.moments import Moment, with_moments, with_regions
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.evaluation.questions import policies
 from twofold.evaluation.rolling import Asking
 from twofold.hyperparameters import hyperparameters
@@ -36,6 +36,8 @@ SPLITS: dict[str, Callable[..., Split]] = {
 """The splits that a job may name."""
 PATHS = ("source", "items", "users", "links")
 """Fields of `DataPlan` that name files."""
+KEEPS = ("min_value", "min_user_events", "min_item_events")
+"""Fields of `DataPlan` that say which events are kept."""
 NO_COLUMN = "-"
 """Stands for no column where a person types; ``Dataset.read`` takes the empty string."""
 COLUMNS = (
@@ -133,7 +135,7 @@ class DataPlan:
         ConfigError
             If columns are named for a saved dataset, which has its own.
         DataError
-            If the data cannot be read.
+            If the data cannot be read, or no event is kept.
         """
         given = {name: getattr(self, name) for name in COLUMNS if getattr(self, name)}
         if self.name is not None:
@@ -152,13 +154,34 @@ class DataPlan:
             data = with_moments(data, *self.moments, offset=minutes(self.ahead))
         if self.region_km:
             data = with_regions(data, cell_km=self.region_km)
+        return self.kept(data)
+
+    def kept(self, data: Dataset) -> Dataset:
+        """Return the events that are wanted.
+
+        Raises
+        ------
+        DataError
+            If none of them is, or values are asked for and the log has none.
+        """
+        made = data
         if self.min_value is not None:
-            data = data.where_value(at_least=self.min_value)
+            if not data.interactions.has_value:
+                raise DataError(
+                    f"min_value={self.min_value:g} needs values and the log has none; name their column, or leave it out"
+                )
+            made = made.where_value(at_least=self.min_value)
         if self.min_user_events > 1 or self.min_item_events > 1:
-            data = data.filter(
+            made = made.filter(
                 min_user_events=self.min_user_events, min_item_events=self.min_item_events
             )
-        return data
+        if len(data) and not len(made):
+            given = {name: getattr(self, name) for name in KEEPS}
+            said = ", ".join(
+                f"{name}={one:g}" for name, one in given.items() if one not in {None, 1}
+            )
+            raise DataError(f"{said} leaves none of the {len(data):,} events; ask for less")
+        return made
 
     @classmethod
     def of(cls, text: str, **columns: Any) -> DataPlan:

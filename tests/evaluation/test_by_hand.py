@@ -96,6 +96,31 @@ def test_without_hiding_what_was_seen_the_lists_are_all_alike(split, popular):
     assert report["recall@2"] == pytest.approx((0 + 0 + 0.5 + 0 + 0.5) / 5)
 
 
+def test_what_was_had_and_is_hidden_is_missed_and_counted():
+    """User 2 is offered c and d: of a (had before), c and zzz (never seen), c is found, above d."""
+    train = dataset({**TRAIN, "t": list(range(10))}, time="t")
+    test = dataset({"u": [2, 2, 2], "i": ["a", "c", "zzz"], "t": [20, 21, 22]}, time="t")
+    split = tw.split.from_parts(train, test, repeats="keep")
+    model = tw.models.Popularity().fit(split.train)
+    hidden = tw.evaluate(model, split, ["recall@2", "auc"], exclude_seen=True)
+    assert dict(hidden.values) == pytest.approx({"recall@2": 1 / 3, "auc": 1 / 3})
+    assert (hidden.n_hidden_targets, hidden.n_unknown_targets) == (1, 1)
+    assert "1 of them had before and hidden (new='before' does not ask for them" in str(hidden)
+    listed = tw.evaluate(model, split, ["recall@2", "auc"])
+    # a and b lead, c is above d alone; a is above b and d, zzz behind everything
+    assert dict(listed.values) == pytest.approx({"recall@2": 1 / 3, "auc": (2 + 1 + 0) / 6})
+    assert (listed.n_hidden_targets, "hidden" in str(listed)) == (0, False)
+
+
+def test_what_is_taken_twice_within_the_part_is_hidden_event_by_event():
+    test = dataset({"u": [5, 5, 5], "i": ["b", "c", "b"]})
+    split = tw.split.from_parts(dataset(TRAIN), test)
+    model = tw.models.Popularity().fit(split.train)
+    report = tw.evaluate(model, split, ["hit@3"], ask="each event")
+    assert (report["hit@3"], report.n_hidden_targets) == (pytest.approx(2 / 3), 1)
+    assert tw.evaluate(model, split, ["hit@3"], ask="each event", new="before")["hit@3"] == 1.0
+
+
 def test_a_target_twice_is_a_target_once(split, popular):
     twice = replace(split, test=dataset({key: one + one for key, one in TEST.items()}))
     names = ["recall@2", "ndcg@2", "auc"]

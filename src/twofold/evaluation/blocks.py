@@ -30,6 +30,8 @@ class Tally:
     values: dict[str, F64] = field(default_factory=dict[str, F64])
     slices: dict[str, dict[str, F64]] = field(default_factory=dict[str, dict[str, F64]])
     source: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    n_hidden: int = 0
+    """Targets that were seen before and are hidden: no list can name them."""
 
     def put(self, where: dict[str, F64], name: str, rows: slice, values: F64) -> None:
         """Store a block's values under a name."""
@@ -55,6 +57,8 @@ def rank_all(
         block = questions.asked(rows)
         hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
         targets = questions.targets.take(rows.start, rows.stop)
+        seen = targets.among(hidden, n_items)
+        tally.n_hidden += int(seen.sum())
         if longest:
             found = rank(model, block, longest, exclude_seen=False, allowed=allowed, hidden=hidden)
             tally.source[rows] = found.source
@@ -66,7 +70,8 @@ def rank_all(
                     tally.put(tally.slices.setdefault(label, {}), name, rows, values)
             beyond(model, metrics, found.items, tally, rows, first)
         if any(metric.base == "auc" for metric in metrics):
-            tally.put(tally.values, "auc", rows, auc_block(model, block, targets, hidden, first))
+            named = targets.out_of_reach(seen, n_items)
+            tally.put(tally.values, "auc", rows, auc_block(model, block, named, hidden, first))
     return tally
 
 

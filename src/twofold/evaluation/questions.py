@@ -20,7 +20,7 @@ from twofold.models._base import FittedModel, dimensions
 from twofold.models.baselines.popularity import Popularity
 from twofold.random import generator
 from twofold.split import Split
-from twofold.split.pairs import Pairs
+from twofold.split.pairs import Pairs, shared_pairs
 from twofold.typing import F32, F64, I32, I64, Bool, Rng
 
 Part = Literal["test", "validation"]
@@ -55,6 +55,19 @@ class Targets:
         """Return the targets of the queries start ... stop - 1."""
         indptr = self.indptr[start : stop + 1]
         return Targets(indptr - indptr[0], self.item[indptr[0] : indptr[-1]])
+
+    def among(self, seen: Histories, n_items: int) -> Bool:
+        """Say for each target whether it is among what its query has `seen`; shape (nnz,)."""
+        rows = np.arange(max(n_items, int(self.item.max(initial=-1)) + 1), dtype=np.int32)
+        rows[n_items:] = UNKNOWN
+        own = np.arange(len(self.indptr) - 1, dtype=np.int32)
+        return shared_pairs(self.indptr, self.item, own, rows, n_items, seen)
+
+    def out_of_reach(self, lost: Bool, n_items: int) -> Targets:
+        """Return the targets with those that are `lost` (nnz,) past the catalogue, each with a row of its own."""
+        free = max(n_items, int(self.item.max(initial=-1)) + 1)
+        beyond = free + np.arange(len(self.item), dtype=np.int32)
+        return Targets(self.indptr, np.where(lost, beyond, self.item).astype(np.int32))
 
     def without_empty(self) -> Targets:
         """Return the targets of the queries that have any."""

@@ -58,6 +58,8 @@ class Report:
     settings: Mapping[str, Setting]
     seconds: float
     notes: tuple[str, ...] = ()
+    n_hidden_targets: int = 0
+    """Targets that their user had before and that are hidden, so that no list names them."""
 
     def __getitem__(self, metric: str) -> float:
         """Return the value of a metric.
@@ -121,6 +123,11 @@ class Report:
             if self.n_unknown_targets
             else ""
         )
+        if self.n_hidden_targets:
+            unknown += (
+                f", {self.n_hidden_targets:,} of them had before and hidden "
+                "(new='before' does not ask for them, exclude_seen=False lists them)"
+            )
         asked = self.settings.get("questions")
         questions = f"{asked:,} questions ({self.settings['ask']}), " if asked else ""
         return (
@@ -154,6 +161,7 @@ class Report:
             "users_without_target": self.n_without_target,
             "targets": self.n_targets,
             "targets_never_seen": self.n_unknown_targets,
+            "targets_hidden": self.n_hidden_targets,
             "sources": dict(self.sources),
             "settings": dict(self.settings),
             "metrics": {

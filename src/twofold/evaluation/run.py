@@ -203,6 +203,7 @@ def measure(
         n_without_target=int((~has_target).sum()),
         n_targets=len(questions.targets.item),
         n_unknown_targets=questions.n_unknown,
+        n_hidden_targets=tally.n_hidden,
         sources={name: int((tally.source == code).sum()) for code, name in enumerate(SOURCES)},
         slices=sliced(model, questions, tally.values, tally.slices),
         settings={

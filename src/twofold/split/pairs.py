@@ -113,8 +113,13 @@ def remembered_pairs(
 
     `users` (n_users,) and `items` hold the rows in the histories, -1 = unknown; `n_items` counts theirs.
     """
-    found = np.empty(len(events), np.bool_)
-    kernels.mark_shared(
-        events.indptr, events.item, users, items, n_items, history.indptr, history.item, found
-    )
+    return shared_pairs(events.indptr, events.item, users, items, n_items, history)
+
+
+def shared_pairs(
+    indptr: I64, item: I32, users: I32, items: I32, n_items: int, history: Histories
+) -> Bool:
+    """Say for each item of a ragged array whether a history of its user has it; see `remembered_pairs`."""
+    found = np.empty(len(item), np.bool_)
+    kernels.mark_shared(indptr, item, users, items, n_items, history.indptr, history.item, found)
     return found
