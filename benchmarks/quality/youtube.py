@@ -106,7 +106,7 @@ def candidates(name: str) -> None:
     split = replace(cut, test=cut.validation, validation=None) if validate else split_of(name, 0.0)
     newest = of_newest(split)
     wanted = [one for one in beside.option("--rows", "").split(";") if one] or list(CONTENDERS)
-    rows = []
+    rows, hidden = [], 0
     for label in wanted:
         estimator, passes, seeds = CONTENDERS[label], "", [SEED]
         began = time.perf_counter()
@@ -123,7 +123,8 @@ def candidates(name: str) -> None:
         for seed in seeds:
             model = estimator.fit(split.train, rng=seed)
             each = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
-            after = tw.evaluate(model, split, metrics=NEXT, ask="each event").values
+            told = tw.evaluate(model, split, metrics=NEXT, ask="each event")
+            after, hidden = told.values, told.n_hidden_targets
             found.append(
                 [
                     *(after[one] for one in NEXT),
@@ -139,7 +140,7 @@ def candidates(name: str) -> None:
         [
             f"Last tenth of the events test, all before it training: {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
             f"{part}Networks: of at most {TRAINED['epochs']} passes over the first eight tenths the one that ranks the ninth best, the median of the seeds, is how long they learn; shown in `passes`.",
-            f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it; {together(split.train):.0%} of the events of training have one of the same user and moment before them.",
+            f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it ({hidden:,} of items that they had before, which no list names); {together(split.train):.0%} of the events of training have one of the same user and moment before them.",
             f"Newest: the {len(newest.test):,} events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to choose, fit and ask twice.",
         ],
         [
