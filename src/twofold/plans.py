@@ -108,13 +108,12 @@ class DataPlan:
                 'the data need a name of the catalogue (name = "ml-100k") or a source '
                 '(source = "ratings.csv"), and not both'
             )
-        given = [name for name in COLUMNS if getattr(self, name)]
         if self.name is not None:
             datasets.describe(self.name)
-            if given:
+            if self.of_a_file:
                 raise ConfigError(
                     f"{self.name} is a set of the catalogue, whose columns are known; "
-                    f"leave out {', '.join(given)}, or give its file as the source"
+                    f"leave out {', '.join(self.of_a_file)}, or give its file as the source"
                 )
         for file, features in (("items", "item_features"), ("users", "user_features")):
             if getattr(self, features) and not getattr(self, file):
@@ -126,6 +125,12 @@ class DataPlan:
             raise ConfigError('ahead goes with moments, such as moments = ["hour"]')
         if self.query and "://" not in str(self.source):
             raise ConfigError(f"a query needs a database URL as its source; got {self.source!r}")
+
+    @property
+    def of_a_file(self) -> list[str]:
+        """Names of what is told of a file alone: a set that was read before has it already."""
+        merged = [] if self.duplicates == "keep" else ["duplicates"]
+        return [name for name in COLUMNS if getattr(self, name)] + merged
 
     def read(self) -> Dataset:
         """Read and filter the log.
@@ -141,10 +146,10 @@ class DataPlan:
         if self.name is not None:
             data = datasets.load(self.name)
         elif (Path(str(self.source)) / MANIFEST).exists():
-            if given:
+            if self.of_a_file:
                 raise ConfigError(
                     f"{self.source} is a saved dataset, whose columns are known; "
-                    f"leave out {', '.join(given)}"
+                    f"leave out {', '.join(self.of_a_file)}"
                 )
             data = Dataset.load(str(self.source))
         else:
@@ -192,16 +197,22 @@ class DataPlan:
         ConfigError
             If it looks like neither, or the columns do not go with it.
         """
-        given: dict[str, Any] = {name: one for name, one in columns.items() if one}
+        given: dict[str, Any] = {
+            name: one for name, one in columns.items() if one not in ("", None)
+        }
         if text in datasets.names() and not Path(text).exists():
-            return cls(name=text, **given)
-        if not any(sign in text for sign in "/.\\") and not Path(text).exists():
+            given["name"] = text
+        elif any(sign in text for sign in "/.\\") or Path(text).exists():
+            given["source"] = text
+            given |= located(given, Path.cwd())
+        else:
             raise ConfigError(
                 f"no file and no data set is called {text!r}; {did_you_mean(text, datasets.names())}"
             )
-        given["source"] = text
-        given |= located(given, Path.cwd())
-        return cls(**given)
+        try:
+            return cls(**given)
+        except ConfigError as error:
+            raise ConfigError(str(error).removeprefix(f"{cls.__name__}.")) from None
 
 
 def minutes(ahead: float | str) -> float | str:

@@ -8,6 +8,7 @@ import pytest
 
 from twofold import jobs, loading
 from twofold.cli.options import LOG_OPTIONS
+from twofold.hyperparameters import names
 from twofold.plans import COLUMNS, DataPlan
 
 N_USERS, N_ITEMS, DAY = 40, 12, 86_400
@@ -34,8 +35,32 @@ def said(files):
     ]  # fmt: skip
 
 
-def test_every_column_of_a_plan_has_an_option():
-    assert set(LOG_OPTIONS) == {*COLUMNS, "moments", "ahead", "region_km"}
+def test_every_key_of_a_plan_has_an_option():
+    assert set(LOG_OPTIONS) == set(names(DataPlan)) - {"name", "source"}
+    assert set(COLUMNS) < set(LOG_OPTIONS)
+
+
+def test_what_is_kept_of_the_log_is_said_as_options(run, tmp_path):
+    log = {"u": [1, 1, 1, 2, 2, 3, 3, 3], "i": list("abcabcab"), "v": [0, 1, 2, -1, 1, 2, 2, 1]}
+    pl.DataFrame(log).write_csv(tmp_path / "log.csv")
+    columns = ("--data", tmp_path / "log.csv", "--user", "u", "--item", "i", "--value", "v")
+    fit = ("fit", "Popularity", *columns, "--test", "0", "--out", tmp_path / "run")
+    code, _, complaint = run(
+        *fit, "--min-value", "0", "--min-user-events", "2", "--duplicates", "last"
+    )
+    assert code == 0, complaint
+    assert loading.load(tmp_path / "run" / "model").users.ids.ids.to_list() == [1, 3]
+    plan = json.loads((tmp_path / "run" / "job.json").read_text())["data"]
+    assert (plan["min_value"], plan["min_user_events"], plan["duplicates"]) == (0.0, 2, "last")
+    for option, value, said in (
+        ("--min-value", "9", "min_value=9 leaves none of the 8 events"),
+        ("--min-item-events", "0", "min_item_events got 0"),
+        ("--duplicates", "sums", "did you mean 'sum'?"),
+    ):
+        code, _, complaint = run(*fit[:-1], tmp_path / "no", option, value)
+        assert (code, said in complaint) == (2, True), complaint
+    code, _, complaint = run("compare", "--data", "ml-100k", "--duplicates", "sum")
+    assert (code, "leave out duplicates" in complaint) == (2, True)
 
 
 def test_a_model_is_told_of_people_circumstances_and_hours(run, files):

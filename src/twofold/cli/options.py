@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import warnings
@@ -32,6 +33,11 @@ Models = Annotated[
 
 def _of_log(help: str) -> Any:
     return typer.Option(help=help, rich_help_panel=COLUMNS)
+
+
+def default_of(name: str) -> Any:
+    """Return the default of a key of a [data] section."""
+    return next(one.default for one in dataclasses.fields(DataPlan) if one.name == name)  # pyright: ignore[reportArgumentType]
 
 
 LOG_OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -98,7 +104,28 @@ LOG_OPTIONS: dict[str, tuple[Any, Any]] = {
                 "Gives items with a place the feature `region`, cells so many kilometres wide."
             ),
         ],
-        0.0,
+        default_of("region_km"),
+    ),
+    "min_value": (
+        Annotated[float | None, _of_log("Keep events whose value is at least this.")],
+        default_of("min_value"),
+    ),
+    "min_user_events": (
+        Annotated[int, _of_log("Keep users with at least so many events.")],
+        default_of("min_user_events"),
+    ),
+    "min_item_events": (
+        Annotated[int, _of_log("Keep items with at least so many events.")],
+        default_of("min_item_events"),
+    ),
+    "duplicates": (
+        Annotated[
+            str,
+            _of_log(
+                "What happens to several events of one user with one item: keep, last, sum, mean."
+            ),
+        ],
+        default_of("duplicates"),
     ),
 }
 """Options of every command that reads a log, by the key of a [data] section: type and default."""
@@ -153,6 +180,7 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
     `said` holds keys of a [data] section, those alone that were given.
     """
     own = inspect.signature(command, eval_str=True).parameters.values()
+    unsaid = {name: {} if name in KINDS else one for name, (_, one) in LOG_OPTIONS.items()}
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
         for name, (hint, default) in LOG_OPTIONS.items()
@@ -164,7 +192,7 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
         for name in KINDS:
             option = f"--{name.rstrip('s').replace('_', '-')}"
             told[name] = typed(told[name], option, "age=number", "name=kind")
-        command(**given, said={name: one for name, one in told.items() if one})
+        command(**given, said={name: one for name, one in told.items() if one != unsaid[name]})
 
     kept = [one for one in own if one.name != "said"]
     signature = inspect.Signature([*kept, *more])
