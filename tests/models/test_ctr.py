@@ -100,7 +100,8 @@ def test_training_never_raises_the_objective(kind, start):
     for epochs in range(1, 8):
         some = tw.models.CTR(factors=3, topics=kind, start=start, epochs=epochs, tolerance=0)
         u, v, moved, words = ctr.alternate(some, pairs, bag, weights, theta)
-        found.append(ctr.objective(model, pairs, bag, ctr.mixtures(words), u, v, moved))
+        inside = np.ones(len(moved), np.float32)
+        found.append(ctr.objective(model, pairs, bag, ctr.mixtures(words), u, v, moved, inside))
         assert np.array_equal(moved, theta) == np.array_equal(words, weights) == (kind == "fixed")
     assert (np.diff(found) <= 1e-4).all()
     assert found[-1] < found[0]
@@ -118,6 +119,19 @@ def test_an_even_start_forgets_the_proportions_of_lda():
             found.append(ctr.alternate(model, has, bag, beta, theta)[2])
     np.testing.assert_array_equal(*ends["even"])
     assert np.abs(ends["lda"][0] - ends["lda"][1]).max() > 0.1
+
+
+def test_articles_that_nobody_has_do_not_end_training():
+    """Four in five have no reader: topics no longer explain their words, which is nobody's loss."""
+    bag, rng = documents(100), np.random.default_rng(8)
+    has = rng.random((12, 100)) < 0.3
+    has[:, 20:] = False
+    words, gamma = _topics.fit_topics(bag, 5, 20, 0.1, 0.01, rng)
+    theta, model = _topics.proportions(gamma), tw.models.CTR(factors=5)
+    u, *_ = ctr.alternate(model, csr_array(has.astype(np.float32)), bag, words, theta)
+    inside = csr_array(has[:, :20].astype(np.float32))
+    alone, *_ = ctr.alternate(model, inside, csr_array(bag[:20]), words, theta[:20])
+    np.testing.assert_allclose(u, alone, atol=1e-5)
 
 
 def test_an_article_that_nobody_has_is_where_its_topics_are_and_moves_nobody():

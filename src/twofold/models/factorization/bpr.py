@@ -49,7 +49,7 @@ class Popular:
     draws: Literal["popular"] = "popular"
     """The tag in files."""
     exponent: Annotated[float, Field(gt=0, le=2)] = 0.75
-    """Items are drawn in proportion to their number of users to this power."""
+    """Items are drawn in proportion to their number of events to this power."""
 
 
 @hyperparameters

@@ -26,7 +26,7 @@ class Linear:
     kind: Literal["linear"] = "linear"
     """The tag in files."""
     reg: Annotated[PositiveFloat, Search(0.1, 100, log=True)] = 3.0
-    """L2 penalty of the weights against the sum of squared errors, the factors scaled to unit variance."""
+    """L2 penalty of the weights against the sum of squared errors, the factors scaled to unit variance; not read where the loss is on ratings, where `optimiser` has the penalty."""
 
 
 @hyperparameters

@@ -81,7 +81,7 @@ class CTR:
     alpha: PositiveFloat = 0.1
     """Dirichlet prior of the topics of an item, for LDA."""
     eta: PositiveFloat = 0.01
-    """Dirichlet prior of the words of a topic, for LDA."""
+    """Dirichlet prior of the words of a topic, for LDA and as a count of every word when the topics move."""
     epochs: PositiveInt = 50
     """At most so many rounds of updates."""
     tolerance: NonNegativeFloat = 1e-4
@@ -208,7 +208,7 @@ def alternate(
         theta[~outside] = 1 / theta.shape[1]
     v = theta.astype(np.float32)
     u = _confidence.solve_users(by_user, v, inside, weights)
-    before = objective(model, pairs, bag, beta, u, v, theta)
+    before = objective(model, pairs, read, beta, u, v, theta, inside)
     for epoch in track(range(1, model.epochs + 1), "CTR"):
         v = _confidence.solve_items(by_item, u, theta.astype(np.float32), inside, weights)
         if model.topics == "joint":
@@ -218,7 +218,7 @@ def alternate(
             topic_words = model.eta + words_of_topics(read, beta, theta[~outside])
             beta = mixtures(topic_words)
         u = _confidence.solve_users(by_user, v, inside, weights)
-        after = objective(model, pairs, bag, beta, u, v, theta)
+        after = objective(model, pairs, read, beta, u, v, theta, inside)
         log.debug("CTR epoch %d/%d objective=%.6g", epoch, model.epochs, after)
         if before - after < model.tolerance * abs(before):
             break
@@ -239,15 +239,21 @@ def words_of_topics(bag: csr_array, beta: F64, theta: F64) -> F64:
 
 
 def objective(
-    model: CTR, pairs: csr_array, bag: csr_array, beta: F64, u: F32, v: F32, theta: F64
+    model: CTR,
+    pairs: csr_array,
+    read: csr_array,
+    beta: F64,
+    u: F32,
+    v: F32,
+    theta: F64,
+    inside: F32,
 ) -> float:
-    """Return L in float64."""
-    item = np.repeat(np.arange(len(theta)), np.diff(bag.indptr))
+    """Return L in float64; `read` are the words of the items with an event, in their order: those outside the matrix are no part of it."""
+    item = np.repeat(np.flatnonzero(inside), np.diff(read.indptr))
     likelihood = 0.0
     for first in range(0, len(item), 1 << 18):
         part = slice(first, first + (1 << 18))
-        mix = np.einsum("nk,nk->n", theta[item[part]], beta[bag.indices[part]])
-        likelihood += float(bag.data[part].astype(np.float64) @ np.log(np.maximum(mix, 1e-100)))
-    inside = (np.bincount(pairs.indices, minlength=len(v)) > 0).astype(np.float32)
+        mix = np.einsum("nk,nk->n", theta[item[part]], beta[read.indices[part]])
+        likelihood += float(read.data[part].astype(np.float64) @ np.log(np.maximum(mix, 1e-100)))
     prior = model.eta * float(np.log(np.maximum(beta, 1e-100)).sum())
     return _confidence.objective(pairs, u, v, theta, inside, weights_of(model)) - likelihood - prior

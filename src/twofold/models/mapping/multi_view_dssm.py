@@ -4,9 +4,9 @@ Elkahky, Song & He (2015), "A Multi-View Deep Learning Approach for Cross Domain
 Systems", WWW. With y_U the vector of a person, y_V that of an item of view V, both from towers of tanh layers as
 in DSSM, and a the view of pair j,
 
-    max sum_j exp(gamma cos(y_U, y_a,j)) / sum over X' of view a of exp(gamma cos(y_U, f_a(X'))),      Eq. 6
+    max sum_j ln [exp(gamma cos(y_U, y_a,j)) / sum over X' of view a of exp(gamma cos(y_U, f_a(X')))],      Eq. 6
 
-where X' are the item itself and some that are drawn from the same view. A step takes pairs of one view and moves the
+(which prints no logarithm) where X' are the item itself and some that are drawn from the same view. A step takes pairs of one view and moves the
 user's tower and that view's alone (Algorithm 1), so that every view teaches what people are like to all others.
 """
 

@@ -4,7 +4,7 @@ Zhou, Zhao, Zhang, Wen & Wang (2016), "A General Multi-Context Embedding Model f
 TKDE 28(8), MC-TEM. An event of item i has contexts: its user, its trajectory, the items around it, the hour, the
 weekday, and so on. Each context f owns a vector c_f, each item a vector v_i,
 
-    h = sum_f x_f c_f,   sum_f x_f = 1,        P(i | contexts) = exp(v_i . h) / sum_j exp(v_j . h),
+    h = sum_f x_f c_f,        P(i | contexts) = exp(v_i . h) / sum_j exp(v_j . h),
 
 and the sum of ln P over the events is raised, the softmax taken apart by negative sampling, ln sigma(v_i . h) +
 sum over k drawn j of ln sigma(-v_j . h), or by a Huffman tree (Mikolov, Chen, Corrado & Dean 2013).
@@ -66,7 +66,7 @@ class ContextEmbedding:
     factors: Annotated[PositiveInt, Search(16, 256, log=True)] = 64
     """Size d of the embeddings."""
     contexts: tuple[str, ...] | None = None
-    """What an event is told with: user, trajectory, surrounding (the items nearby), hour, weekday, weekend, hour_of_week, region (of the items nearby), and names of context columns and of item features (of the items nearby); None = all but trajectory and the region."""
+    """What an event is told with: user, trajectory, surrounding (the items nearby), hour, weekday, weekend, hour_of_week, region (of the items nearby), and names of context columns and of item features (of the items nearby); None = user, surrounding, hour and weekday, and all context columns and item features of a kind that is read."""
     window: Annotated[PositiveInt, Search(1, 10)] = 2
     """How many items next to an event in its trajectory are surrounding."""
     sides: Literal["before", "both"] = "before"

@@ -94,7 +94,7 @@ class HRM:
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.2
     """Step at the beginning; it falls in a line to a hundredth at the end."""
     reg: Annotated[NonNegativeFloat, Search(1e-6, 1e-2, log=True)] = 1e-4
-    """Penalty lambda on every vector, counted each time it is read."""
+    """Penalty lambda on every vector, counted each time it is read; of items under a maximum on the coordinates that were chosen."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of the normal initial vectors."""
 

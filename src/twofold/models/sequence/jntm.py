@@ -83,7 +83,7 @@ class JNTM:
     learning_rate: Annotated[PositiveFloat, Search(0.02, 0.5, log=True)] = 0.1
     """Step of AdaGrad, before it is divided by the root of the summed squares."""
     reg_user: Annotated[NonNegativeFloat, Search(0.01, 30, log=True)] = 3.0
-    """L2 penalty on P and F: reg_user / 2 times their squared length, beside the summed -ln p."""
+    """L2 penalty on P and F: reg_user / 2 times their squared length, beside the summed -ln p of each pass that moves them, so that F's counts in the passes over the network too."""
     reg_item: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 1.5
     """L2 penalty on the vectors of places, in the same way."""
     reg_context: Annotated[NonNegativeFloat, Search(0.3, 30, log=True)] = 4.0

@@ -97,7 +97,7 @@ class SASRec:
     loss: AnyLoss = Field(default_factory=Softmax)
     """``Binary()`` as in the paper, or ``Softmax()``."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.7)] = 0.5
-    """Share that is zeroed in training: of the first x, the attention weights, and what each part adds."""
+    """Share that is zeroed in training: of the first x, the attention weights, the hidden units of the feed-forward part, and what each part adds."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 0.001
     """Step size of Adam."""
     batch_size: PositiveInt | None = None
