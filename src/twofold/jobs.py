@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from twofold import models
+from twofold.data.passwords import without_passwords
 from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import names, values
 from twofold.metrics import parse
@@ -49,7 +50,7 @@ class Job:
         """
         data = values(self.data)
         if self.data.source is not None:
-            data["source"] = re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", self.data.source)
+            data["source"] = without_passwords(self.data.source)
         return {
             "seed": self.seed,
             "metrics": None if self.metrics is None else list(self.metrics),

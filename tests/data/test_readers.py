@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import twofold as tw
 from twofold.data.names import INTEGER, MISSING
+from twofold.data.passwords import without_passwords
 from twofold.data.readers import read_text
 from twofold.data.sniff import sniff
 from twofold.errors import DataError, DataWarning, IncompatibleFileError
@@ -162,6 +163,24 @@ def test_names_that_are_nearly_right_are_named(tmp_path):
         tw.Dataset.read(tmp_path)
     with pytest.raises(DataError, match="needs a query"):
         tw.Dataset.read("postgresql://me:secret@nowhere/db")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/shop", "postgresql://me:***@host/shop"),
+        ("postgresql://me:se@cret@host:5432/shop", "postgresql://me:***@host:5432/shop"),
+        ("postgresql://:secret@host/shop", "postgresql://:***@host/shop"),
+        ("postgresql://me:se/cr?et@host/shop", "postgresql://me:***@host/shop"),
+        ("postgresql://host/shop?user=me&password=secret", "postgresql://host/shop?user=me&password=***"),
+        ("mssql://host/shop?PWD=secret&driver=x", "mssql://host/shop?PWD=***&driver=x"),
+        ("postgresql://host:5432/shop", "postgresql://host:5432/shop"),
+        ("sqlite:///folder/log.db", "sqlite:///folder/log.db"),
+        ("two //a:b@c and //d:e@f", "two //a:***@c and //d:***@f"),
+    ],
+)  # fmt: skip
+def test_passwords_of_urls_are_hidden(url, shown):
+    assert without_passwords(url) == shown
 
 
 def test_a_password_is_never_repeated(tmp_path):

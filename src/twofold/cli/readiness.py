@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from twofold.data.passwords import without_passwords
 from twofold.errors import ConfigError, TwofoldError, need
 from twofold.serve.keys import Keys
 
@@ -54,7 +55,7 @@ def _store(state: Path | None, store: str) -> list[Row]:
     from twofold.serve.registry import Registry
     from twofold.serve.settings import STORE, Settings
     from twofold.serve.store import Store
-    from twofold.serve.tables import EVENTS, FORMAT, safe
+    from twofold.serve.tables import EVENTS, FORMAT
 
     if not store and not (Path(state or ".") / STORE).exists():
         raise ConfigError(
@@ -67,7 +68,9 @@ def _store(state: Path | None, store: str) -> list[Row]:
         return [row("store", str(error), "fault")]
     with contextlib.closing(opened):
         kept = opened.count(EVENTS)
-        rows = [row("store", f"{safe(settings.url)}: format {FORMAT}, {kept:,} events")]
+        rows = [
+            row("store", f"{without_passwords(settings.url)}: format {FORMAT}, {kept:,} events")
+        ]
         try:
             registry = Registry(opened)
             found = registry.read()

@@ -19,6 +19,7 @@ from twofold.data.fast_log import read_fast
 from twofold.data.files import DAMAGED, Source, as_utf8, own_query, source_of
 from twofold.data.frames import as_frame, flatten, of_records
 from twofold.data.names import usual
+from twofold.data.passwords import without_passwords
 from twofold.data.roles import roles, unread_time
 from twofold.data.sniff import SAMPLE_ROWS
 from twofold.data.text import layout_of, read_layout, read_text
@@ -313,10 +314,12 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
         If SQLAlchemy is not installed.
     """
     if re.match(r"(?:https?|ftp|file|s3|gs)://", url):
-        raise DataError(f"{_safe(url)} is not on this machine; fetch the file and name its path")
+        raise DataError(
+            f"{without_passwords(url)} is not on this machine; fetch the file and name its path"
+        )
     if query is None:
         raise DataError(
-            f"a database URL needs a query, for example 'select * from events'; got {_safe(url)}"
+            f"a database URL needs a query, for example 'select * from events'; got {without_passwords(url)}"
         )
     alchemy = need("sqlalchemy", "sql")
     errors = need("sqlalchemy.exc", "sql")
@@ -335,15 +338,14 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
             engine.dispose()
     except (errors.SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"the query to {_safe(url)} failed: {_safe(reason)}") from error
+        raise DataError(
+            f"the query to {without_passwords(url)} failed: {without_passwords(reason)}"
+        ) from error
     if not rows:
-        raise DataError(f"the query to {_safe(url)} gave no rows; a log needs at least one")
+        raise DataError(
+            f"the query to {without_passwords(url)} gave no rows; a log needs at least one"
+        )
     twice = sorted({one for one in names if names.count(one) > 1})
     if twice:
         raise DataError(f"the query gives two columns called {twice[0]!r}; name them with AS")
     return of_records([dict(zip(names, row, strict=True)) for row in rows], "the answer")
-
-
-def _safe(text: str) -> str:
-    """Return text without the password of a URL in it."""
-    return re.sub(r"//([^:/@\s]+):[^@\s]*@", r"//\1:***@", text)

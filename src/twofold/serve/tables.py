@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from twofold.data.files import SERVED
+from twofold.data.passwords import without_passwords
 from twofold.errors import ConfigError, DataError
 
 META = MetaData()
@@ -136,17 +137,17 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(full, pool_pre_ping=True, pool_size=4, connect_args=away)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ConfigError(
-            f"the store {safe(url)} cannot be opened: {safe(str(error).splitlines()[0])}; "
+            f"the store {without_passwords(url)} cannot be opened: {without_passwords(str(error).splitlines()[0])}; "
             "write sqlite:////path/events.db or postgresql://user@host/name"
         ) from error
     if engine.dialect.name not in {"sqlite", "postgresql"}:
         raise ConfigError(
-            f"the store {safe(url)} is {engine.dialect.name}; SQLite and PostgreSQL are supported"
+            f"the store {without_passwords(url)} is {engine.dialect.name}; SQLite and PostgreSQL are supported"
         )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _durable)
     try:
-        check_format(engine, safe(url))
+        check_format(engine, without_passwords(url))
         META.create_all(engine)
         _add_columns(engine)
         with engine.begin() as connection:
@@ -158,7 +159,7 @@ def open_engine(url: str) -> Engine:
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
         raise DataError(
-            f"the store {safe(url)} cannot be used: {reason_of(error)}; "
+            f"the store {without_passwords(url)} cannot be used: {reason_of(error)}; "
             "check the path, the rights and that the database runs"
         ) from error
     return engine
@@ -227,9 +228,4 @@ def reason_of(error: BaseException) -> str:
     """Return the first line of what a database says, without passwords."""
     origin = getattr(error, "orig", None) or error
     lines = str(origin).strip().splitlines()
-    return safe(lines[0]) if lines else type(origin).__name__
-
-
-def safe(words: str) -> str:
-    """Return text without the password of a URL in it."""
-    return re.sub(r"//([^:/@\s]+):[^@\s]*@", r"//\1:***@", words)
+    return without_passwords(lines[0]) if lines else type(origin).__name__
