@@ -230,6 +230,16 @@ def test_a_model_that_saw_the_test_part_is_not_measured(split):
         tw.evaluate(cheat, split, ["hit@1"])
 
 
+def test_a_model_that_remembers_the_test_fails_where_repeats_are_kept_too():
+    """Pairs had before are no leak there, the same pair at the same time is."""
+    log = {"u": [1, 1, 1, 2, 2, 2], "i": list("aabbba"), "t": [1, 2, 9, 1, 2, 9]}
+    whole = dataset(log, time="t")
+    split = tw.split.temporal(whole, test=0.3, repeats="keep")
+    assert tw.evaluate(tw.models.Popularity().fit(split.train), split, ["hit@1"])["hit@1"] >= 0
+    with pytest.raises(LeakError, match="trained on 2 of the 2 test events"):
+        tw.evaluate(tw.models.Popularity().fit(whole), split, ["hit@1"])
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

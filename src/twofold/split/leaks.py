@@ -15,7 +15,7 @@ from twofold.errors import LeakError
 from twofold.split._leak import NAMED, Leak, named
 from twofold.split._split import Split
 from twofold.split.leaking_features import computed_features
-from twofold.split.pairs import remembered_pairs, same_pairs, translations
+from twofold.split.pairs import at_their_time, remembered_pairs, same_pairs, translations
 
 
 def check_leaks(split: Split) -> None:
@@ -142,14 +142,21 @@ def born_later(train: Dataset, part: Dataset, name: str) -> list[Leak]:
 def remembered_targets(
     users: Entities, items: Entities, history: Histories, split: Split, part: str
 ) -> list[Leak]:
-    """Find targets that a fitted model was trained on; `users`, `items`, `history` are its memory."""
+    """Find targets that a fitted model was trained on; `users`, `items`, `history` are its memory.
+
+    Where repeats are kept these are pairs at the same time; without times nothing tells them from earlier ones.
+    """
     held_out = split.test if part == "test" else split.validation
-    if held_out is None or split.repeats:
+    if held_out is None:
+        return []
+    events = held_out.interactions
+    if split.repeats and (events.time is None or history.time is None):
         return []
     mine, theirs = users.ids.rows(held_out.users.ids.ids), items.ids.rows(held_out.items.ids.ids)
-    rows = np.flatnonzero(
-        remembered_pairs(held_out.interactions, mine, theirs, len(items), history)
-    )
+    found = remembered_pairs(events, mine, theirs, len(items), history)
+    if split.repeats:
+        at_their_time(events, mine, theirs, history, found)
+    rows = np.flatnonzero(found)
     if not len(rows):
         return []
     text = (

@@ -97,13 +97,20 @@ def same_pairs(part: Dataset, other: Dataset, *, same_time: bool = False) -> Boo
     found = remembered_pairs(
         part.interactions, users, items, other.n_items, Histories.of(other.interactions)
     )
-    mine, theirs = part.interactions, other.interactions
-    if same_time and mine.time is not None and theirs.time is not None:
-        kernels.mark_same_time(
-            mine.indptr, mine.item, mine.time, users, items, theirs.indptr, theirs.item, theirs.time,
-            found,
-        )  # fmt: skip
+    if same_time:
+        at_their_time(part.interactions, users, items, Histories.of(other.interactions), found)
     return found
+
+
+def at_their_time(
+    events: Interactions, users: I32, items: I32, history: Histories, found: Bool
+) -> None:
+    """Keep `found` (n,), as `remembered_pairs` returns it, where the history has the pair at the event's time; nothing changes where one has no times."""
+    if events.time is not None and history.time is not None:
+        kernels.mark_same_time(
+            events.indptr, events.item, events.time, users, items,
+            history.indptr, history.item, history.time, found,
+        )  # fmt: skip
 
 
 def remembered_pairs(
