@@ -160,6 +160,8 @@ def test_paths_and_methods(ask):
     refused(ask.put("/items/x", json=wide), 422, "bad_request", "at most 1000")
     refused(ask.post("/recommend", json={"user": "a", **wide}), 422, "bad_request", "at most 1000")
     refused(ask.post("/recommend", content=b"{}", headers={"content-type": "text/plain"}), 415, "not_json")  # fmt: skip
+    in_parts = ask.post("/recommend", content=iter([b"{}"]), headers={"content-type": "text/plain"})
+    refused(in_parts, 415, "not_json")
     assert ask.get("/health").json() == {"status": "ok"}
 
 

@@ -215,6 +215,15 @@ def test_a_promotion_leaves_a_variant_its_version_and_is_noted(declared, served)
     assert "control was answered by the versions 1, 2: a promotion changed what is tested" in found["notes"]  # fmt: skip
 
 
+def test_a_version_is_not_promoted_beside_itself(declared):
+    """The server could not be started again with this file."""
+    client = declared(interleaved("team_draft"))
+    refused = client.post("/models/2/promote", json={})
+    assert refused.status_code == 409
+    assert "the experiment first interleaves version 2 with itself" in refused.text
+    assert client.post("/models/2/promote", json={"force": True}).json()["objections"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

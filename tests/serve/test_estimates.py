@@ -11,6 +11,8 @@ from test_process import Process
 
 from twofold.online.list_estimates import estimate_lists
 from twofold.serve import experiments
+from twofold.serve.experiment_logs import exposure_parts
+from twofold.serve.replay import replay
 from twofold.serve.schemas import Question
 
 EXPLORE = '[explore]\nkind = "softmax"\ntemperature = 1.5\ncandidates = 60\n'
@@ -71,6 +73,55 @@ def test_a_version_is_estimated_from_the_store_and_from_the_exported_log(state, 
     assert code == 0, err
     assert "version 2: 0." in out
     assert "effective" in out
+
+
+def test_an_exported_log_keeps_experiments_apart(served, models, tmp_path, run):
+    """Two experiments whose variants have the same names: each is reported as from the store."""
+    two = "".join(
+        f"[experiments.{name}]\nlayer = '{name}'\n[experiments.{name}.variants]\ncontrol = {{}}\nnew = {{}}\n"
+        for name in ("ranker", "page")
+    )
+    (tmp_path / "exp.toml").write_text(two)
+    client = served(experiment=str(tmp_path / "exp.toml"))
+    for user in range(101, 141):
+        listed = client.post("/recommend", json={"user": user, "k": 3}).json()
+        if user % 3:
+            event = {"user": user, "item": listed["items"][0]["item"], "kind": "click", "request_id": listed["request_id"]}  # fmt: skip
+            client.post("/events", json=event)
+    served.live.store.do(lambda connection: None).result()
+    client.__exit__(None, None, None)
+    folder = tmp_path / "state"
+    assert run("experiment", "export", folder, "--out", tmp_path / "logs")[0] == 0
+    files = [f"--{one}={tmp_path / 'logs' / one}.parquet" for one in ("exposures", "events")]
+    told = {}
+    for name in ("ranker", "page"):
+        for source in (["--state", folder], files):
+            code, out, err = run("experiment", "report", tmp_path / "exp.toml", "--name", name, *source, "--json")  # fmt: skip
+            assert code == 0, err
+            told.setdefault(name, []).append(json.loads(out)["units"])
+        assert told[name][0] == told[name][1]
+    assert told["ranker"] != told["page"]
+    code, _, err = run("experiment", "estimate", *files, "--target", files[0][12:], "--name", "pag")
+    assert (code, "did you mean 'page'" in err) == (2, True), err
+
+
+def test_a_replay_tells_questions_of_another_time_what_came_before_them(served, models, tmp_path):
+    """Events and questions of a simulation are all sent now, and say when they were."""
+    (tmp_path / "exp.toml").write_text(EXPLORE)
+    client = served(experiment=str(tmp_path / "exp.toml"))
+    live = served.live
+    for user in ("n1", "n2"):
+        when = live.served.trained_until + 1000
+        client.post("/events", json={"user": user, "item": "i1", "time": when})
+        client.post("/recommend", json={"user": user, "k": 3, "time": when + 100})
+        client.post("/events", json={"user": user, "item": "i2", "time": when + 200})
+    live.store.do(lambda connection: None).result()
+    shown = pl.concat(list(exposure_parts(live.store, 0)))
+    found = replay(live, 1, shown, k=24, within=False).target
+    assert len(found) == 2
+    for items in found["items"].to_list():
+        assert "i1" not in items
+        assert "i2" in items
 
 
 def test_the_logging_version_itself_is_estimated_at_what_it_earned(state, run):

@@ -37,6 +37,29 @@ def test_an_unknown_value_is_noted_and_the_list_is_the_one_without_it(served, sa
     assert ["notes" in one for one in answers] == [False, True]
 
 
+def test_items_that_are_not_known_are_named(ask):
+    """A history of typos would be answered by popularity without a word."""
+    plain = ask.post("/recommend", json={"user": 101, "k": 3, "history": ["i1"]}).json()
+    assert "notes" not in plain
+    told = {"history": ["i1", ["nope", "i2"], "n2", "n3", "n4"], "allow": ["i5", "x" * 500], "k": 3}
+    found = ask.post("/recommend", json=told).json()
+    history, allow = found["notes"]
+    assert history == "history has items that are not known and are passed over: 'nope', 'n2', 'n3', ..."  # fmt: skip
+    assert allow.startswith("allow has items that are not known")
+    assert len(allow) < LONGEST_NOTE
+    assert items_of(ask.post("/recommend", json=told)) == ["i5"]
+
+
+def test_a_batch_says_which_question_is_refused(served, saved):
+    client = served(saved / "fm")
+    asked = [{"user": 101}, {"user": 102, "context": {"hour": 26}}]
+    error = client.post("/recommend/batch", json={"questions": asked}).json()["error"]
+    assert error["message"].startswith("questions.1: ")
+    asked[1] = {"user": 102, "where": {"colour": "red"}}
+    error = client.post("/recommend/batch", json={"questions": asked}).json()["error"]
+    assert error["message"].startswith("questions.1: where names 'colour'")
+
+
 def test_an_hour_that_is_none_is_refused(served, saved):
     client = served(saved / "fm")
     answer = client.post("/recommend", json={"user": 101, "context": {"hour": 26}})

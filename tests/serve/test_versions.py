@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -235,6 +236,17 @@ def test_a_shadow_answers_silently_and_always_for_the_same_people(served, models
     assert client.post("/recommend", json={"user": 101}).json()["version"] == 1
     client.put("/models/shadow", json={"version": None})
     assert client.get("/models/shadow").json() == {"shadow": None}
+
+
+def test_another_share_of_the_same_shadow_is_followed(served, models):
+    one, two = served(), served(None)
+    one.post("/models", json={"path": str(models / "EASE")})
+    for share in (0.5, 0.25):
+        one.put("/models/shadow", json={"version": 2, "share": share})
+        until = time.monotonic() + 5
+        while (two.get("/models/shadow").json()["shadow"] or {}).get("share") != share:
+            assert time.monotonic() < until, "the other server never followed"
+            time.sleep(0.02)
 
 
 def test_shares_are_spread_evenly():

@@ -14,7 +14,7 @@ from twofold.cli.serve import State, StoreUrl, settings_of
 from twofold.errors import ConfigError, need
 from twofold.online.list_estimates import ListEstimates, estimate_lists
 from twofold.online.list_policies import Epsilon, Softmax
-from twofold.online.logs import read_log
+from twofold.online.logs import of_experiment, read_log
 from twofold.online.outcomes import ClickThrough
 
 Exposures = Annotated[
@@ -54,7 +54,8 @@ def logs_of(
     if state is None and not store:
         if exposures is None or events is None:
             raise ConfigError("say where the logs are: --exposures and --events, or --state of a server")  # fmt: skip
-        return read_log(exposures), read_log(events)
+        shown = read_log(exposures)
+        return of_experiment(shown, name) if name else shown, read_log(events)
     if files:
         raise ConfigError("give --exposures and --events, or --state; not both")
     need("sqlalchemy", "serve")

@@ -23,7 +23,7 @@ from twofold.online.interleave import (
     credit_team_draft,
     preference,
 )
-from twofold.online.logs import event_log, exposure_log
+from twofold.online.logs import event_log, exposure_log, of_experiment
 from twofold.online.outcomes import ClickThrough, answers
 from twofold.online.sequential import FIRST_LOOK, always_valid_p
 from twofold.online.track import PLANNED
@@ -102,7 +102,7 @@ def report(
         raise ConfigError(f"experiment {slice_.name!r} does not interleave; its method is {experiment.method}")  # fmt: skip
     if not isinstance(metric, ClickThrough):
         raise ConfigError(f"interleaving is credited by clicks: the first metric of {slice_.name!r} must be a click_through")  # fmt: skip
-    shown, done = exposure_log(exposures).frame, event_log(events).frame
+    shown, done = exposure_log(of_experiment(exposures, slice_.name)).frame, event_log(events).frame
     if until is not None:
         shown, done = (one.filter(pl.col("time") <= until) for one in (shown, done))
     for name in NEEDED[experiment.method]:

@@ -1,6 +1,6 @@
 """The two logs of an experiment: what was shown to whom, and what they did. Checked once, here.
 
-Exposures: `unit`, `variant`, `time`, and where they are known `request`, and the lists `items`, `propensities`,
+Exposures: `unit`, `variant`, `time`, and where they are known `request`, the `experiment` (of a log of several), and the lists `items`, `propensities`,
 `teams` (of a team draft), `ranking_a`, `ranking_b` (of balanced interleaving), `candidates` (that a list was drawn
 from). Events: `unit`, `kind`, `time`, and where they are known `item`, `value`, `request`, `event` (its
 id). Times are datetimes (UTC where they have no zone) or seconds since 1970.
@@ -155,6 +155,30 @@ def exposure_log(frame: pl.DataFrame) -> Log:
     return Log(kept.filter(keep), int((~keep).sum()))
 
 
+def of_experiment(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Return the exposures of one experiment; all of them where the log does not say of which they are.
+
+    Raises
+    ------
+    DataError
+        If it says so, and none is of this one.
+
+    Example
+    -------
+    >>> log = pl.DataFrame({"unit": [1, 2, 3], "experiment": ["page", "ranker", None]})
+    >>> of_experiment(log, "page")["unit"].to_list()
+    [1]
+    """
+    if "experiment" not in frame.columns or frame.is_empty():
+        return frame
+    named = pl.col("experiment").cast(pl.String)
+    mine = frame.filter(named == name)
+    if mine.is_empty():
+        there = frame.select(named).to_series().drop_nulls().unique().sort().to_list()
+        raise DataError(f"the exposure log has none of the experiment {name!r}; {did_you_mean(name, there)}")  # fmt: skip
+    return mine
+
+
 def event_log(frame: pl.DataFrame) -> Log:
     """Check events: sorted by time; an event id that comes twice counts once, the first time.
 
@@ -196,4 +220,6 @@ def read_log(path: str | Path) -> pl.DataFrame:
     DataError
         If it cannot be read.
     """
-    return read_frame(path, ids=["unit", "variant", "kind", "item", "request", "event", *LISTS])
+    return read_frame(
+        path, ids=["experiment", "unit", "variant", "kind", "item", "request", "event", *LISTS]
+    )

@@ -16,7 +16,7 @@ from twofold.evaluation.uncertainty import holm
 from twofold.hyperparameters import values
 from twofold.online.ab_test import Interval, Lift, readable
 from twofold.online.experiments import Experiment, Slice
-from twofold.online.logs import Log, event_log, exposure_log
+from twofold.online.logs import Log, event_log, exposure_log, of_experiment
 from twofold.online.outcomes import ClickThrough, Metric, Units, outcomes_at, units_of
 from twofold.online.ratio_check import ALARM, RatioCheck, ratio_check, sequential_ratio_check
 from twofold.online.track import Look, days, track
@@ -155,7 +155,8 @@ def report(
     slice_
         The experiment as it was declared.
     exposures, events
-        See `twofold.online.logs`; of this experiment, or of several with variants of other names.
+        See `twofold.online.logs`; of this experiment, or of several that a column `experiment` or the names of
+        their variants tell apart.
     until
         Seconds since 1970: nothing later is looked at; None = the last time in the logs.
 
@@ -180,7 +181,7 @@ def report(
     experiment = slice_.experiment
     if experiment.method != "ab_test":
         raise ConfigError(f"experiment {slice_.name!r} interleaves; its report is made by twofold.online.interleaving_report")  # fmt: skip
-    shown, done = exposure_log(exposures), event_log(events)
+    shown, done = exposure_log(of_experiment(exposures, slice_.name)), event_log(events)
     if shown.frame.is_empty():
         raise DataError("the exposure log is empty; nothing was shown to anybody")
     variants = list(experiment.variants)

@@ -10,12 +10,12 @@ import numpy as np
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.told import history_rows
+from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.recommend import TIME, questions
-from twofold.serve.failures import check_time
+from twofold.serve.failures import check_time, shown
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from twofold.serve.served import Served
 
 Body = TypeVar("Body", Question, Explanation)
+SOME = 3
+"""Unknown items of a question that are named."""
 NOTHING = Histories.empty(1)
 """The history of somebody who did nothing."""
 
@@ -77,13 +79,28 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     if question.deny:
         hidden = rows(question.deny)
         hidden = hidden[hidden != UNKNOWN]
+    notes = passed_over(served.model.items.ids, question)
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
         queries = described(served, question, queries)
-        return Asked(queries, hidden, notes=tuple(remarks(served.model, queries)[:MOST_NOTES]))
+        notes += remarks(served.model, queries)
+        return Asked(queries, hidden, notes=tuple(notes[:MOST_NOTES]))
     vector = None
     if lately is not None and given and question.user is not None:
         vector = stepped(served, question.user, user, lately, live)
-    return Asked(queries, hidden, vector)
+    return Asked(queries, hidden, vector, tuple(notes))
+
+
+def passed_over(ids: Vocabulary, question: Question) -> list[str]:
+    """Return a sentence on the items of the history, and on those to choose among, that are not known."""
+    said: list[str] = []
+    for name, given in (("history", question.history), ("allow", question.allow)):
+        flat = taken_apart(given or ())[0]
+        lost = np.flatnonzero(ids.rows(flat) == UNKNOWN)
+        if len(lost):
+            some = ", ".join(shown(flat[at]) for at in lost[:SOME])
+            more = ", ..." if len(lost) > SOME else ""
+            said.append(f"{name} has items that are not known and are passed over: {some}{more}")
+    return said
 
 
 def stepped(served: Served, who: Id, user: int, lately: Lately, live: LiveHistories) -> F32 | None:

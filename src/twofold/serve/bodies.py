@@ -86,10 +86,10 @@ class Lists(About):
 class Reasons(About):
     """Why an item is scored as it is."""
 
-    model_config = answered({"reasons": [{"item": "50", "weight": 0.4}]} | ABOUT)
+    model_config = answered({"reasons": [{"item": "50", "contribution": 0.4, "score": 0.93, "kind": "history"}]} | ABOUT)  # fmt: skip
 
     reasons: list[dict[str, Any]]
-    """Items of the history, the strongest first."""
+    """Items of the history, the strongest first, with what the score of the whole history would lose without each."""
 
 
 class Near(Described):

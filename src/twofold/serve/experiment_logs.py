@@ -33,6 +33,7 @@ DETAIL = pl.Struct(
 """What `exposures.detail` holds, as `twofold.serve.variants.Trace` says; versions are not read."""
 SHOWN = {
     "seq": pl.Int64,
+    "experiment": pl.String,
     "unit": pl.String,
     "variant": pl.String,
     "time": pl.Float64,
@@ -49,6 +50,7 @@ DONE = {"seq": pl.Int64, **logs.EVENTS}
 
 LOG = {
     "seq": pl.Int64,
+    "experiment": pl.String,
     "unit": pl.String,
     "variant": pl.String,
     "time": pl.Float64,
@@ -59,7 +61,7 @@ LOG = {
     **{one.name: one.dtype for one in DETAIL.fields},
 }
 """Columns of exposures that are made."""
-UNREAD = ("propensities", "candidates", "question")
+UNREAD = ("experiment", "propensities", "candidates", "question")
 """Of these what reports do without."""
 
 

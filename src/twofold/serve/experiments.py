@@ -51,9 +51,6 @@ class Declared:
             for variant, what in one.experiment.variants.items():
                 if what.model is not None:
                     versions[name, variant] = version_of(what.model, found)
-            numbers = {versions.get((name, variant), found.live) for variant in one.experiment.variants}  # fmt: skip
-            if one.experiment.method != "ab_test" and len(numbers) == 1:
-                raise ConfigError(f"the experiment {name} interleaves version {numbers.pop()} with itself; give its variants two models")  # fmt: skip
         deciding = [one for one in made.slices.values() if one.experiment.changes_lists]
         for one in deciding[1:]:
             first = deciding[0]
@@ -63,7 +60,19 @@ class Declared:
                     f"layers, {first.experiment.layer} and {one.experiment.layer}: a person may be in both, and gets one list; "
                     "put them into one layer"
                 )
-        return cls(made, versions)
+        declared = cls(made, versions)
+        for one in [] if found.live is None else declared.against(found.live):
+            raise ConfigError(f"{one}; give its variants two models")
+        return declared
+
+    def against(self, number: int) -> list[str]:
+        """Say which experiments would interleave a version with itself if `number` were live."""
+        said: list[str] = []
+        for name, one in self.experiments.slices.items():
+            both = {self.versions.get((name, each), number) for each in one.experiment.variants}
+            if one.experiment.method != "ab_test" and len(both) == 1:
+                said.append(f"the experiment {name} interleaves version {both.pop()} with itself")
+        return said
 
     @property
     def running(self) -> Collection[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any, cast, get_args
 
 import orjson
@@ -61,6 +62,23 @@ def refusal(error: TwofoldError) -> Refused:
     status, code = found[0] if found else (500, "failed")
     message, _, hint = str(error).partition("; ")
     return Refused(status, code, message, hint)
+
+
+@contextmanager
+def saying_which(at: int) -> Generator[None]:
+    """Let a refusal say which question of a batch it is of.
+
+    Raises
+    ------
+    Refused
+        What was raised inside.
+    """
+    try:
+        yield
+    except TwofoldError as error:
+        found = refusal(error)
+        said = f"questions.{at}: {found.message}"
+        raise Refused(found.status, found.code, said, found.hint, found.headers) from error
 
 
 def answer(error: Refused) -> Response:

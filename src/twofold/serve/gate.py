@@ -95,7 +95,7 @@ class Gate:
             return
         began = time.perf_counter()
         name = key = kind = site = ""
-        length, asks = 0, False
+        length, asks, in_parts = 0, False, False
         for field, value in scope["headers"]:
             if field == b"content-length":
                 length = int(value) if value.isdigit() else -1
@@ -109,6 +109,8 @@ class Gate:
                 kind = value.decode("latin-1")
             elif field == b"sec-fetch-site":
                 site = value.decode("latin-1")
+            elif field == b"transfer-encoding":
+                in_parts = True
             elif field == b"expect":
                 asks = True
         if not name or not NAME.fullmatch(name):
@@ -123,6 +125,8 @@ class Gate:
                 message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
             await send(message)
 
+        if in_parts and length == 0:
+            length = 1  # at least: how long it is shows when it is read
         refused = other_site(scope["method"], site) or self.refused(scope, key, kind, length)
         try:
             if refused is None:

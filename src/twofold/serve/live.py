@@ -19,7 +19,7 @@ from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.models._base import FittedModel
 from twofold.serve.answers import told
 from twofold.serve.asking import named
-from twofold.serve.failures import Refused
+from twofold.serve.failures import Refused, saying_which
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
 from twofold.serve.lists import Answers, Explorer, Mixer, plain
@@ -193,10 +193,15 @@ class Live:
             question = named(self.base.users.ids, said)
             assignment = self.assigner.assign(question.user, question.session)
             served = self.pick(assignment, f"{request_id}.{at}")
-            parts.append((assignment, served, served.asked(question, self.histories), question))
+            with saying_which(at):
+                parts.append((assignment, served, served.asked(question, self.histories), question))
 
         def make() -> list[Answer]:
-            return [served.of_asked(asked, question) for _, served, asked, question in parts]
+            made: list[Answer] = []
+            for at, (_, served, asked, question) in enumerate(parts):
+                with saying_which(at):
+                    made.append(served.of_asked(asked, question))
+            return made
 
         answers = await self.work(make)
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -70,15 +71,17 @@ def replay(live: Live, number: int, exposures: pl.DataFrame, *, k: int | None, w
         if early:
             notes.append(f"{early:,} lists before the end of the training of version {number} were left out")  # fmt: skip
     histories = LiveHistories(live.settings.history, live.settings.kinds)
-    later = _events(live)
+    questions = [Question.model_validate_json(one) for one in asked["question"]]
+    simulated = all(one.time is not None for one in questions)
+    later = _events(live, simulated=simulated)
     ahead = next(later, None)
     rows: list[tuple[Any, ...]] = []
     failed: list[str] = []
-    for row in track(asked.iter_rows(named=True), "asking again", len(asked)):
-        while ahead is not None and ahead["received"] <= row["time"]:
+    rounds = zip(asked.iter_rows(named=True), questions, strict=True)
+    for row, said in track(rounds, "asking again", len(asked)):
+        while ahead is not None and had_come(ahead, row["time"], simulated=simulated):
             histories.add([ahead])
             ahead = next(later, None)
-        said = Question.model_validate_json(row["question"])
         change: dict[str, Any] = {"k": k or len(row["candidates"]), "diversity": 0.0}
         if within:
             change |= {"allow": row["candidates"], "k": len(row["candidates"])}
@@ -98,7 +101,16 @@ def replay(live: Live, number: int, exposures: pl.DataFrame, *, k: int | None, w
     return Replayed(target.unique(["unit", "request"], keep="first", maintain_order=True), tuple(notes))  # fmt: skip
 
 
-def _events(live: Live) -> Iterator[Row]:
-    """Yield the events of the store in the order in which they came."""
-    for rows in live.store.all_events():
+def had_come(event: Row, when: float, *, simulated: bool) -> bool:
+    """Say whether a server had an event when it was asked: it had been received, or where questions tell their own time, it happened before."""
+    return event["time"] < when if simulated else event["received"] <= when
+
+
+def _events(live: Live, *, simulated: bool) -> Iterator[Row]:
+    """Yield the events of the store in the order in which they came, or `simulated` in that in which they happened."""
+    parts = live.store.all_events()
+    if simulated:
+        yield from sorted((row for rows in parts for row in rows), key=itemgetter("time"))
+        return
+    for rows in parts:
         yield from rows

@@ -41,7 +41,7 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
                 Candidate(old, current.report, current.data),
                 live.settings,
             )
-            return made, base, against
+            return made, base, [*against, *live.assigner.against(number)]
 
         made, base, against = await live.wait(prepare)
         if against and not force:

@@ -83,6 +83,10 @@ class Assigner(Protocol):
         """Return what the logs of a store show of a running experiment."""
         ...
 
+    def against(self, number: int) -> list[str]:
+        """Say what the experiments have against a version's being live."""
+        ...
+
 
 class Everybody:
     """No experiment: the live version answers."""
@@ -93,6 +97,11 @@ class Everybody:
         """Return the live version."""
         del user, session
         return Assignment()
+
+    def against(self, number: int) -> list[str]:
+        """Return nothing."""
+        del number
+        return []
 
     def report(self, store: Store, name: str) -> dict[str, Any]:
         """Refuse, for nothing runs.

@@ -146,8 +146,10 @@ class Follower:
             try:
                 if found.live is not None and found.live != live.served.version:
                     live.swap(*await live.wait(live.open_version, found, found.live))
-                running = None if live.shadow is None else live.shadow.served.version
-                if found.shadow != running:
+                shadow = live.shadow
+                running = (None, None) if shadow is None else (shadow.served.version, shadow.share)
+                wanted = (None, None) if found.shadow is None else (found.shadow, found.share)
+                if wanted != running:
                     live.shadow = None
                     if found.shadow is not None:
                         made, _ = await live.wait(live.open_version, found, found.shadow)
