@@ -23,9 +23,15 @@ Generated from the declarations by `make docs`.
 
 ## Whom a mean is over
 
-List metrics and `auc` are means over users with at least one target; `report.n_users` counts them. A target that training never saw counts as missed
+List metrics and `auc` are means over users with at least one target, or over questions where events or baskets are asked for (below); `report.n_users` counts them. A target that training never saw counts as missed
 (`unknown_items="count"`), or is dropped with users who have no other (`"drop"`), or its item is placed by content (`"content"`, below). Coverage, novelty, popularity bias, Gini and diversity are over all users of the part
 who get a list. `rmse` and `mae` are means over ratings, not over users. `report.per_user` and `report.weights` hold every user's share.
+
+## What is asked
+
+`evaluate(..., ask="each user")`, the default, asks once for everybody, for all that the part holds of them, and the model answers from what it remembers of training. `ask="each event"` makes every held-out event a question of its own
+with one target, told its time and context columns and all that its user did before it, in training and since; `"each basket"` what somebody took at one time. Means are then over questions. `up_to_date=False` asks so without telling
+what happened since training, `True` tells it where everybody is asked once. `new="before"` asks only for what the user never had before the question, `"training"` for what they did not have in training, and hides the rest.
 
 ## Items that training never saw
 

@@ -39,3 +39,18 @@ def test_what_the_default_leaves_to_the_fit_is_left_to_it_in_the_first_trial(tmp
     assert first["reg_user"] is None
     assert first["learning_rate"] == models.BPR().learning_rate
     assert 20 <= second["epochs"] <= 400
+
+
+def test_the_first_trial_is_the_own_setting_even_outside_the_range(tmp_path):
+    """Without a half-life frequency does not decay; the range begins at a day."""
+    users = [one // 6 for one in range(240)]
+    log = {"u": users, "i": [(one * 7 + one // 6) % 20 for one in range(240)], "t": list(range(240))}  # fmt: skip
+    data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    own = models.PersonalFrequency()
+    assert own.half_life < search_space(type(own))["half_life"].low
+    job = jobs.from_dict({"data": {"source": "log.csv"}, "models": {"PersonalFrequency": {}}})
+    split = tw.split.random(data, validation=0.2, rng=0)
+    tuned = tune(job, split, "PersonalFrequency", tmp_path / "trials", trials=2)
+    report = tw.evaluate(own.fit(split.train), split, ["ndcg@10"], part="validation")
+    assert tuned.default == report["ndcg@10"]
+    assert tuned.table.filter(trial=1)["half_life"].to_list() == [None]

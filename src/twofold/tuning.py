@@ -91,7 +91,7 @@ def check_split(split: Split) -> None:
 def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None) -> Tuned:
     """Search one model of a job; what was tried before in `folder` counts.
 
-    The first trial is the job's own setting, moved into the ranges; what that leaves to the fit (None) is left to it.
+    The first trial is the job's own setting; of that the search is told what lies in its ranges.
     Values that the job sets are kept as they are. The test part is not looked at.
 
     Parameters
@@ -117,7 +117,8 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = job.models[model]
     space = {n: s for n, s in search_space(type(base)).items() if n not in job.fixed[model]}
-    told = {name: one for name, one in space.items() if values(base)[name] is not None}
+    own = values(base)
+    told = {name: one for name, one in space.items() if holds(one, own[name])}
     metric = parse(job.tune.metric)
     folder.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{model}.journal"))
@@ -131,7 +132,7 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     state = optuna.trial.TrialState
     finished = sum(one.state.is_finished() for one in study.trials)
     if not finished and not study.get_trials(states=(state.WAITING,)):
-        study.enqueue_trial(inside(values(base), told))
+        study.enqueue_trial({name: own[name] for name in told})
     wanted = job.tune.trials if trials is None else trials
     for number in track(range(finished, wanted), f"tuning {model}"):
         # A trial depends on its number and the finished ones alone, so that a search that was
@@ -185,14 +186,11 @@ def table(tuned: Tuned) -> dict[str, Any]:
     return {"class": type(tuned.estimator).__name__, **values(tuned.estimator)}
 
 
-def inside(settings: Mapping[str, Any], space: Mapping[str, Search]) -> dict[str, Any]:
-    """Return the settings of the searched names, moved into their ranges."""
-    return {
-        name: settings[name]
-        if search.choices
-        else type(settings[name])(min(max(settings[name], search.low), search.high))
-        for name, search in space.items()
-    }
+def holds(search: Search, value: Any) -> bool:
+    """Say whether a value lies in a range; None, which leaves it to the fit, never does."""
+    if search.choices:
+        return value in search.choices
+    return value is not None and search.low <= value <= search.high
 
 
 def suggest(trial: Any, space: Mapping[str, Search]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from twofold import jobs, runs
+from twofold.cli.checks import check_split
 from twofold.cli.options import (
     Ask,
     Candidates,
@@ -33,10 +34,9 @@ from twofold.evaluation import compare as compare_models
 from twofold.evaluation.compare import Leaderboard
 from twofold.evaluation.report import Report
 from twofold.jobs import Job
-from twofold.metrics import parse
 from twofold.models.baselines.ease import check_memory, free_memory
 from twofold.plans import DataPlan, EvaluationPlan
-from twofold.split import Split, check_leaks
+from twofold.split import Split
 
 USUAL_MODELS = ("ItemKNN", "EASE", "IALS", "BPR")
 """What is compared where no models are named; popularity comes by itself."""
@@ -147,30 +147,6 @@ def _that_fit(job: Job, log: Dataset) -> Job:
         models = {name: one for name, one in job.models.items() if name != "EASE"}
         return replace(job, models=models)
     return job
-
-
-def check_split(job: Job, cut: Split) -> None:
-    """Check before anything is trained that the split has what the job measures.
-
-    Raises
-    ------
-    ConfigError
-        If a part or the values are missing.
-    LeakError
-        If training knows something about the held-out part.
-    """
-    if job.evaluation.part == "validation" and cut.validation is None:
-        raise ConfigError(
-            '[evaluation] part = "validation" needs a split that has one; '
-            "set validation = 0.1 in [split]"
-        )
-    rating = [one for one in job.metrics or () if parse(one).family == "rating"]
-    if rating and not cut.test.interactions.has_value:
-        raise ConfigError(
-            f"{rating[0]} needs a log with ratings, and this one has none; "
-            "name their column as the value, or leave the metric out"
-        )
-    check_leaks(cut)
 
 
 def run_comparison(

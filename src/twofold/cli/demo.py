@@ -9,7 +9,8 @@ import polars as pl
 import typer
 
 from twofold import datasets, jobs, loading, runs
-from twofold.cli.compare import check_split, run_comparison
+from twofold.cli.checks import check_split
+from twofold.cli.compare import run_comparison
 from twofold.cli.options import Seed
 from twofold.cli.output import Json, leaderboard, note, say, table, width
 from twofold.data.dataset import Dataset

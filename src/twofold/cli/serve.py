@@ -226,6 +226,10 @@ def events(
             "--with-training", help="Put what the live model was trained on before the events."
         ),
     ] = False,
+    kind: Annotated[
+        list[str],
+        typer.Option(help="Kind of event to write; repeatable. All but impressions otherwise."),
+    ] = [],  # noqa: B006
     store: StoreUrl = "",
     json: Json = False,
 ) -> None:
@@ -240,7 +244,7 @@ def events(
     from twofold.serve.live import Live
     from twofold.serve.settings import Settings
 
-    live = Live.open(settings_of(state, store, Settings), events=False)
+    live = Live.open(settings_of(state, store, Settings, kinds=tuple(kind)), events=False)
     try:
         frame: pl.DataFrame = log_of(live, training=training)
     finally:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from twofold import jobs, loading, persistence, runs
+from twofold.cli.checks import check_split
 from twofold.cli.options import (
     Ask,
     Candidates,
@@ -33,7 +34,7 @@ from twofold.fingerprints import fingerprint
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan
-from twofold.split import Split, check_leaks, held_out
+from twofold.split import Split, held_out
 
 SHARE = 0.1
 """What `fit` holds out unless told otherwise."""
@@ -97,7 +98,7 @@ def fit(
     holds_out = test != 0
     cut = job.split.make(log, seed) if holds_out else None
     if cut is not None:
-        check_leaks(cut)
+        check_split(job, cut)
     run = runs.open_run(out, {**job.as_dict(), "held_out": holds_out}, log, seed)
     kept = "no model was written; the same command begins again"
     with runs.at_work(run), interruptible(kept):

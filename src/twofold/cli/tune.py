@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from twofold import jobs, runs, tuning
+from twofold.cli.checks import check_split
 from twofold.cli.compare import job_of
 from twofold.cli.options import (
     DataInstead,
@@ -66,6 +67,7 @@ def tune(
     cut = job.split.make(log, job.seed)
     note(str(cut))
     tuning.check_split(cut)
+    check_split(job, cut)
     asked = {
         **job.as_dict(),
         "searched": {"metric": job.tune.metric, "fixed": {one: job.fixed[one] for one in chosen}},

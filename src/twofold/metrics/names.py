@@ -38,7 +38,7 @@ DEFINITIONS: dict[str, tuple[Family, str]] = {
     ),
     "popularity_bias": (
         "beyond",
-        "mean over the first k of the share of catalogue items with fewer training events",
+        "mean over the first k of the share of the other catalogue items with fewer training events",
     ),
     "gini": (
         "beyond",
