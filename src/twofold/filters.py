@@ -88,7 +88,7 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
     if not isinstance(wanted, tuple | list) or len(wanted) != 2:  # type: ignore[arg-type]
         raise ConfigError(
             f"where asks for {name!r} with {wanted!r}; a {kind_of(column)} takes a pair (least, most), "
-            "None for no bound"
+            "None (null in JSON) for no bound"
         )
     values_of = column.series().to_numpy()
     inside = column.series().is_not_null().to_numpy()

@@ -294,6 +294,8 @@ def _value(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
+        if words := re.fullmatch(r"\[([^\[\]{}\"']*)\]", text):
+            return [_value(name, one.strip()) for one in words[1].split(",") if one.strip()]
         kind = "table" if text.startswith("{") else "list"
         example = '{method = "sgd", epochs = 3}' if kind == "table" else '["age", "genre"]'
         raise ConfigError(

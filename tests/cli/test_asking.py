@@ -209,3 +209,29 @@ def test_ids_of_nineteen_digits_stay_integers(run, tmp_path):
     assert json.loads(out)[0]["user"] == big + 2
     code, _, err = run("recommend", folder, "--history", "99999999999999999999", "-k", 1)
     assert (code, "unknown items" in err) == (0, True)
+
+
+def test_items_are_chosen_by_what_they_are_and_people_told_by_columns(run, tmp_path):
+    from twofold.testing import planted_log
+
+    data = planted_log()
+    folder = tw.models.FM(factors=2, learner={"method": "als", "epochs": 3}).fit(data, rng=0).save(tmp_path / "m")  # fmt: skip
+    model = tw.load(folder)
+
+    def asked(*arguments):
+        code, out, err = run("recommend", folder, "--k", 3, "--json", *arguments)
+        assert code == 0, err
+        return [row["item"] for row in json.loads(out)]
+
+    even = model.recommend(users=[101], k=3, where={"tags": ["even"]})["item"].to_list()
+    assert asked("--user", "101", "--where", "tags=even") == even
+    assert asked("--user", "101", "--where", "tags=[even, nothing]") == even
+    told = model.recommend(features={"taste": ["odd"]}, k=3)["item"].to_list()
+    assert asked("--feature", "taste=odd") == told
+    for arguments, said in (
+        (["--where", "tag=even"], "did you mean 'tags'"),
+        (["--where", "tags"], "--where takes name=value"),
+        (["--feature", "tast=odd"], "did you mean 'taste'"),
+    ):
+        code, out, err = run("recommend", folder, "--user", "101", *arguments)
+        assert (code, out, said in err) == (2, "", True), err

@@ -47,6 +47,18 @@ def recommend(
             help="A circumstance that the model reads, as name=value such as hour=9 or time=2026-05-01T09:00; repeatable."
         ),
     ] = [],  # noqa: B006
+    feature: Annotated[
+        list[str],
+        typer.Option(
+            help="What is known of somebody, as name=value such as age=30, where the model reads columns of people; repeatable."
+        ),
+    ] = [],  # noqa: B006
+    where: Annotated[
+        list[str],
+        typer.Option(
+            help="What items must be, as name=value such as genres=Comedy, genres=[Comedy,Drama] or year=[1990,null]; repeatable."
+        ),
+    ] = [],  # noqa: B006
     k: K = 10,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
@@ -80,16 +92,25 @@ def recommend(
         who = {"users": own_ids(user, model.users.ids)}
     elif users is not None:
         who = {"users": read_ids(users, "user", model.users.ids)}
+    elif feature:
+        who = {}
     else:
         who = {"users": model.users.ids.ids.to_list()}
-    notes: list[str] = []
-    if context:
-        said = typed(context, "--context", "hour=9")
-        n_asked = len(next(iter(who.values())))
-        who["context"] = {name: [one] * n_asked for name, one in said.items()}
-        notes = model.remarks(context=who["context"])
+    n_asked = len(next(iter(who.values()), [0]))
+    told = {
+        name: {key: [one] * n_asked for key, one in typed(texts, option, example).items()}
+        for name, texts, option, example in (
+            ("context", context, "--context", "hour=9"),
+            ("features", feature, "--feature", "age=30"),
+        )
+        if texts
+    }
+    notes = model.remarks(**told) if told else []
     beside = {"notes": notes} if notes else {}
-    answer = model.recommend(**who, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied)
+    answer = model.recommend(
+        **who, **told, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied,
+        where=typed(where, "--where", "genres=Comedy"),
+    )  # fmt: skip
     if answer.is_empty():
         note("note: nothing is left to recommend: all items are seen, denied or not allowed")
     if out is not None:
