@@ -127,7 +127,7 @@ def table(
 
 
 def merged(text: str, fixed: list[str], rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows of a written table with those of the same first cell replaced and new ones at the end.
+    """Return the rows of a written table with those of the same first cell (first two, where several have the first) replaced and new ones at the end.
 
     `rows` alone where a line of `fixed` (title, notes, head) is not in the written table.
     """
@@ -137,8 +137,9 @@ def merged(text: str, fixed: list[str], rows: list[list[str]]) -> list[list[str]
     old = [
         line[2:-2].split(" | ") for line in there[there.index(fixed[-1]) + 2 :] if line[:1] == "|"
     ]
-    new = {row[0]: row for row in rows}
-    kept = [new.pop(row[0], row) for row in old]
+    cells = 1 if len({row[0] for row in rows}) == len(rows) else 2
+    new = {tuple(row[:cells]): row for row in rows}
+    kept = [new.pop(tuple(row[:cells]), row) for row in old]
     return kept + list(new.values())
 
 

@@ -11,6 +11,7 @@ from twofold.cli.compare import job_of
 from twofold.data.synthetic import small_log
 from twofold.errors import ConfigError, DataError, nearest
 from twofold.plans import DataPlan, SplitPlan
+from twofold.toml_text import to_toml
 
 DATA = {"source": "no/such/file.csv"}
 
@@ -156,7 +157,7 @@ def test_a_resolved_job_is_the_same_job_as_toml_and_json():
         }
     )
     for text, read in (
-        (jobs.to_toml(made.as_dict()), tomllib.loads),
+        (to_toml(made.as_dict()), tomllib.loads),
         (json.dumps(made.as_dict()), json.loads),
     ):
         again = jobs.from_dict(read(text))
@@ -279,14 +280,14 @@ def test_a_pipeline_is_a_model_of_a_job():
     parts = [{"model": "IALS", "factors": 4}, {"model": "EASE"}]
     made = job(models={"two": {"class": "Pipeline", "candidates": parts, "depth": 30}})
     assert made.models["two"].candidates == tuple(parts)
-    again = jobs.from_dict(tomllib.loads(jobs.to_toml(made.as_dict())))
+    again = jobs.from_dict(tomllib.loads(to_toml(made.as_dict())))
     assert again.as_dict() == made.as_dict()
     assert made.fixed["two"] == ("candidates", "depth")
 
 
 def test_a_deep_content_of_a_job_says_its_factorization():
     made = job(models={"DeepContent": {"factorization": {"model": "BPR", "factors": 4}}})
-    again = jobs.from_dict(tomllib.loads(jobs.to_toml(made.as_dict())))
+    again = jobs.from_dict(tomllib.loads(to_toml(made.as_dict())))
     assert again.as_dict() == made.as_dict()
     with pytest.raises(ConfigError, match="did you mean 'BPR'"):
         job(models={"DeepContent": {"factorization": {"model": "BPRR"}}})

@@ -27,7 +27,7 @@ LAYERS = [
     ["split", "metrics"],
     ["evaluation"],
     ["online"],
-    ["testing", "plans", "fingerprints", "runs", "jobs", "tuning"],
+    ["testing", "plans", "fingerprints", "runs", "jobs", "toml_text", "tuning"],
     ["applications"],
     ["serve"],
     ["cli", "__main__"],

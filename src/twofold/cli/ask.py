@@ -97,7 +97,7 @@ def recommend(
     else:
         who = {"users": model.users.ids.ids.to_list()}
     n_asked = len(next(iter(who.values()), [0]))
-    told = {
+    told: dict[str, Any] = {
         name: {key: [one] * n_asked for key, one in typed(texts, option, example).items()}
         for name, texts, option, example in (
             ("context", context, "--context", "hour=9"),

@@ -16,7 +16,8 @@ from twofold import models as zoo
 from twofold.cli.output import Json, say, say_json, table
 from twofold.data import catalogue
 from twofold.hyperparameters import Search, names, schema, search_space, values
-from twofold.jobs import estimator, toml
+from twofold.jobs import estimator
+from twofold.toml_text import toml
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
 

@@ -23,6 +23,7 @@ from twofold.cli.options import (
 )
 from twofold.cli.output import Json, interruptible, note, say, say_json, table
 from twofold.drafts import write_page
+from twofold.toml_text import to_toml
 
 SHOWN = 5
 """Trials of a model that are printed; all stand in its table."""
@@ -85,7 +86,7 @@ def tune(
             )
         best = job.as_dict()
         best["models"].update({name: tuning.table(one) for name, one in found.items()})
-        target = write_page(run.path / "tuned.toml", jobs.to_toml(best))
+        target = write_page(run.path / "tuned.toml", to_toml(best))
     if json:
         say_json(
             {

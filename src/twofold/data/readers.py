@@ -313,13 +313,12 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
     MissingDependencyError
         If SQLAlchemy is not installed.
     """
+    said = without_passwords(url)
     if re.match(r"(?:https?|ftp|file|s3|gs)://", url):
-        raise DataError(
-            f"{without_passwords(url)} is not on this machine; fetch the file and name its path"
-        )
+        raise DataError(f"{said} is not on this machine; fetch the file and name its path")
     if query is None:
         raise DataError(
-            f"a database URL needs a query, for example 'select * from events'; got {without_passwords(url)}"
+            f"a database URL needs a query, for example 'select * from events'; got {said}"
         )
     alchemy = need("sqlalchemy", "sql")
     errors = need("sqlalchemy.exc", "sql")
@@ -338,13 +337,9 @@ def read_sql(url: str, query: str | None) -> pl.DataFrame:
             engine.dispose()
     except (errors.SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"the query to {without_passwords(url)} failed: {without_passwords(reason)}"
-        ) from error
+        raise DataError(f"the query to {said} failed: {without_passwords(reason)}") from error
     if not rows:
-        raise DataError(
-            f"the query to {without_passwords(url)} gave no rows; a log needs at least one"
-        )
+        raise DataError(f"the query to {said} gave no rows; a log needs at least one")
     twice = sorted({one for one in names if names.count(one) > 1})
     if twice:
         raise DataError(f"the query gives two columns called {twice[0]!r}; name them with AS")
