@@ -61,7 +61,7 @@ def explain(
     Raises
     ------
     ConfigError
-        If neither a user nor a history, or no item, is given.
+        If neither a user nor a history, or no item, is given, or the history is no list.
     UnknownIdError
         If the item is not in the catalogue, or the user is unknown and no history is given.
     """
@@ -70,7 +70,7 @@ def explain(
     target = model.items.ids.row(item)
     own_id = model.items.ids.ids.gather(pl.Series([target], dtype=pl.UInt32))
     if history is not None:
-        own = history_rows(model.items.ids, [list(history)])
+        own = history_rows(model.items.ids, [history])
     else:
         row = model.users.ids.row(user if user is not None else "", "user")
         asked = recalled(model, Queries.known(np.array([row], np.int32)))

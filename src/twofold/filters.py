@@ -15,6 +15,9 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, did_you_mean
 from twofold.typing import Bool, Id
 
+LARGEST = 1e300
+"""Of a bound; infinity is written as none."""
+
 
 def allowed_items(
     items: Entities,
@@ -73,7 +76,8 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
         If the feature is of another kind, or a pair is not one.
     """
     if isinstance(column, Category | Bag):
-        values: list[Any] = list(wanted) if isinstance(wanted, list | tuple | set) else [wanted]  # type: ignore[arg-type]
+        several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
+        values: list[Any] = list(wanted) if several else [wanted]  # type: ignore[arg-type]
         codes = column.levels.rows(values)
         hit = np.isin(column.codes, codes[codes != UNKNOWN])
         if isinstance(column, Category):
@@ -85,6 +89,7 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
             f"where cannot ask for {name!r}, a feature of kind {kind_of(column)}; it takes categories, tags, "
             "bags, numbers and times: pass the items as allow= instead"
         )
+    wanted = wanted.tolist() if isinstance(wanted, np.ndarray) else wanted
     if not isinstance(wanted, tuple | list) or len(wanted) != 2:  # type: ignore[arg-type]
         raise ConfigError(
             f"where asks for {name!r} with {wanted!r}; a {kind_of(column)} takes a pair (least, most), "
@@ -115,6 +120,9 @@ def edge(name: str, column: Number | Time, bound: Any) -> float:
     """
     if isinstance(column, Time):
         return float(parse_times(pl.Series(name, [bound], strict=False), name)[0][0])
-    if isinstance(bound, bool) or not isinstance(bound, int | float) or bound != bound:
-        raise ConfigError(f"where asks for {name!r} with the bound {bound!r}; write a number")
+    number = isinstance(bound, int | float | np.integer | np.floating) and abs(bound) <= LARGEST
+    if isinstance(bound, bool) or not number:
+        raise ConfigError(
+            f"where asks for {name!r} with the bound {bound!r}; write a number, or None for no bound"
+        )
     return float(bound)

@@ -89,6 +89,8 @@ def recommend(
     ConfigError
         If neither users nor histories are given, their lengths differ, `k` is not positive, `where` names a
         feature that does not exist, or a circumstance made of the time can never be what is said.
+    DataError
+        If a column, or a bound of a time in `where`, cannot be read.
 
     Warns
     -----

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from twofold import similar
 from twofold.data import word2vec
 from twofold.data.entities import Entities
-from twofold.data.vocabulary import Vocabulary
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataError
 from twofold.features.design import unit_rows
 from twofold.typing import F32, I32, Id, Ids
@@ -45,7 +45,7 @@ class Vectors:
         Raises
         ------
         DataError
-            If there are not as many, an id occurs twice, or a value is not finite.
+            If there are not as many, an id is missing or occurs twice, or a value is not finite.
         """
         made = np.asarray(vectors, np.float32)
         known = Vocabulary.of(ids)
@@ -53,6 +53,8 @@ class Vectors:
             raise DataError(
                 f"vectors must have a row for each of {len(ids):,} ids; got the shape {made.shape}"
             )
+        if (lost := int((known.rows(ids) == UNKNOWN).sum())) > 0:
+            raise DataError(f"{lost:,} ids are missing; give each vector one")
         if len(known) != len(ids):
             raise DataError(f"{len(ids) - len(known):,} ids occur twice; give each one vector")
         if not np.isfinite(made).all():
@@ -72,7 +74,7 @@ class Vectors:
         return len(self.tokens)
 
     def __contains__(self, token: object) -> bool:
-        return isinstance(token, int | str) and int(self.tokens.rows([token])[0]) >= 0
+        return isinstance(token, int | str | np.integer) and int(self.tokens.rows([token])[0]) >= 0
 
     def __getitem__(self, token: Id) -> F32:
         """Return the vector of a token, shape (d,).

@@ -92,11 +92,16 @@ class Vocabulary:
                     [get(one, UNKNOWN) if type(one) is own else self._row(one) for one in listed],
                     np.int32,
                 )
-            ids = as_ids(listed, "id")
+            try:
+                ids = as_ids(listed, "id")
+            except DataError:  # of several kinds, which no column holds
+                return np.array([self._row(one) for one in listed], np.int32)
         if ids.dtype.is_nested() or isinstance(ids.dtype, pl.Binary | pl.Object):
             raise _no_ids(f"column {ids.name!r}", ids.dtype)
         if not len(ids) or not len(self):
             return np.full(len(ids), UNKNOWN, np.int32)
+        if ids.dtype.is_float() or ids.dtype == pl.Boolean:
+            return np.array([self._row(one) for one in ids.to_list()], np.int32)
         if self.is_integer and is_text(ids.dtype):
             typed = ids.cast(pl.String).str.extract(f"^{WHOLE.pattern}$")
             ids = typed.cast(pl.Int64, strict=False)

@@ -57,8 +57,7 @@ def rank_all(
         block = questions.asked(rows)
         hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
         targets = questions.targets.take(rows.start, rows.stop)
-        seen = targets.among(hidden, n_items)
-        tally.n_hidden += int(seen.sum())
+        tally.n_hidden += int(targets.among(hidden, n_items).sum())
         if longest:
             found = rank(model, block, longest, exclude_seen=False, allowed=allowed, hidden=hidden)
             tally.source[rows] = found.source
@@ -70,8 +69,7 @@ def rank_all(
                     tally.put(tally.slices.setdefault(label, {}), name, rows, values)
             beyond(model, metrics, found.items, tally, rows, first)
         if any(metric.base == "auc" for metric in metrics):
-            named = targets.out_of_reach(seen, n_items)
-            tally.put(tally.values, "auc", rows, auc_block(model, block, named, hidden, first))
+            tally.put(tally.values, "auc", rows, auc_block(model, block, targets, hidden, first))
     return tally
 
 

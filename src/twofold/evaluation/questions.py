@@ -63,12 +63,6 @@ class Targets:
         own = np.arange(len(self.indptr) - 1, dtype=np.int32)
         return shared_pairs(self.indptr, self.item, own, rows, n_items, seen)
 
-    def out_of_reach(self, lost: Bool, n_items: int) -> Targets:
-        """Return the targets with those that are `lost` (nnz,) past the catalogue, each with a row of its own."""
-        free = max(n_items, int(self.item.max(initial=-1)) + 1)
-        beyond = free + np.arange(len(self.item), dtype=np.int32)
-        return Targets(self.indptr, np.where(lost, beyond, self.item).astype(np.int32))
-
     def without_empty(self) -> Targets:
         """Return the targets of the queries that have any."""
         return Targets(np.unique(self.indptr), self.item)

@@ -140,7 +140,7 @@ def area_under_curve(
 ) -> None:
     """Fill `out` (n,): the share of (relevant, other) pairs in the right order, ties counting half.
 
-    Hidden items are no candidates. A relevant item past the catalogue is ranked behind all others.
+    Hidden items are no candidates. A relevant item that is hidden, or past the catalogue, is ranked behind all others.
     NaN where there is no relevant or no other item.
 
     Parameters
@@ -166,7 +166,7 @@ def area_under_curve(
         n_good = 0
         for at in range(indptr[user], indptr[user + 1]):
             item = relevant[at]
-            if item < m:
+            if item < m and state[item] == 0:
                 state[item] = 2
                 good[n_good] = (
                     product(vectors[user], item_vectors[item])

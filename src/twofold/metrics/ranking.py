@@ -134,7 +134,7 @@ def auc(
     relevant_indptr, relevant_items
         Relevant items of each user, a ragged array; one past the catalogue ranks behind everything.
     hidden_indptr, hidden_items
-        What is no candidate, because it was seen; a ragged array.
+        What is no candidate, because it was seen; a ragged array. A relevant item among it ranks behind everything.
     factors : shapes (n, d), (m, d)
         Vectors of the users and the items whose products the scores are. Pairs that lie within the
         rounding error of float32 are then decided by the product in float64, so that no value depends
@@ -146,8 +146,22 @@ def auc(
     -------
     ndarray
         NaN where there is no relevant or no other candidate.
+
+    Raises
+    ------
+    DataError
+        If a ragged array does not fit the scores, a hidden item is none of theirs, or a score is NaN.
     """
     indptr, relevant = ragged(relevant_indptr, relevant_items, len(scores))
+    hidden_starts, hidden = np.asarray(hidden_indptr, np.int64), np.asarray(hidden_items, np.int32)
+    if len(hidden_starts) != len(scores) + 1 or hidden_starts[-1] != len(hidden):
+        raise DataError(
+            f"hidden_indptr must rise from 0 to {len(hidden):,} in {len(scores) + 1:,} entries; got {len(hidden_starts):,} entries"
+        )
+    if len(hidden) and not 0 <= hidden.min() <= hidden.max() < scores.shape[1]:
+        raise DataError(f"hidden items must be 0 ... {scores.shape[1] - 1}; leave others out")
+    if np.isnan(scores).any():
+        raise DataError("scores have a value that is no number; leave the item out")
     out = np.empty(len(scores))
     reach = np.zeros(len(scores))
     empty = np.zeros((0, 0), np.float32)
@@ -165,8 +179,8 @@ def auc(
         reach,
         indptr,
         relevant,
-        np.asarray(hidden_indptr, np.int64),
-        np.asarray(hidden_items, np.int32),
+        hidden_starts,
+        hidden,
         out,
     )
     return out

@@ -68,7 +68,8 @@ def random(
     if per_user:
         rank, size = pairs.rank(key), pairs.size
         in_test = floor_or_one(size, test, 1)
-        code[rank < in_test + floor_or_one(size, validation, 2)] = VALIDATION
+        in_validation = floor_or_one(size, validation, in_test + 1)
+        code[rank < in_test + in_validation] = VALIDATION
         code[rank < in_test] = TEST
     else:
         in_test, in_validation = round(test * len(pairs)), round(validation * len(pairs))
@@ -83,8 +84,8 @@ def smallest(key: F64, n: int) -> float:
     return float(np.partition(key, n)[n]) if n < len(key) else np.inf
 
 
-def floor_or_one(size: I64, share: float, spare: int) -> I64:
-    """Return floor(share * size), or 1 where that is 0, the share is not, and size > spare."""
+def floor_or_one(size: I64, share: float, spare: int | I64) -> I64:
+    """Return floor(share * size), or 1 where that is 0, the share is not, and size > spare, a number for all or for each (n,)."""
     count = np.floor(share * size + 1e-9).astype(np.int64)
     return np.where((count == 0) & (share > 0) & (size > spare), 1, count)
 
