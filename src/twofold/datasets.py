@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zipfile
+import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
@@ -12,7 +16,7 @@ from twofold.data.dataset import Dataset
 from twofold.data.loaders import LATER_LINKS, LOADERS
 from twofold.data.synthetic import small_log
 from twofold.data.token_lists import from_sequences
-from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
+from twofold.errors import ConfigError, DataError, DataWarning, TwofoldError, did_you_mean
 
 __all__ = [
     "LATER_LINKS",
@@ -23,6 +27,13 @@ __all__ = [
     "load_or_generate",
     "names",
 ]
+
+
+UNREADABLE = (
+    OSError, EOFError, ValueError, LookupError, struct.error, zipfile.BadZipFile, zlib.error,
+    pl.exceptions.PolarsError,
+)  # fmt: skip
+"""What readers of formats raise where a file is cut off, empty or something else."""
 
 
 def names() -> list[str]:
@@ -63,8 +74,10 @@ def load(name: str) -> Dataset:
     changed = catalogue.changed(entry, folder)
     try:
         made = LOADERS[name](folder)
-    except OSError as error:
-        raise DataError(f"{name} in {folder} is not complete: {error}") from error
+    except TwofoldError:
+        raise
+    except UNREADABLE as error:
+        raise damaged(name, folder, error) from error
     if changed:
         said = f"{', '.join(changed)} in {folder} differ from the catalogue's checksums"
         warnings.warn(
@@ -72,6 +85,11 @@ def load(name: str) -> Dataset:
         )
         made = replace(made, notes=(said, *made.notes))
     return made
+
+
+def damaged(name: str, folder: Path, error: Exception) -> DataError:
+    """Return what is said of a set whose files cannot be read."""
+    return DataError(f"{name} in {folder} is not complete, or damaged: {error}; fetch it again")
 
 
 def later_links(name: str) -> pl.DataFrame:
@@ -97,8 +115,10 @@ def later_links(name: str) -> pl.DataFrame:
     folder = catalogue.folder(entry)
     try:
         return LATER_LINKS[name](folder)
-    except OSError as error:
-        raise DataError(f"{name} in {folder} is not complete: {error}") from error
+    except TwofoldError:
+        raise
+    except UNREADABLE as error:
+        raise damaged(name, folder, error) from error
 
 
 def load_or_generate(name: str) -> Dataset:

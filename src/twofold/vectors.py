@@ -74,7 +74,8 @@ class Vectors:
         return len(self.tokens)
 
     def __contains__(self, token: object) -> bool:
-        return isinstance(token, int | str | np.integer) and int(self.tokens.rows([token])[0]) >= 0
+        own = token.item() if isinstance(token, np.integer) else token
+        return isinstance(own, int | str) and int(self.tokens.rows([own])[0]) >= 0
 
     def __getitem__(self, token: Id) -> F32:
         """Return the vector of a token, shape (d,).

@@ -181,7 +181,7 @@ def draw(
         ``pca``; ``place``, latitude and longitude as they are. None = ``place`` where there is such a
         feature, ``tsne`` otherwise.
     colour
-        The feature (a category, tags or a bag) to colour by; of several tags the first, of a bag the
+        The feature (a category, tags or a bag) to colour by; of several tags the first in their order, of a bag the
         most frequent. None = the first such feature; ``""`` = none.
     groups
         In place of `colour`, a name for each of your own vectors, in the order of ``source.tokens.ids``.
@@ -212,7 +212,7 @@ def draw(
         method = "place" if place is not None else "tsne"
     grouped = groups_of(entities, colour) if groups is None else Groups("", given(groups, entities))
     vectors = None if method == "place" else _vectors(source, side)
-    usable = _usable(place if vectors is None else vectors, side)
+    usable = _usable(place if vectors is None else vectors, side, lies=vectors is None)
     rows, counted = _sample(usable, len(entities), int(most), side, random)
     if vectors is None:
         points, said = _projected(np.asarray(place, np.float64)[rows]), "on their coordinates"
@@ -250,15 +250,14 @@ def _place(entities: Entities) -> F32 | F64 | None:
     return found[0].values if found and isinstance(found[0], Vector) else None
 
 
-def _usable(values: F32 | F64 | csr_array | None, side: Side) -> I64:
-    """Return the rows that can be drawn: places that are known, vectors that are not zero."""
+def _usable(values: F32 | F64 | csr_array | None, side: Side, *, lies: bool) -> I64:
+    """Return the rows that can be drawn: vectors that are not zero, or places (`lies`) that are known."""
     if values is None:
         raise ConfigError(f"the {side} have no place feature; take method='tsne' or 'pca'")
     if isinstance(values, csr_array):
         squares = np.asarray(values.multiply(values).sum(axis=1)).ravel()
         return np.flatnonzero(squares > 0)
-    whole = np.isfinite(values).all(axis=1)
-    return np.flatnonzero(whole & ((values != 0).any(axis=1)))
+    return np.flatnonzero(np.isfinite(values).all(axis=1) & (lies | (values != 0).any(axis=1)))
 
 
 def _sample(

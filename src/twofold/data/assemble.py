@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import time as now
 from typing import Literal
 
@@ -269,7 +270,7 @@ def with_missing(column: Column, rows: I32, missing: np.ndarray) -> Column:
 
 
 def without_duplicates(events: Interactions, policy: Duplicates, notes: list[str]) -> Interactions:
-    """Apply the policy for repeated pairs; exact copies of an event with a time always count once."""
+    """Apply the policy for repeated pairs; of events that are kept, exact copies with a time count once, where there is no context."""
     if policy == "keep":
         copies = copies_of_events(events)
         if len(copies):
@@ -293,11 +294,13 @@ def without_duplicates(events: Interactions, policy: Duplicates, notes: list[str
     total = np.bincount(group, events.value[::-1], len(last))
     if policy == "mean":
         total /= np.bincount(group, minlength=len(last))
-    return kept.with_values(total[np.argsort(chosen)].astype(np.float32))
+    made = kept.with_values(total[np.argsort(chosen)].astype(np.float32))
+    # What is summed where there are no values is how often a pair occurs.
+    return replace(made, has_value=events.has_value or policy == "sum")
 
 
 def copies_of_events(events: Interactions) -> I64:
-    """Return the positions of events that repeat another in user, item, time, value and context."""
+    """Return the positions of events that repeat another in user, item, time and value; none where there is context."""
     if events.time is None or len(events) < 2 or events.context:
         return np.zeros(0, np.int64)
     tied = np.zeros(len(events), np.bool_)

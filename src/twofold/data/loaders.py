@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -130,11 +131,27 @@ def online_retail(at: Path) -> Dataset:
     )
 
 
+def matlab(path: Path, *wanted: str) -> dict[str, Any]:
+    """Read the `wanted` variables of a file of MATLAB, or all of them.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    # A fifth of a second, which other sets shall not wait for.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        return loadmat(path, variable_names=list(wanted) or None)
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
+
+
 def lbsn2vec(at: Path) -> Dataset:
     """Read check-ins of New York with friends; hours of the week become times by counting weeks."""
-    from scipy.io import loadmat
-
-    found = loadmat(at / "dataset_connected_NYC.mat")
+    found = matlab(at / "dataset_connected_NYC.mat")
     rows = np.asarray(found["selected_checkins"], np.int64)
     step = np.diff(rows[:, 1], prepend=rows[0, 1])
     # Hours of the week wrap; rows run in time but for small steps back.
@@ -160,9 +177,7 @@ def lbsn2vec(at: Path) -> Dataset:
 
 def lbsn2vec_later(at: Path) -> pl.DataFrame:
     """Read the friendships of New York after the check-ins; those of before are the dataset's links."""
-    from scipy.io import loadmat
-
-    found = loadmat(at / "dataset_connected_NYC.mat", variable_names=["friendship_new"])
+    found = matlab(at / "dataset_connected_NYC.mat", "friendship_new")
     return pl.DataFrame(np.asarray(found["friendship_new"], np.int64), schema=["a", "b"])
 
 

@@ -102,9 +102,13 @@ def moments(
     >>> moments(["2024-02-02T23:30:00Z"], "hour", "weekday")
     {'hour': ['23'], 'weekday': ['Friday']}
     """
+    if listed := [one for one in names if not isinstance(one, str)]:
+        raise ConfigError(f"moments takes names one by one, as in moments(times, 'hour'); got {listed[0]!r}")  # fmt: skip
+    if isinstance(offset, str) or offset is None:
+        raise ConfigError(f"offset must be minutes, one number or one a time; got {offset!r}")
     values = times if isinstance(times, pl.Series) else pl.Series("time", list(times), strict=False)
     seconds, _ = parse_times(values, "time")
-    minutes = np.asarray(offset if isinstance(offset, int | float) else list(offset), np.float64)
+    minutes = np.asarray(list(offset) if isinstance(offset, Iterable) else offset, np.float64)
     if minutes.ndim and len(minutes) != len(seconds):
         raise ConfigError(
             f"offset must be one number or one a time; got {len(minutes)} for {len(seconds)} times"

@@ -219,9 +219,9 @@ def compare(
     on_result: Callable[[str, Result, FittedModel], None] | None = None,
     on_failure: Callable[[str, TwofoldError], None] | None = None,
 ) -> Leaderboard:
-    """Fit and measure models on one split; popularity is added unless a model is `Popularity`.
+    """Fit and measure models on one split; popularity is added unless a model is `Popularity` or has its name.
 
-    Where ratings are measured (rmse, mae) popularity is not added, as it predicts none.
+    Where `metrics` names rating errors (rmse, mae) popularity is not added, as it predicts none.
 
     Parameters
     ----------

@@ -107,6 +107,8 @@ def evaluate(
     check_fitted(model, "evaluate")
     check_split(split, "evaluate")
     policies(unknown_items, candidates)
+    if not isinstance(exclude_seen, bool | None):
+        raise ConfigError(f"exclude_seen must be True, False or None; got {exclude_seen!r}")
     asking = Asking(ask, up_to_date, new)
     chosen = chosen_metrics(model, split, metrics, asking)
     check_leaks(split)
@@ -135,7 +137,7 @@ def chosen_metrics(
     ConfigError
         If one does not exist, or a rating error is asked for along the events.
     """
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Sequence | None):
         raise ConfigError(f"metrics must be a list of names; got {names!r}: write [{names!r}]")
     rates = asking.plain and model.predicts_values and split.test.interactions.has_value
     if names is None:

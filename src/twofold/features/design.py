@@ -17,7 +17,7 @@ from scipy.sparse import csr_array, hstack
 from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, Time, Vector, kind_of
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.typing import F32, F64, I64
 
 READABLE: tuple[Kind, ...] = ("category", "tags", "bag", "number", "vector", "time")
@@ -109,8 +109,19 @@ def as_numbers(column: Column) -> np.ndarray:
 
 
 def standardised(column: Column, centre: F32 | F64, scale: F32) -> F32:
-    """Return the numbers of a column, (n, width), centred and scaled, 0 where missing."""
-    scaled = (as_numbers(column) - centre) / scale
+    """Return the numbers of a column, (n, width), centred and scaled, 0 where missing.
+
+    Raises
+    ------
+    DataError
+        If vectors are of another length than those of training.
+    """
+    given = as_numbers(column)
+    if given.shape[1] != np.size(centre):
+        raise DataError(
+            f"vectors have {given.shape[1]} numbers; those of training have {np.size(centre)}"
+        )
+    scaled = (given - centre) / scale
     return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
 

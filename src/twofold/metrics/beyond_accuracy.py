@@ -39,7 +39,7 @@ def novelty(lists: I32, popularity: F32, n_users: int) -> F64:
 
 
 def popularity_bias(lists: I32, popularity: F32) -> F64:
-    """Return each list's mean share of catalogue items that have fewer events; shape (n,)."""
+    """Return each list's mean share of the other catalogue items that have fewer events; shape (n,)."""
     below = np.searchsorted(np.sort(popularity), popularity, side="left")
     return _mean_over_list(lists, below / max(len(popularity) - 1, 1))
 

@@ -87,13 +87,15 @@ def parse(name: str) -> Metric:
     Raises
     ------
     ConfigError
-        If there is no such metric, or the cut-off is missing, superfluous or not 1 ... 10,000.
+        If it is no text, there is no such metric, or the cut-off is missing, superfluous or not 1 ... 10,000.
 
     Example
     -------
     >>> parse("ndcg@10").k
     10
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"a metric is a name such as 'ndcg@10'; got {name!r}")
     base, at, cut = name.partition("@")
     if base not in DEFINITIONS:
         forms = [one if one in WITHOUT_CUT else f"{one}@k" for one in DEFINITIONS]

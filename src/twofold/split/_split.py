@@ -72,6 +72,18 @@ def fraction(name: str, value: float, *, zero: bool = False) -> float:
     return float(value)
 
 
+def yes_or_no(name: str, value: object) -> None:
+    """Refuse what is neither True nor False, such as a share where none is taken.
+
+    Raises
+    ------
+    ConfigError
+        Naming the argument.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{name} must be True or False; got {value!r}")
+
+
 def repeats_allowed(repeats: str) -> bool:
     """Check the policy for test events that repeat a training pair; return whether to keep them.
 

@@ -17,6 +17,7 @@ from twofold.split._split import (
     fraction,
     make,
     repeats_allowed,
+    yes_or_no,
 )
 from twofold.typing import I64
 
@@ -28,7 +29,7 @@ def last_basket(
     validation: bool = False,
     repeats: Repeats = "keep",
 ) -> Split:
-    """Test on the last basket of each user who has more than one; the baskets before it train.
+    """Test on the last basket of each user who has more than one (with `validation` more than two); the baskets before it train.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def last_basket(
     basket
         A context column such as an invoice number; None = what a user took at one time. See `tw.baskets`.
     validation
-        Hold out the basket before it too, of users who have more than two.
+        Hold out the basket before it too; who has two or fewer is in training only.
     repeats
         ``keep`` what is bought again, which is most of what is bought, or ``drop`` it.
 
@@ -57,6 +58,7 @@ def last_basket(
     ['b', 'a']
     """
     check_log(data, "tw.split.last_basket")
+    yes_or_no("validation", validation)
     found = baskets(data.interactions, basket=basket)
     left, size = found.left(data.n_users)
     held = 2 if validation else 1

@@ -16,6 +16,7 @@ from twofold.split._split import (
     fraction,
     make,
     repeats_allowed,
+    yes_or_no,
 )
 from twofold.split.at_random import random
 from twofold.typing import I64, Rng
@@ -118,6 +119,8 @@ def last_fraction(
     check_log(data, "tw.split.last_fraction")
     fraction("test", test)
     fraction("validation", validation, zero=True)
+    if test + validation >= 1:
+        raise ConfigError(f"test + validation must be below 1; got {test:g} + {validation:g}")
     left, size = events_left(data)
     in_test = np.floor(test * size + 1e-9)
     in_both = in_test + np.floor(validation * size + 1e-9)
@@ -132,13 +135,14 @@ def last_fraction(
 def leave_last(
     data: Dataset, *, n: int = 1, validation: bool = False, repeats: Repeats = "drop"
 ) -> Split:
-    """Test on the last `n` events of each user who has more; with `validation`, hold out `n` more.
+    """Test on the last `n` events of each user who has more; with `validation`, hold out `n` more, of users who have more than 2 n.
 
     The order is that of time, or that of the log where it has no times. A user with too few events
     is in training only.
     """
     check_log(data, "tw.split.leave_last")
     at_least_one("n", n)
+    yes_or_no("validation", validation)
     left, size = events_left(data)
     held = 2 * n if validation else n
     enough = size > held

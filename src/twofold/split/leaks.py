@@ -12,6 +12,7 @@ from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import LeakError
+from twofold.expected import check_split
 from twofold.split._leak import NAMED, Leak, named
 from twofold.split._split import Split
 from twofold.split.leaking_features import computed_features
@@ -36,7 +37,14 @@ def raise_for(leaks: list[Leak]) -> None:
 
 
 def find_leaks(split: Split) -> list[Leak]:
-    """Return every leak of a split; an empty list where it is sound."""
+    """Return every leak of a split; an empty list where it is sound.
+
+    Raises
+    ------
+    DataError
+        If `split` is none.
+    """
+    check_split(split, "find_leaks")
     found: list[Leak] = []
     held_out = {"test": split.test, "validation": split.validation}
     cuts = {"test": split.cut, "validation": split.validation_cut}
