@@ -65,7 +65,7 @@ Among the new ones, `coverage`, `gini` and `auc` are over the new items; `rmse` 
 ## Intervals and tests
 
 Intervals are percentile bootstrap intervals of 1,000 resamples of users, the same resamples for every metric; from 20,000 users on, their normal limit by the
-delta method. Comparisons are Student's paired t tests over the same users with Holm's correction over the models of a leaderboard; a corrected p of 0.05 or more
+delta method. Comparisons are Student's paired t tests over the same users with Holm's correction over all pairs of models of a leaderboard, because the best is found on the same users; a corrected p of 0.05 or more
 reads "no difference shown". Coverage and Gini are properties of all lists together and have no interval. The tests simulate how often intervals cover.
 
 ## Which other libraries differ, and why

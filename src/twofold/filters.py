@@ -12,9 +12,11 @@ from twofold.data.columns import Bag, Category, Column, Number, Time, kind_of
 from twofold.data.entities import Entities
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, did_you_mean
+from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.typing import Bool, Id
 
+NEAR = 10_000
+"""Levels among which the nearest is looked for."""
 LARGEST = 1e300
 """Of a bound; infinity is written as none."""
 
@@ -62,6 +64,23 @@ def allowed_items(
             )
         mask &= holds(name, items.features[name], wanted)
     return mask
+
+
+def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
+    """Return a sentence on each value that is asked of a feature and that no item has."""
+    said: list[str] = []
+    for name, wanted in (where or {}).items():
+        column = items.features.get(name)
+        if not isinstance(column, Category | Bag):
+            continue
+        several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
+        known = column.levels
+        values: list[Any] = list(wanted) if several else [wanted]
+        for one in values:
+            if known.rows([one])[0] == UNKNOWN:
+                near = nearest(str(one), known.ids.head(NEAR).cast(pl.String).to_list())
+                said.append(f"no item has {one!r} in {name!r}" + (f"; did you mean {near!r}?" if near else ""))  # fmt: skip
+    return said
 
 
 def holds(name: str, column: Column, wanted: Any) -> Bool:

@@ -19,7 +19,7 @@ from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.features.words import as_series
-from twofold.filters import allowed_items
+from twofold.filters import allowed_items, unmet
 from twofold.rank import (
     BLOCK_BYTES,
     CONTENT,
@@ -95,11 +95,12 @@ def recommend(
     Warns
     -----
     DataWarning
-        Once for each column with values that the model did not learn, and for columns that it does not read.
+        Once for each column with values that the model did not learn, for columns that it does not read, and for
+        values of `where` that no item has.
     """
     at_least_one("k", k)
     queries, who = questions(model, users, histories, context, features, text)
-    notes = remarks(model, queries)
+    notes = [*remarks(model, queries), *unmet(model.items, where)]
     ranked = rank(
         model,
         queries,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from twofold.errors import ConfigError, DataError
 from twofold.online.explore import (
@@ -93,7 +94,7 @@ def test_estimates_are_the_formulae(seed):
     assert snips.value == pytest.approx((w * r).sum() / w.sum())
     assert dr.value == pytest.approx((g + w * (r - f)).mean())
     assert ips.effective == pytest.approx(w.sum() ** 2 / (w**2).sum())
-    z = 1.959963984540054
+    z = t.ppf(0.975, n - 1)
     assert ips.high - ips.value == pytest.approx(z * (w * r).std(ddof=1) / math.sqrt(n))
     pulls = w * (r - snips.value)
     assert snips.high - snips.value == pytest.approx(z * math.sqrt(n / (n - 1) * (pulls**2).sum()) / w.sum())  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,9 +13,9 @@ from twofold.evaluation.uncertainty import holm
 from twofold.online.ab_test import arm, compare_arms
 from twofold.online.experiments import from_dict
 from twofold.online.interleaving_report import report as interleaving_report
-from twofold.online.report import report
+from twofold.online.report import deciding, faded, report
 from twofold.online.sequential import always_valid_p
-from twofold.online.track import LOOKS, days
+from twofold.online.track import LOOKS, Look, days
 
 DAY = 86400.0
 METRICS = {
@@ -216,6 +217,61 @@ def interleaved(better, n=600, seed=0):
         pl.DataFrame(shown, schema=["unit", "variant", "time", "request", "items", "teams"], orient="row"),
         pl.DataFrame(done, schema=["unit", "kind", "time", "request", "item"], orient="row"),
     )  # fmt: skip
+
+
+def test_a_small_arm_needs_answers_of_its_own():
+    """38 of 1,900 buy and 0 of 100: the arm of 100 has no variance of its own, and Fisher's exact p is 0.26."""
+    units = range(2000)
+    shown = pl.DataFrame({"unit": units, "variant": ["control"] * 1900 + ["new"] * 100, "time": [0.0] * 2000})  # fmt: skip
+    done = pl.DataFrame({"unit": range(0, 1900, 50), "kind": "purchase", "time": [60.0] * 38})
+    metrics = {"conversion": {"kind": "conversion", "window_hours": 1}}
+    weighted = declared(metrics=metrics, variants={"control": {"weight": 19}, "new": {"weight": 1}}, before_days=0)  # fmt: skip
+    found = report(weighted, shown, done, until=4 * 3600.0)
+    assert found.comparisons[0].verdict == "no difference shown"
+    assert found.comparisons[0].p_value == 1.0
+
+
+def test_a_metric_that_has_nobody_yet_counts_among_the_comparisons():
+    shown, done = browsed(0.8, n_days=1)
+    later = {**METRICS, "retention": {"kind": "retention", "after_hours": 500, "window_hours": 24}}
+    for metrics, n in ((METRICS, 2), (later, 3)):
+        found = report(declared(metrics=metrics, before_days=0), shown, done)
+        p = [one.p_value for one in found.comparisons]
+        assert len(p) == 2
+        assert [one.p_corrected for one in found.comparisons] == holm([*p, *[1.0] * (n - 2)])[:2]
+
+
+def test_a_sequential_verdict_is_that_of_the_look_that_decided():
+    looks = [
+        Look(float(at), 1000, difference, low, high, p)
+        for at, (difference, low, high, p) in enumerate(
+            [(0.1, -0.1, 0.3, 0.2), (0.2, 0.1, 0.3, 1e-7), (-0.02, -0.1, 0.06, 1e-7)]
+        )
+    ]
+    assert deciding(looks).difference == 0.2
+    shown, done = browsed(0.8)
+    real = report(declared(before_days=0), shown, done).comparisons[0]
+    again = replace(real, looks=tuple(looks), verdict="better")
+    (note,) = faded([again])
+    assert note.startswith("ctr, new: better since 1970-01-01")
+    assert faded([real]) == []
+
+
+def test_a_fixed_interleaving_test_counts_heads_and_waits_for_its_stop():
+    """60 people click b once, 30 click a three times: more people prefer b, though a has more clicks."""
+    shown, done = [], []
+    for unit in range(90):
+        for at in range(3 if unit < 30 else 1):
+            shown.append((f"u{unit}", "mix", unit * 60.0 + at, f"r{unit}.{at}", ["x", "y"], [0, 1]))
+            item = "x" if unit < 30 else "y"
+            done.append((f"u{unit}", "click", unit * 60.0 + at + 1, f"r{unit}.{at}", item))
+    shown = pl.DataFrame(shown, schema=["unit", "variant", "time", "request", "items", "teams"], orient="row")  # fmt: skip
+    done = pl.DataFrame(done, schema=["unit", "kind", "time", "request", "item"], orient="row")
+    at_once = declared(method="team_draft", test="fixed", stop="1970-01-01T01:00:00Z")
+    assert "new is preferred" in interleaving_report(at_once, shown, done).headline
+    later = declared(method="team_draft", test="fixed", stop="1970-01-01T03:00:00Z")
+    assert "not yet: it is looked at once, at 1970-01-01" in interleaving_report(later, shown, done).headline  # fmt: skip
+    assert "new is preferred" in interleaving_report(later, shown, done, until=10_800.0).headline
 
 
 def test_interleaving_is_reported_from_the_logs():

@@ -50,6 +50,15 @@ def test_items_that_are_not_known_are_named(ask):
     assert items_of(ask.post("/recommend", json=told)) == ["i5"]
 
 
+def test_a_value_that_no_item_has_is_noted(served, saved):
+    ask = served(saved / "knn")
+    found = ask.post("/recommend", json={"user": 101, "k": 3, "where": {"tags": "evem"}}).json()
+    assert found["items"] == []
+    assert found["notes"] == ["no item has 'evem' in 'tags'; did you mean 'even'?"]
+    either = {"user": 101, "k": 3, "where": {"tags": ["even", "odd"]}}
+    assert "notes" not in ask.post("/recommend", json=either).json()
+
+
 def test_a_batch_says_which_question_is_refused(served, saved):
     client = served(saved / "fm")
     asked = [{"user": 101}, {"user": 102, "context": {"hour": 26}}]

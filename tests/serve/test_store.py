@@ -278,6 +278,26 @@ def test_the_circle_closes(served, run, tmp_path, models):
     assert code == 0, err
 
 
+def test_what_was_done_at_one_second_goes_out_whole(served, run, tmp_path):
+    """A click and a purchase of one item at one second are two events; one that training had is one."""
+    client = served()
+    user, item, when = 101, "i1", 2_000_000
+    for kind, value in (("click", None), ("purchase", 19.9)):
+        client.post("/events", json={"user": user, "item": item, "kind": kind, "value": value, "time": when})  # fmt: skip
+    history = served.live.base.memory.history
+    first = {"user": user, "item": served.live.base.items.ids.ids[int(history.item[history.indptr[served.live.base.users.ids.row(user)]])]}  # fmt: skip
+    first["time"] = int(history.time[history.indptr[served.live.base.users.ids.row(user)]])
+    client.post("/events", json=first)
+    code, _, err = run("events", tmp_path / "state", "--out", tmp_path / "log.parquet", "--with-training")  # fmt: skip
+    assert code == 0, err
+    frame = pl.read_parquet(tmp_path / "log.parquet")
+    assert len(frame) == len(history.item) + 2
+    assert sorted(frame.filter(pl.col("time") == when)["kind"]) == ["click", "purchase"]
+    code, _, err = run("events", tmp_path / "state", "--out", tmp_path / "some.csv", "--kind", "purchase")  # fmt: skip
+    assert code == 0, err
+    assert pl.read_csv(tmp_path / "some.csv")["value"].to_list() == [19.9]
+
+
 def test_who_gives_up_waiting_does_not_stop_the_writing(tmp_path):
     store = Store(f"sqlite:///{tmp_path / 'events.db'}")
     store.do(lambda connection: time.sleep(0.3))

@@ -112,7 +112,9 @@ def recommend(
         where=typed(where, "--where", "genres=Comedy"),
     )  # fmt: skip
     if answer.is_empty():
-        note("note: nothing is left to recommend: all items are seen, denied or not allowed")
+        note(
+            "note: nothing is left to recommend: all items are seen, denied, not allowed or not as --where says"
+        )
     if out is not None:
         write(answer, out)
         people = answer["user"].n_unique()

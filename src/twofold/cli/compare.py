@@ -123,8 +123,9 @@ def compare(
             note(f"note: {', '.join(names)}: {remark}")
     for names in board.alike:
         note(
-            f"note: {' and '.join(names)} have the same value for every user: models that place new items alone by content "
-            "are told apart by --split cold_items --unknown-items content"
+            f"note: {' and '.join(names)} have the same value for every user: models of what people have again "
+            "are told apart where repeats are kept (--split-option repeats=keep), models that place new items alone by content "
+            "by --split cold_items --unknown-items content"
         )
     if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Protocol
 
@@ -65,7 +66,7 @@ class Leaderboard:
 
     results: Mapping[str, Result]
     p_values: Mapping[str, Mapping[str, float]]
-    """Metric -> model -> Holm-corrected p-value of the paired test against the first model."""
+    """Metric -> model -> p-value of the paired test against the first model, Holm-corrected over all pairs."""
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Models that could not be fitted -> why."""
 
@@ -305,18 +306,22 @@ def compare(
 
 
 def ordered(results: Mapping[str, Result]) -> Leaderboard:
-    """Order results by their first metric and test each model against the first, metric by metric."""
+    """Order results by their first metric and test each model against the first, metric by metric.
+
+    p-values are corrected over all pairs of models, not over those with the first alone: which one is first is found on the same users.
+    """
     board = Leaderboard(results, {})
     metric = parse(board.metrics[0])
     sign = -1 if metric.higher_is_better else 1
     names = sorted(results, key=lambda name: sign * results[name].report.values[metric.name])
-    best = results[names[0]].report
+    best, pairs = results[names[0]].report, list(combinations(names, 2))
     p_values: dict[str, dict[str, float]] = {}
     for one in board.metrics:
         if one not in best.totals:
             continue
-        raw = [_paired(best, results[name].report, one) for name in names[1:]]
-        p_values[one] = dict(zip(names[1:], holm(raw), strict=True))
+        raw = [_paired(results[a].report, results[b].report, one) for a, b in pairs]
+        # Pairs with the first model come first.
+        p_values[one] = dict(zip(names[1:], holm(raw), strict=False))
     return Leaderboard({name: results[name] for name in names}, p_values)
 
 

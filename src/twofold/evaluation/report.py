@@ -136,8 +136,13 @@ class Report:
         )
 
     def remark(self) -> str:
-        """Say where most answers were not the model's own, and how to ask it; empty where they were."""
+        """Say where most targets are unknown items, or most answers not the model's own, and what to do; empty where neither is so."""
         popular, answers = self.sources.get(SOURCES[FALLBACK], 0), sum(self.sources.values())
+        if 2 * self.n_unknown_targets > self.n_targets:
+            return (
+                f"{self.n_unknown_targets:,} of {self.n_targets:,} targets are of items that training never saw, which count as missed: "
+                "unknown_items='content' (--unknown-items content) places them by what they are, 'drop' leaves them out"
+            )
         if self.model == "Popularity" or 2 * popular <= answers:
             return ""
         told = (

@@ -122,7 +122,7 @@ class Lift:
     relative_error: float
     """Standard error of the relative lift."""
     p_value: float
-    """Two-sided, for one look at the planned end; 1 where the standard error is not known."""
+    """Two-sided, for one look at the planned end; 1 where the standard error is not known, or 0 because nobody differs."""
     kept_variance: float
     """Variance of the difference after CUPED over that before: 1 - rho^2 in large samples, 1 without it."""
     control_error: float
@@ -243,6 +243,9 @@ def compare_arms(
     reach = float(stdtrit(_degrees(shares, sizes), 1 - tail)) if error > 0 else 0.0
     raw = sum(_variance(one.plain) for one in (before, after))
     difference = Interval(gap, gap - reach * error, gap + reach * error)
+    unknown = error == 0 and gap != 0  # nobody differs within an arm: chance has no size
+    if unknown:
+        difference = Interval(gap, -math.inf, math.inf)
     relative, relative_error = Interval(math.nan, math.nan, math.nan), math.nan
     if base > 0:
         share = gap / base
@@ -267,6 +270,8 @@ def compare_arms(
         control_error=math.sqrt(_variance(before.plain)),
         shared=_covariance(before.adjusted, before.plain),
     )
+    if unknown:
+        return replace(made, relative=Interval(relative.value, -math.inf, math.inf))
     return made if method == "bootstrap" else replace(made, relative=made.relative_within(reach))
 
 
@@ -277,9 +282,9 @@ def _degrees(shares: list[float], sizes: tuple[int, int]) -> float:
 
 
 def _p_value(gap: float, error: float, degrees: float) -> float:
-    if math.isnan(error) or gap == 0:
+    if not error > 0 or gap == 0:
         return 1.0
-    return float(2 * stdtr(degrees, -abs(gap) / error)) if error > 0 else 0.0
+    return float(2 * stdtr(degrees, -abs(gap) / error))
 
 
 def _resampled(

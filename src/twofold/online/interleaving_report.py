@@ -25,6 +25,7 @@ from twofold.online.interleave import (
 )
 from twofold.online.logs import event_log, exposure_log, of_experiment
 from twofold.online.outcomes import ClickThrough, answers
+from twofold.online.report import moment
 from twofold.online.sequential import FIRST_LOOK, always_valid_p
 from twofold.online.track import PLANNED
 
@@ -43,14 +44,20 @@ class InterleavingReport:
     preference: Preference
     p_value: float
     """Of the declared test: of the margin, at any day, or of the sign test, once."""
+    until: float
+    """Seconds since 1970: nothing later was looked at."""
 
     @property
     def headline(self) -> str:
         """One sentence."""
-        if self.p_value >= self.experiment.alpha:
+        fixed = self.experiment.test == "fixed"
+        towards_b = self.preference.for_b > self.preference.for_a if fixed else self.preference.margin > 0  # fmt: skip
+        if fixed and self.until < self.experiment.ends:
+            verdict = f"not yet: it is looked at once, at {moment(self.experiment.ends)}"
+        elif self.p_value >= self.experiment.alpha:
             verdict = "no difference shown"
         else:
-            verdict = f"{self.b if self.preference.margin > 0 else self.a} is preferred"
+            verdict = f"{self.b if towards_b else self.a} is preferred"
         return f"{self.b} (b) against {self.a} (a): {verdict}, p {self.p_value:.3g}; {self.preference}."  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +126,16 @@ def report(
     found = preference(shown["unit"].to_numpy(), gains[:, 0], gains[:, 1], confidence=1 - experiment.alpha)  # fmt: skip
     other = next(one for one in experiment.variants if one != experiment.control)
     p = found.p_value if experiment.test == "fixed" else _any_day(experiment, found)
-    return InterleavingReport(slice_.name, experiment, experiment.control, other, found, p)
+    last = max(float(one["time"].max()) for one in (shown, done) if len(one))  # type: ignore[arg-type]
+    return InterleavingReport(
+        slice_.name,
+        experiment,
+        experiment.control,
+        other,
+        found,
+        p,
+        last if until is None else until,
+    )
 
 
 def _crediting(method: str) -> Callable[[dict[str, Any], list[str]], Credit]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.online._list_rows import Chooses, chances_of, chosen_by, lists_of
@@ -260,7 +260,7 @@ def _around(value: float, pulls: F64, code: np.ndarray, tail: float) -> Interval
     if units < 2:
         return Interval(value, math.nan, math.nan)
     error = math.sqrt(units / (units - 1) * float(sums @ sums)) / len(pulls)
-    reach = float(ndtri(1 - tail)) * error
+    reach = float(stdtrit(units - 1, 1 - tail)) * error
     return Interval(value, value - reach, value + reach)
 
 

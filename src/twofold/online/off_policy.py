@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from scipy.special import stdtrit
 
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.kernels.resample import RESAMPLES, resampled_sums
@@ -29,6 +29,8 @@ from twofold.typing import F64, Rng
 
 ESTIMATORS = ("ips", "snips", "dr")
 FOLDS = 5
+FEW_UNITS = 30
+"""Units below which intervals are too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def estimate(
     >>> shown = rng.integers(0, 2, 4000)                    # a fair coin logs one of two actions
     >>> earned = rng.random(4000) < np.where(shown, 0.3, 0.1)
     >>> print(estimate(earned, np.full(4000, 0.5), shown))  # the policy that always takes the second
-    snips 0.29719 [0.2773, 0.31708], 4,000 rows worth 2,029
+    snips 0.29719 [0.2773, 0.31709], 4,000 rows worth 2,029
     """
     if method not in ESTIMATORS:
         raise ConfigError(f"method got {method!r}; {did_you_mean(method, ESTIMATORS)}")
@@ -237,7 +239,7 @@ def _interval(sums: F64, tail: float, interval: str, rng: Rng) -> tuple[float, f
         return value, float(low), float(high)
     pulls = sums[:, 0] - value * sums[:, 1]
     error = math.sqrt(n / (n - 1) * float(pulls @ pulls)) / float(sums[:, 1].sum())
-    reach = float(ndtri(1 - tail)) * error
+    reach = float(stdtrit(n - 1, 1 - tail)) * error
     return value, value - reach, value + reach
 
 
@@ -249,6 +251,10 @@ def _notes(raw: F64, w: F64, unit: ArrayLike | None, n: int, effective: float) -
         told.append(
             f"the mean weight is {mean:.3f} and should be 1: the target does things that the log never "
             "did, or the chances are not those that were drawn from"
+        )
+    if units < FEW_UNITS:
+        told.append(
+            f"there are {units:,} units: the interval is not to be relied on below {FEW_UNITS}"
         )
     if effective < 100:
         told.append(f"the {n:,} rows are worth {effective:,.0f}: the interval is not to be relied on below 100")  # fmt: skip

@@ -283,7 +283,9 @@ def outcomes_at(
     rows = rows.filter(pl.col("final") <= moments[-1])
     kinds = done if not metric.event else done.filter(pl.col("kind") == metric.event)
     if isinstance(metric, Retention) and not metric.event:
-        kinds = pl.concat([kinds.select("unit", "time", "value"), shown.select("unit", "time", value=pl.lit(0.0))])  # fmt: skip
+        # The first exposure is no coming back.
+        again = shown.join(rows.select("unit", "first"), on="unit").filter(pl.col("time") > pl.col("first"))  # fmt: skip
+        kinds = pl.concat([kinds.select("unit", "time", "value"), again.select("unit", "time", value=pl.lit(0.0))])  # fmt: skip
     inside = _sums(rows, kinds, pl.col("first") + after, pl.col("first") + length)
     if isinstance(metric, Conversion | Retention):
         total = (inside["count"] > 0).cast(pl.Float64)
@@ -311,7 +313,10 @@ def _before(rows: pl.DataFrame, events: pl.DataFrame, metric: Metric, days: floa
         return pl.Series("before", np.full(len(rows), np.nan))
     kinds = events if not metric.event else events.filter(pl.col("kind") == metric.event)
     found = _sums(rows, kinds, pl.col("first") - days * DAY, pl.col("first"))
-    return found["value" if isinstance(metric, Revenue | WatchTime) else "count"].rename("before")
+    if not isinstance(metric, Revenue | WatchTime):
+        return found["count"].rename("before")
+    most = metric.most
+    return (found["value"] if most is None else found["value"].clip(upper_bound=most)).rename("before")  # fmt: skip
 
 
 def arm_of(rows: pl.DataFrame, variant: str) -> Arm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -208,6 +208,9 @@ def report(
                 notes.append(f"{name}, {treatment}: no unit of {treatment} or of {experiment.control} counts yet; {_waits(metric)}")  # fmt: skip
             else:
                 found.append(_Found(name, treatment, *told))
+    comparisons = _judged(experiment, found, alarm=alarm, until=end)
+    if experiment.test == "sequential":
+        notes += faded(comparisons)
     return ExperimentReport(
         name=slice_.name,
         experiment=experiment,
@@ -217,7 +220,7 @@ def report(
         ratio=ratio,
         ratio_p=ratio_p,
         ratio_alarm=alarm,
-        comparisons=_judged(experiment, found, alarm=alarm, until=end),
+        comparisons=comparisons,
         notes=tuple(notes),
     )
 
@@ -265,6 +268,20 @@ def _arrivals(units: Units, variants: list[str], times: list[float]) -> np.ndarr
     return np.stack(columns, axis=1)
 
 
+def deciding(looks: Sequence[Look]) -> Look:
+    """Return the look whose p-value is that of the test so far: the first one that reached it."""
+    return next(one for one in looks if one.p_value <= looks[-1].p_value)
+
+
+def faded(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a note for each sequential verdict whose interval of today holds 0 again."""
+    return [
+        f"{one.metric}, {one.treatment}: {one.verdict} since {moment(deciding(one.looks).time)}; today's interval holds 0 again"
+        for one in comparisons
+        if one.verdict in {"better", "worse"} and one.looks[-1].low <= 0 <= one.looks[-1].high
+    ]
+
+
 def _judged(
     experiment: Experiment,
     found: list[_Found],
@@ -274,9 +291,13 @@ def _judged(
 ) -> tuple[Comparison, ...]:
     sequential = experiment.test == "sequential"
     p_values = [(one.looks[-1] if sequential else one.lift).p_value for one in found]
+    # What is declared and has no units yet counts among the comparisons.
+    declared = len(experiment.metrics) * (len(experiment.variants) - 1)
+    waiting = [1.0] * (declared - len(found))
     made: list[Comparison] = []
-    for one, p, corrected in zip(found, p_values, holm(p_values), strict=True):
+    for one, p, corrected in zip(found, p_values, holm(p_values + waiting), strict=False):
         last = one.looks[-1]
+        telling = deciding(one.looks) if sequential else last
         if alarm:
             verdict = "not to be believed"
         elif not sequential and until < experiment.ends:
@@ -284,7 +305,7 @@ def _judged(
         elif corrected >= experiment.alpha:
             verdict = "no difference shown"
         else:
-            verdict = "better" if last.difference > 0 else "worse"
+            verdict = "better" if telling.difference > 0 else "worse"
         difference, relative = one.lift.difference, one.lift.relative
         if sequential:
             difference, relative = Interval(last.difference, last.low, last.high), one.relative

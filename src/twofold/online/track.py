@@ -16,7 +16,7 @@ from twofold.online.sequential import FIRST_LOOK, always_valid_interval, always_
 PLANNED = 10_000.0
 """Units for which the sequential test is tightest where the experiment plans none."""
 ANSWERS = 20
-"""Units whose total is not 0, of both variants, before anything is concluded: rare events are not normal."""
+"""Units of each variant whose total is not 0 before anything is concluded: the variance of a small arm with an answer or none is far from its own."""
 LOOKS = 60
 """Days that are shown at most; of longer experiments every second, third, ... day."""
 MINUTE = 60.0
@@ -40,7 +40,9 @@ class Look:
 def days(first: float, end: float) -> list[float]:
     """Return the moments of a report: the ends of whole days since the first exposure, and the end itself.
 
-    Of an experiment younger than two days it is whole hours, of one younger than two hours minutes.
+    Of an experiment younger than two days it is whole hours, of one younger than two hours minutes; of more than
+    `LOOKS` moments every second, third, ... is looked at. Each set is valid by itself; what a report found at a
+    moment that a later report does not look at, that one does not know.
 
     Example
     -------
@@ -89,8 +91,10 @@ def track(
 
 
 def _enough(control: Arm, treatment: Arm) -> bool:
-    answers = int((control.total != 0).sum() + (treatment.total != 0).sum())
-    return min(len(control.total), len(treatment.total)) >= FIRST_LOOK and answers >= ANSWERS
+    arms = control.total, treatment.total
+    return (
+        min(map(len, arms)) >= FIRST_LOOK and min(int((one != 0).sum()) for one in arms) >= ANSWERS
+    )
 
 
 def _tightest(
@@ -98,7 +102,7 @@ def _tightest(
 ) -> float:
     """Return the planned size in the metric's weights, from the weight of a unit at the first look that counts.
 
-    Later looks must not move it: it is part of the test.
+    Later looks of the same report do not move it: it is part of the test.
     """
     pair = sum(experiment.variants[one].weight for one in (experiment.control, treatment))
     share = pair / sum(one.weight for one in experiment.variants.values())

@@ -12,6 +12,7 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.filters import unmet
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.recommend import TIME, questions
@@ -80,6 +81,8 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
         hidden = rows(question.deny)
         hidden = hidden[hidden != UNKNOWN]
     notes = passed_over(served.model.items.ids, question)
+    if question.where:
+        notes += unmet(served.model.items, question.where)
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
         queries = described(served, question, queries)
         notes += remarks(served.model, queries)

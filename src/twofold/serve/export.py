@@ -28,7 +28,8 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
     live
         An opened server.
     training
-        Put what the live model remembers of its training before them; what stands in both counts once.
+        Put what the live model remembers of its training before them; events that training had already (the same
+        item at the same second) are left out.
     """
     parts = [pl.DataFrame(schema=SCHEMA)]
     for rows in live.store.all_events():
@@ -45,9 +46,12 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
             parts.append(pl.DataFrame(columns, schema=SCHEMA))
     found = pl.concat(parts)
     if training:
-        found = pl.concat([trained(live.base), found], how="diagonal_relaxed")
+        before = trained(live.base)
         if live.base.memory.history.time is not None:
-            found = found.unique(["user", "item", "time"], keep="first", maintain_order=True)
+            found = found.join(
+                before, on=["user", "item", "time"], how="anti", maintain_order="left"
+            )
+        found = pl.concat([before, found], how="diagonal_relaxed")
     for name, bit in (("user", USER_IS_INTEGER), ("item", ITEM_IS_INTEGER)):
         if len(found) and (found["ids"] & bit != 0).all():
             found = found.with_columns(pl.col(name).cast(pl.Int64))
