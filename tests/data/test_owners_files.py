@@ -342,3 +342,12 @@ def test_a_frame_keeps_the_text_of_what_is_no_integer(tmp_path):
 def test_a_name_that_occurs_twice_is_numbered(tmp_path):
     (tmp_path / "f.csv").write_text("user,item,item\n1,2,3\n")
     assert read_frame(tmp_path / "f.csv").columns == ["user", "item", "item_2"]
+
+
+def test_nested_records_of_items_are_read_like_those_of_the_log(tmp_path):
+    log, items = tmp_path / "log.jsonl", tmp_path / "items.jsonl"
+    log.write_text("\n".join(f'{{"user": {{"id": {u}}}, "artist": {{"id": "a{i}"}}}}' for u in range(3) for i in range(2)))  # fmt: skip
+    items.write_text("\n".join(f'{{"artist": {{"id": "a{i}", "name": "n {i}"}}, "tags": ["x"]}}' for i in range(2)))  # fmt: skip
+    data = tw.Dataset.read(log, user="user.id", item="artist.id", items=items)
+    assert data.items.ids.ids.to_list() == ["a0", "a1"]
+    assert list(data.items.features) == ["artist.name", "tags"]

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from twofold.data.columns import Kind
+from twofold.data.convert import guess_kind
 from twofold.data.dataset import Dataset
-from twofold.data.frames import as_frame
+from twofold.data.frames import as_frame, flatten
 from twofold.data.names import near_usual, plain, usual
 from twofold.data.readers import read_frame
 from twofold.errors import DataWarning
@@ -39,6 +40,8 @@ def read_beside(
     sounds = [name for name, kind in kinds.items() if kind == "sound" and name in frame.columns]
     folder = Path(source).parent
     frame = frame.with_columns(_near(frame[name], folder) for name in sounds)
+    if key not in frame.columns:  # in nested records it may be inside
+        frame = flatten(frame, [one for one in frame.columns if guess_kind(frame[one]) == "bag"])
     names = frame.columns
     if not key or key in names:
         return frame
