@@ -59,6 +59,13 @@ def test_a_value_that_no_item_has_is_noted(served, saved):
     assert "notes" not in ask.post("/recommend", json=either).json()
 
 
+def test_events_with_items_that_are_not_known_are_kept_and_noted(ask):
+    assert "notes" not in ask.post("/events", json={"user": 101, "item": "i1"}).json()
+    kept = ask.post("/events", json=[{"user": 101, "item": "i1"}, {"user": 101, "item": "i001"}]).json()  # fmt: skip
+    assert kept["accepted"] == 2
+    assert kept["notes"] == ["items that are not known were kept: 'i001'"]
+
+
 def test_a_batch_says_which_question_is_refused(served, saved):
     client = served(saved / "fm")
     asked = [{"user": 101}, {"user": 102, "context": {"hour": 26}}]

@@ -121,6 +121,8 @@ class Kept(About):
     """Events that were kept before."""
     ids: list[str]
     """Their ids, in the order in which they were sent."""
+    notes: Notes | None = None
+    """Items that the catalogue does not have; missing without any."""
 
 
 class Added(About):

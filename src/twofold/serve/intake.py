@@ -7,7 +7,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from twofold.serve.failures import check_time
+import numpy as np
+
+from twofold.data.vocabulary import UNKNOWN
+from twofold.serve.asking import SOME
+from twofold.serve.failures import check_time, shown
 from twofold.serve.live import Live
 from twofold.serve.schemas import Event
 from twofold.serve.store import Row
@@ -33,11 +37,24 @@ async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
     live.histories.add(added)
     live.metrics.events.labels("accepted").inc(len(added))
     live.metrics.events.labels("duplicate").inc(len(rows) - len(added))
-    return {
+    kept = {
         "accepted": len(added),
         "duplicates": len(rows) - len(added),
         "ids": [row["id"] for row in rows],
     }
+    notes = unknown_items(live, events)
+    return kept | ({"notes": notes} if notes else {})
+
+
+def unknown_items(live: Live, events: Sequence[Event]) -> list[str]:
+    """Return a sentence on the items of events that the catalogue does not have: they are kept, for the next training."""
+    ids = live.served.model.items.ids
+    asked = list(dict.fromkeys(one.item for one in events))
+    lost = [asked[at] for at in np.flatnonzero(ids.rows(asked) == UNKNOWN).tolist()]
+    if not lost:
+        return []
+    some = ", ".join(map(shown, lost[:SOME])) + (", ..." if len(lost) > SOME else "")
+    return [f"items that are not known were kept: {some}"]
 
 
 def event_row(live: Live, event: Event, now: float) -> Row:
