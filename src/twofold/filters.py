@@ -12,11 +12,9 @@ from twofold.data.columns import Bag, Category, Column, Number, Time, kind_of
 from twofold.data.entities import Entities
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, did_you_mean, nearest
+from twofold.errors import ConfigError, did_you_mean
 from twofold.typing import Bool, Id
 
-NEAR = 10_000
-"""Levels among which the nearest is looked for."""
 LARGEST = 1e300
 """Of a bound; infinity is written as none."""
 
@@ -66,21 +64,10 @@ def allowed_items(
     return mask
 
 
-def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
-    """Return a sentence on each value that is asked of a feature and that no item has."""
-    said: list[str] = []
-    for name, wanted in (where or {}).items():
-        column = items.features.get(name)
-        if not isinstance(column, Category | Bag):
-            continue
-        several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
-        known = column.levels
-        values: list[Any] = list(wanted) if several else [wanted]
-        for one in values:
-            if known.rows([one])[0] == UNKNOWN:
-                near = nearest(str(one), known.ids.head(NEAR).cast(pl.String).to_list())
-                said.append(f"no item has {one!r} in {name!r}" + (f"; did you mean {near!r}?" if near else ""))  # fmt: skip
-    return said
+def values_of(wanted: Any) -> list[Any]:
+    """Return the values that are asked of a category, tags or a bag: one, or several."""
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
+    return list(wanted) if several else [wanted]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def holds(name: str, column: Column, wanted: Any) -> Bool:
@@ -95,9 +82,7 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
         If the feature is of another kind, or a pair is not one.
     """
     if isinstance(column, Category | Bag):
-        several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
-        values: list[Any] = list(wanted) if several else [wanted]  # type: ignore[arg-type]
-        codes = column.levels.rows(values)
+        codes = column.levels.rows(values_of(wanted))
         hit = np.isin(column.codes, codes[codes != UNKNOWN])
         if isinstance(column, Category):
             return hit
@@ -114,7 +99,7 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
             f"where asks for {name!r} with {wanted!r}; a {kind_of(column)} takes a pair (least, most), "
             "None (null in JSON) for no bound"
         )
-    values_of = column.series().to_numpy()
+    numbers = column.series().to_numpy()
     inside = column.series().is_not_null().to_numpy()
     least, most = (None if one is None else edge(name, column, one) for one in wanted)
     if least is not None and most is not None and least > most:
@@ -123,7 +108,7 @@ def holds(name: str, column: Column, wanted: Any) -> Bool:
         )
     for bound, sign in ((least, 1), (most, -1)):
         if bound is not None:
-            inside &= sign * (values_of - bound) >= 0
+            inside &= sign * (numbers - bound) >= 0
     return inside
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,18 +42,8 @@ KEEPS = ("min_value", "min_user_events", "min_item_events")
 NO_COLUMN = "-"
 """Stands for no column where a person types; ``Dataset.read`` takes the empty string."""
 COLUMNS = (
-    "user",
-    "item",
-    "value",
-    "time",
-    "query",
-    "items",
-    "users",
-    "links",
-    "item_features",
-    "user_features",
-    "context",
-)
+    "user", "item", "value", "time", "query", "items", "users", "links", "item_features", "user_features", "context",
+)  # fmt: skip
 """Fields of `DataPlan` that are passed on to ``Dataset.read``, beside `duplicates`."""
 
 
@@ -129,7 +120,7 @@ class DataPlan:
     @property
     def of_a_file(self) -> list[str]:
         """Names of what is told of a file alone: a set that was read before has it already."""
-        merged = [] if self.duplicates == "keep" else ["duplicates"]
+        merged = [] if self.duplicates == default_of("duplicates") else ["duplicates"]
         return [name for name in COLUMNS if getattr(self, name)] + merged
 
     def read(self) -> Dataset:
@@ -182,9 +173,7 @@ class DataPlan:
             )
         if len(data) and not len(made):
             given = {name: getattr(self, name) for name in KEEPS}
-            said = ", ".join(
-                f"{name}={one:g}" for name, one in given.items() if one not in {None, 1}
-            )
+            said = ", ".join(f"{name}={one:g}" for name, one in given.items() if one != default_of(name))  # fmt: skip
             raise DataError(f"{said} leaves none of the {len(data):,} events; ask for less")
         return made
 
@@ -213,6 +202,11 @@ class DataPlan:
             return cls(**given)
         except ConfigError as error:
             raise ConfigError(str(error).removeprefix(f"{cls.__name__}.")) from None
+
+
+def default_of(name: str) -> Any:
+    """Return the default of a key of a [data] section."""
+    return next(one.default for one in dataclasses.fields(DataPlan) if one.name == name)  # pyright: ignore[reportArgumentType]
 
 
 def minutes(ahead: float | str) -> float | str:

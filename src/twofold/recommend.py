@@ -19,7 +19,7 @@ from twofold.data.told import history_rows
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.features.words import as_series
-from twofold.filters import allowed_items, unmet
+from twofold.filters import allowed_items
 from twofold.rank import (
     BLOCK_BYTES,
     CONTENT,
@@ -32,7 +32,7 @@ from twofold.rank import (
     recalled,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
-from twofold.unseen import remarks, tell
+from twofold.unseen import remarks, tell, unmet
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -99,14 +99,17 @@ def recommend(
         values of `where` that no item has.
     """
     at_least_one("k", k)
+    if isinstance(where, Mapping):  # it is read twice
+        where = {name: list(one) if isinstance(one, Iterator) else one for name, one in where.items()}  # fmt: skip
     queries, who = questions(model, users, histories, context, features, text)
+    allowed = allowed_items(model.items, allow, deny, where)
     notes = [*remarks(model, queries), *unmet(model.items, where)]
     ranked = rank(
         model,
         queries,
         int(k),
         exclude_seen=exclude_seen,
-        allowed=allowed_items(model.items, allow, deny, where),
+        allowed=allowed,
     )
     tell(notes)
     return to_frame(model.items.ids, who, ranked, model.n_trained)

@@ -70,22 +70,19 @@ def need_optuna() -> Any:
     return need("optuna", "tune")
 
 
-def check_split(split: Split) -> None:
-    """Check that a split can be tuned on.
+def check_validation(split: Split) -> None:
+    """Check that a split has what settings are measured on.
 
     Raises
     ------
     ConfigError
         If it has no validation part.
-    LeakError
-        If training knows something about the held-out parts.
     """
     if split.validation is None:
         raise ConfigError(
             "tuning measures on the validation part only, and this split has none; "
             "set validation = 0.1 in [split], a larger share where few events leave it empty"
         )
-    check_leaks(split)
 
 
 def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None) -> Tuned:
@@ -113,7 +110,8 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
         If the split has no validation part, or every trial failed.
     """
     optuna = need_optuna()
-    check_split(split)
+    check_validation(split)
+    check_leaks(split)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     base = job.models[model]
     space = {n: s for n, s in search_space(type(base)).items() if n not in job.fixed[model]}

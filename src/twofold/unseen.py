@@ -9,17 +9,18 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
 from twofold.data.columns import Bag, Category, Column, Kind
-from twofold.data.entities import Levels
+from twofold.data.entities import Entities, Levels
 from twofold.data.moments import LONGEST, check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataWarning, nearest
+from twofold.filters import values_of
 
 CONTEXT, MOMENT = "context column", "moment"
 FEATURE, CONTENT = "user feature", "item feature"
@@ -133,6 +134,22 @@ def nearby(value: object, known: Vocabulary) -> str:
         alike = (same if len(same) else alike).head(COMPARED)
     near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
     return f"known: {', '.join(names)}{more}" + (f"; did you mean {shown(near)}?" if near else "")
+
+
+def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
+    """Return a sentence on each feature of which values are asked that no item has."""
+    said: list[str] = []
+    for name, wanted in (where or {}).items():
+        column = items.features.get(name)
+        if not isinstance(column, Category | Bag):
+            continue
+        values = values_of(wanted)
+        lost = np.flatnonzero(column.levels.rows(values) == UNKNOWN)
+        if len(lost):
+            first = values[int(lost[0])]
+            more = f" or {len(lost) - 1:,} more such values" if len(lost) > 1 else ""
+            said.append(f"no item has {shown(first)}{more} in {shown(name)}; {nearby(first, column.levels)}")  # fmt: skip
+    return said
 
 
 def unread(what: str, names: Sequence[str]) -> list[str]:

@@ -54,7 +54,13 @@ def test_a_value_that_no_item_has_is_noted(served, saved):
     ask = served(saved / "knn")
     found = ask.post("/recommend", json={"user": 101, "k": 3, "where": {"tags": "evem"}}).json()
     assert found["items"] == []
-    assert found["notes"] == ["no item has 'evem' in 'tags'; did you mean 'even'?"]
+    assert found["notes"] == [
+        "no item has 'evem' in 'tags'; known: even, odd; did you mean 'even'?"
+    ]
+    many = {"user": 101, "k": 3, "where": {"tags": ["\n" * 9000, *map(str, range(9000))]}}
+    (note,) = ask.post("/recommend", json=many).json()["notes"]
+    assert len(note) <= LONGEST_NOTE
+    assert "or 9,000 more such values" in note
     either = {"user": 101, "k": 3, "where": {"tags": ["even", "odd"]}}
     assert "notes" not in ask.post("/recommend", json=either).json()
 

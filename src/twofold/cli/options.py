@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import warnings
@@ -15,7 +14,7 @@ import typer
 from twofold.cli.output import note
 from twofold.data.dataset import Dataset
 from twofold.jobs import typed
-from twofold.plans import DataPlan
+from twofold.plans import DataPlan, default_of
 
 COLUMNS = "Columns of the log"
 DATA_HELP = (
@@ -33,11 +32,6 @@ Models = Annotated[
 
 def _of_log(help: str) -> Any:
     return typer.Option(help=help, rich_help_panel=COLUMNS)
-
-
-def default_of(name: str) -> Any:
-    """Return the default of a key of a [data] section."""
-    return next(one.default for one in dataclasses.fields(DataPlan) if one.name == name)  # pyright: ignore[reportArgumentType]
 
 
 LOG_OPTIONS: dict[str, tuple[Any, Any]] = {

@@ -67,7 +67,7 @@ def tune(
     log = read_log(job.data)
     cut = job.split.make(log, job.seed)
     note(str(cut))
-    tuning.check_split(cut)
+    tuning.check_validation(cut)
     check_split(job, cut)
     asked = {
         **job.as_dict(),

@@ -57,7 +57,8 @@ def rank_all(
         block = questions.asked(rows)
         hidden = hidden_of(model, questions, block, rows, exclude_seen=exclude_seen)
         targets = questions.targets.take(rows.start, rows.stop)
-        tally.n_hidden += int(targets.among(hidden, n_items).sum())
+        if exclude_seen:
+            tally.n_hidden += int(targets.among(hidden, n_items).sum())
         if longest:
             found = rank(model, block, longest, exclude_seen=False, allowed=allowed, hidden=hidden)
             tally.source[rows] = found.source

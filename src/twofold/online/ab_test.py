@@ -243,9 +243,6 @@ def compare_arms(
     reach = float(stdtrit(_degrees(shares, sizes), 1 - tail)) if error > 0 else 0.0
     raw = sum(_variance(one.plain) for one in (before, after))
     difference = Interval(gap, gap - reach * error, gap + reach * error)
-    unknown = error == 0 and gap != 0  # nobody differs within an arm: chance has no size
-    if unknown:
-        difference = Interval(gap, -math.inf, math.inf)
     relative, relative_error = Interval(math.nan, math.nan, math.nan), math.nan
     if base > 0:
         share = gap / base
@@ -270,8 +267,9 @@ def compare_arms(
         control_error=math.sqrt(_variance(before.plain)),
         shared=_covariance(before.adjusted, before.plain),
     )
-    if unknown:
-        return replace(made, relative=Interval(relative.value, -math.inf, math.inf))
+    if error == 0 and gap != 0:  # nobody differs within an arm: chance has no size
+        nothing = {"low": -math.inf, "high": math.inf}
+        return replace(made, difference=made.difference._replace(**nothing), relative=made.relative._replace(**nothing))  # fmt: skip
     return made if method == "bootstrap" else replace(made, relative=made.relative_within(reach))
 
 

@@ -12,7 +12,6 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.filters import unmet
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.recommend import TIME, questions
@@ -21,7 +20,7 @@ from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
 from twofold.typing import F32, I32, Id
-from twofold.unseen import remarks
+from twofold.unseen import remarks, unmet
 
 if TYPE_CHECKING:
     from twofold.serve.served import Served
