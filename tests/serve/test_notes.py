@@ -55,7 +55,7 @@ def test_a_value_that_no_item_has_is_noted(served, saved):
     found = ask.post("/recommend", json={"user": 101, "k": 3, "where": {"tags": "evem"}}).json()
     assert found["items"] == []
     assert found["notes"] == [
-        "no item has 'evem' in 'tags'; known: even, odd; did you mean 'even'?"
+        "no item has 'evem' in 'tags'; known: even, odd, t0, t1, t2, t3, t4; did you mean 'even'?"
     ]
     many = {"user": 101, "k": 3, "where": {"tags": ["\n" * 9000, *map(str, range(9000))]}}
     (note,) = ask.post("/recommend", json=many).json()["notes"]
