@@ -11,9 +11,16 @@ import polars as pl
 from twofold.drafts import draft_of
 from twofold.errors import ConfigError, DataError
 
+
+def write_csv(frame: pl.DataFrame, path: Path) -> None:
+    """Write comma-separated values; lists as their parts with | between."""
+    lists = pl.selectors.list()
+    frame.with_columns(lists.list.eval(pl.element().cast(pl.String)).list.join("|")).write_csv(path)
+
+
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     ".parquet": pl.DataFrame.write_parquet,
-    ".csv": pl.DataFrame.write_csv,
+    ".csv": write_csv,
     ".jsonl": pl.DataFrame.write_ndjson,
     ".json": pl.DataFrame.write_json,
 }

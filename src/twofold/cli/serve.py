@@ -247,9 +247,15 @@ def events(
     live = Live.open(settings_of(state, store, Settings, kinds=tuple(kind)), events=False)
     try:
         frame: pl.DataFrame = log_of(live, training=training)
+        forgotten = sorted(live.base.context_kinds.keys() & set(frame.columns) - {"time"})
     finally:
         live.close()
     write(frame, out)
+    if training and forgotten:
+        note(
+            f"a model does not remember the circumstances of its training: {', '.join(forgotten)} of those events "
+            "is empty; to train on them, put the log itself before the events, without --with-training"
+        )
     if json:
         say_json({"rows": len(frame), "out": str(out)})
     else:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
 import polars as pl
 
 from twofold.models._base import FittedModel
@@ -14,12 +18,16 @@ SCHEMA = {
     "value": pl.Float64,
     "time": pl.Int64,
     "kind": pl.String,
+    "session": pl.String,
+    "context": pl.String,  # a JSON object
     "ids": pl.Int8,
 }
+UNSAID = ("session",)
+"""Columns that are left out where no event has them."""
 
 
 def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
-    """Return the events that make histories, in order of time, in the ids they came with.
+    """Return the events that make histories, in order of time, in the ids they came with, a column for each circumstance.
 
     An event without a value gets the one that it has in lists: 1, the highest rating where values are ratings.
 
@@ -29,7 +37,7 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
         An opened server.
     training
         Put what the live model remembers of its training before them; events that training had already (the same
-        item at the same second) are left out.
+        item at the same second) are left out. A model does not remember the circumstances of its training: they are null.
     """
     parts = [pl.DataFrame(schema=SCHEMA)]
     for rows in live.store.all_events():
@@ -41,6 +49,8 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
                 "value": [row["value"] for row in kept],
                 "time": [int(row["time"]) for row in kept],
                 "kind": [row["kind"] for row in kept],
+                "session": [row["session"] for row in kept],
+                "context": [row["context"] for row in kept],
                 "ids": [row["ids"] for row in kept],
             }
             parts.append(pl.DataFrame(columns, schema=SCHEMA))
@@ -56,7 +66,45 @@ def log_of(live: Live, *, training: bool = False) -> pl.DataFrame:
         if len(found) and (found["ids"] & bit != 0).all():
             found = found.with_columns(pl.col(name).cast(pl.Int64))
     found = found.with_columns(pl.col("value").fill_null(live.base.unsaid_value))
-    return found.sort("time", maintain_order=True, nulls_last=False).drop("ids")
+    found = found.sort("time", maintain_order=True, nulls_last=False)
+    unsaid = [name for name in UNSAID if found[name].null_count() == len(found)]
+    return found.drop("ids", "context", *unsaid).hstack(circumstances(found["context"]))
+
+
+def circumstances(texts: Iterable[str | None]) -> list[pl.Series]:
+    """Return the columns of circumstances that are kept as JSON objects, in the order in which they are first named.
+
+    Example
+    -------
+    >>> [one.to_list() for one in circumstances(['{"hour": 9}', None, '{"hour": 21, "at": "home"}'])]
+    [[9, None, 21], [None, None, 'home']]
+    """
+    told: list[dict[str, Any]] = [{} if one is None else orjson.loads(one) for one in texts]
+    names = dict.fromkeys(name for one in told for name in one)
+    return [column_of(name, [one.get(name) for one in told]) for name in names]
+
+
+def column_of(name: str, values: list[Any]) -> pl.Series:
+    """Return values of JSON as a column: of numbers where all are numbers, else of texts; of lists where one is a list."""
+    nested = any(isinstance(one, list) for one in values)
+    lists: list[list[Any] | None] = [
+        one if isinstance(one, list) or one is None else [one] for one in values
+    ]
+    parts = [part for one in lists if one is not None for part in one if part is not None]
+    kind: type[pl.DataType] = pl.String
+    for python, of_numbers in ((int, pl.Int64), (int | float, pl.Float64)):
+        if all(isinstance(part, python) and not isinstance(part, bool) for part in parts):
+            kind = of_numbers
+            break
+    if kind is pl.String:
+        lists = [None if one is None else [as_text(part) for part in one] for one in lists]
+    made = pl.Series(name, lists, pl.List(kind), strict=False)
+    return made if nested else made.list.first()
+
+
+def as_text(part: Any) -> str | None:
+    """Return a value of JSON as people write it."""
+    return None if part is None else part if isinstance(part, str) else orjson.dumps(part).decode()
 
 
 def trained(model: FittedModel) -> pl.DataFrame:

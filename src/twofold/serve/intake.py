@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 
 from twofold.data.vocabulary import UNKNOWN
 from twofold.serve.asking import SOME
@@ -77,5 +78,6 @@ def event_row(live: Live, event: Event, now: float) -> Row:
         "received": now,
         "request_id": event.request_id,
         "session": event.session,
+        "context": orjson.dumps(event.context).decode() if event.context else None,
         "ids": id_bits(event.user, event.item),
     }

@@ -31,6 +31,8 @@ MOST_NOTES, LONGEST_NOTE = 20, 1000
 """Notes of one answer, and the characters of each."""
 MOST_COLUMNS = 1000
 """Features or context columns of one body."""
+EVENT_FIELDS = ("user", "item", "value", "time", "kind", "session")
+"""Columns of the log that `twofold events` writes, beside the circumstances."""
 SOMEBODY = ("user", "history", "features", "words")
 """Fields of a question that name or describe a person."""
 SECONDS = 1e11
@@ -215,6 +217,7 @@ class Event(Body):
     model_config = example(
         {"id": "e-1", "user": "42", "item": "50", "kind": "click", "time": 1700000000},
         {"user": "42", "item": "50", "kind": "rating", "value": 4.5},
+        {"user": "42", "item": "50", "context": {"device": "phone", "hour": 21}},
     )
 
     user: Identifier
@@ -235,6 +238,16 @@ class Event(Body):
     """The answer that the item was listed in."""
     session: TextId | None = None
     """Session id."""
+    context: Columns | None = None
+    """The circumstances it happened in, by name; kept for the next training."""
+
+    @model_validator(mode="after")
+    def _circumstances(self) -> Self:
+        check_columns("context", self.context or {})
+        for name in self.context or {}:
+            if name in EVENT_FIELDS:
+                raise ValueError(f"context.{name} has the name of a field of the event; send it as that field")  # fmt: skip
+        return self
 
 
 class Item(Body):

@@ -59,6 +59,7 @@ EVENTS = Table(
     Column("received", Double, nullable=False),
     Column("request_id", Text),
     Column("session", Text),
+    Column("context", Text),  # a JSON object
     Column("ids", SmallInteger, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert
@@ -244,8 +243,11 @@ class Writer:
 
 
 EVENT_COLUMNS = tuple(one.name for one in EVENTS.columns if one.name != "seq")
-event_values = itemgetter(*EVENT_COLUMNS)
-"""Returns the values of an event in the order of its columns."""
+
+
+def event_values(row: Row) -> tuple[Any, ...]:
+    """Return the values of an event in the order of its columns, None where it says nothing."""
+    return tuple(map(row.get, EVENT_COLUMNS))
 
 
 @functools.lru_cache(maxsize=AT_ONCE)
