@@ -41,6 +41,7 @@ MODELS = {
     "IALS": tw.models.IALS(factors=2, epochs=2),
     "ItemKNN": tw.models.ItemKNN(content=("tags", "title"), similarity="bm25", neighbours=3),
     "JNTM": tw.models.JNTM(factors=2, epochs=1),
+    "MeanRating": tw.models.MeanRating(),
     "MultiViewDSSM": tw.models.MultiViewDSSM(
         content="title", hidden=(), factors=2, epochs=2, inputs="words"
     ),

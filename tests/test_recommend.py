@@ -101,6 +101,29 @@ def test_an_explanation_by_popularity_names_the_item_as_the_catalogue_does():
     assert (why["item"].to_list(), why["kind"].to_list()) == ([5], ["popularity"])
 
 
+def test_a_history_may_say_values():
+    log = planted_log()
+    model = tw.models.BiasedMF(factors=2).fit(log, rng=0)
+    rows = log.frame().filter(pl.col("user") == 101)
+    mine = dict(rows.select("item", "value").rows())
+    told = model.recommend(histories=[mine], k=5)
+    retold = model.fold_in(model.memory.history.take(model.users.ids.rows([101])))
+    scores = retold @ model.item_vectors.T
+    best = np.argsort(-np.where(np.isin(model.items.ids.ids.to_numpy(), list(mine)), -np.inf, scores[0]))  # fmt: skip
+    assert told["item"].to_list() == model.items.ids.ids.gather(best[:5]).to_list()
+    unsaid = model.recommend(histories=[dict.fromkeys(mine)], k=5)
+    assert unsaid.equals(model.recommend(histories=[list(mine)], k=5))
+    assert told["score"].to_list() != unsaid["score"].to_list()
+    assert len(model.explain(history=mine, item="i3")) > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, "5", True])
+def test_a_value_of_a_history_that_is_no_number_is_refused(value):
+    model = tw.models.EASE().fit(planted_log(), rng=0)
+    with pytest.raises(ConfigError, match="the value of each item, a finite number such as a rating; item 'i1'"):  # fmt: skip
+        model.recommend(histories=[{"i1": value}])
+
+
 def test_of_a_very_long_history_the_latest_part_is_explained(monkeypatch):
     model = tw.models.EASE().fit(planted_log())
     history = ["i0", "i2", "i4", "i6", "i0", "i8"]

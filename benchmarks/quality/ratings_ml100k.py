@@ -23,6 +23,7 @@ RANK, SWEEPS, KEPT = 10, 200, 100
 SEED = 0
 CHAIN = MCMC(burn_in=SWEEPS - KEPT, samples=KEPT, thin=1)
 OURS: dict[str, Any] = {
+    "twofold MeanRating": tw.models.MeanRating(),
     "twofold BiasedMF": tw.models.BiasedMF(),
     "twofold PMF": tw.models.PMF(),
     "twofold BPMF": tw.models.BPMF(),

@@ -49,7 +49,7 @@ def explain(
     item
         The item whose score is explained.
     history
-        Item ids in place of a user's, and lists of ids that were taken together.
+        Item ids in place of a user's, and lists of ids that were taken together, or a mapping of ids to values.
 
     Returns
     -------

@@ -63,7 +63,9 @@ def recommend(
     histories
         One sequence of item ids a person, oldest first; unknown items are passed over. What was taken
         together, a basket, is a list inside: ``[[["bread", "milk"], ["beer"]]]`` is one person with two
-        baskets. With `users`, it replaces what the model remembers of them.
+        baskets. A mapping says the values too, such as ratings: ``[{"50": 5, "181": 2}]``; else each item counts
+        as one event, and where values are ratings as liked best. With `users`, it replaces what the model
+        remembers of them.
     k
         List length, >= 1.
     exclude_seen

@@ -18,5 +18,5 @@ Rows: TypeAlias = I32
 Id: TypeAlias = int | str
 Ids: TypeAlias = Sequence[Id]
 History: TypeAlias = Iterable[Id | Iterable[Id]]
-"""What somebody took, oldest first; what stands in an inner list was taken together."""
+"""What somebody took, oldest first; what stands in an inner list was taken together. A mapping says the value of each item too."""
 Rng: TypeAlias = np.random.Generator | int | None

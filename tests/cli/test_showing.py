@@ -201,7 +201,7 @@ def test_ratings_are_compared_among_models_that_predict_them(run, log_file, tmp_
     )
     code, out, err = run("compare", job, "--json")
     assert code == 0, err
-    assert set(json.loads(out)["models"]) == {"PMF", "BiasedMF"}
+    assert set(json.loads(out)["models"]) == {"PMF", "BiasedMF", "mean rating"}
     bare = tmp_path / "bare.csv"
     pl.read_csv(log_file).select("user", "item").write_csv(bare)
     job.write_text(job.read_text().replace(str(log_file), str(bare)))

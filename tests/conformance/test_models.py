@@ -34,6 +34,7 @@ SMALL = {
     "IALS": {"factors": 6},
     "ItemKNN": {},
     "JNTM": {"factors": 8, "epochs": 20},
+    "MeanRating": {},
     "MultiViewDSSM": {"hidden": (16,), "factors": 8, "epochs": 40, "content": "title"},
     "PMF": {"factors": 4},
     "PersonalFrequency": {},

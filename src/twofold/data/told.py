@@ -1,8 +1,11 @@
-"""Histories as callers tell them: ids, oldest first, and lists of what was taken together."""
+"""Histories as callers tell them: ids, oldest first, and lists of what was taken together, or ids with their values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +14,20 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError
 from twofold.typing import I64, History, Id
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Largest value of an event."""
+
 
 def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
-    """Translate sequences of item ids and of baskets; unknown items are passed over.
+    """Translate sequences of item ids and of baskets, and mappings of item ids to values; unknown items are passed over.
 
     Raises
     ------
     ConfigError
-        If a history is no list, or a basket holds something else than ids.
+        If a history is no list, a basket holds something else than ids, or a value is no finite number.
     """
     indptr, flat, moments, nested = [0], list[int](), list[int](), False
+    values = list[float]()
     for one in histories:
         if isinstance(one, str) or not isinstance(one, Iterable):
             got = f"the string {one!r}" if isinstance(one, str) else repr(one)
@@ -29,16 +36,42 @@ def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
         rows = items.rows(ids)
         known = np.flatnonzero(rows != UNKNOWN)
         flat.extend(rows[known].tolist())
+        told = np.array(values_of(one, len(ids)), np.float32)
+        values.extend(told[known].tolist())
         moments.extend((known if moment is None else moment[known]).tolist())
         nested = nested or moment is not None
         indptr.append(len(flat))
-    item = np.array(flat, np.int32)
     return Histories(
         np.array(indptr, np.int64),
-        item,
-        np.full(len(item), np.nan, np.float32),
+        np.array(flat, np.int32),
+        np.array(values, np.float32),
         moment=np.array(moments, np.int64) if nested else None,
     )
+
+
+def values_of(history: History, n: int) -> list[float]:
+    """Return the values of the `n` entries of a history, NaN where it says none.
+
+    Raises
+    ------
+    ConfigError
+        If one is no finite number.
+    """
+    if not isinstance(history, Mapping):
+        return [math.nan] * n
+    values = list[float]()
+    for item, value in history.items():
+        number: Any = math.nan if value is None else value
+        if value is not None and (
+            isinstance(value, bool)
+            or not isinstance(value, Real)
+            or not -LARGEST <= number <= LARGEST
+        ):
+            raise ConfigError(
+                f"a history may say the value of each item, a finite number such as a rating; item {item!r} has {value!r}"
+            )
+        values.append(float(number))
+    return values
 
 
 def taken_apart(history: History) -> tuple[list[Id], I64 | None]:

@@ -27,6 +27,7 @@ from twofold.expected import check_models, check_split
 from twofold.hyperparameters import values as hyperparameter_values
 from twofold.metrics import parse
 from twofold.models._base import FittedModel
+from twofold.models.baselines.mean_rating import MeanRating
 from twofold.models.baselines.popularity import Popularity
 from twofold.random import generator
 from twofold.split import Split, check_leaks
@@ -38,6 +39,8 @@ ENOUGH = 20
 """Users of whom it is no chance that two models have the same value for each."""
 BASELINE = "popularity"
 """The row that is added where no model is `Popularity`."""
+RATING_BASELINE = "mean rating"
+"""The row that is added in its place where ratings are predicted and no model is `MeanRating`."""
 
 
 class Estimator(Protocol):
@@ -222,7 +225,7 @@ def compare(
 ) -> Leaderboard:
     """Fit and measure models on one split; popularity is added unless a model is `Popularity` or has its name.
 
-    Where `metrics` names rating errors (rmse, mae) popularity is not added, as it predicts none.
+    Where `metrics` names rating errors (rmse, mae) mean ratings are added in its place, as popularity predicts none.
 
     Parameters
     ----------
@@ -249,7 +252,7 @@ def compare(
     LeakError
         If training knows something about the held-out part.
     DataError
-        If items are to be placed by content and a model other than `Popularity` does not read it.
+        If items are to be placed by content and a model that is no baseline does not read it.
     """
     check_models(models, "compare")
     check_split(split, "compare")
@@ -258,11 +261,12 @@ def compare(
     policies(unknown_items, candidates)
     asking = Asking(ask, up_to_date, new)
     entries = dict(models)
-    ranking = not any(parse(name).family == "rating" for name in metrics or ())
-    if ranking and not any(
-        isinstance(getattr(one, "estimator", one), Popularity) for one in entries.values()
+    rating = any(parse(name).family == "rating" for name in metrics or ())
+    name, baseline = (RATING_BASELINE, MeanRating()) if rating else (BASELINE, Popularity())
+    if not any(
+        isinstance(getattr(one, "estimator", one), type(baseline)) for one in entries.values()
     ):
-        entries.setdefault(BASELINE, Popularity())
+        entries.setdefault(name, baseline)
     check_leaks(split)
     seed = int(generator(rng).integers(2**31))
     results: dict[str, Result] = dict(done or {})

@@ -16,7 +16,8 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.models._added import new_items, placed
-from twofold.models._base import FittedModel, dimensions
+from twofold.models._base import FittedModel
+from twofold.models.baselines.mean_rating import MeanRating
 from twofold.models.baselines.popularity import Popularity
 from twofold.random import generator
 from twofold.split import Split
@@ -258,7 +259,8 @@ def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedMo
     They are added in an order drawn from `rng`, which decides their ties: ids are often given in the
     order of arrival, and early items are the popular ones.
 
-    Popularity is the baseline for every model and has no content to read: new items score 0.
+    Popularity and mean ratings are the baselines for every model and have no content to read: new items have the
+    score 0, or the person's mean.
 
     Raises
     ------
@@ -271,8 +273,8 @@ def with_held_out_items(model: FittedModel, data: Dataset, rng: Rng) -> FittedMo
     fresh = fresh.take(generator(rng).permutation(len(fresh)))
     if model.reads_content:
         return model.place(fresh)
-    if isinstance(model.estimator, Popularity):
-        nowhere = np.zeros((len(fresh), dimensions(model.item_vectors)), np.float32)
+    if isinstance(model.estimator, (Popularity, MeanRating)):
+        nowhere = np.tile(model.unknown_item, (len(fresh), 1))
         return placed(model, fresh, nowhere, model.similarity_of(nowhere))
     raise DataError(
         f"{type(model.estimator).__name__} does not read content and cannot be measured on the "

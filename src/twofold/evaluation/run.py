@@ -83,7 +83,7 @@ def evaluate(
     unknown_items
         Targets that training never saw: ``count`` them as missed, ``drop`` them, or place all items of
         the part that training never saw by their ``content`` (`FittedModel.with_items`) before ranking.
-        `Popularity` places them too, with the score 0.
+        `Popularity` and `MeanRating` place them too, with the score 0 or the mean.
     candidates
         ``all`` items are ranked, or with ``unknown_items="content"`` the ``new`` ones alone: items that
         training never saw are the only ones listed and the only targets (out-of-matrix prediction of Wang &

@@ -9,6 +9,7 @@ from twofold._lazy import exporter
 if TYPE_CHECKING:
     from twofold.models.baselines.ease import EASE as EASE
     from twofold.models.baselines.item_knn import ItemKNN as ItemKNN
+    from twofold.models.baselines.mean_rating import MeanRating as MeanRating
     from twofold.models.baselines.personal_frequency import PersonalFrequency as PersonalFrequency
     from twofold.models.baselines.popularity import Popularity as Popularity
     from twofold.models.factorization.biased_mf import BiasedMF as BiasedMF
@@ -50,6 +51,7 @@ HOMES = {
     "IALS": "twofold.models.factorization.ials",
     "ItemKNN": "twofold.models.baselines.item_knn",
     "JNTM": "twofold.models.sequence.jntm",
+    "MeanRating": "twofold.models.baselines.mean_rating",
     "MultiViewDSSM": "twofold.models.mapping.multi_view_dssm",
     "PMF": "twofold.models.factorization.pmf",
     "PersonalFrequency": "twofold.models.baselines.personal_frequency",
@@ -80,6 +82,7 @@ __all__ = [
     "Doc2Vec",
     "GRU4Rec",
     "ItemKNN",
+    "MeanRating",
     "MultiViewDSSM",
     "PersonalFrequency",
     "Popularity",
