@@ -9,7 +9,7 @@ import twofold as tw
 from twofold import jobs
 from twofold.cli.compare import job_of
 from twofold.data.synthetic import small_log
-from twofold.errors import ConfigError, DataError, nearest
+from twofold.errors import ConfigError, DataError, DataWarning, nearest
 from twofold.plans import DataPlan, SplitPlan
 from twofold.toml_text import to_toml
 
@@ -221,6 +221,19 @@ def test_what_a_person_types_is_a_file_or_a_name(tmp_path, monkeypatch, log_file
     )
     with pytest.raises(ConfigError, match="did you mean 'ml-1m'"):
         DataPlan.of("ml1m")
+
+
+def test_a_few_values_below_0_are_told_until_they_are_left_out(tmp_path):
+    """A returned piece counted as one more that was bought, without a word."""
+    log = tmp_path / "shop.csv"
+    rows = [f"{at % 4},{at % 5},{-1 if at == 7 else 2}" for at in range(20)]
+    log.write_text("\n".join(["user,item,value", *rows]))
+    with pytest.warns(DataWarning, match="1 of 20 values lies below 0, the lowest -1, .* min_value=0"):  # fmt: skip
+        read = DataPlan(source=str(log)).read()
+    assert any("below 0" in one for one in read.notes)
+    assert len(DataPlan(source=str(log), min_value=0).read()) == 19
+    log.write_text(log.read_text().replace(",2\n", ",-2\n", 9))
+    assert len(DataPlan(source=str(log)).read()) == 20
 
 
 def test_data_are_filtered_as_the_plan_says(log_file, tmp_path):

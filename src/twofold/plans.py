@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -13,7 +14,8 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationErro
 from twofold import datasets, split
 from twofold.data.dataset import Dataset
 from twofold.data.moments import Moment, with_moments, with_regions
-from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.data.odd_values import below_zero
+from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.evaluation.questions import policies
 from twofold.evaluation.rolling import Asking
 from twofold.hyperparameters import hyperparameters
@@ -175,6 +177,9 @@ class DataPlan:
             given = {name: getattr(self, name) for name in KEEPS}
             said = ", ".join(f"{name}={one:g}" for name, one in given.items() if one != default_of(name))  # fmt: skip
             raise DataError(f"{said} leaves none of the {len(data):,} events; ask for less")
+        if odd := below_zero(made.interactions.value):
+            said = f"{odd}: leave returns and ratings that are missing out with min_value=0"
+            warnings.warn(said, DataWarning, stacklevel=2)
         return made
 
     @classmethod
