@@ -135,3 +135,9 @@ def test_two_writers_of_one_entry_each_bring_it_whole(tmp_path):
         assert path.read_text() == "the second"
     assert path.read_text() == "the first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("package", [tw, tw.models, tw.online, tw.applications])
+def test_a_package_lists_what_it_imports_when_it_is_used(package):
+    """So that a notebook completes ``tw.models.Y``."""
+    assert set(package.__all__) <= set(dir(package))

@@ -7,8 +7,10 @@ import pytest
 
 import twofold as tw
 from twofold import jobs, models
+from twofold.errors import ConfigError
 from twofold.hyperparameters import search_space
-from twofold.tuning import suggest, tune
+from twofold.testing import planted_log
+from twofold.tuning import suggest, tune_job
 
 TUNABLE = [
     one for name in models.__all__ if search_space(one := getattr(models, name)) and dataclasses.is_dataclass(one)
@@ -33,7 +35,7 @@ def test_what_the_default_leaves_to_the_fit_is_left_to_it_in_the_first_trial(tmp
         "models": {"bpr": {"class": "BPR", "factors": 4}},
     })  # fmt: skip
     split = tw.split.random(data, validation=0.2, rng=0)
-    tuned = tune(job, split, "bpr", tmp_path / "trials", trials=3)
+    tuned = tune_job(job, split, "bpr", tmp_path / "trials", trials=3)
     first, second = (tuned.table.filter(trial=number).row(0, named=True) for number in (1, 2))
     assert first["epochs"] is None
     assert first["reg_user"] is None
@@ -50,7 +52,46 @@ def test_the_first_trial_is_the_own_setting_even_outside_the_range(tmp_path):
     assert own.half_life < search_space(type(own))["half_life"].low
     job = jobs.from_dict({"data": {"source": "log.csv"}, "models": {"PersonalFrequency": {}}})
     split = tw.split.random(data, validation=0.2, rng=0)
-    tuned = tune(job, split, "PersonalFrequency", tmp_path / "trials", trials=2)
+    tuned = tune_job(job, split, "PersonalFrequency", tmp_path / "trials", trials=2)
     report = tw.evaluate(own.fit(split.train), split, ["ndcg@10"], part="validation")
     assert tuned.default == report["ndcg@10"]
     assert tuned.table.filter(trial=1)["half_life"].to_list() == [None]
+
+
+def test_a_search_in_python_keeps_what_is_fixed_and_goes_on_in_its_folder(tmp_path):
+    split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    asked = {"fixed": ["epochs"], "folder": tmp_path / "found", "rng": 3, "relevant_from": 3}
+    own = models.IALS(factors=4, epochs=2)
+    begun = tw.tune(own, split, "recall@5", trials=2, **asked)
+    found = tw.tune(own, split, "recall@5", trials=4, **asked)
+    once = tw.tune(own, split, "recall@5", trials=4, **{**asked, "folder": None})
+    assert len(begun.table) == 2
+    assert found.table.drop("seconds").equals(once.table.drop("seconds"))
+    assert found.estimator == once.estimator
+    assert found.estimator.epochs == 2
+    fitted = found.estimator.fit(split.train, validation=split.validation, rng=3)
+    report = tw.evaluate(fitted, split, ["recall@5"], part="validation", relevant_from=3)
+    assert report["recall@5"] == found.value
+    assert (tmp_path / "found" / "IALS.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"fixed": ["factor"]}, "no hyperparameter 'factor'; .*did you mean 'factors'"),
+        ({"fixed": "factors"}, r"write \['factors'\]"),
+        ({"relevant": 3}, "no argument 'relevant'; .*did you mean 'relevant_from'"),
+        ({"ask": "each evnt"}, "ask got 'each evnt'"),
+        ({"trials": 0}, "trials must be an integer >= 1; got 0"),
+        ({"metric": "ndgc@10"}, "did you mean"),
+        ({"rng": -1}, "rng must be an integer >= 0"),
+        ({"model": models.IALS}, "the class IALS"),
+        ({"model": models.EASE().fit(planted_log())}, "got a fitted model"),
+        ({"model": models.IALS(), "fixed": list(search_space(models.IALS))}, "nothing to tune"),
+        ({"split": tw.split.random(planted_log(), validation=0, rng=0)}, "this split has none"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_searched_is_named(more, said):
+    split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    with pytest.raises(ConfigError, match=said):
+        tw.tune(**{"model": models.IALS(factors=2, epochs=1), "split": split, "trials": 1, **more})

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from twofold.models._base import Memory as Memory
     from twofold.pipeline import Pipeline as Pipeline
     from twofold.split import Split as Split
+    from twofold.tuning import tune as tune
     from twofold.vectors import Vectors as Vectors
     from twofold.vectors import read_word2vec as read_word2vec
 
@@ -65,6 +66,7 @@ HOMES = {
     "split": "twofold.split",
     "testing": "twofold.testing",
     "trajectories": "twofold.data.sequences",
+    "tune": "twofold.tuning",
     "with_moments": "twofold.data.moments",
     "with_regions": "twofold.data.moments",
 }
@@ -93,7 +95,8 @@ __all__ = [
     "split",
     "testing",
     "trajectories",
+    "tune",
     "with_moments",
     "with_regions",
 ]
-__getattr__ = exporter(__name__, HOMES)
+__getattr__, __dir__ = exporter(__name__, HOMES)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from twofold.errors import did_you_mean
 
 
-def exporter(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module ``__getattr__`` that looks names up in `homes` (name -> module)."""
+def exporter(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package whose names are looked up in `homes` (name -> module)."""
 
     def __getattr__(name: str) -> Any:
         if name not in homes:
@@ -19,4 +22,7 @@ def exporter(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         home = importlib.import_module(homes[name])
         return home if homes[name] == f"{package}.{name}" else getattr(home, name)
 
-    return __getattr__
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return __getattr__, __dir__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,23 @@ from typing import Any
 import polars as pl
 
 from twofold.drafts import write_page
-from twofold.errors import ConfigError, NotConvergedError, need
+from twofold.errors import ConfigError, NotConvergedError, did_you_mean, need
 from twofold.evaluation.run import measure
-from twofold.hyperparameters import Search, search_space, values
+from twofold.expected import check_models, check_split
+from twofold.hyperparameters import Search, names, search_space, values
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.metrics.names import Metric
+from twofold.plans import EvaluationPlan, TunePlan
 from twofold.progress import track
+from twofold.random import generator
 from twofold.split import Split, check_leaks
+from twofold.typing import Rng
 
+DEFAULT = TunePlan()
+"""How many trials there are and what is made best where nobody says."""
+MEASURED = tuple(name for name in names(EvaluationPlan) if name not in ("part", "confidence"))
+"""Arguments of `evaluate` that say how trials are measured."""
 FAR = 1_000_003
 """Distance between the seeds of trials of jobs with neighbouring seeds."""
 
@@ -85,16 +93,15 @@ def check_validation(split: Split) -> None:
         )
 
 
-def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None) -> Tuned:
-    """Search one model of a job; what was tried before in `folder` counts.
-
-    The first trial is the job's own setting; of that the search is told what lies in its ranges.
-    Values that the job sets are kept as they are. The test part is not looked at.
+def tune_job(
+    job: Job, split: Split, model: str, folder: Path, *, trials: int | None = None
+) -> Tuned:
+    """Search one model of a job; see `tune`.
 
     Parameters
     ----------
     job
-        The checked job.
+        The checked job. Values that it sets are kept as they are.
     split
         Its split; must have a validation part.
     model
@@ -109,49 +116,147 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
     ConfigError
         If the split has no validation part, or every trial failed.
     """
+    return _search(
+        job.models[model],
+        split,
+        parse(job.tune.metric),
+        job.tune.trials if trials is None else trials,
+        job.fixed[model],
+        folder,
+        model,
+        job.seed,
+        job.evaluation,
+    )
+
+
+def tune(
+    model: Any,
+    split: Split,
+    metric: str = DEFAULT.metric,
+    *,
+    trials: int = DEFAULT.trials,
+    fixed: Iterable[str] = (),
+    folder: str | Path | None = None,
+    rng: Rng = 0,
+    **evaluation: Any,
+) -> Tuned:
+    """Search the hyperparameters of a model over their declared ranges, on the validation part only.
+
+    The first trial is the model's own setting; of that the search is told what lies in its ranges. The others
+    are proposed by a tree-structured Parzen estimator (optuna). The test part is not looked at.
+
+    Parameters
+    ----------
+    model
+        An estimator, such as ``tw.models.IALS()``.
+    split
+        A split with a validation part.
+    metric
+        What is made best.
+    trials
+        Settings in all, >= 1, those of earlier runs in `folder` included.
+    fixed
+        Hyperparameters that stay as the model has them.
+    folder
+        Where the trials are kept, so that an interrupted search goes on; None keeps none.
+    rng
+        The same seed draws the same settings. Every trial is trained and measured with the same one.
+    evaluation
+        How trials are measured, as in `evaluate`: ``ask``, ``up_to_date``, ``new``, ``exclude_seen``,
+        ``unknown_items``, ``candidates``, ``relevant_from``.
+
+    Raises
+    ------
+    ConfigError
+        If the split has no validation part, the model declares no range, a name does not exist, or every trial failed.
+    LeakError
+        If training knows something about the held-out part.
+    MissingDependencyError
+        If optuna is not installed.
+
+    Example
+    -------
+    >>> import twofold as tw
+    >>> from twofold.testing import planted_log
+    >>> split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    >>> found = tw.tune(tw.models.IALS(epochs=2), split, trials=2, fixed=["epochs"], rng=0)
+    >>> len(found.table), found.estimator.epochs, found.value >= found.default
+    (2, 2, True)
+    """
+    check_models({"model": model}, "tune")
+    if not hasattr(model, "fit"):
+        raise ConfigError(f"tune trains an estimator; got a fitted model: give its settings, {type(model.estimator).__name__}(...)")  # fmt: skip
+    check_split(split, "tune")
+    kind, keep = type(model), tuple(fixed)
+    if isinstance(fixed, str):
+        raise ConfigError(f"fixed must be a list of names; got {fixed!r}: write [{fixed!r}]")
+    for name in keep:
+        if name not in values(model):
+            raise ConfigError(
+                f"{kind.__name__} has no hyperparameter {name!r}; {did_you_mean(name, values(model))}"
+            )
+    if not set(search_space(kind)) - set(keep):
+        raise ConfigError(
+            f"nothing to tune: {kind.__name__} declares no search range that is left open"
+        )
+    if unknown := sorted(set(evaluation) - set(MEASURED)):
+        raise ConfigError(
+            f"tune has no argument {unknown[0]!r}; {did_you_mean(unknown[0], MEASURED)}"
+        )
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise ConfigError(f"trials must be an integer >= 1; got {trials!r}")
+    generator(rng)
+    seed = int(rng) if isinstance(rng, int) else int(generator(rng).integers(2**31))
+    where = None if folder is None else Path(folder)
+    return _search(
+        model, split, parse(metric), trials, keep, where, kind.__name__, seed,
+        EvaluationPlan(**evaluation),
+    )  # fmt: skip
+
+
+def _search(
+    base: Any,
+    split: Split,
+    metric: Metric,
+    wanted: int,
+    fixed: Sequence[str],
+    folder: Path | None,
+    name: str,
+    seed: int,
+    plan: EvaluationPlan,
+) -> Tuned:
     optuna = need_optuna()
     check_validation(split)
     check_leaks(split)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    base = job.models[model]
-    space = {n: s for n, s in search_space(type(base)).items() if n not in job.fixed[model]}
+    space = {n: s for n, s in search_space(type(base)).items() if n not in fixed}
     own = values(base)
-    told = {name: one for name, one in space.items() if holds(one, own[name])}
-    metric = parse(job.tune.metric)
-    folder.mkdir(parents=True, exist_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{model}.journal"))
-    storage = optuna.storages.JournalStorage(backend)
-    study = optuna.create_study(
-        study_name=model,
-        storage=storage,
-        load_if_exists=True,
-        direction="maximize" if metric.higher_is_better else "minimize",
-    )
+    told = {key: one for key, one in space.items() if holds(one, own[key])}
+    study = _study(optuna, name, folder, metric)
     state = optuna.trial.TrialState
     finished = sum(one.state.is_finished() for one in study.trials)
     if not finished and not study.get_trials(states=(state.WAITING,)):
-        study.enqueue_trial({name: own[name] for name in told})
-    wanted = job.tune.trials if trials is None else trials
-    for number in track(range(finished, wanted), f"tuning {model}"):
+        study.enqueue_trial({key: own[key] for key in told})
+    for number in track(range(finished, wanted), f"tuning {name}"):
         # A trial depends on its number and the finished ones alone, so that a search that was
         # interrupted draws the same settings as one that was not.
-        study.sampler = optuna.samplers.TPESampler(seed=(job.seed * FAR + number) % 2**32)
+        study.sampler = optuna.samplers.TPESampler(seed=(seed * FAR + number) % 2**32)
         trial = study.ask()
         settings = suggest(trial, space if number else told)
         try:
-            value = _measured(job, split, _with(base, settings), metric.name)
+            value = _measured(plan, split, _with(base, settings), metric, seed)
         except NotConvergedError as error:
-            log.warning("%s %s: %s", model, settings, error)
+            log.warning("%s %s: %s", name, settings, error)
             study.tell(trial, state=state.FAIL)
             continue
         study.tell(trial, value)
-        log.info("%s %s: %s %.5f", model, settings, metric.name, value)
+        log.info("%s %s: %s %.5f", name, settings, metric.name, value)
     tried = [one for one in study.trials if one.state.is_finished()]
     done = [one for one in tried if one.state == state.COMPLETE]
     if not done:
-        raise ConfigError(f"every trial of {model} left the finite numbers; look at the log")
+        raise ConfigError(f"every trial of {name} left the finite numbers; look at the log")
     tuned = Tuned(
-        model=model,
+        model=name,
         estimator=_with(base, study.best_params),
         value=study.best_value,
         default=tried[0].value if tried[0] in done else math.nan,
@@ -159,9 +264,25 @@ def tune(job: Job, split: Split, model: str, folder: Path, *, trials: int | None
         failed=len(tried) - len(done),
         table=trial_table(tried, metric),
     )
-    write_page(folder / f"{model}.csv", tuned.table.write_csv())
-    write_page(folder / f"{model}.json", json.dumps(table(tuned), indent=1))
+    if folder is not None:
+        write_page(folder / f"{name}.csv", tuned.table.write_csv())
+        write_page(folder / f"{name}.json", json.dumps(table(tuned), indent=1))
     return tuned
+
+
+def _study(optuna: Any, name: str, folder: Path | None, metric: Metric) -> Any:
+    """Return the study of a model: in memory, or with a journal in `folder`."""
+    storage = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{name}.journal"))
+        storage = optuna.storages.JournalStorage(backend)
+    return optuna.create_study(
+        study_name=name,
+        storage=storage,
+        load_if_exists=True,
+        direction="maximize" if metric.higher_is_better else "minimize",
+    )
 
 
 def trial_table(tried: Sequence[Any], metric: Metric) -> pl.DataFrame:
@@ -209,13 +330,12 @@ def _with(base: Any, settings: Mapping[str, Any]) -> Any:
     return type(base)(**{**values(base), **settings})
 
 
-def _measured(job: Job, split: Split, estimator: Any, metric: str) -> float:
-    fitted = estimator.fit(split.train, validation=split.validation, rng=job.seed)
-    plan = job.evaluation
+def _measured(plan: EvaluationPlan, split: Split, estimator: Any, metric: Metric, seed: int) -> float:  # fmt: skip
+    fitted = estimator.fit(split.train, validation=split.validation, rng=seed)
     report = measure(
         fitted,
         split,
-        (parse(metric),),
+        (metric,),
         part="validation",
         asking=plan.asking,
         exclude_seen=plan.exclude_seen,
@@ -223,6 +343,6 @@ def _measured(job: Job, split: Split, estimator: Any, metric: str) -> float:
         candidates=plan.candidates,
         relevant_from=plan.relevant_from,
         confidence=plan.confidence,
-        rng=job.seed,
+        rng=seed,
     )
-    return report.values[metric]
+    return report.values[metric.name]

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
     from twofold.applications import map2d as map2d
 
 __all__ = ["analogies", "links", "map2d"]
-__getattr__ = exporter(__name__, {name: f"{__name__}.{name}" for name in __all__})
+__getattr__, __dir__ = exporter(__name__, {name: f"{__name__}.{name}" for name in __all__})

@@ -78,7 +78,7 @@ def tune(
     found: dict[str, tuning.Tuned] = {}
     with runs.at_work(run), interruptible(kept):
         for name in chosen:
-            one = found[name] = tuning.tune(job, cut, name, run.path / "trials", trials=trials)
+            one = found[name] = tuning.tune_job(job, cut, name, run.path / "trials", trials=trials)
             note(
                 f"{name}: {job.tune.metric} {one.value:.4f} on the validation part, "
                 f"{one.default:.4f} as the job had it; {one.trials} settings tried"

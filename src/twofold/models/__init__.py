@@ -92,4 +92,4 @@ __all__ = [
     "YouTubeCandidates",
     "YouTubeRanker",
 ]
-__getattr__ = exporter(__name__, HOMES)
+__getattr__, __dir__ = exporter(__name__, HOMES)

@@ -44,4 +44,4 @@ __all__ = [
     "sequential",
     "simulate",
 ]
-__getattr__ = exporter(__name__, {name: f"{__name__}.{name}" for name in __all__})
+__getattr__, __dir__ = exporter(__name__, {name: f"{__name__}.{name}" for name in __all__})

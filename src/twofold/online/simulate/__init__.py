@@ -25,4 +25,4 @@ _HOMES = {
     "truth": "counterfactual",
 }
 __all__ = ["Day", "People", "Population", "Truth", "browse", "gathered", "truth"]
-__getattr__ = exporter(__name__, {name: f"{__name__}.{_HOMES[name]}" for name in __all__})
+__getattr__, __dir__ = exporter(__name__, {name: f"{__name__}.{_HOMES[name]}" for name in __all__})
