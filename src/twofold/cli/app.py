@@ -31,6 +31,7 @@ COMMANDS = {
     "datasets": "twofold.cli.inspect:datasets",
     "models": "twofold.cli.inspect:models",
     "doctor": "twofold.cli.doctor:doctor",
+    "describe": "twofold.cli.describe:describe",
     "fit": "twofold.cli.train:fit",
     "evaluate": "twofold.cli.train:evaluate",
     "compare": "twofold.cli.compare:compare",

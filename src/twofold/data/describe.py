@@ -20,15 +20,20 @@ def describe(data: Dataset) -> pl.DataFrame:
         "distinct pairs": f"{len(pairs):,}",
         "density": f"{len(pairs) / max(data.n_users * data.n_items, 1):.4%}",
     }
-    for name, counts in (("user", np.diff(events.indptr)), ("item", events.item_counts)):
+    for name, counts in (("a user", np.diff(events.indptr)), ("an item", events.item_counts)):
         if len(counts):
             low, middle, high = np.percentile(counts, [0, 50, 100])
-            facts[f"events a {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}"
+            once = int((counts == 1).sum())
+            facts[f"events {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}; one: {once:,}"
+    if len(data):
+        facts["of a pair before"] = f"{1 - len(pairs) / len(data):.1%} of the events"
     if events.has_value and len(data):
         facts["values"] = f"{events.value.min():g} to {events.value.max():g}"
     if events.time is not None and len(data):
         ends = pl.Series([events.time.min(), events.time.max()]).cast(pl.Int64)
         facts["time"] = " to ".join(str(one) for one in pl.from_epoch(ends).to_list())
+        alike = np.bincount(events.moments)[events.moments] > 1
+        facts["of one moment"] = f"{alike.mean():.1%} of the events have another of the same user and second"  # fmt: skip
     for name, columns in (
         ("context", events.context),
         ("user features", data.users.features),
