@@ -7,7 +7,7 @@ import pytest
 
 import twofold as tw
 from twofold.data.sequences import trajectories
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models.sequence import gru4rec
 from twofold.models.sequence._next_item import held_out, last_of_each, mean_gain
 from twofold.testing import planted_log
@@ -289,6 +289,16 @@ def test_cutting_by_a_pause_is_cutting_the_log_into_users():
     np.testing.assert_array_equal(one.fold_in(one.memory.history), one.lookup(np.arange(2)))
     cut = trajectories(one.memory.history, gap=60)
     assert last_of_each(one.memory.history, cut).lengths.tolist() == [2, 2]
+
+
+def test_sessions_of_one_event_are_told():
+    """A log whose users change with each visit taught almost nothing, in silence."""
+    rows = {"u": [1, 1, 2, 3, 4], "i": ["a", "b", "a", "b", "a"]}
+    log = tw.Dataset.from_frames(rows, user="u", item="i")
+    with pytest.warns(DataWarning, match="3 of 5 events are a sequence by themselves"):
+        fitted(log)
+    half = tw.Dataset.from_frames({"u": [1, 1, 2, 3], "i": ["a", "b", "a", "b"]}, user="u", item="i")  # fmt: skip
+    fitted(half)
 
 
 def test_bad_input_is_refused_in_a_sentence():

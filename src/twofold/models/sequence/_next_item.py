@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -10,16 +11,18 @@ from twofold.data.dataset import Dataset
 from twofold.data.interactions import Histories
 from twofold.data.sequences import Sequences
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import DataError
+from twofold.errors import DataError, DataWarning
 from twofold.models._base import Memory
 from twofold.typing import F32, I32, I64
 
+MOST = 0.5
+"""Share of the events that may be sequences by themselves before a word is said of it."""
 HELD_OUT = 5000
 """Most held-out events that validation looks at."""
 
 
 def with_a_next_item(lengths: I64, model: str) -> I64:
-    """Return the numbers of the sequences of two events or more, given the lengths (n,) of all.
+    """Return the numbers of the sequences of two events or more, given the lengths (n,) of all; warn where most events stand alone.
 
     Raises
     ------
@@ -31,6 +34,14 @@ def with_a_next_item(lengths: I64, model: str) -> I64:
         raise DataError(
             f"{model} learns what follows what, and none of the {len(lengths):,} sequences has two events; "
             "give a log with longer histories, or a wider gap"
+        )
+    alone, n_events = int((lengths == 1).sum()), int(lengths.sum())
+    if alone > MOST * n_events:
+        warnings.warn(
+            f"{model} learns what follows what: {alone:,} of {n_events:,} events are a sequence by themselves and teach nothing; "
+            "check the column of users, or what cuts sequences (gap, session)",
+            DataWarning,
+            stacklevel=3,
         )
     return found.astype(np.int64)
 
