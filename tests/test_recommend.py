@@ -124,6 +124,42 @@ def test_a_value_of_a_history_that_is_no_number_is_refused(value):
         model.recommend(histories=[{"i1": value}])
 
 
+@pytest.mark.parametrize(
+    ("histories", "said"),
+    [
+        ({"i1": 5}, r"write histories=\[\{...\}\]"),
+        ([{("i1", "i2"): 5}], "got the key .'i1', 'i2'.: name each item alone"),
+        ([[{"i1": 5}]], "a history with values is one mapping"),
+        ([{"i1": 5}.items()], "must be a list of item ids"),
+        ([pl.DataFrame({"item": ["i1"], "value": [5]})], "must be a list of item ids"),
+        ([{"i1": 6}], "a history has the value 6; those of training lie within 1 to 5"),
+    ],
+)
+def test_a_shape_that_would_be_misread_is_refused(histories, said):
+    model = tw.models.BiasedMF(factors=2, epochs=1).fit(planted_log(), rng=0)
+    with pytest.raises(ConfigError, match=said):
+        model.recommend(histories=histories)
+
+
+def test_values_are_refused_where_training_had_none():
+    log = {"u": [1, 1, 2], "i": ["a", "b", "b"]}
+    model = tw.models.EASE().fit(tw.Dataset.from_frames(log, user="u", item="i"))
+    with pytest.raises(ConfigError, match="the log of training had none; write a list of ids"):
+        model.recommend(histories=[{"a": 2}])
+    assert len(model.recommend(histories=[{"a": None}], k=1)) == 1
+
+
+def test_one_low_rating_lowers_what_is_predicted():
+    """An explanation held a rating against a score of 0 instead of the one of somebody unknown."""
+    model = tw.models.MeanRating(user_damping=0).fit(planted_log())
+    why = model.explain(history={"i1": 1}, item="i3")
+    unknown = model.predict({"user": ["nobody"], "item": ["i3"]})["score"][0]
+    assert why["contribution"][0] == pytest.approx(why["score"][0] - unknown, abs=1e-5)
+    assert why["contribution"][0] < 0
+    popular = tw.models.Popularity().fit(planted_log())
+    assert popular.explain(history=["i1"], item="i3")["kind"].to_list() == ["popularity"]
+
+
 def test_of_a_very_long_history_the_latest_part_is_explained(monkeypatch):
     model = tw.models.EASE().fit(planted_log())
     history = ["i0", "i2", "i4", "i6", "i0", "i8"]

@@ -7,10 +7,11 @@ import pytest
 
 import twofold as tw
 from twofold import jobs, models
-from twofold.errors import ConfigError
+from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import search_space
 from twofold.testing import planted_log
-from twofold.tuning import suggest, tune_job
+from twofold.trials import suggest
+from twofold.tuning import tune_job
 
 TUNABLE = [
     one for name in models.__all__ if search_space(one := getattr(models, name)) and dataclasses.is_dataclass(one)
@@ -83,6 +84,9 @@ def test_a_search_in_python_keeps_what_is_fixed_and_goes_on_in_its_folder(tmp_pa
         ({"relevant": 3}, "no argument 'relevant'; .*did you mean 'relevant_from'"),
         ({"ask": "each evnt"}, "ask got 'each evnt'"),
         ({"trials": 0}, "trials must be an integer >= 1; got 0"),
+        ({"fixed": None}, "fixed must be a list of names; got None"),
+        ({"fixed": [["a"]]}, "no hyperparameter"),
+        ({"folder": 5}, "folder must be a path"),
         ({"metric": "ndgc@10"}, "did you mean"),
         ({"rng": -1}, "rng must be an integer >= 0"),
         ({"model": models.IALS}, "the class IALS"),
@@ -95,3 +99,34 @@ def test_what_cannot_be_searched_is_named(more, said):
     split = tw.split.random(planted_log(), validation=0.1, rng=0)
     with pytest.raises(ConfigError, match=said):
         tw.tune(**{"model": models.IALS(factors=2, epochs=1), "split": split, "trials": 1, **more})
+
+
+def test_trials_of_another_search_are_not_mixed_in(tmp_path):
+    """A folder of rmse trials was read as one of ndcg."""
+    split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    model, folder = models.IALS(factors=2, epochs=1), tmp_path / "found"
+    tw.tune(model, split, trials=1, folder=folder)
+    for other, more in {
+        "metric": {"metric": "recall@5"},
+        "fixed": {"fixed": ["epochs"]},
+        "seed": {"rng": 1},
+        "evaluation": {"relevant_from": 3},
+        "model": {"model": models.IALS(factors=3, epochs=1)},
+        "train, validation": {"split": tw.split.random(planted_log(), validation=0.1, rng=1)},
+    }.items():
+        asked = {"model": model, "split": split, "trials": 1, "folder": folder, **more}
+        with pytest.raises(ConfigError, match=f"another search .other: {other}."):
+            tw.tune(**asked)
+    assert len(tw.tune(model, split, trials=2, folder=folder).table) == 2
+
+
+def test_a_folder_that_cannot_keep_trials_is_named(tmp_path):
+    split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    model = models.IALS(factors=2, epochs=1)
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DataError, match="choose another folder"):
+            tw.tune(model, split, trials=1, folder=folder)
+    (tmp_path / "IALS.journal").write_text("no journal")
+    with pytest.raises(DataError, match="holds no trials that can be read"):
+        tw.tune(model, split, trials=1, folder=tmp_path)

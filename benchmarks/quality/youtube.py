@@ -2,7 +2,8 @@
 
 ``python benchmarks/quality/youtube.py [movietweetings-100k ml-100k online-retail] [--only candidates|ranker|spend|"watch time"|stages] [--impressions 100000] [--seed 0] [--seeds 1]
 [--set NAME=VALUE,...] [--validation] [--save]`` with ``--set`` (of the ranker) and ``--validation`` for spend,
-``--set`` (of the networks), ``--validation``, ``--seeds`` (from ``--seed`` on), ``--rows NAME;...`` and ``--merge`` for candidates
+``--set`` (of the networks), ``--validation``, ``--seeds`` (from ``--seed`` on), ``--rows NAME;...``, ``--merge`` and ``--name _ladder``
+(behind the name of the table) for candidates
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def candidates(name: str) -> None:
         f"Candidates by time, {name}",
         [
             f"Last tenth of the events test, all before it training: {split.train}; {beside.settings() or 'defaults'}, seeds {SEED} to {SEED + SEEDS - 1} for what draws, with 95 % intervals (t).",
-            f"{part}Networks: of at most {TRAINED['epochs']} passes over the first eight tenths the one that ranks the ninth best, the median of the seeds, is how long they learn; shown in `passes`.",
+            f"{part}Networks: of at most {(TRAINED | beside.settings())['epochs']} passes over the first eight tenths the one that ranks the ninth best, the median of the seeds, is how long they learn; shown in `passes`.",
             f"Next: each of the {len(split.test):,} events asked for alone, with all that its user did before it ({hidden:,} of items that they had before, which no list names); {together(split.train):.0%} of the events of training have one of the same user and moment before them.",
             f"Newest: the {len(newest.test):,} events of items that came up in the last {NEWEST:.0%} of the training events alone. Seconds to choose, fit and ask twice.",
         ],
@@ -147,7 +148,7 @@ def candidates(name: str) -> None:
             "model", *(f"next: {one}" for one in NEXT), *METRICS, *(f"newest: {one}" for one in METRICS), "passes", "seconds",
         ],
         rows,
-        suffix=f"_{name}" + ("_validation" if validate else ""),
+        suffix=f"_{name}" + beside.option("--name", "") + ("_validation" if validate else ""),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def exporter(
         return home if homes[name] == f"{package}.{name}" else getattr(home, name)
 
     def __dir__() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        own = (name for name in vars(sys.modules[package]) if name.startswith("__"))
+        return sorted({*own, *homes})
 
     return __getattr__, __dir__

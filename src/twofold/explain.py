@@ -9,10 +9,10 @@ import polars as pl
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.told import history_rows
+from twofold.data.told import told
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
-from twofold.rank import CONTENT, PairOfEncoders, recalled
+from twofold.rank import CONTENT, FALLBACK, PairOfEncoders, recalled
 from twofold.typing import F32, I32, I64, History, Id
 
 BLOCK = 1 << 21
@@ -70,7 +70,7 @@ def explain(
     target = model.items.ids.row(item)
     own_id = model.items.ids.ids.gather(pl.Series([target], dtype=pl.UInt32))
     if history is not None:
-        own = history_rows(model.items.ids, [history])
+        own = told(model, [history])
     else:
         row = model.users.ids.row(user if user is not None else "", "user")
         asked = recalled(model, Queries.known(np.array([row], np.int32)))
@@ -117,9 +117,10 @@ def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F
 
 
 def scores_of(model: PairOfEncoders, queries: Queries, target: int) -> F32:
-    """Return the score of one item row for each question; shape (n,)."""
-    vectors, _ = model.encode(queries)
+    """Return the score of one item row for each question, of nobody known that of ``unknown_user``; shape (n,)."""
+    vectors, source = model.encode(queries)
     if isinstance(vectors, np.ndarray) and isinstance(model.item_vectors, np.ndarray):
+        vectors = np.where((source == FALLBACK)[:, None], model.unknown_user, vectors)
         return np.einsum("nd,d->n", vectors, model.item_vectors[target])
     product = vectors @ model.item_vectors[[target]].T
     return (product if isinstance(product, np.ndarray) else product.toarray())[:, 0]

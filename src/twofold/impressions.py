@@ -42,6 +42,11 @@ class LearnsFromLists(Protocol):
         ...
 
 
+def learns(ranker: object) -> bool:
+    """Say whether a ranker learns from lists or impressions, whose value 0 says that an item was passed by."""
+    return isinstance(ranker, LearnsFromLists) and ranker.learns_from_lists
+
+
 def shown_lists(
     estimators: Sequence[Any], train: Dataset, share: float, depth: int, seed: int
 ) -> Shown:

@@ -23,6 +23,9 @@ from twofold.plans import SPLITS, DataPlan, EvaluationPlan, SplitPlan, TunePlan,
 
 T = TypeVar("T")
 
+NAME_KIND = "name=kind"
+"""What an option is called that reads a column as a kind."""
+
 MODEL_NAME = r"[\w+-][\w.+-]{0,99}( [\w.+-]{1,50}){0,5}"
 """What a model of a job may be called: its name becomes a folder."""
 
@@ -268,6 +271,8 @@ def split_options(texts: list[str]) -> dict[str, Any]:
 def typed(texts: list[str], option: str, example: str, form: str = "name=value") -> dict[str, Any]:
     """Read ``name=value`` as typed behind an option; see `assignments`. `form` is what it is called in complaints.
 
+    A kind holds no ``=``, so that the name of a column may.
+
     Raises
     ------
     ConfigError
@@ -275,7 +280,7 @@ def typed(texts: list[str], option: str, example: str, form: str = "name=value")
     """
     found: dict[str, Any] = {}
     for text in texts:
-        name, sign, value = text.partition("=")
+        name, sign, value = text.rpartition("=") if form == NAME_KIND else text.partition("=")
         if not sign:
             raise ConfigError(f"{option} takes {form}, for example {example}; got {text!r}")
         if name in found:

@@ -24,10 +24,10 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError
 from twofold.expected import check_fitted
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.impressions import LearnsFromLists, shown_lists
+from twofold.impressions import learns, shown_lists
 from twofold.models._added import known_part, new_items
 from twofold.models._base import FittedModel
-from twofold.models._parts import estimator_of, same_training, table_of, tables_of
+from twofold.models._parts import estimator_of, same_training, table_of, tables_of, taken
 from twofold.models._shown import named_scores
 from twofold.models._together import Together
 from twofold.random import generator
@@ -77,7 +77,7 @@ class Pipeline:
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
     ) -> FittedPipeline:
-        """Fit every part on the same training set.
+        """Fit every part on the same training set; in front of a ranker of impressions, candidate models on what was taken of them.
 
         Raises
         ------
@@ -91,26 +91,24 @@ class Pipeline:
         if not self.candidates:
             raise ConfigError(NO_CANDIDATES)
         seed = int(generator(rng).integers(2**31))
-        n = len(self.candidates)
-        fitted = [one.fit(train, validation=validation, rng=seed) for one in parts[:n]]
-        if self.ranker is not None:
-            fitted.append(self.fit_ranker(parts, train, validation, seed))
-        memory = fitted[0].memory
-        fitted = [replace(one, memory=memory) for one in fitted]  # one copy in memory
-        return FittedPipeline(
-            estimator=self,
-            memory=memory,
-            candidates=tuple(fitted[:n]),
-            ranker=fitted[n] if self.ranker is not None else None,
-        )
+        n, first = len(self.candidates), (train, validation)
+        if self.ranker is not None and learns(parts[-1]) and (train.interactions.value == 0).any():
+            first = taken(train), taken(validation)
+        fitted = [one.fit(first[0], validation=first[1], rng=seed) for one in parts[:n]]
+        found = [replace(one, memory=fitted[0].memory) for one in fitted]  # one copy in memory
+        if self.ranker is None:
+            return FittedPipeline(estimator=self, memory=found[0].memory, candidates=tuple(found), ranker=None)  # fmt: skip
+        ranker = self.fit_ranker(parts, train, validation, seed)
+        if first[0] is train:
+            ranker = replace(ranker, memory=found[0].memory)
+        return FittedPipeline(estimator=self, memory=ranker.memory, candidates=tuple(found), ranker=ranker)  # fmt: skip
 
     def fit_ranker(
         self, parts: Sequence[Any], train: Dataset, validation: Dataset | None, seed: int
     ) -> FittedModel:
         """Fit the last of `parts`: on lists of the others, where `lists` says so."""
         ranker, events = parts[-1], train.interactions
-        learns = isinstance(ranker, LearnsFromLists) and ranker.learns_from_lists
-        if not learns or not self.lists or events.time is None or (events.value == 0).any():
+        if not learns(ranker) or not self.lists or events.time is None or (events.value == 0).any():
             return ranker.fit(train, validation=validation, rng=seed)
         shown = shown_lists(parts[:-1], train, self.lists, self.depth, seed)
         return ranker.fit(train, validation=validation, rng=seed, shown=shown)
@@ -146,7 +144,7 @@ class Pipeline:
             smoothing=smoothing,
             diversity=diversity,
         )
-        longest = max(parts, key=lambda one: len(one.items))
+        longest = max(ranker_first(parts, ranker), key=lambda one: len(one.items))
         made = FittedPipeline(
             estimator=estimator,
             memory=longest.memory,
@@ -155,6 +153,11 @@ class Pipeline:
         )
         made.verify()
         return made
+
+
+def ranker_first(parts: Sequence[FittedModel], ranker: FittedModel | None) -> list[FittedModel]:
+    """Return the parts with the ranker before the others: it remembers impressions where they remember what was taken."""
+    return sorted(parts, key=lambda one: one is not ranker)
 
 
 NO_CANDIDATES = (
@@ -201,7 +204,8 @@ class FittedPipeline(Together):
         if not self.candidates:
             raise ConfigError(NO_CANDIDATES)
         for one in self.parts:
-            if not same_training(self.memory, one.memory):
+            of_taken = one is not self.ranker and same_training(self.memory, one.memory, taken=True)
+            if not of_taken and not same_training(self.memory, one.memory):
                 raise DataError(
                     f"{type(one.estimator).__name__} was fitted on another training set than the other "
                     "parts of the pipeline; fit all of them on one"
@@ -241,14 +245,18 @@ class FittedPipeline(Together):
         And how each of J models scores them, (n, c, J), where the ranker reads it.
         """
         lists: list[tuple[I32, F32]] = []
-        source = np.full(len(block), FALLBACK, np.uint8)
+        hows: list[U8] = []
         for one in self.candidates:
             n = len(one.items)
             hidden, barred = known_part(seen, n), banned[banned < n]
             asked, depth = narrowed(block, n), min(self.estimator.depth, n)
             items, scores, how = rank_block(one, asked, hidden, barred, depth, None)
             lists.append((items, scores))
-            source = np.minimum(source, how)
+            hows.append(how)
+        source = np.minimum.reduce(hows)
+        for (items, _), how in zip(lists, hows, strict=True):
+            # Popularity of a model that does not know the person is no match for what another one knows.
+            items[(how == FALLBACK) & (source != FALLBACK)] = UNKNOWN
         union, fused = fuse([items for items, _ in lists], self.estimator.smoothing)
         ranker, named = self.ranker, None
         if isinstance(ranker, ReadsCandidates) and ranker.n_named == len(lists):
@@ -336,6 +344,6 @@ class FittedPipeline(Together):
             one.place(new_items(one, items)) if one.reads_content else one for one in self.parts
         )
         n = len(self.candidates)
-        memory = max(grown, key=lambda one: len(one.items)).memory
         ranker = grown[n] if self.ranker is not None else None
+        memory = max(ranker_first(grown, ranker), key=lambda one: len(one.items)).memory
         return replace(self, memory=memory, candidates=grown[:n], ranker=ranker)

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationErro
 from twofold import datasets, split
 from twofold.data.dataset import Dataset
 from twofold.data.moments import Moment, with_moments, with_regions
-from twofold.data.odd_values import below_zero
+from twofold.data.odd_values import odd_values
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.evaluation.questions import policies
 from twofold.evaluation.rolling import Asking
@@ -177,9 +177,8 @@ class DataPlan:
             given = {name: getattr(self, name) for name in KEEPS}
             said = ", ".join(f"{name}={one:g}" for name, one in given.items() if one != default_of(name))  # fmt: skip
             raise DataError(f"{said} leaves none of the {len(data):,} events; ask for less")
-        if odd := below_zero(made.interactions.value):
-            said = f"{odd}: leave returns and ratings that are missing out with min_value=0"
-            warnings.warn(said, DataWarning, stacklevel=2)
+        for odd in odd_values(made.interactions.value):
+            warnings.warn(odd, DataWarning, stacklevel=2)
         return made
 
     @classmethod

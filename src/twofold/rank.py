@@ -79,6 +79,11 @@ class Remembers(Protocol):
         """Number of training events of every item, shape (n_items,)."""
         ...
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and the largest value; (1, 1) of a log without values."""
+        ...
+
 
 class PairOfEncoders(Reads, Protocol):
     """What a list needs of a model."""
@@ -88,6 +93,9 @@ class PairOfEncoders(Reads, Protocol):
 
     reads_features: ClassVar[bool]
     """Whether people are mapped by their features."""
+
+    predicts_values: ClassVar[bool]
+    """Whether scores become values on the caller's scale (ratings)."""
 
     @property
     def item_vectors(self) -> F32 | csr_array:

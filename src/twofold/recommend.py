@@ -15,7 +15,7 @@ from twofold.data.frames import as_frame
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.times import parse_times
-from twofold.data.told import history_rows
+from twofold.data.told import told
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.features.words import as_series
@@ -32,7 +32,7 @@ from twofold.rank import (
     recalled,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
-from twofold.unseen import remarks, tell, unmet
+from twofold.unseen import added_alone, remarks, tell, unmet
 
 TIME = "time"
 """The name under which the time of a question is given among its context."""
@@ -97,15 +97,15 @@ def recommend(
     Warns
     -----
     DataWarning
-        Once for each column with values that the model did not learn, for columns that it does not read, and for
-        values of `where` that no item has.
+        Once for each column with values that the model did not learn, for columns that it does not read, for
+        values of `where` that no item has, and for histories of nothing but items that were added after training.
     """
     at_least_one("k", k)
     if isinstance(where, Mapping):  # it is read twice
         where = {name: list(one) if isinstance(one, Iterator) else one for name, one in where.items()}  # fmt: skip
     queries, who = questions(model, users, histories, context, features, text)
     allowed = allowed_items(model.items, allow, deny, where)
-    notes = [*remarks(model, queries), *unmet(model.items, where)]
+    notes = [*remarks(model, queries), *unmet(model.items, where), *added_alone(queries.history, model.n_trained)]  # fmt: skip
     ranked = rank(
         model,
         queries,
@@ -163,7 +163,7 @@ def questions(
     }
     queries = Queries(
         rows,
-        Histories.empty(n) if histories is None else history_rows(model.items.ids, histories),
+        Histories.empty(n) if histories is None else told(model, histories),
         np.full(n, histories is not None),
         time,
         query_columns(context, model.context_kinds),

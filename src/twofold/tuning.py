@@ -7,16 +7,19 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from twofold.data.dataset import Dataset
 from twofold.drafts import write_page
 from twofold.errors import ConfigError, NotConvergedError, did_you_mean, need
 from twofold.evaluation.run import measure
 from twofold.expected import check_models, check_split
-from twofold.hyperparameters import Search, names, search_space, values
+from twofold.fingerprints import fingerprint
+from twofold.hyperparameters import names, search_space, values
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.metrics.names import Metric
@@ -24,6 +27,7 @@ from twofold.plans import EvaluationPlan, TunePlan
 from twofold.progress import track
 from twofold.random import generator
 from twofold.split import Split, check_leaks
+from twofold.trials import holds, same_search, study_of, suggest, trial_table
 from twofold.typing import Rng
 
 DEFAULT = TunePlan()
@@ -78,8 +82,8 @@ def need_optuna() -> Any:
     return need("optuna", "tune")
 
 
-def check_validation(split: Split) -> None:
-    """Check that a split has what settings are measured on.
+def check_validation(split: Split) -> Dataset:
+    """Return the part that settings are measured on.
 
     Raises
     ------
@@ -89,8 +93,9 @@ def check_validation(split: Split) -> None:
     if split.validation is None:
         raise ConfigError(
             "tuning measures on the validation part only, and this split has none; "
-            "set validation = 0.1 in [split], a larger share where few events leave it empty"
+            "cut it with validation = 0.1 (in [split] of a job), a larger share where few events leave it empty"
         )
+    return split.validation
 
 
 def tune_job(
@@ -187,14 +192,8 @@ def tune(
     if not hasattr(model, "fit"):
         raise ConfigError(f"tune trains an estimator; got a fitted model: give its settings, {type(model.estimator).__name__}(...)")  # fmt: skip
     check_split(split, "tune")
-    kind, keep = type(model), tuple(fixed)
-    if isinstance(fixed, str):
-        raise ConfigError(f"fixed must be a list of names; got {fixed!r}: write [{fixed!r}]")
-    for name in keep:
-        if name not in values(model):
-            raise ConfigError(
-                f"{kind.__name__} has no hyperparameter {name!r}; {did_you_mean(name, values(model))}"
-            )
+    kind = type(model)
+    keep = names_in(fixed, "fixed", values(model), kind.__name__)
     if not set(search_space(kind)) - set(keep):
         raise ConfigError(
             f"nothing to tune: {kind.__name__} declares no search range that is left open"
@@ -203,13 +202,15 @@ def tune(
         raise ConfigError(
             f"tune has no argument {unknown[0]!r}; {did_you_mean(unknown[0], MEASURED)}"
         )
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+    if isinstance(trials, bool) or not isinstance(trials, Integral) or trials < 1:
         raise ConfigError(f"trials must be an integer >= 1; got {trials!r}")
-    generator(rng)
-    seed = int(rng) if isinstance(rng, int) else int(generator(rng).integers(2**31))
+    drawn = generator(rng)
+    seed = int(rng) if isinstance(rng, Integral) else int(drawn.integers(2**31))
+    if not isinstance(folder, str | Path | None):
+        raise ConfigError(f"folder must be a path, or None to keep no trials; got {folder!r}")
     where = None if folder is None else Path(folder)
     return _search(
-        model, split, parse(metric), trials, keep, where, kind.__name__, seed,
+        model, split, parse(metric), int(trials), keep, where, kind.__name__, seed,
         EvaluationPlan(**evaluation),
     )  # fmt: skip
 
@@ -226,13 +227,19 @@ def _search(
     plan: EvaluationPlan,
 ) -> Tuned:
     optuna = need_optuna()
-    check_validation(split)
+    validation = check_validation(split)
     check_leaks(split)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {n: s for n, s in search_space(type(base)).items() if n not in fixed}
     own = values(base)
     told = {key: one for key, one in space.items() if holds(one, own[key])}
-    study = _study(optuna, name, folder, metric)
+    if folder is not None:
+        asked = {
+            "metric": metric.name, "model": {"class": type(base).__name__, **values(base)}, "fixed": sorted(fixed), "seed": seed,
+            "evaluation": values(plan), "train": fingerprint(split.train), "validation": fingerprint(validation),
+        }  # fmt: skip
+        same_search(folder, name, asked)
+    study = study_of(optuna, name, folder, metric)
     state = optuna.trial.TrialState
     finished = sum(one.state.is_finished() for one in study.trials)
     if not finished and not study.get_trials(states=(state.WAITING,)):
@@ -270,60 +277,27 @@ def _search(
     return tuned
 
 
-def _study(optuna: Any, name: str, folder: Path | None, metric: Metric) -> Any:
-    """Return the study of a model: in memory, or with a journal in `folder`."""
-    storage = None
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{name}.journal"))
-        storage = optuna.storages.JournalStorage(backend)
-    return optuna.create_study(
-        study_name=name,
-        storage=storage,
-        load_if_exists=True,
-        direction="maximize" if metric.higher_is_better else "minimize",
-    )
+def names_in(given: object, what: str, known: Iterable[str], owner: str) -> tuple[str, ...]:
+    """Return the names of hyperparameters that are `given`.
 
-
-def trial_table(tried: Sequence[Any], metric: Metric) -> pl.DataFrame:
-    """Return a row a finished trial, best first: trial (1 is the job's setting), metric, settings, seconds."""
-    rows = [
-        {
-            "trial": number,
-            metric.name: one.value,
-            **one.params,
-            "seconds": round(one.duration.total_seconds(), 2),
-        }
-        for number, one in enumerate(tried, 1)
-    ]
-    frame = pl.DataFrame(rows, infer_schema_length=None).select(pl.exclude("seconds"), "seconds")
-    return frame.sort(metric.name, descending=metric.higher_is_better, nulls_last=True)
+    Raises
+    ------
+    ConfigError
+        If it is no list of them, or one does not exist.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigError(f"{what} must be a list of names; got {given!r}: write [{given!r}]")
+    for name in (kept := tuple(given)):
+        if name not in tuple(known):
+            raise ConfigError(
+                f"{owner} has no hyperparameter {name!r}; {did_you_mean(str(name), known)}"
+            )
+    return kept
 
 
 def table(tuned: Tuned) -> dict[str, Any]:
     """Return the model's table for a job, ready for ``twofold compare``."""
     return {"class": type(tuned.estimator).__name__, **values(tuned.estimator)}
-
-
-def holds(search: Search, value: Any) -> bool:
-    """Say whether a value lies in a range; None, which leaves it to the fit, never does."""
-    if search.choices:
-        return value in search.choices
-    return value is not None and search.low <= value <= search.high
-
-
-def suggest(trial: Any, space: Mapping[str, Search]) -> dict[str, Any]:
-    """Draw a setting."""
-    drawn: dict[str, Any] = {}
-    for name, search in space.items():
-        if search.choices:
-            drawn[name] = trial.suggest_categorical(name, list(search.choices))
-        elif search.integer:
-            low, high = int(search.low), int(search.high)
-            drawn[name] = trial.suggest_int(name, low, high, log=search.log)
-        else:
-            drawn[name] = trial.suggest_float(name, search.low, search.high, log=search.log)
-    return drawn
 
 
 def _with(base: Any, settings: Mapping[str, Any]) -> Any:

@@ -16,6 +16,7 @@ import polars as pl
 
 from twofold.data.columns import Bag, Category, Column, Kind
 from twofold.data.entities import Entities, Levels
+from twofold.data.interactions import Histories
 from twofold.data.moments import LONGEST, check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
@@ -68,6 +69,26 @@ def remarks(model: Reads, queries: Queries) -> list[str]:
     said += unknown(FEATURE, queries.features, model.feature_levels)
     said += unread(CONTEXT, [one for one in queries.context if one not in model.context_kinds])
     return said + unread(FEATURE, [one for one in queries.features if one not in model.feature_levels])  # fmt: skip
+
+
+def added_alone(histories: Histories, n_trained: int) -> list[str]:
+    """Return a sentence where histories hold nothing but items past the `n_trained` that training had.
+
+    Example
+    -------
+    >>> told = Histories(np.array([0, 1, 3]), np.array([7, 7, 2], np.int32), np.ones(3, np.float32))
+    >>> added_alone(told, 5)
+    ['1 history holds only items that were added after training, which say nothing of a person until the next one']
+    """
+    who = np.repeat(np.arange(len(histories)), histories.lengths)
+    added = np.bincount(who[histories.item >= n_trained], minlength=len(histories))
+    n = int(((added > 0) & (added == histories.lengths)).sum())
+    if not n:
+        return []
+    return [
+        f"{n:,} {'history holds' if n == 1 else 'histories hold'} only items that were added after training, "
+        "which say nothing of a person until the next one"
+    ]
 
 
 def unknown(what: str, given: Mapping[str, Column], known: Levels) -> list[str]:

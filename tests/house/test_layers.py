@@ -28,7 +28,7 @@ LAYERS = [
     ["split", "metrics"],
     ["evaluation"],
     ["online"],
-    ["testing", "plans", "fingerprints", "runs", "jobs", "toml_text", "tuning"],
+    ["testing", "plans", "fingerprints", "runs", "jobs", "toml_text", "trials", "tuning"],
     ["applications"],
     ["serve"],
     ["cli", "__main__"],

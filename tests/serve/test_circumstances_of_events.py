@@ -87,6 +87,8 @@ def test_what_training_did_not_keep_is_said(served, run, tmp_path):
         ({"kind": "play"}, "context.kind has the name of a field of the event"),
         ({"hour": {"a": 1}}, "context.hour holds an object"),
         ({"hour": [[1]]}, "context.hour holds a list in a list"),
+        ({"hour": 1e200}, "context.hour is 1e+200"),
+        ({"": 1}, "context has a column without a name"),
         ("phone", "context"),
     ],
 )
@@ -105,3 +107,22 @@ def test_a_store_of_an_earlier_release_takes_circumstances(served):
     assert again.post("/events", json=sent).json()["accepted"] == 1
     (row,) = served.live.store.events_after(0)
     assert json.loads(row["context"]) == {"hour": 3}
+
+
+def test_lists_that_a_csv_cannot_keep_apart_are_refused(served, run, tmp_path):
+    client = served()
+    client.post("/events", json={"user": "a", "item": "i1", "context": {"with": ["b|c", "d"]}})
+    code, _, err = run("events", tmp_path / "state", "--out", tmp_path / "log.csv")
+    assert (code, "write .parquet or .jsonl" in err) == (2, True)
+    assert not (tmp_path / "log.csv").exists()
+
+
+def test_a_name_with_an_equals_sign_is_trained_on(served, run, tmp_path):
+    client = served()
+    sent = [{"user": f"u{at}", "item": f"i{at % 3}", "context": {"a=b": "xy"[at % 2]}} for at in range(12)]  # fmt: skip
+    client.post("/events", json=sent)
+    log = tmp_path / "log.parquet"
+    assert run("events", tmp_path / "state", "--out", log)[0] == 0
+    code, out, err = run("describe", "--data", log, "--context", "a=b=category")
+    assert code == 0, err
+    assert "a=b (category)" in out

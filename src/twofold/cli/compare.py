@@ -111,7 +111,7 @@ def compare(
 
     def failed(name: str, error: TwofoldError) -> None:
         failures[name] = error
-        note(f"{name}: could not be fitted, the others go on: {error}")
+        note(f"{name}: could not be fitted or measured, the others go on: {error}")
 
     board = run_comparison(job, cut, run, failed)
     say(board.to_json() if json else leaderboard(board, width()))
@@ -136,7 +136,7 @@ def compare(
         name, error = next(iter(failures.items()))
         others = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
         kept = "" if run is None else "; what is finished is kept where its settings stay"
-        raise type(error)(f"{name}{others} could not be fitted: {error}{kept}")
+        raise type(error)(f"{name}{others} could not be fitted or measured: {error}{kept}")
 
 
 def _that_fit(job: Job, log: Dataset) -> Job:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from twofold.cli.options import Data, read_log, reads_a_log
+from twofold.cli.options import Data, flags_of, read_log, reads_a_log
 from twofold.cli.output import Json, say, say_json, table
 from twofold.data.dataset import Dataset
+from twofold.data.passwords import without_passwords
 from twofold.plans import DataPlan
 
 MANY = 0.2
@@ -27,14 +30,15 @@ def describe(data: Data, json: Json = False, *, said: dict[str, Any]) -> None:
         say_json({"facts": dict(facts.rows()), "notes": list(log.notes)})
         return
     say(table(facts))
-    say(f"next: {next_command(log, data)}{', with the columns as told here' if said else ''}")
+    say(f"next: {next_command(log, data, said)}")
 
 
-def next_command(log: Dataset, data: str) -> str:
+def next_command(log: Dataset, data: str, said: Mapping[str, Any]) -> str:
     """Return the comparison that suits a log: where people take the same again, that counts, and the baseline of it takes part."""
     events = log.interactions
     pairs = np.unique(events.user.astype(np.int64) * log.n_items + events.item)
     dated = events.time is not None and events.time.min() < events.time.max()
     again = dated and 1 - len(pairs) / len(log) > MANY
-    how = " --split temporal --split-option repeats=keep --model PersonalFrequency --model EASE" if again else ""  # fmt: skip
-    return f"twofold compare --data {data}{how}"
+    how = "--split temporal --split-option repeats=keep --model PersonalFrequency --model EASE" if again else ""  # fmt: skip
+    words = ["twofold", "compare", "--data", without_passwords(data), *flags_of(said), *how.split()]
+    return shlex.join(words)

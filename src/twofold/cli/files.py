@@ -13,8 +13,18 @@ from twofold.errors import ConfigError, DataError
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
-    """Write comma-separated values; lists as their parts with | between."""
+    """Write comma-separated values; lists as their parts with | between.
+
+    Raises
+    ------
+    DataError
+        If a part has a | in it.
+    """
     lists = pl.selectors.list()
+    for column in frame.select(lists):
+        parts = column.explode().cast(pl.String)
+        if parts.str.contains("|", literal=True).any():
+            raise DataError(f"column {column.name!r} has lists with a | in them, which .csv cannot keep apart; write .parquet or .jsonl")  # fmt: skip
     frame.with_columns(lists.list.eval(pl.element().cast(pl.String)).list.join("|")).write_csv(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 
 from twofold.cli.output import note
 from twofold.data.dataset import Dataset
-from twofold.jobs import typed
+from twofold.jobs import NAME_KIND, typed
 from twofold.plans import DataPlan, default_of
 
 COLUMNS = "Columns of the log"
@@ -125,6 +125,8 @@ LOG_OPTIONS: dict[str, tuple[Any, Any]] = {
 """Options of every command that reads a log, by the key of a [data] section: type and default."""
 KINDS = ("item_features", "user_features", "context")
 """Those of them that are name=kind."""
+REPEATED = (*KINDS, "moments")
+"""Those that may be given several times."""
 JobFile = Annotated[
     Path | None,
     typer.Argument(help="A TOML job: data, split, models, metrics.", show_default=False),
@@ -185,7 +187,7 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
         told = {name: given.pop(name) for name in LOG_OPTIONS}
         for name in KINDS:
             option = f"--{name.rstrip('s').replace('_', '-')}"
-            told[name] = typed(told[name], option, "age=number", "name=kind")
+            told[name] = typed(told[name], option, "age=number", NAME_KIND)
         command(**given, said={name: one for name, one in told.items() if one != unsaid[name]})
 
     kept = [one for one in own if one.name != "said"]
@@ -193,6 +195,25 @@ def reads_a_log(command: Callable[..., None]) -> Callable[..., None]:
     wrapped.__dict__["__signature__"] = signature
     wrapped.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
     return wrapped
+
+
+def flags_of(said: Mapping[str, Any]) -> list[str]:
+    """Return the words that say `said` (see `reads_a_log`) on a command line.
+
+    Example
+    -------
+    >>> flags_of({"user": "who", "context": {"device": "category"}, "min_value": 0.0})
+    ['--user', 'who', '--context', 'device=category', '--min-value', '0.0']
+    """
+    words: list[str] = []
+    for name, value in said.items():
+        several = name in REPEATED
+        option = f"--{(name.removesuffix('s') if several else name).replace('_', '-')}"
+        told = value if several else [value]
+        if name in KINDS:
+            told = [f"{column}={kind}" for column, kind in value.items()]
+        words += [word for one in told for word in (option, str(one))]
+    return words
 
 
 def read_log(plan: DataPlan) -> Dataset:

@@ -115,7 +115,7 @@ def read_log(
     if _is_database(source, query):
         frame = flatten(read_sql(_url(source), query), context)
         sample = frame.head(SAMPLE_ROWS)
-        found = roles(sample, given, str(source))
+        found = roles(sample, given, str(source), context=context)
         return Log(frame, found, unread_time(sample, given, found))
 
     def read(file: Source) -> Log:
@@ -123,7 +123,7 @@ def read_log(
         if kind == "text":
             layout, content = layout_of(file, [*filter(None, given.values()), *context])
             sample = layout.sample_frame()
-            found = roles(sample, given, file.what)
+            found = roles(sample, given, file.what, context=context)
             columns = needed(found, context, layout.names)
             made = None if context else read_fast(content, layout, found)
             if made is None:
@@ -134,7 +134,7 @@ def read_log(
             read_json(file.content(), file.what).lazy() if kind == "json" else _columnar(file, kind)
         )
         sample = flatten(lazy.head(SAMPLE_ROWS).collect(), context)
-        found = roles(sample, given, file.what)
+        found = roles(sample, given, file.what, context=context)
         outer = set(lazy.collect_schema().names())
         columns = needed(found, context, sample.columns)
         kept = dict.fromkeys(one if one in outer else one.split(".")[0] for one in columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -25,7 +25,13 @@ WIDEST = 20
 """A table without a header that is wider than this is no log of a row an event."""
 
 
-def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> dict[str, str | None]:
+def roles(
+    frame: pl.DataFrame,
+    given: Mapping[str, str | None],
+    what: str,
+    *,
+    context: Collection[str] = (),
+) -> dict[str, str | None]:
     """Return the columns of user, item, value and time: as given, by usual names, or by what they hold.
 
     Parameters
@@ -36,6 +42,8 @@ def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> di
         Role -> column name; None = look for it; the empty string = there is none.
     what
         The file's name, for messages.
+    context
+        Columns that are read as circumstances, which have no role where none was given.
 
     Raises
     ------
@@ -50,7 +58,7 @@ def roles(frame: pl.DataFrame, given: Mapping[str, str | None], what: str) -> di
             )
     found: dict[str, str | None] = {role: name or None for role, name in given.items()}
     wanted = [role for role, name in given.items() if name is None]
-    free = [one for one in columns if one not in found.values()]
+    free = [one for one in columns if one not in found.values() and one not in context]
     texts = {name: as_cells(frame[name]) for name in free}
     if all(NAMELESS.match(one) for one in columns):
         guessed = by_content(texts) if wanted else {}

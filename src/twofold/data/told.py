@@ -3,19 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import ClassVar, Protocol
 
 import numpy as np
 
+from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError
 from twofold.typing import I64, History, Id
 
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = 1e30
 """Largest value of an event."""
+
+
+class Remembers(Protocol):
+    """What a model remembers of its training set, as far as histories are read by it."""
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and the largest value; (1, 1) of a log without values."""
+        ...
+
+
+class Reads(Protocol):
+    """A model that histories are told to."""
+
+    predicts_values: ClassVar[bool]
+
+    @property
+    def items(self) -> Entities:
+        """The catalogue."""
+        ...
+
+    @property
+    def memory(self) -> Remembers:
+        """What is remembered of the training set."""
+        ...
+
+
+def told(model: Reads, histories: Sequence[History]) -> Histories:
+    """Translate histories for a model, whose training says what their values may be.
+
+    Raises
+    ------
+    ConfigError
+        As `history_rows`, and if values are told where training had none, or ratings outside of those it had.
+    """
+    if isinstance(histories, Mapping):
+        raise ConfigError("histories must be a list with one history a person; got a mapping: write histories=[{...}]")  # fmt: skip
+    made = history_rows(model.items.ids, histories)
+    values = made.value[~np.isnan(made.value)]
+    low, high = model.memory.value_range
+    if not len(values):
+        return made
+    if (low, high) == (1.0, 1.0):
+        raise ConfigError(
+            "a history says values, and the log of training had none; write a list of ids"
+        )
+    if model.predicts_values and not (low <= values.min() and values.max() <= high):
+        wrong = values[(values < low) | (values > high)][0]
+        raise ConfigError(f"a history has the value {wrong:g}; those of training lie within {low:g} to {high:g}")  # fmt: skip
+    return made
 
 
 def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
@@ -29,8 +81,12 @@ def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
     indptr, flat, moments, nested = [0], list[int](), list[int](), False
     values = list[float]()
     for one in histories:
-        if isinstance(one, str) or not isinstance(one, Iterable):
-            got = f"the string {one!r}" if isinstance(one, str) else repr(one)
+        if (
+            isinstance(one, str | ItemsView)
+            or hasattr(one, "columns")
+            or not isinstance(one, Iterable)
+        ):
+            got = f"the string {one!r}" if isinstance(one, str) else f"{one!r:.60}"
             raise ConfigError(f"a history must be a list of item ids, [] of nothing; got {got}")
         ids, moment = taken_apart(one)
         rows = items.rows(ids)
@@ -61,17 +117,34 @@ def values_of(history: History, n: int) -> list[float]:
         return [math.nan] * n
     values = list[float]()
     for item, value in history.items():
-        number: Any = math.nan if value is None else value
-        if value is not None and (
-            isinstance(value, bool)
-            or not isinstance(value, Real)
-            or not -LARGEST <= number <= LARGEST
-        ):
+        if isinstance(item, Iterable) and not isinstance(item, str):
             raise ConfigError(
-                f"a history may say the value of each item, a finite number such as a rating; item {item!r} has {value!r}"
+                f"a history with values maps ids to numbers; got the key {item!r}: name each item alone"
             )
-        values.append(float(number))
+        number = math.nan if value is None else as_number(value)
+        if number is None:
+            raise ConfigError(
+                f"a history may say the value of each item, a finite number such as a rating; item {item!r} has {value!r:.40}"
+            )
+        values.append(number)
     return values
+
+
+def as_number(value: object) -> float | None:
+    """Return a value as a number, None where it is none that an event may have.
+
+    Example
+    -------
+    >>> as_number(Decimal("4.5")), as_number(True), as_number("4"), as_number(10**400)
+    (4.5, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if abs(number) <= LARGEST else None
 
 
 def taken_apart(history: History) -> tuple[list[Id], I64 | None]:
@@ -88,6 +161,8 @@ def taken_apart(history: History) -> tuple[list[Id], I64 | None]:
             ids.append(one)
             moment.append(at)
             continue
+        if isinstance(one, Mapping):
+            raise ConfigError(f"a history with values is one mapping, {{id: value, ...}}; got {one!r:.60} in a list")  # fmt: skip
         for inner in one:
             if isinstance(inner, Iterable) and not isinstance(inner, str):
                 raise ConfigError(f"a basket must be a list of item ids; got {inner!r} in it")

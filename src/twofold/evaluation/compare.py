@@ -71,7 +71,7 @@ class Leaderboard:
     p_values: Mapping[str, Mapping[str, float]]
     """Metric -> model -> p-value of the paired test against the first model, Holm-corrected over all pairs."""
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Models that could not be fitted -> why."""
+    """Models that could not be fitted or measured -> why."""
 
     @property
     def best(self) -> str:
@@ -125,8 +125,8 @@ class Leaderboard:
 
     @property
     def without(self) -> list[str]:
-        """A line for each model that could not be fitted."""
-        return [f"without {name}, which could not be fitted: {why}" for name, why in self.failed.items()]  # fmt: skip
+        """A line for each model that could not be fitted or measured."""
+        return [f"without {name}, which could not be fitted or measured: {why}" for name, why in self.failed.items()]  # fmt: skip
 
     def __str__(self) -> str:
         """Return the table: values with intervals, and how each model compares with the best."""
@@ -242,7 +242,7 @@ def compare(
     on_result
         Called with the name, the result and the fitted model as soon as each is there.
     on_failure
-        Called with the name and the error of a model that diverged or cannot be fitted to these data; the others go
+        Called with the name and the error of a model that diverged, or cannot be fitted to these data or measured so; the others go
         on, and the leaderboard says which is missing. Without it the comparison ends there, and also where no model can be fitted.
 
     Raises
@@ -281,26 +281,26 @@ def compare(
                 if isinstance(one, FittedModel)
                 else one.fit(split.train, validation=split.validation, rng=seed)
             )
+            seconds = 0.0 if fitted is one else time.perf_counter() - began
+            report = measure(
+                fitted,
+                split,
+                chosen_metrics(fitted, split, metrics, asking),
+                part=part,
+                asking=asking,
+                exclude_seen=exclude_seen,
+                unknown_items=unknown_items,
+                candidates=candidates,
+                relevant_from=relevant_from,
+                confidence=confidence,
+                rng=seed,
+            )
         except TwofoldError as error:
             failed[name] = str(error)
             if on_failure is None or len(failed) == len(models):
                 raise
             on_failure(name, error)
             continue
-        seconds = 0.0 if fitted is one else time.perf_counter() - began
-        report = measure(
-            fitted,
-            split,
-            chosen_metrics(fitted, split, metrics, asking),
-            part=part,
-            asking=asking,
-            exclude_seen=exclude_seen,
-            unknown_items=unknown_items,
-            candidates=candidates,
-            relevant_from=relevant_from,
-            confidence=confidence,
-            rng=seed,
-        )
         settings = json.dumps(hyperparameter_values(fitted.estimator))
         results[name] = Result(report, seconds, settings)
         if on_result is not None:

@@ -171,7 +171,7 @@ def leaderboard(
         f'<p class="dim">{escape(headline)}</p>',
         main_table(rows, definitions, colours),
         *(
-            f"<p><strong>{escape(name)}</strong> could not be fitted: {escape(why)}</p>"
+            f"<p><strong>{escape(name)}</strong> could not be fitted or measured: {escape(why)}</p>"
             for name, why in failed.items()
         ),
         '<p class="dim">Brackets are bootstrap intervals over users; the last column is the paired t test '

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.evaluation.questions import Questions
 from twofold.metrics.names import Metric
@@ -18,9 +19,15 @@ BLOCK_EVENTS = 65_536
 
 
 def rating_errors(
-    model: FittedModel, questions: Questions, metrics: tuple[Metric, ...]
-) -> dict[str, F64]:
-    """Return each user's summed squared error for rmse, and summed absolute error for mae.
+    model: FittedModel,
+    questions: Questions,
+    metrics: tuple[Metric, ...],
+    *,
+    drop_unknown: bool = False,
+) -> dict[str, tuple[F64, F64]]:
+    """Return for rmse and mae each user's summed squared or absolute error, and of how many ratings.
+
+    With `drop_unknown`, ratings of items that the model does not know are left out.
 
     Raises
     ------
@@ -45,9 +52,12 @@ def rating_errors(
         predicted = pair_scores(model, asked, items[part.item])
         error[some] = np.abs(predicted.astype(np.float64) - part.value)
     n = len(questions.queries)
-    return {
+    used = items[events.item] != UNKNOWN if drop_unknown else np.ones(len(events), np.bool_)
+    count = np.bincount(events.user[used], minlength=n).astype(np.float64)
+    sums = {
         metric.name: np.bincount(
-            events.user, error**2 if metric.base == "rmse" else error, n
-        ).astype(np.float64)
+            events.user[used], (error**2 if metric.base == "rmse" else error)[used], n
+        )
         for metric in wanted
     }
+    return {name: (one.astype(np.float64), count) for name, one in sums.items()}

@@ -185,7 +185,7 @@ def measure(
     )  # fmt: skip
     hide = asking.hides(split, exclude_seen=exclude_seen)
     tally = rank_all(model, questions, metrics, exclude_seen=hide)
-    errors = rating_errors(model, questions, metrics)
+    errors = rating_errors(model, questions, metrics, drop_unknown=unknown_items == "drop")
     values, intervals, totals, weights = summed(
         tally, questions, errors, metrics, part, confidence, rng
     )
@@ -223,7 +223,7 @@ def measure(
 def summed(
     tally: Tally,
     questions: Questions,
-    errors: dict[str, F64],
+    errors: dict[str, tuple[F64, F64]],
     metrics: tuple[Metric, ...],
     part: str,
     confidence: float,
@@ -232,7 +232,7 @@ def summed(
     """Return the value, the interval, the users' totals and the users' weights of every metric.
 
     A user's weight is the number of their questions for which a metric is defined, or of their ratings; with
-    the weight 0 the total is 0. `errors` holds the rating errors of each user. All intervals come from the same
+    the weight 0 the total is 0. `errors` holds the rating errors of each user, and of how many ratings. All intervals come from the same
     resamples of users, so that none depends on which metrics were asked for.
 
     Raises
@@ -255,8 +255,7 @@ def summed(
             intervals[name] = (float("nan"), float("nan"))
             continue
         if metric.family == "rating":
-            total = errors[name]
-            weight = np.diff(questions.users.interactions.indptr).astype(np.float64)
+            total, weight = errors[name]
         else:
             total, weight = by_user(tally.values[name], questions.whose, n_users)
         if not weight.any():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from twofold.data.dataset import Dataset
+from twofold.data.interactions import Histories
 from twofold.errors import ConfigError, did_you_mean
 from twofold.hyperparameters import values
 from twofold.models import HOMES
 from twofold.models._base import Memory
+from twofold.typing import I64
 
 
 def table_of(part: Any, owner: str) -> dict[str, Any]:
@@ -76,10 +80,15 @@ def tables_of(parts: Any, owner: str) -> tuple[dict[str, Any], ...]:
     return tuple(table_of(one, owner) for one in parts)
 
 
-def same_training(one: Memory, other: Memory) -> bool:
-    """Say whether two models remember the same users, items and events; added items aside."""
+def same_training(one: Memory, other: Memory, *, taken: bool = False) -> bool:
+    """Say whether two models remember the same users, items and events; added items aside.
+
+    With `taken`, whether the `other` remembers those of the events alone whose value is above 0.
+    """
     if one is other:
         return True
+    if taken:
+        one = replace(one, history=above_zero(one.history))
     n = min(len(one.items), len(other.items))
     mine, theirs = one.items.ids.ids, other.items.ids.ids
     return (
@@ -91,3 +100,19 @@ def same_training(one: Memory, other: Memory) -> bool:
             for name in ("indptr", "item", "value", "time")
         )
     )
+
+
+def above_zero(histories: Histories) -> Histories:
+    """Return histories without the events of value 0."""
+    kept = histories.value > 0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    indptr: I64 = before[histories.indptr].astype(np.int64)
+    return histories.at(indptr, np.flatnonzero(kept))
+
+
+def taken(log: Dataset | None) -> Dataset | None:
+    """Return a log of impressions without those that were passed by (value 0), all its users and items kept."""
+    if log is None:
+        return None
+    events = log.interactions
+    return replace(log, interactions=events.take(np.flatnonzero(events.value > 0).astype(np.int64)))

@@ -20,7 +20,7 @@ from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
 from twofold.typing import F32, I32, Id
-from twofold.unseen import remarks, unmet
+from twofold.unseen import added_alone, remarks, unmet
 
 if TYPE_CHECKING:
     from twofold.serve.served import Served
@@ -80,6 +80,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
         hidden = rows(question.deny)
         hidden = hidden[hidden != UNKNOWN]
     notes = passed_over(served.model.items.ids, question)
+    notes += added_alone(history, served.model.n_trained)
     if question.where:
         notes += unmet(served.model.items, question.where)
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
@@ -23,6 +22,8 @@ from pydantic_core import CoreSchema
 
 from twofold.field_notes import add_notes
 
+LARGEST = 1e30
+"""Largest number of a column or value, which single precision holds."""
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
 LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 1000, 10_000
@@ -65,7 +66,7 @@ Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
 SCALAR: list[dict[str, Any]] = [
     {"type": "string"}, {"type": "boolean"}, {"type": "null"},
     {"type": "integer", "minimum": -LARGEST_ID, "maximum": LARGEST_ID},
-    {"type": "number", "minimum": -1e300, "maximum": 1e300},
+    {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
 ]  # fmt: skip
 COLUMN = {"anyOf": [*SCALAR, {"type": "array", "items": {"anyOf": SCALAR}}]}
 Columns = Annotated[
@@ -76,7 +77,7 @@ Columns = Annotated[
     ),
 ]
 """Values by name: texts, numbers, or lists of them; `check_columns` holds them to it."""
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e30, le=1e30)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 
 
 class Described(BaseModel):
@@ -167,12 +168,14 @@ def check_columns(name: str, columns: dict[str, Any]) -> None:
         Naming the column.
     """
     for key, value in columns.items():
+        if not key or "\x00" in key:
+            raise ValueError(f"{name} has a column without a name; name it")
         parts: list[Any] = value if isinstance(value, list) else [value]
         for one in parts:
             if isinstance(one, dict | list):
                 raise ValueError(f"{name}.{key} holds {'an object' if isinstance(one, dict) else 'a list in a list'}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
-            if isinstance(one, float) and not math.isfinite(one):
-                raise ValueError(f"{name}.{key} is {one}; give a finite number")
+            if isinstance(one, float) and not abs(one) <= LARGEST:
+                raise ValueError(f"{name}.{key} is {one}; give a number within {LARGEST:g} of 0")
             if isinstance(one, int) and not isinstance(one, bool) and abs(one) > LARGEST_ID:
                 raise ValueError(f"{name}.{key} is larger than 64 bits; give a smaller number")
             if isinstance(one, str) and "\x00" in one:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import twofold as tw
+from twofold.errors import ConfigError
 
 
 def random_ratings(seed, n=40):
@@ -85,6 +86,15 @@ def test_an_item_that_training_never_saw_has_the_mean():
     pairs = split.test.frame().select("user", "item")
     errors = model.predict(pairs)["score"].to_numpy() - split.test.frame()["value"].to_numpy()
     assert report["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+
+
+def test_dropped_items_are_not_measured():
+    log = {"u": [1, 1, 2, 2, 3, 3], "i": ["a", "b", "a", "b", "a", "b"], "r": [5, 3, 4, 2, 5, 4]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", value="r")
+    split = tw.split.cold_items(data, test=0.4, rng=0)
+    model = tw.models.MeanRating().fit(split.train)
+    with pytest.raises(ConfigError, match="nobody in the test part has anything to measure rmse on"):  # fmt: skip
+        tw.evaluate(model, split, ["rmse"], unknown_items="drop")
 
 
 @pytest.mark.data

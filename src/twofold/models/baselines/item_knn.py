@@ -27,12 +27,14 @@ from twofold.data.columns import Bag, Category, Column, Text, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.co_occurrence import largest
-from twofold.models._base import FittedModel, Memory
+from twofold.models._base import FittedModel, Memory, dimensions
 from twofold.models.baselines._pairs import BLOCK_BYTES, binary, product_blocks
+from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, Rng
 
 Similarity = Literal["cosine", "jaccard", "bm25"]
@@ -136,6 +138,18 @@ class FittedItemKNN(FittedModel):
     def fold_in(self, histories: Histories) -> csr_array:
         """Return 1 where a person has an item, shape (n, n_items)."""
         return binary(histories, len(self.items))
+
+    def encode(self, queries: Queries) -> Encoded:
+        """Map queries as every model does; a history of items that are like no other says nothing of a person."""
+        vectors, source = super().encode(queries)
+        mute = (vectors @ self._alike == 0) & (source != FALLBACK)
+        return Encoded(vectors, np.where(mute, np.uint8(FALLBACK), source))
+
+    @cached_property
+    def _alike(self) -> F32:
+        """1 for items that are near to one that can be listed, shape (n_items,)."""
+        n = dimensions(self.similarities)
+        return (np.bincount(self.similarities.indices, minlength=n) > 0).astype(np.float32)
 
 
 def profiles(model: ItemKNN, memory: Memory) -> csr_array:

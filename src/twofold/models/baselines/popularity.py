@@ -77,3 +77,8 @@ class FittedPopularity(FittedModel):
     def lookup(self, users: I32) -> F32:
         """Return ones, shape (n, 1)."""
         return np.ones((len(users), 1), np.float32)
+
+    @property
+    def unknown_user(self) -> F32:
+        """Everybody's vector."""
+        return np.ones(1, np.float32)

@@ -10,6 +10,9 @@ from scipy.sparse import csr_array
 from twofold.models._base import Memory
 from twofold.typing import F32, F64, I64
 
+ALIKE = 1e-6
+"""Spread, as a share of the largest coordinate, below which vectors differ by rounding alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class Goal:
@@ -30,7 +33,7 @@ class Goal:
         return cls(
             vectors,
             centre.astype(np.float32),
-            spread if spread > 0 else 1.0,
+            spread if spread > ALIKE * float(np.abs(centre).max()) else 1.0,
             np.zeros((0, d), np.float32) if other is None else other,
             csr_array((n, 0), dtype=np.float32) if weights is None else weights,
         )

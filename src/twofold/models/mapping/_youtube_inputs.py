@@ -114,6 +114,24 @@ def mean_rows(starts: I64, stops: I64, ids: I32, width: int) -> csr_array:
     return csr_array((np.repeat(share, lengths), ids[at], indptr), shape=(len(starts), width))
 
 
+def thinned(rows: csr_array, share: float, rng: np.random.Generator) -> csr_array:
+    """Return rows (n, m) of which a random `share` of the entries is 0, the others 1 / (1 - share) as large.
+
+    Example
+    -------
+    >>> rows = csr_array(np.ones((1, 1000), np.float32))
+    >>> left = thinned(rows, 0.5, np.random.default_rng(0)).toarray()
+    >>> np.unique(left).tolist(), 0.45 < np.mean(left > 0) < 0.55
+    ([0.0, 2.0], True)
+    """
+    if not share:
+        return rows
+    weights = np.asarray(rows.data, np.float32)
+    kept = rng.random(len(weights), dtype=np.float32) >= share
+    data = np.where(kept, weights / np.float32(1 - share), np.float32(0))
+    return csr_array((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
 def mean_of_two(before: tuple[I64, I64], after: tuple[I64, I64], ids: I32, width: int) -> csr_array:
     """Return rows (n, width) that average the ids of two stretches together."""
     if (after[0] == after[1]).all():

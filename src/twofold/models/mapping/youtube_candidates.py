@@ -11,9 +11,8 @@ at serving.
 
 Differs from the paper: numbers and the age go in with their square and root (the paper's ranker does so), sizes of
 the embeddings of categories grow with log2 of their number, what goes into a ReLU can be normed and an item bias
-added, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns are withheld
-from a share of the examples. Examples are drawn anew before each pass, events of one moment in another order each time.
-Layers after the first take smaller steps (`hidden_step`).
+added, and the softmax is exact where the catalogue is no larger than the number of negatives. Columns and watches are
+withheld from examples, which are drawn anew before each pass. Layers after the first take smaller steps (`hidden_step`).
 """
 
 from __future__ import annotations
@@ -95,6 +94,8 @@ class YouTubeCandidates:
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
     layer_norm: bool = False
     """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers whose layers take whole steps."""
+    watch_dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.6)] = 0.0
+    """Share of the watches of an example that is left out in training, at random; the others count the more."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -209,7 +210,8 @@ class FittedYouTubeCandidates(ReadsColumns):
         events = train.interactions
         made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
         n, who = len(made.event), events.user[made.event]
-        fields = [inputs.mean_of_two(made.before, made.after, events.item, train.n_items)]
+        watched = inputs.mean_of_two(made.before, made.after, events.item, train.n_items)
+        fields = [inputs.thinned(watched, model.watch_dropout, rng)]
         if model.searches in events.context:
             found = inputs.read_tokens(inputs.searches_of(model.searches, train), self.tokens)
             stop = found.indptr[made.before[1]]
