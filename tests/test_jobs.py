@@ -236,6 +236,17 @@ def test_a_few_values_below_0_are_told_until_they_are_left_out(tmp_path):
     assert len(DataPlan(source=str(log)).read()) == 20
 
 
+def test_many_zeros_are_told_until_they_are_left_out(tmp_path):
+    """What was shown and passed by was learned as taken, without a word."""
+    log = tmp_path / "shown.csv"
+    rows = [f"{at % 4},{at % 5},{0 if at % 3 else 12.5}" for at in range(30)]
+    log.write_text("\n".join(["user,item,seconds_watched", *rows]))
+    with pytest.warns(DataWarning, match="20 of 30 values are 0.*--min-value 12.5.*relevant_from"):
+        read = DataPlan(source=str(log)).read()
+    assert any("passed by" in one for one in read.notes)
+    assert len(DataPlan(source=str(log), min_value=12.5).read()) == 10
+
+
 def test_data_are_filtered_as_the_plan_says(log_file, tmp_path):
     whole = tw.Dataset.read(log_file)
     few = DataPlan(source=str(log_file), min_user_events=10, min_item_events=2).read()

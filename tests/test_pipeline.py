@@ -285,3 +285,39 @@ def test_everything_filtered_is_an_empty_list(fused, ranked, filters):
         unmet = pytest.warns(DataWarning, match="no item has 'no such tag' in 'tags'") if "where" in filters else contextlib.nullcontext()  # fmt: skip
         with unmet:
             assert model.recommend(histories=[["i1"], []], **filters).height == 0
+
+
+@pytest.fixture(scope="module")
+def impressions():
+    """What was shown to 60 people of two tastes: what is theirs is watched, what is not is passed by."""
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 60, 1500), rng.integers(0, 40, 1500)
+    liked = (user + item) % 2 == 0
+    watched = np.where(rng.random(1500) < np.where(liked, 0.8, 0.05), 30.0, 0.0)
+    frame = {"user": user, "item": item, "value": watched, "time": np.arange(1500)}
+    return tw.Dataset.from_frames(frame, user="user", item="item", value="value", time="time")
+
+
+def test_candidates_in_front_of_a_ranker_of_impressions_learn_what_was_taken(impressions, tmp_path):
+    """They learned what was passed by as taken, so that the ranker got nothing to choose from."""
+    ranker = tw.models.YouTubeRanker(epochs=3)
+    model = tw.Pipeline(candidates=[IALS, EASE], ranker=ranker, depth=8).fit(impressions, rng=0)
+    assert all((one.memory.history.value > 0).all() for one in model.candidates)
+    assert (model.memory.history.value == 0).any()
+    assert model.memory is model.ranker.memory
+    people = impressions.users.ids.ids.to_list()
+    named = model.candidates[0].recommend(users=people, k=8)
+    assert ((named["user"] + named["item"]) % 2 == 0).mean() > 0.8
+    again = tw.load(model.save(tmp_path / "two"))
+    asked = {"users": people[:5], "k": 4}
+    assert again.recommend(**asked).equals(model.recommend(**asked))
+    blind = tw.Pipeline(candidates=[IALS, EASE]).fit(impressions, rng=0)
+    assert (blind.candidates[0].memory.history.value == 0).any()
+
+
+def test_a_model_that_does_not_know_somebody_does_not_speak_for_them(log):
+    """Popularity of the one diluted what the other knew of a newcomer by columns."""
+    known = tw.models.YouTubeCandidates(factors=8, epochs=20)
+    pair = tw.Pipeline(candidates=[known, IALS], depth=6).fit(log, rng=0)
+    told = {"features": {"taste": ["odd"]}, "k": 5}
+    assert pair.recommend(**told)["item"].to_list() == pair.candidates[0].recommend(**told)["item"].to_list()  # fmt: skip

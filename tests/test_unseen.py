@@ -242,3 +242,12 @@ def test_a_new_item_has_an_id_of_the_type_of_the_catalogue():
         DataError, match="a column 'item', whatever it was called in training; got i, title"
     ):
         model.with_items({"i": [8], "title": ["red"]})
+
+
+def test_a_history_of_added_items_alone_is_told():
+    """It was answered by popularity without a word."""
+    model = tw.models.ItemKNN(content=("tags",)).fit(planted_log())
+    model = model.with_items({"item": ["x1"], "tags": [["odd"]], "title": ["new one"]})
+    with pytest.warns(DataWarning, match="1 history holds only items that were added after training"):  # fmt: skip
+        told = model.recommend(histories=[["x1"], ["i1", "x1"]], k=2)
+    assert set(told["source"]) == {"fallback:popularity", "fold-in"}

@@ -351,3 +351,17 @@ def test_nested_records_of_items_are_read_like_those_of_the_log(tmp_path):
     data = tw.Dataset.read(log, user="user.id", item="artist.id", items=items)
     assert data.items.ids.ids.to_list() == ["a0", "a1"]
     assert list(data.items.features) == ["artist.name", "tags"]
+
+
+def test_a_circumstance_is_no_user(tmp_path):
+    """With device named as context, it became the user's column as well."""
+    path = tmp_path / "views.csv"
+    path.write_text(
+        "who_watched,video,watch_seconds,ts,device\n7,a,31,1700000000,tv\n8,b,4,1700000100,phone\n"
+    )
+    with pytest.raises(DataError, match=r"cannot tell which column .* holds the user"):
+        tw.Dataset.read(path, context={"device": "category"})
+    path.write_text(path.read_text().replace("who_watched", "viewer"))
+    data = tw.Dataset.read(path, context={"device": "category"})
+    assert data.users.ids.ids.to_list() == [7, 8]
+    assert data.interactions.value.tolist() == [31, 4]

@@ -10,6 +10,7 @@ import pytest
 import twofold as tw
 from twofold.errors import ConfigError, DataError, LeakError
 from twofold.hyperparameters import hyperparameters
+from twofold.testing import planted_log
 
 PRICES = {"item": ["a", "b", "n", "o", "p"], "x": [0.4, 0.3, 0.9, 0.1, 0.35]}
 TRAIN = {"u": [1, 2], "i": ["a", "b"]}
@@ -163,3 +164,21 @@ def test_models_of_content_find_items_that_nobody_has_touched(model):
     board = tw.compare({"it": fitted}, split, ["ndcg@3"], unknown_items="content", candidates="new")
     values = {name: one.report["ndcg@3"] for name, one in board.results.items()}
     assert values["it"] > values["popularity"] + 0.05
+
+
+def test_a_model_that_cannot_be_measured_on_new_items_does_not_stop_the_others():
+    """A comparison of an hour was lost with the one model that reads no content."""
+    split = tw.split.cold_items(planted_log(), rng=0)
+    models = {"IALS": tw.models.IALS(factors=2), "content": tw.models.ItemKNN(content=("tags",))}
+    heard = []
+    board = tw.compare(
+        models,
+        split,
+        ["ndcg@5"],
+        unknown_items="content",
+        on_failure=lambda name, error: heard.append((name, str(error))),
+    )
+    assert set(board.results) == {"content", "popularity"}
+    assert "IALS does not read content" in board.failed["IALS"]
+    assert heard == list(board.failed.items())
+    assert "without IALS, which could not be fitted or measured" in str(board)

@@ -170,3 +170,18 @@ def test_knn_on_interactions_refuses_new_items():
         ItemKNN().fit(tw.testing.planted_log()).with_items(
             {"item": ["n"], "title": ["x"], "tags": [[]]}
         )
+
+
+def test_a_history_without_a_word_is_answered_by_popularity():
+    """Zeros were listed in the order of the catalogue, as if they were known."""
+    log = {"user": ["a", "a", "b", "b", "c"], "item": ["i0", "i1", "i2", "i3", "i3"]}
+    items = {"item": ["i0", "i1", "i2", "i3"], "title": ["", "", "red car", "red bike"]}
+    data = tw.Dataset.from_frames(
+        log, user="user", item="item", items=items, item_features={"title": "text"}
+    )
+    model = tw.models.ItemKNN(content=("title",)).fit(data)
+    found = model.recommend(users=["a", "b"], k=1, exclude_seen=False)
+    assert found["source"].to_list() == ["fallback:popularity", "model"]
+    assert found["item"].to_list()[0] == "i3"
+    told = model.recommend(histories=[["i0"], ["i2"]], k=1)
+    assert told["source"].to_list() == ["fallback:popularity", "fold-in"]

@@ -403,3 +403,15 @@ def test_artists_that_nobody_heard_are_found_by_their_tags(real, loss):
     model = deep.fit(split.train, rng=0)
     found = tw.evaluate(model, split, metrics=["auc"], unknown_items="content", candidates="new")
     assert found.values["auc"] > 0.7
+
+
+@pytest.mark.parametrize("network", ["linear", "mlp", "trees"])
+def test_items_that_one_person_took_all_have_one_vector(network):
+    """Their vectors differ by rounding alone, which was blown up until numbers ran out."""
+    log = {"u": [1, 1, 1], "i": ["a", "b", "c"]}
+    items = {"i": ["a", "b", "c"], "title": ["red one", "blue two", "green three"]}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", items=items, item_features={"title": "text"}
+    )
+    model = tw.models.DeepContent(network={"kind": network}).fit(data, rng=0)
+    assert np.isfinite(model.item_vectors).all()

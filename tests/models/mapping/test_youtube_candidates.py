@@ -492,3 +492,18 @@ def test_drawn_items_teach_what_all_items_teach():
     drawn, full = (torch.autograd.grad(one, (v, bias)) for one in losses)
     for mine, theirs in zip(drawn, full, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=5e-3)
+
+
+def test_watches_are_left_out_in_training_alone():
+    log = planted_log()
+    plain = tw.models.YouTubeCandidates(factors=4, epochs=3).fit(log, rng=0)
+    thinned = tw.models.YouTubeCandidates(factors=4, epochs=3, watch_dropout=0.5).fit(log, rng=0)
+    assert not np.array_equal(plain.item_vectors, thinned.item_vectors)
+    people = log.users.ids.ids.to_list()
+    assert thinned.recommend(users=people, k=3).equals(thinned.recommend(users=people, k=3))
+    inputs, _ = thinned.examples(log, np.random.default_rng(0))
+    whole, _ = plain.examples(log, np.random.default_rng(0))
+    zeros = (inputs.fields[0].data == 0).mean()
+    assert 0.4 < zeros < 0.6
+    kept = inputs.fields[0].data > 0
+    np.testing.assert_allclose(inputs.fields[0].data[kept], 2 * whole.fields[0].data[kept])
