@@ -7,6 +7,7 @@ import pytest
 
 import twofold as tw
 from twofold.cli import ask, files
+from twofold.testing import planted_log
 
 
 def log(path, users, items):
@@ -235,3 +236,15 @@ def test_items_are_chosen_by_what_they_are_and_people_told_by_columns(run, tmp_p
     ):
         code, out, err = run("recommend", folder, "--user", "101", *arguments)
         assert (code, out, said in err) == (2, "", True), err
+
+
+def test_what_somebody_known_searches_for_is_asked_as_in_python(run, tmp_path):
+    network = {"kind": "dense", "hidden": ()}
+    model = tw.models.DSSM(encoder=network, factors=4, epochs=2, content="title").fit(planted_log(), rng=0)  # fmt: skip
+    folder = model.save(tmp_path / "model")
+    one = ("recommend", folder, "--user", 100, "--user", 101, "--k", 3, "--json")
+    out = run(*one, "--text", "odd")[1]
+    expected = model.recommend(users=[100, 101], text=["odd", "odd"], k=3)
+    assert [row["item"] for row in json.loads(out)] == expected["item"].to_list()
+    code, _, err = run(*one, "--text", "odd", "--text", "even", "--text", "odd")
+    assert (code, "--text is given 3 times for 2 people" in err) == (2, True)

@@ -76,8 +76,8 @@ def recommend(
     """
     if out is not None:
         check_target(out)
-    if (users is not None) + bool(user) + bool(history) + bool(text) > 1:
-        raise ConfigError("give one of --users, --user, --history and --text")
+    if (users is not None) + bool(user) + bool(history) > 1:
+        raise ConfigError("give one of --users, --user and --history")
     model = loading.load(runs.model_folder(folder))
     allowed, denied = (
         None if path is None else read_ids(path, "item", model.items.ids) for path in (allow, deny)
@@ -86,17 +86,17 @@ def recommend(
     if history:
         lists = [_history(text, model.items.ids) for text in history]
         who = {"histories": lists}
-    elif text:
-        who = {"text": text}
     elif user:
         who = {"users": own_ids(user, model.users.ids)}
     elif users is not None:
         who = {"users": read_ids(users, "user", model.users.ids)}
-    elif feature:
+    elif feature or text:
         who = {}
     else:
         who = {"users": model.users.ids.ids.to_list()}
-    n_asked = len(next(iter(who.values()), [0]))
+    n_asked = len(next(iter(who.values()), text or [0]))
+    if text and len(text) not in (1, n_asked):
+        raise ConfigError(f"--text is given {len(text):,} times for {n_asked:,} people; give it once for all, or once for each")  # fmt: skip
     told: dict[str, Any] = {
         name: {key: [one] * n_asked for key, one in typed(texts, option, example).items()}
         for name, texts, option, example in (
@@ -107,8 +107,9 @@ def recommend(
     }
     notes = model.remarks(**told) if told else []
     beside = {"notes": notes} if notes else {}
+    words = {"text": list(text) * (n_asked // len(text))} if text else {}
     answer = model.recommend(
-        **who, **told, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied,
+        **who, **words, **told, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied,
         where=typed(where, "--where", "genres=Comedy"),
     )  # fmt: skip
     if answer.is_empty():

@@ -99,7 +99,8 @@ def fit_ranking(
         )
         for block, row in sides
     ]
-    numbers, clicks, watched = (torch.from_numpy(one) for one in (pair, clicked, weight))
+    numbers, clicks = torch.from_numpy(pair), torch.from_numpy(clicked)
+    watched = torch.from_numpy(weight.copy())  # those of a log may not be written to
     own = numbers.shape[1] - told
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
