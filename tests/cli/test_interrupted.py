@@ -186,18 +186,19 @@ def test_a_model_that_cannot_be_fitted_stops_no_comparison_and_may_be_corrected(
     ctrl_c(tw.models.IALS, 1, NotConvergedError)
     code, out, err = run("compare", job_file, "--out", folder)
     assert code == 1
-    assert "ials: could not be fitted, the others go on: stopped" in err
+    assert "ials: could not be fitted or measured, the others go on: stopped" in err
     assert err.splitlines()[-1].startswith(
-        "error: ials could not be fitted: stopped; what is finished is kept"
+        "error: ials could not be fitted or measured: stopped; what is finished is kept"
     )
-    assert "without ials, which could not be fitted: stopped" in out
+    assert "without ials, which could not be fitted or measured: stopped" in out
     board = json.loads((folder / "leaderboard.json").read_text())
     assert (set(board["models"]), board["failed"]) == (
         {"ItemKNN", "EASE", "popularity"},
         {"ials": "stopped"},
     )
     assert (
-        "<strong>ials</strong> could not be fitted: stopped" in (folder / "report.html").read_text()
+        "<strong>ials</strong> could not be fitted or measured: stopped"
+        in (folder / "report.html").read_text()
     )
     monkeypatch.undo()
     text = job_file.read_text()

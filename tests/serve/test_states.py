@@ -1,10 +1,13 @@
 """A recurrent model takes one step an event, and stands where the whole history would have led it."""
 
+import warnings
+
 import numpy as np
 import pytest
 from tests_of_serving import items_of
 
 import twofold as tw
+from twofold.errors import DataWarning
 from twofold.serve.histories import LiveHistories
 from twofold.serve.schemas import Question
 from twofold.serve.served import Served
@@ -20,7 +23,10 @@ def recurrent(request, tmp_path_factory):
     log = planted_log()
     if request.param is not None and log.interactions.time is None:
         pytest.skip("the log has no times")
-    model = tw.models.GRU4Rec(factors=6, epochs=1, gap=request.param).fit(log, rng=0)
+    with warnings.catch_warnings():
+        # With a gap most sessions of this log hold one event.
+        warnings.simplefilter("ignore", DataWarning)
+        model = tw.models.GRU4Rec(factors=6, epochs=1, gap=request.param).fit(log, rng=0)
     return model, model.save(tmp_path_factory.mktemp("recurrent") / "model")
 
 

@@ -26,6 +26,7 @@ def below_zero(values: F32) -> str | None:
 
     Example
     -------
+    >>> import numpy as np
     >>> below_zero(np.array([2, 1, 5, 3, -1], np.float32))
     '1 of 5 values lies below 0, the lowest -1, and its event counts like any other'
     >>> below_zero(np.array([-4, 8, -10], np.float32))
@@ -42,6 +43,7 @@ def passed_by(values: F32) -> str | None:
 
     Example
     -------
+    >>> import numpy as np
     >>> passed_by(np.array([0, 31, 0, 4.5, 0], np.float32))
     '3 of 5 values are 0: if that says passed by or not rated, only YouTubeRanker reads it so, and others learn these events as taken'
     >>> passed_by(np.array([1, 5, 4], np.float32))

@@ -69,14 +69,31 @@ SCALAR: list[dict[str, Any]] = [
     {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
 ]  # fmt: skip
 COLUMN = {"anyOf": [*SCALAR, {"type": "array", "items": {"anyOf": SCALAR}}]}
+NAME: dict[str, Any] = {"minLength": 1, "pattern": r"^[^\x00]+$"}
 Columns = Annotated[
     dict[str, Any],
     Field(max_length=MOST_COLUMNS),
     WithJsonSchema(
-        {"type": "object", "additionalProperties": COLUMN, "maxProperties": MOST_COLUMNS}
+        {
+            "type": "object",
+            "propertyNames": NAME,
+            "additionalProperties": COLUMN,
+            "maxProperties": MOST_COLUMNS,
+        }
     ),
 ]
 """Values by name: texts, numbers, or lists of them; `check_columns` holds them to it."""
+Circumstances = Annotated[
+    dict[str, Any],
+    Field(max_length=MOST_COLUMNS),
+    WithJsonSchema(
+        {
+            "type": "object", "propertyNames": {**NAME, "not": {"enum": list(EVENT_FIELDS)}},
+            "additionalProperties": COLUMN, "maxProperties": MOST_COLUMNS,
+        }
+    ),
+]  # fmt: skip
+"""The same beside the fields of an event, whose names are taken."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 
 
@@ -175,7 +192,9 @@ def check_columns(name: str, columns: dict[str, Any]) -> None:
             if isinstance(one, dict | list):
                 raise ValueError(f"{name}.{key} holds {'an object' if isinstance(one, dict) else 'a list in a list'}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not abs(one) <= LARGEST:
-                raise ValueError(f"{name}.{key} is {one}; give a number within {LARGEST:g} of 0")
+                raise ValueError(
+                    f"{name}.{key} is {one}; give a finite number, within {LARGEST:g} of 0"
+                )
             if isinstance(one, int) and not isinstance(one, bool) and abs(one) > LARGEST_ID:
                 raise ValueError(f"{name}.{key} is larger than 64 bits; give a smaller number")
             if isinstance(one, str) and "\x00" in one:
@@ -241,7 +260,7 @@ class Event(Body):
     """The answer that the item was listed in."""
     session: TextId | None = None
     """Session id."""
-    context: Columns | None = None
+    context: Circumstances | None = None
     """The circumstances it happened in, by name; kept for the next training."""
 
     @model_validator(mode="after")
