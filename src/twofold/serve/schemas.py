@@ -64,7 +64,7 @@ History = Annotated[
 """Item ids, and lists of those that were taken together; no more than LONGEST_HISTORY in all."""
 Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
 SCALAR: list[dict[str, Any]] = [
-    {"type": "string"}, {"type": "boolean"}, {"type": "null"},
+    {"type": "string", "pattern": r"^[^\x00]*$"}, {"type": "boolean"}, {"type": "null"},
     {"type": "integer", "minimum": -LARGEST_ID, "maximum": LARGEST_ID},
     {"type": "number", "minimum": -LARGEST, "maximum": LARGEST},
 ]  # fmt: skip
