@@ -81,6 +81,7 @@ def test_a_search_in_python_keeps_what_is_fixed_and_goes_on_in_its_folder(tmp_pa
     [
         ({"fixed": ["factor"]}, "no hyperparameter 'factor'; .*did you mean 'factors'"),
         ({"fixed": "factors"}, r"write \['factors'\]"),
+        ({"trails": 3}, "no argument 'trails'; .*did you mean 'trials'"),
         ({"relevant": 3}, "no argument 'relevant'; .*did you mean 'relevant_from'"),
         ({"ask": "each evnt"}, "ask got 'each evnt'"),
         ({"trials": 0}, "trials must be an integer >= 1; got 0"),

@@ -70,7 +70,7 @@ def explain(
     target = model.items.ids.row(item)
     own_id = model.items.ids.ids.gather(pl.Series([target], dtype=pl.UInt32))
     if history is not None:
-        own = told(model, [history])
+        own = told(model.items.ids, [history], model.memory.value_range, rates=model.predicts_values)  # fmt: skip
     else:
         row = model.users.ids.row(user if user is not None else "", "user")
         asked = recalled(model, Queries.known(np.array([row], np.int32)))

@@ -204,8 +204,9 @@ class FittedPipeline(Together):
         if not self.candidates:
             raise ConfigError(NO_CANDIDATES)
         for one in self.parts:
-            of_taken = one is not self.ranker and same_training(self.memory, one.memory, taken=True)
-            if not of_taken and not same_training(self.memory, one.memory):
+            if same_training(self.memory, one.memory):
+                continue
+            if one is self.ranker or not same_training(self.memory, one.memory, taken=True):
                 raise DataError(
                     f"{type(one.estimator).__name__} was fitted on another training set than the other "
                     "parts of the pipeline; fit all of them on one"

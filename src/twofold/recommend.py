@@ -161,9 +161,12 @@ def questions(
     declared: dict[str, Kind] = {
         name: kind_of(column) for name, column in model.users.features.items()
     }
+    own = Histories.empty(n)
+    if histories is not None:
+        own = told(model.items.ids, histories, model.memory.value_range, rates=model.predicts_values)  # fmt: skip
     queries = Queries(
         rows,
-        Histories.empty(n) if histories is None else told(model, histories),
+        own,
         np.full(n, histories is not None),
         time,
         query_columns(context, model.context_kinds),

@@ -200,7 +200,7 @@ def tune(
         )
     if unknown := sorted(set(evaluation) - set(MEASURED)):
         raise ConfigError(
-            f"tune has no argument {unknown[0]!r}; {did_you_mean(unknown[0], MEASURED)}"
+            f"tune has no argument {unknown[0]!r}; {did_you_mean(unknown[0], ('trials', 'fixed', 'folder', 'rng', *MEASURED))}"
         )
     if isinstance(trials, bool) or not isinstance(trials, Integral) or trials < 1:
         raise ConfigError(f"trials must be an integer >= 1; got {trials!r}")
@@ -235,7 +235,7 @@ def _search(
     told = {key: one for key, one in space.items() if holds(one, own[key])}
     if folder is not None:
         asked = {
-            "metric": metric.name, "model": {"class": type(base).__name__, **values(base)}, "fixed": sorted(fixed), "seed": seed,
+            "metric": metric.name, "model": table_of(base), "fixed": sorted(fixed), "seed": seed,
             "evaluation": values(plan), "train": fingerprint(split.train), "validation": fingerprint(validation),
         }  # fmt: skip
         same_search(folder, name, asked)
@@ -297,7 +297,12 @@ def names_in(given: object, what: str, known: Iterable[str], owner: str) -> tupl
 
 def table(tuned: Tuned) -> dict[str, Any]:
     """Return the model's table for a job, ready for ``twofold compare``."""
-    return {"class": type(tuned.estimator).__name__, **values(tuned.estimator)}
+    return table_of(tuned.estimator)
+
+
+def table_of(estimator: Any) -> dict[str, Any]:
+    """Return an estimator as a table of a job."""
+    return {"class": type(estimator).__name__, **values(estimator)}
 
 
 def _with(base: Any, settings: Mapping[str, Any]) -> Any:

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from twofold.cli.options import Data, flags_of, read_log, reads_a_log
 from twofold.cli.output import Json, say, say_json, table
 from twofold.data.dataset import Dataset
@@ -36,9 +34,8 @@ def describe(data: Data, json: Json = False, *, said: dict[str, Any]) -> None:
 def next_command(log: Dataset, data: str, said: Mapping[str, Any]) -> str:
     """Return the comparison that suits a log: where people take the same again, that counts, and the baseline of it takes part."""
     events = log.interactions
-    pairs = np.unique(events.user.astype(np.int64) * log.n_items + events.item)
     dated = events.time is not None and events.time.min() < events.time.max()
-    again = dated and 1 - len(pairs) / len(log) > MANY
+    again = dated and 1 - events.n_pairs / len(log) > MANY
     how = "--split temporal --split-option repeats=keep --model PersonalFrequency --model EASE" if again else ""  # fmt: skip
     words = ["twofold", "compare", "--data", without_passwords(data), *flags_of(said), *how.split()]
     return shlex.join(words)

@@ -23,7 +23,7 @@ from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
 from twofold.data.links import read_links
 from twofold.data.odd_times import odd_times
-from twofold.data.odd_values import below_zero, passed_by
+from twofold.data.odd_values import odd_notes
 from twofold.data.places import PLACE, joined, read_as_place
 from twofold.data.times import parse_times
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
@@ -141,7 +141,7 @@ def assemble(
     )
     del order
     events = without_duplicates(events, duplicates, notes)
-    notes += [odd for odd in (below_zero(events.value), passed_by(events.value)) if odd]
+    notes += odd_notes(events.value)
     made = NO_LINKS if links is None else read_links(links, people.ids, notes, warn=True)
     return Dataset(events, people, things, made, tuple(notes))
 

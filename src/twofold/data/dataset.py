@@ -24,6 +24,7 @@ from twofold.data.columns import (
 )
 from twofold.data.entities import NO_LINKS, Entities, Links, renumbering
 from twofold.data.interactions import Histories, Interactions
+from twofold.data.odd_values import odd_notes
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.typing import I32, I64
@@ -295,9 +296,10 @@ class Dataset:
         return pl.DataFrame(made | {name: one.series() for name, one in events.context.items()})
 
     def where_value(self, *, at_least: float) -> Dataset:
-        """Return the dataset of the events whose value is `at_least` so much."""
-        kept = self.interactions.value >= at_least
-        return self.part(np.flatnonzero(kept).astype(np.int64))
+        """Return the dataset of the events whose value is `at_least` so much; a note on odd values goes with the others."""
+        values = self.interactions.value
+        made = self.part(np.flatnonzero(values >= at_least).astype(np.int64))
+        return replace(made, notes=tuple(one for one in made.notes if one not in odd_notes(values)))
 
     def filter(self, *, min_user_events: int = 1, min_item_events: int = 1) -> Dataset:
         """Return the largest part in which each user and item has at least so many events (a core).

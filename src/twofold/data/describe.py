@@ -12,13 +12,12 @@ from twofold.data.dataset import Dataset
 def describe(data: Dataset) -> pl.DataFrame:
     """Return what the log is like, a row a fact: counts, density, time span, values, columns."""
     events = data.interactions
-    pairs = np.unique(events.user.astype(np.int64) * max(data.n_items, 1) + events.item)
     facts: dict[str, str] = {
         "events": f"{len(data):,}",
         "users": f"{data.n_users:,}",
         "items": f"{data.n_items:,}",
-        "distinct pairs": f"{len(pairs):,}",
-        "density": f"{len(pairs) / max(data.n_users * data.n_items, 1):.4%}",
+        "distinct pairs": f"{events.n_pairs:,}",
+        "density": f"{events.n_pairs / max(data.n_users * data.n_items, 1):.4%}",
     }
     for name, counts in (("a user", np.diff(events.indptr)), ("an item", events.item_counts)):
         if len(counts):
@@ -26,7 +25,7 @@ def describe(data: Dataset) -> pl.DataFrame:
             once = int((counts == 1).sum())
             facts[f"events {name}"] = f"{low:.0f} to {high:.0f}, median {middle:.0f}; one: {once:,}"
     if len(data):
-        facts["of a pair before"] = f"{1 - len(pairs) / len(data):.1%} of the events"
+        facts["of a pair before"] = f"{1 - events.n_pairs / len(data):.1%} of the events"
     if events.has_value and len(data):
         facts["values"] = f"{events.value.min():g} to {events.value.max():g}"
     if events.time is not None and len(data):

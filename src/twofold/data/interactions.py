@@ -75,6 +75,11 @@ class Interactions:
         """Number of events of every item; shape (n_items,)."""
         return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
 
+    @cached_property
+    def n_pairs(self) -> int:
+        """Number of distinct pairs of user and item."""
+        return len(np.unique(self.user.astype(np.int64) * max(self.n_items, 1) + self.item))
+
     def matrix(self) -> csr_array:
         """Return values as (n_users, n_items), float32, sorted indices; repeated pairs are summed."""
         made = csr_array(

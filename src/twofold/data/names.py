@@ -22,7 +22,8 @@ TIME = (
 USUAL: dict[str, tuple[str, ...]] = {
     "user": (
         "user", "userid", "uid", "usr", "who", "userkey", "username", "customer", "customerid", "client",
-        "clientid", "viewer", "viewerid", "subscriber", "subscriberid", "member", "memberid", "account", "accountid", "visitor", "visitorid", "fullvisitorid",
+        "clientid", "viewer", "viewerid", "subscriber", "subscriberid", "member", "memberid", "account", "accountid",
+        "visitor", "visitorid", "fullvisitorid",
         "reviewer", "reviewerid", "buyer", "buyerid", "reader", "readerid", "listener", "listenerid", "player",
         "playerid", "person", "personid", "household", "householdid", "student", "studentid", "profile",
         "profileid", "msno", "steamid", "cookie", "cookieid", "device", "deviceid", "session", "sessionid",
@@ -41,8 +42,8 @@ USUAL: dict[str, tuple[str, ...]] = {
         "value", "rating", "ratings", "score", "stars", "star", "overall", "grade", "ratingvalue", "count", "cnt",
         "weight", "plays", "playcount", "listens", "listencount", "frequency", "quantity", "qty", "hours",
         "playtime", "preference", "clicks", "click",
-        "watch", "watchtime", "watchseconds", "watched", "watchduration", "secondswatched", "dwell", "dwelltime", "listenseconds", "listenms",
-        "msplayed", "secondsplayed", "playduration",
+        "watch", "watchtime", "watchseconds", "watched", "watchduration", "secondswatched", "dwell", "dwelltime",
+        "listenseconds", "listenms", "msplayed", "secondsplayed", "playduration",
     ),
     "time": (
         "time", "timestamp", "ts", "datetime", "date", "eventtime", "eventtimestamp", "unixreviewtime",

@@ -10,6 +10,11 @@ RARE = 0.25
 """Share of the values from which those below 0 are a scale of their own, such as -10 to 10."""
 
 
+def odd_notes(values: F32) -> list[str]:
+    """Return what there is to say of the values (n,) of a log."""
+    return [odd for odd in (below_zero(values), passed_by(values)) if odd]
+
+
 def odd_values(values: F32) -> list[str]:
     """Return what there is to say of the values (n,) of a log, with what to do, a sentence each."""
     said: list[str] = []

@@ -6,47 +6,26 @@ import math
 from collections.abc import ItemsView, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import ClassVar, Protocol
 
 import numpy as np
 
-from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError
 from twofold.typing import I64, History, Id
 
 LARGEST = 1e30
-"""Largest value of an event."""
+"""Largest value of an event or number of a column that is told, well within single precision."""
 
 
-class Remembers(Protocol):
-    """What a model remembers of its training set, as far as histories are read by it."""
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """The least and the largest value; (1, 1) of a log without values."""
-        ...
-
-
-class Reads(Protocol):
-    """A model that histories are told to."""
-
-    predicts_values: ClassVar[bool]
-
-    @property
-    def items(self) -> Entities:
-        """The catalogue."""
-        ...
-
-    @property
-    def memory(self) -> Remembers:
-        """What is remembered of the training set."""
-        ...
-
-
-def told(model: Reads, histories: Sequence[History]) -> Histories:
-    """Translate histories for a model, whose training says what their values may be.
+def told(
+    items: Vocabulary,
+    histories: Sequence[History],
+    value_range: tuple[float, float],
+    *,
+    rates: bool,
+) -> Histories:
+    """Translate histories, whose values may be those of training: in `value_range`, (1, 1) without values, where it `rates`.
 
     Raises
     ------
@@ -55,18 +34,18 @@ def told(model: Reads, histories: Sequence[History]) -> Histories:
     """
     if isinstance(histories, Mapping):
         raise ConfigError("histories must be a list with one history a person; got a mapping: write histories=[{...}]")  # fmt: skip
-    made = history_rows(model.items.ids, histories)
+    made = history_rows(items, histories)
     values = made.value[~np.isnan(made.value)]
-    low, high = model.memory.value_range
+    low, high = value_range
     if not len(values):
         return made
-    if (low, high) == (1.0, 1.0):
+    if value_range == (1.0, 1.0):
         raise ConfigError(
             "a history says values, and the log of training had none; write a list of ids"
         )
-    if model.predicts_values and not (low <= values.min() and values.max() <= high):
-        wrong = values[(values < low) | (values > high)][0]
-        raise ConfigError(f"a history has the value {wrong:g}; those of training lie within {low:g} to {high:g}")  # fmt: skip
+    wrong = values[(values < low) | (values > high)]
+    if rates and len(wrong):
+        raise ConfigError(f"a history has the value {wrong[0]:g}; those of training lie within {low:g} to {high:g}")  # fmt: skip
     return made
 
 
@@ -92,8 +71,8 @@ def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
         rows = items.rows(ids)
         known = np.flatnonzero(rows != UNKNOWN)
         flat.extend(rows[known].tolist())
-        told = np.array(values_of(one, len(ids)), np.float32)
-        values.extend(told[known].tolist())
+        said = np.array(values_said(one, len(ids)), np.float32)
+        values.extend(said[known].tolist())
         moments.extend((known if moment is None else moment[known]).tolist())
         nested = nested or moment is not None
         indptr.append(len(flat))
@@ -105,7 +84,7 @@ def history_rows(items: Vocabulary, histories: Sequence[History]) -> Histories:
     )
 
 
-def values_of(history: History, n: int) -> list[float]:
+def values_said(history: History, n: int) -> list[float]:
     """Return the values of the `n` entries of a history, NaN where it says none.
 
     Raises

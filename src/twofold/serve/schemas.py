@@ -20,10 +20,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from twofold.data.told import LARGEST
 from twofold.field_notes import add_notes
 
-LARGEST = 1e30
-"""Largest number of a column or value, which single precision holds."""
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
 LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 1000, 10_000
