@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 import twofold as tw
 from twofold.kernels.reconstruct import adam_step
@@ -187,6 +188,22 @@ def test_the_same_seed_gives_the_same_bytes_wherever_the_arrays_lie():
         model = tw.models.CDL(factors=4, hidden=(8,), epochs=6, content="title").fit(data, rng=0)
         found.add(model.item_factors.tobytes() + model.user_factors.tobytes())
         del elsewhere
+    assert len(found) == 1
+
+
+def test_the_number_of_threads_changes_nothing():
+    """The widest sum is over the words, of which BLAS parts 2,000 among its threads."""
+    rng = np.random.default_rng(0)
+    words = [[f"w{one}" for one in rng.integers(0, 2000, 40)] for _ in range(400)]
+    data = tw.Dataset.from_frames(
+        {"u": rng.integers(0, 50, 1000), "i": rng.integers(0, 400, 1000)}, user="u", item="i",
+        items={"i": range(400), "words": words}, item_features={"words": "bag"},
+    )  # fmt: skip
+    found = set()
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            model = tw.models.CDL(epochs=1, batch_size=188).fit(data, rng=0)
+        found.add(model.item_factors.tobytes())
     assert len(found) == 1
 
 

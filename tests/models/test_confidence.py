@@ -31,6 +31,18 @@ def test_users_are_equation_7(given):
         np.testing.assert_allclose(found[i], np.linalg.solve(left, y.T @ c @ row), atol=2e-5)
 
 
+def test_an_item_outside_the_matrix_counts_where_a_user_has_it(given):
+    _, _, v, _ = given
+    inside = np.ones(7, np.float32)
+    inside[3] = 0
+    mine = np.array([0, 0, 1, 1, 0, 0, 0], np.float64)
+    found = _confidence.solve_users(Side.of(csr_array(mine[None])), v, inside, WEIGHTS)
+    y = v.astype(np.float64)
+    c = np.diag(np.where(mine > 0, WEIGHTS.seen, WEIGHTS.unseen * inside))
+    left = y.T @ c @ y + WEIGHTS.user_reg * np.eye(5)
+    np.testing.assert_allclose(found[0], np.linalg.solve(left, y.T @ c @ mine), atol=2e-5)
+
+
 @pytest.mark.parametrize("strength", [0.1, 4.0, 1000.0])
 def test_items_are_equation_8_with_the_confidences_of_the_item(given, strength):
     pairs, u, _, theta = given
@@ -64,7 +76,6 @@ def test_more_factors_than_rows_are_solved_in_the_span_of_the_rows(monkeypatch):
     y = v.astype(np.float64)
     for i, row in enumerate(r):
         c = np.diag(np.where(row > 0, WEIGHTS.seen, WEIGHTS.unseen * inside))
-        c[2, 2] = (WEIGHTS.seen - WEIGHTS.unseen) * row[2]
         left = y.T @ c @ y + WEIGHTS.user_reg * np.eye(d)
         right = WEIGHTS.seen * y.T @ row
         np.testing.assert_allclose(found[i], np.linalg.solve(left, right), atol=1e-4)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array, hstack, vstack
 
 from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, Time, Vector, kind_of
 from twofold.data.interactions import Histories
@@ -192,3 +192,10 @@ def side_by_side(parts: Sequence[csr_array]) -> csr_array:
 def width_of(rows: csr_array) -> int:
     """Return the number of features of rows (n, features)."""
     return int((rows.shape or (0, 0))[1])
+
+
+def filled(before: csr_array, after: csr_array) -> csr_array:
+    """Return the rows (n, W) of `after`, and those of `before` where these are empty."""
+    n = len(after.indptr) - 1
+    there = np.diff(after.indptr) > 0
+    return csr_array(csr_array(vstack([before, after], format="csr"))[np.arange(n) + n * there])

@@ -382,6 +382,25 @@ def test_users_without_a_text_are_asked_by_their_history():
     np.testing.assert_allclose(model.user_factors[1:3], folded, atol=1e-6)
 
 
+def test_words_lead_in_place_of_a_history():
+    data = small_log(
+        users={"u": list("1234"), "says": ["blue songs", None, "", "🙂"]},
+        user_features={"says": "text"},
+    )
+    model = tw.models.DSSM(**SMALL).fit(data, rng=0)
+    ask = {"k": 5, "exclude_seen": False}
+    wanted = model.recommend(text=["blue songs"], **ask)["score"].to_list()
+    for asked in ({"users": ["2"]}, {"histories": [["a"]]}):
+        for said in ({"text": ["blue songs"]}, {"features": {"says": ["blue songs"]}}):
+            lists = model.recommend(**asked, **said, **ask)
+            assert lists["score"].to_list() == wanted
+            assert set(lists["source"]) == {"content"}
+        for nothing in ("", "???"):
+            assert model.recommend(**asked, text=[nothing], **ask).equals(
+                model.recommend(**asked, **ask)
+            )
+
+
 def queries_of(texts):
     n = len(texts)
     return Queries(

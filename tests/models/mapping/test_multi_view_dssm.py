@@ -281,6 +281,41 @@ def test_people_are_known_by_words_of_their_own():
     assert set(silent["source"]) == {"fallback:popularity"}
 
 
+def test_words_are_added_to_a_history():
+    log = two_shops(newcomers=0)
+    people = {
+        "user": range(62),
+        "says": ["funny stories" if one % 2 == 0 else "so sad" for one in range(62)],
+    }
+    told = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=log.frame("items"),
+        item_features={"shop": "category", "title": "text"}, users=people, user_features={"says": "text"},
+    )  # fmt: skip
+    model = VIEWS(**SMALL, known_by=("items", "features")).fit(told, rng=0)
+    seen = told.frame("interactions").filter(pl.col("user") == 3)["item"].to_list()
+
+    def scores(**asked):
+        lists = model.recommend(**asked, k=40, exclude_seen=False).sort("item")
+        return lists["score"].to_numpy(), lists["source"][0]
+
+    alone, source = scores(histories=[seen])
+    own, _ = scores(users=[3])
+    assert source == "fold-in"
+    assert np.abs(own - alone).max() > 1e-3  # training knew this person's words too
+    for asked, how in (
+        ({"histories": [seen], "text": ["so sad"]}, "fold-in"),
+        ({"users": [5], "histories": [seen]}, "fold-in"),
+        ({"users": [3], "text": ["so sad"]}, "model"),
+        ({"users": [3], "features": {"says": ["so sad"]}}, "model"),
+        ({"users": [3], "text": [""]}, "model"),
+    ):
+        found, source = scores(**asked)
+        np.testing.assert_allclose(found, own, atol=1e-6)
+        assert source == how
+    other, _ = scores(users=[3], text=["funny stories"])
+    assert np.abs(own - other).max() > 1e-3
+
+
 def test_what_answers_is_what_was_trained():
     log = two_shops()
     model = VIEWS(**SMALL).fit(log, rng=0)

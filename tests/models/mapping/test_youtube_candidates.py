@@ -345,6 +345,49 @@ def test_searches_lead_where_watches_say_nothing():
     assert set(lists["source"]) == {"content"}
 
 
+def test_searches_of_people_lead_where_nothing_was_watched():
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(30), 10)
+    log = {"u": user, "i": rng.integers(0, 5, 300) + 5 * (user % 2), "t": np.arange(300)}
+    people = {"u": range(31), "q": [("even thing", "odd stuff")[one % 2] for one in range(31)]}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", time="t", users=people, user_features={"q": "text"}
+    )
+    model = tw.models.YouTubeCandidates(factors=8, epochs=30, searches="q").fit(data, rng=0)
+    for asked, taste in (
+        ({"users": [30]}, 0),
+        ({"features": {"q": ["odd stuff"]}}, 1),
+        ({"text": ["odd stuff"]}, 1),
+    ):
+        lists = model.recommend(**asked, k=3)
+        assert set(lists["source"]) == {"content"}
+        assert (lists["item"] // 5 == taste).all()
+    strange = model.recommend(text=["zzz"], k=1)
+    assert set(strange["source"]) == {"fallback:popularity"}
+    ask = {"users": [0, 1], "k": 3, "exclude_seen": False}
+    some = model.recommend(**ask, text=["odd stuff", ""])
+    assert some.filter(pl.col("user") == 1).equals(
+        model.recommend(**ask).filter(pl.col("user") == 1)
+    )
+
+
+def test_the_last_search_tokens_are_those_at_the_end_of_a_text():
+    said = Text(pl.Series(["a b c d", "e"]))
+    ends, found = inputs.spoken(said)
+    assert ends.tolist() == [0, 7, 8]
+    assert found.to_list() == ["a", "b", "a b", "c", "b c", "d", "c d", "e"]
+    known = inputs.learn_tokens(said, 100)
+    read = inputs.last_tokens(said, known, 3).toarray()
+    shares = [dict(zip(known.ids, row, strict=True)) for row in read]
+    assert {name for name, share in shares[0].items() if share} == {"b c", "d", "c d"}
+    together = inputs.last_tokens(said, known, 3, np.array([0, 2]))[[0]].toarray()[0]
+    assert {one for one, share in zip(known.ids, together, strict=True) if share} == {
+        "d",
+        "c d",
+        "e",
+    }
+
+
 def test_an_unknown_category_is_a_zero_vector():
     model = fitted()
     ask = {"users": [0], "k": 9, "exclude_seen": False}

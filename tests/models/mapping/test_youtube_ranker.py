@@ -332,6 +332,22 @@ def test_an_answer_does_not_depend_on_who_else_is_asked_for():
     np.testing.assert_array_equal(both[0], model.score(known, items)[0])
 
 
+def test_a_question_knows_what_came_before_its_moment_alone():
+    log = planted_log()
+    model = tw.models.YouTubeRanker(epochs=2).fit(log, rng=0)
+    person = log.users.ids.ids[0]
+    mine = log.frame("interactions").filter(pl.col("user") == person).sort("time")
+    middle = mine["time"][len(mine) // 2]
+    ask = {"k": 20, "exclude_seen": False}
+    early = model.recommend(users=[person], context={"time": [middle]}, **ask)
+    before = mine.filter(pl.col("time") < middle)["item"].to_list()
+    told = model.recommend(users=[person], histories=[before], context={"time": [middle]}, **ask)
+    assert early["item"].to_list() == told["item"].to_list()
+    np.testing.assert_allclose(early["score"], told["score"], rtol=1e-5)
+    later = model.recommend(users=[person], context={"time": [mine["time"].max()]}, **ask)
+    assert not later["score"].equals(early["score"])
+
+
 def test_time_passes():
     model = fitted()
     assert model.context_kinds["time"] == "time"

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
 
+from twofold.kernels.products import product
 from twofold.kernels.reconstruct import adam_step, reconstruction_slopes
 from twofold.typing import F32, F64
 
@@ -57,11 +58,16 @@ def activations(net: Network, x: csr_array, last: int) -> list[F32]:
     found: list[F32] = []
     below: csr_array | F32 = x
     for layer in range(last):
-        z = np.asarray(below @ net.weights[layer]) + net.biases[layer]
+        z = through(below, net.weights[layer]) + net.biases[layer]
         above: F32 = shaped(z, net.code if layer + 1 == net.middle else "sigmoid")
         found.append(above)
         below = above
     return found
+
+
+def through(x: csr_array | F32, weight: F32) -> F32:
+    """Return x W for x (n, a) and W (a, b), in the same bits for every number of threads."""
+    return product(x, weight) if isinstance(x, np.ndarray) else np.asarray(x @ weight)
 
 
 def shaped(z: F32, code: Code) -> F32:
@@ -101,7 +107,7 @@ def slopes(
     by_bias = [np.zeros(0, np.float32)] * depth
     delta, top = tie * gap, middle
     if fit:
-        delta, losses = seen[-1] @ net.weights[-1], np.zeros(len(v))
+        delta, losses = product(seen[-1], net.weights[-1]), np.zeros(len(v))
         reconstruction_slopes(
             delta,
             net.biases[-1],
@@ -120,15 +126,15 @@ def slopes(
                 delta = delta + tie * gap
             kind = net.code if layer == middle else "sigmoid"
             if kind == "unit":
-                z = np.asarray(below @ net.weights[layer - 1]) + net.biases[layer - 1]
+                z = through(below, net.weights[layer - 1]) + net.biases[layer - 1]
                 along = np.einsum("nk,nk->n", delta, seen[layer - 1])[:, None]
                 delta = (delta - along * seen[layer - 1]) / lengths(z)
             elif kind == "sigmoid":
                 delta = delta * (seen[layer - 1] * (1 - seen[layer - 1]))
-        by_weight[layer - 1] = np.asarray(below.T @ delta, delta.dtype)
+        by_weight[layer - 1] = np.asarray(through(below.T, delta), delta.dtype)
         by_bias[layer - 1] = delta.sum(axis=0)
         if layer > 1:
-            delta = delta @ net.weights[layer - 1].T
+            delta = product(delta, net.weights[layer - 1].T)
     return by_weight, by_bias, value
 
 

@@ -47,7 +47,8 @@ class Side(NamedTuple):
 def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
     """Return u_i = (V C_i V' + lambda_u I)^-1 V C_i R_i of every user; shape (n_users, d).
 
-    `v` is (n_items, d); `inside` is (n_items,), 1 for the items of the matrix and 0 for others.
+    `v` is (n_items, d); `inside` is (n_items,), 1 for the items of the matrix and 0 for others, which count where a user has
+    them.
     """
     if len(v) < v.shape[1]:  # u_i is a sum of the v_j
         span = span_of(v)
@@ -55,13 +56,14 @@ def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
     spectrum, rotation = axes(v * inside[:, None])
     turned = padded(v) @ rotation
     a, b = weights.seen, weights.unseen
+    outside = 1 - inside[side.other]  # (nnz,): b v v' of these is not in the spectrum
     u = solve(
         side,
         turned,
         (b * spectrum).astype(np.float32),
         weights.user_reg,
-        np.zeros(0, np.float32),
-        np.array([a - b, 0, a, 0], np.float32),
+        outside if outside.any() else np.zeros(0, np.float32),
+        np.array([a - b, b * outside.any(), a, 0], np.float32),
         len(side.indptr) - 1,
     )
     return turned_back(u, rotation, v.shape[1])

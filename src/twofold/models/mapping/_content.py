@@ -39,6 +39,12 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
                 f"{what} {len(found)}: {', '.join(found)}; name the one that is meant with content= "
                 f"(on the command line --set content={found[0]})"
             )
+        listed = [name for name, one in items.features.items() if kind_of(one) == "tags"]
+        if listed:
+            raise DataError(
+                f"{what} none, but tags: {', '.join(listed)}; name the one that holds words with content= "
+                f"(on the command line --set content={listed[0]})"
+            )
         raise DataError(
             f"{what} none; declare one with item_features= (on the command line --item-feature NAME=text)"
         )

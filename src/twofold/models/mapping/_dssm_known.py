@@ -13,7 +13,7 @@ from twofold.data.queries import Queries
 from twofold.models._base import FittedModel
 from twofold.models.mapping._dssm_columns import as_texts
 from twofold.models.mapping._dssm_text import TextCode
-from twofold.rank import FALLBACK, Encoded
+from twofold.rank import FALLBACK, FOLD_IN, MODEL, Encoded
 from twofold.typing import F32, I32
 
 
@@ -52,23 +52,26 @@ class KnownByWords(FittedModel):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map queries; those of whom nothing that is read is known fall back on popularity."""
-        found, source = super().encode(queries)
-        silent = ~np.asarray(found).any(axis=1)
+        answer = super().encode(queries)
+        found, source = np.asarray(answer.vectors), answer.source
+        speaks = (self.reads_text & queries.spoken) | queries.describes(self.feature_levels)
+        rows = np.flatnonzero(speaks & np.isin(source, (MODEL, FOLD_IN)))
+        if len(rows):
+            found[rows], source[rows] = self.beside(
+                queries.take(rows), Encoded(found[rows], source[rows])
+            )
+        silent = ~found.any(axis=1)
         return Encoded(found, np.where(silent, np.uint8(FALLBACK), source).astype(np.uint8))
 
-    def encode_features(self, queries: Queries) -> F32:
-        """Map what people say, and where that holds no known word the feature with their words; shape (n, d)."""
-        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+    def words_of(self, queries: Queries) -> list[Text | Bag]:
+        """Return the columns of n texts that questions hold; a known word in a later one counts in place of those before it."""
         said: list[Text | Bag] = []
         if self.asked is not None and self.asked in queries.features:
             said.append(as_texts(self.asked, queries.features[self.asked]))
         if queries.text is not None:
             said.append(queries.text)
-        for texts in said:
-            found = self.said(texts)
-            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
-        return out
+        return said
 
     @abstractmethod
-    def said(self, texts: Text | Bag) -> F32:
-        """Map the words of n people, shape (n, d); zero without a known word."""
+    def beside(self, queries: Queries, answer: Encoded) -> Encoded:
+        """Return what becomes of the `answer` for people with a history, given or remembered, who say words or have them said of them."""

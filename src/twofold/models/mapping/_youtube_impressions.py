@@ -120,8 +120,16 @@ def first_odds(value: F32, weight: F32) -> float:
     return float(np.log(max(total, 1e-6) / max(np.count_nonzero(~clicked), 1)))
 
 
-def asked_when(queries: Queries, remembered: Histories, newest: int) -> tuple[Histories, F64]:
-    """Return the histories of n queries and when they ask, (n,): at `newest` where they do not say (-1 = unknown).
+class Asking(NamedTuple):
+    """What n questions are asked with."""
+
+    history: Histories  # n people
+    now: F64  # (n,) seconds since 1970 UTC, NaN = unknown
+    stop: I64  # (n,) where the events before the question end
+
+
+def asked_when(queries: Queries, remembered: Histories, newest: int) -> Asking:
+    """Return the histories of n queries and when they ask: at `newest` (-1 = unknown), behind all events, where they do not say.
 
     All queries have a history of their own, or none. Values that a history of its own leaves out are clicks.
     """
@@ -132,7 +140,12 @@ def asked_when(queries: Queries, remembered: Histories, newest: int) -> tuple[Hi
     now: F64 = np.full(len(queries), newest if newest >= 0 else np.nan, np.float64)
     if queries.time is not None:
         now = np.where(queries.time == NO_TIME, now, queries.time)
-    return history, now
+    stop = history.indptr[1:]
+    if queries.time is not None and history.time is not None:
+        asked = np.repeat(queries.time, history.lengths)
+        later = (history.time >= asked) & (asked != NO_TIME)
+        stop = stop - np.diff(np.concatenate([[0], np.cumsum(later)])[history.indptr])
+    return Asking(history, now, stop.astype(np.int64))
 
 
 class Asked(NamedTuple):

@@ -69,7 +69,7 @@ def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> N
     for name in wanted or ():
         if name not in known:
             raise ConfigError(
-                f"features got {name!r}, which is no column of users or context; {did_you_mean(name, known)}"
+                f"features got {name!r}, which is no feature or context column; {did_you_mean(name, known)}"
             )
         if known[name] not in KINDS:
             raise ConfigError(
@@ -152,7 +152,7 @@ class Tokens(NamedTuple):
 
 
 def spoken(text: Text) -> tuple[I64, pl.Series]:
-    """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, those of a text together."""
+    """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, in the order in which a text comes to their ends."""
     words = words_of(text)
     row = np.repeat(np.arange(len(words)), np.diff(words.indptr))
     single = words.distinct.ids.cast(pl.String).gather(pl.Series(words.ids, dtype=pl.UInt32))
@@ -160,7 +160,9 @@ def spoken(text: Text) -> tuple[I64, pl.Series]:
     first, second = (single.gather(pl.Series(inside + k, dtype=pl.UInt32)) for k in (0, 1))
     pairs = first + pl.Series([" "]) + second if len(inside) else single.head(0)
     owner = np.concatenate([row, row[inside]])
-    order = np.argsort(owner, kind="stable")
+    # A pair stands behind its second word.
+    place = np.concatenate([np.arange(len(row)), inside + 1.5])
+    order = np.lexsort((place, owner))
     found = pl.concat([single, pairs]).gather(pl.Series(order, dtype=pl.UInt32))
     counts = np.bincount(owner, minlength=len(words))
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
@@ -181,6 +183,16 @@ def read_tokens(text: Text, known: Vocabulary) -> Tokens:
     kept = rows != UNKNOWN
     ends = np.concatenate([[0], np.cumsum(kept)])[indptr]
     return Tokens(ends.astype(np.int64), rows[kept].astype(np.int32))
+
+
+def last_tokens(text: Text, known: Vocabulary, most: int, whose: I64 | None = None) -> csr_array:
+    """Return the means of the last `most` known tokens of n texts, or of what each of n people said, shape (n, tokens).
+
+    The texts of person i are ``whose[i]`` to ``whose[i + 1]`` - 1.
+    """
+    indptr, ids = read_tokens(text, known)
+    ends = indptr if whose is None else indptr[whose]
+    return mean_rows(np.maximum(ends[:-1], ends[1:] - most), ends[1:], ids, len(known))
 
 
 class Examples(NamedTuple):

@@ -29,6 +29,7 @@ from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
 from twofold.errors import need
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
@@ -42,6 +43,7 @@ from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
+from twofold.rank import CONTENT, Encoded
 from twofold.typing import F32, Bool, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
@@ -229,9 +231,20 @@ class FittedDSSM(KnownByWords):
         said = serving.together(self.query_tower, self._history_texts[0], bags)
         return self._through(self.query_tower, said, np.diff(bags.indptr) > 0)
 
-    def said(self, texts: Text | Bag) -> F32:
-        """Map words that people say, shape (n, d)."""
-        return self._of_texts(self.query_tower, texts)
+    def encode_features(self, queries: Queries) -> F32:
+        """Map words that are said by people, else of them, shape (n, d); zero without a known word."""
+        out = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+        for texts in self.words_of(queries):
+            found = self._of_texts(self.query_tower, texts)
+            out = np.where(np.any(found, axis=1, keepdims=True), found, out)
+        return out
+
+    def beside(self, queries: Queries, answer: Encoded) -> Encoded:
+        """Answer known words in place of the history, as in training: who has words asks with them."""
+        said = self.encode_features(queries)
+        speaks = np.any(said, axis=1)
+        source = np.where(speaks, np.uint8(CONTENT), answer.source).astype(np.uint8)
+        return Encoded(np.where(speaks[:, None], said, np.asarray(answer.vectors)), source)
 
     def encode_items(self, items: Entities) -> F32:
         """Map the texts of new items, shape (j, d)."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -25,9 +25,10 @@ from twofold.data.columns import Bag, Text
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import DataError, need
-from twofold.features.design import width_of
+from twofold.features.design import filled, width_of
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
@@ -42,6 +43,7 @@ from twofold.models.mapping._views_reduction import LSH, KMeans, Reduced, TopK, 
 from twofold.models.mapping._views_serving import item_vectors, user_vectors
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
+from twofold.rank import Encoded, remembered
 from twofold.typing import F32, I32, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
@@ -232,9 +234,17 @@ class FittedMultiViewDSSM(KnownByWords):
         """Map histories, shape (n, d)."""
         return self._people(histories, None)
 
-    def said(self, texts: Text | Bag) -> F32:
-        """Map words that people say, shape (n, d)."""
-        return self._people(Histories.empty(len(texts)), self.people.of_words(texts))
+    def resume(self, users: I32, histories: Histories) -> F32:
+        """Map histories of known people beside the words that are known of them, shape (n, d)."""
+        return self._people(histories, self._words(Queries.known(users)))
+
+    def encode_features(self, queries: Queries) -> F32:
+        """Map words, beside the history if there is one, shape (n, d)."""
+        return self._people(remembered(self, queries), self._words(queries))
+
+    def beside(self, queries: Queries, answer: Encoded) -> Encoded:
+        """Add what is said to the history."""
+        return answer._replace(vectors=self.encode_features(queries))
 
     def encode_items(self, items: Entities) -> F32:
         """Map new items by the tower of their view, shape (j, d)."""
@@ -242,6 +252,15 @@ class FittedMultiViewDSSM(KnownByWords):
         place = places_of(self.view, items, self.views)
         d, tanh = self.estimator.factors, self.estimator.activation == "tanh"
         return item_vectors(self.item_towers, texts, place, d, tanh=tanh)
+
+    def _words(self, queries: Queries) -> csr_array | None:
+        """Return the rows of n people's own words: those that are said, else those that training knew of them."""
+        columns = self.words_of(queries)
+        if self.asked is not None:
+            own = texts_of(self.asked, self.users).with_missing_row()
+            columns.insert(0, own.take(np.where(queries.user < 0, len(own) - 1, queries.user)))
+        rows = [self.people.of_words(one) for one in columns]
+        return reduce(filled, rows) if rows else None
 
     def _people(self, histories: Histories, own: csr_array | None) -> F32:
         bags = binary(histories, self.people.n_items)

@@ -28,11 +28,13 @@ from scipy.sparse import csr_array
 
 from twofold.data.columns import Kind, Text
 from twofold.data.dataset import Dataset
+from twofold.data.entities import Levels
 from twofold.data.file_order import in_drawn_order
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import need
+from twofold.features.design import filled
 from twofold.features.table import POWERS
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
@@ -186,12 +188,8 @@ class FittedYouTubeCandidates(ReadsColumns):
         if model.searches is not None:
             said = inputs.searches_of(model.searches, train)
             tokens = inputs.learn_tokens(said, model.search_vocabulary)
-            found = inputs.read_tokens(said, tokens)
-            ends = found.indptr
-            if model.searches in context:
-                ends = ends[train.interactions.indptr]
-            starts = np.maximum(ends[:-1], ends[1:] - model.search_tokens)
-            searched = inputs.mean_rows(starts, ends[1:], found.ids, len(tokens))
+            whose = train.interactions.indptr if model.searches in context else None
+            searched = inputs.last_tokens(said, tokens, model.search_tokens, whose)
         return cls(
             estimator=model,
             memory=memory,
@@ -223,11 +221,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         there = inputs.encode_columns(
             self.context_code, inputs.taken(events.context, made.event), n
         )
-        age = (
-            inputs.example_age(events.time, made.event)
-            if model.example_age
-            else np.zeros(n, np.float32)
-        )
+        age = inputs.example_age(events.time if model.example_age else None, made.event)
         block = inputs.joined(Block(tuple(fields), inputs.powers(age)), people, there)
         return block, events.item[made.event].astype(np.int64)
 
@@ -258,6 +252,12 @@ class FittedYouTubeCandidates(ReadsColumns):
         return block._replace(fields=(watched, *block.fields[1:])), item[first].astype(np.int64)
 
     # ---- serving ------------------------------------------------------------------------------
+
+    @property
+    def feature_levels(self) -> Levels:
+        """The values of user features that have rows of their own, and any words that are read as searches."""
+        words = dict.fromkeys({self.estimator.searches} & set(self.users.features))
+        return {**super().feature_levels, **words}
 
     @property
     def context_kinds(self) -> Mapping[str, Kind]:
@@ -300,9 +300,11 @@ class FittedYouTubeCandidates(ReadsColumns):
         DataError
             If a column is of another kind than in training.
         """
-        said = self.check(queries) | queries.spoken
+        said, block = self.check(queries), self.inputs(queries)
+        if self.estimator.searches is not None:
+            said |= np.diff(block.fields[1].indptr) > 0
         source = sources(self.memory.history, queries, said=said)
-        vectors = self.forward(self.inputs(queries))
+        vectors = self.forward(block)
         vectors[source == FALLBACK] = 0
         return Encoded(vectors, source)
 
@@ -316,12 +318,7 @@ class FittedYouTubeCandidates(ReadsColumns):
             history = history.joined(queries.history)
         fields = [inputs.last_items(history, model.watches, len(self.items))]
         if model.searches is not None:
-            said = queries.text
-            if said is None and isinstance(found := queries.context.get(model.searches), Text):
-                said = found
-            fields.append(
-                self.words(said) if said is not None else inputs.rows_of(self.searched, user)
-            )
+            fields.append(self.searched_by(queries))
         people = inputs.features_at(self.user_code, self.users.features, user)
         block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
         return inputs.joined(
@@ -330,12 +327,14 @@ class FittedYouTubeCandidates(ReadsColumns):
             inputs.encode_columns(self.context_code, queries.context, n),
         )
 
-    def words(self, text: Text) -> csr_array:
-        """Return the mean of the last search tokens of n texts, shape (n, n_tokens)."""
-        found = inputs.read_tokens(text, self.tokens)
-        stop = found.indptr[1:]
-        start = np.maximum(found.indptr[:-1], stop - self.estimator.search_tokens)
-        return inputs.mean_rows(start, stop, found.ids, len(self.tokens))
+    def searched_by(self, queries: Queries) -> csr_array:
+        """Return the means of the last search tokens (n, n_tokens): of what is said where it holds known ones, else of what is remembered."""
+        name, most = self.estimator.searches or "", self.estimator.search_tokens
+        rows = inputs.rows_of(self.searched, queries.user)
+        for text in (queries.features.get(name), queries.context.get(name), queries.text):
+            if isinstance(text, Text):
+                rows = filled(rows, inputs.last_tokens(text, self.tokens, most))
+        return rows
 
     def forward(self, block: Block) -> F32:
         """Return u of n rows, with a 1 for the bias if there is one; shape (n, d or d + 1)."""

@@ -276,8 +276,8 @@ class FittedYouTubeRanker(ReadsColumns):
 
     def logits(self, queries: Queries, who: I64, item: I32, named: F32 | None) -> F32:
         """Return W x + b of P pairs of a query row and an item; all have a history of their own, or none."""
-        history, now = impressions.asked_when(queries, self.memory.history, self.newest)
-        everybody, stop = np.arange(len(queries)), history.indptr[1:]
+        history, now, stop = impressions.asked_when(queries, self.memory.history, self.newest)
+        everybody = np.arange(len(queries))
         people = inputs.features_at(self.user_code, self.users.features, queries.user)
         people = {**people, **queries.features}
         query = self.query_block(history, everybody, stop, people, queries.context)
