@@ -193,6 +193,11 @@ def test_tune_looks_at_validation_and_ends_with_a_job(run, job_file, tmp_path):
     code, out, err = run("tune", job_file, "--trials", 4, "--out", folder)
     assert code == 0, err
     assert "4 settings tried" in err
+    assert "not tuned" not in err
+    job_file.write_text(f"{JOB}[models.EASE]\nreg = 100\n")
+    code, _, err = run("tune", job_file, "--trials", 1, "--out", tmp_path / "other")
+    assert code == 0, err
+    assert "note: EASE: not tuned" in err
     assert run("compare", folder / "tuned.toml")[0] == 0
 
 

@@ -1,6 +1,7 @@
 """Evaluation: the same for every block, intervals that cover, corrected tests, and pages."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from typing import ClassVar
@@ -280,6 +281,30 @@ def test_popularity_is_always_there(split):
         tw.compare({}, split)
     twins = {"a": tw.models.EASE(), "b": tw.models.Popularity(), "c": tw.models.EASE()}
     assert tw.compare(twins, split, ["ndcg@5", "coverage@5"]).alike == [["a", "c"]]
+
+
+def test_models_that_are_clearly_below_the_baseline_are_named(split):
+    board = tw.compare({"ials": tw.models.IALS(factors=4)}, split, ["ndcg@5", "hit@1"], rng=0)
+    assert board.below == ("popularity", [])
+    base = board.results["popularity"]
+    low, high = base.report.intervals["ndcg@5"]
+
+    def between(least, most):
+        own = {**base.report.intervals, "ndcg@5": (least, most)}
+        return replace(base, report=replace(base.report, model="PMF", intervals=own))
+
+    rows = {
+        **board.results,
+        "near": between(low / 2, low + 1e-6),
+        "far": between(low / 4, low / 2),
+    }
+    assert replace(board, results=rows).below == ("popularity", ["far"])
+    assert replace(board, results={"near": rows["near"]}).below == ("", [])
+    errors = {"popularity": base, "worse": between(high + 1e-6, high + 1)}
+    assert replace(board, results=errors).below == (
+        "popularity",
+        ["worse"],
+    )  # an error: less is better
 
 
 def strict(text):

@@ -127,6 +127,12 @@ def compare(
             "are told apart where repeats are kept (--split-option repeats=keep), models that place new items alone by content "
             "by --split cold_items --unknown-items content"
         )
+    baseline, worse = board.below
+    if worse:
+        note(
+            f"note: {', '.join(worse)}: clearly worse than {baseline}; models of values, such as PMF, are made for "
+            "--metric rmse and not for lists, others may need other hyperparameters (twofold tune) or more data"
+        )
     if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")
     else:

@@ -23,6 +23,7 @@ from twofold.cli.options import (
 )
 from twofold.cli.output import Json, interruptible, note, say, say_json, table
 from twofold.drafts import write_page
+from twofold.models.baselines.popularity import Popularity
 from twofold.toml_text import to_toml
 
 SHOWN = 5
@@ -64,6 +65,12 @@ def tune(
         job = jobs.tuning_for(job, metric)
     chosen = tuning.to_tune(job)
     tuning.need_optuna()
+    open_to = {one for one, made in job.models.items() if not isinstance(made, Popularity)}
+    if left := [one for one in job.tune.only or job.models if one in open_to - {*chosen}]:
+        note(
+            f"note: {', '.join(left)}: not tuned, for nothing that the job leaves open has a search range; "
+            "beside tuned models it is compared as the job has it"
+        )
     log = read_log(job.data)
     cut = job.split.make(log, job.seed)
     note(str(cut))

@@ -124,6 +124,19 @@ class Leaderboard:
         return [names for names in groups.values() if len(names) > 1]
 
     @property
+    def below(self) -> tuple[str, list[str]]:
+        """The name of the baseline, and the models whose interval in the first metric lies beyond its own, on the worse side."""
+        metric, names = self.metrics[0], list(self.results)
+        for at, name in enumerate(names):
+            if self.results[name].report.model in (Popularity.__name__, MeanRating.__name__):
+                low, high = self.results[name].report.intervals[metric]
+                others = {
+                    one: self.results[one].report.intervals[metric] for one in names[at + 1 :]
+                }
+                return name, [one for one, own in others.items() if own[1] < low or own[0] > high]
+        return "", []
+
+    @property
     def without(self) -> list[str]:
         """A line for each model that could not be fitted or measured."""
         return [f"without {name}, which could not be fitted or measured: {why}" for name, why in self.failed.items()]  # fmt: skip

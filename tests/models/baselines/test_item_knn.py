@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import twofold as tw
+from twofold.data.columns import Text
 from twofold.errors import ConfigError, DataError, DataWarning
-from twofold.models.baselines.item_knn import BM25_B, BM25_K1, ItemKNN, bm25, nearest, words
+from twofold.models.baselines.item_knn import BM25_B, BM25_K1, ItemKNN, bm25, nearest, terms
 
 
 def naive(model, profiles):
@@ -111,10 +112,12 @@ def test_each_kind_of_content_is_compared(kind):
     assert np.allclose(similarities, similarities.T, atol=1e-6)
 
 
-def test_words_are_lower_case_and_counted():
-    found, _ = words(pl.Series(["Sea sea, RED", None, "", "red-sea 2"]))
-    assert found.toarray().sum(axis=1).tolist() == [3, 0, 0, 3]
-    assert sorted(found.toarray()[0].tolist()) == [0, 1, 2]
+def test_words_of_any_script_and_emoji_are_counted():
+    said = ["Sea sea, RED", None, "", "red-sea 2", "⚽ 寿司", "#!"]
+    found, words = terms("title", Text(pl.Series(said)))
+    assert found.toarray().sum(axis=1).tolist() == [3, 0, 0, 3, 2, 0]
+    assert sorted(found.toarray()[0].tolist()) == [0, 0, 0, 1, 2]
+    assert {"sea", "red", "2", "⚽", "寿司"} == set(words.ids)
 
 
 def test_content_that_cannot_be_compared_is_refused():
@@ -126,6 +129,12 @@ def test_content_that_cannot_be_compared_is_refused():
     bare = tw.Dataset.from_frames({"u": [1], "i": ["a"]}, user="u", item="i")
     with pytest.raises(DataError, match="needs features of the items and the data have none"):
         ItemKNN(content=("title",)).fit(bare)
+    mute = tw.Dataset.from_frames(
+        {"u": [1, 1], "i": ["a", "b"]}, user="u", item="i",
+        items={"i": ["a", "b"], "title": ["!!", None]}, item_features={"title": "text"},
+    )  # fmt: skip
+    with pytest.raises(DataError, match="holds neither a level nor a word of any item"):
+        ItemKNN(content=("title",)).fit(mute)
 
 
 def test_a_score_is_the_sum_of_similarities_to_the_history():

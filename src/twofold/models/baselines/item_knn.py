@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
-import polars as pl
 from pydantic import NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array, vstack
 
@@ -28,8 +27,9 @@ from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.features.words import words_of
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.co_occurrence import largest
 from twofold.models._base import FittedModel, Memory, dimensions
@@ -153,12 +153,25 @@ class FittedItemKNN(FittedModel):
 
 
 def profiles(model: ItemKNN, memory: Memory) -> csr_array:
-    """Return the items' profiles as columns, shape (n_users or n_terms, n_items), weighted."""
+    """Return the items' profiles as columns, shape (n_users or n_terms, n_items), weighted.
+
+    Raises
+    ------
+    DataError
+        If items are compared by columns that hold nothing, or have no features.
+    ConfigError
+        If a column is not there or cannot be compared.
+    """
     n_items = len(memory.items)
     if not model.content:
         rows = binary(memory.history, n_items)
     else:
-        rows = csr_array(vstack([csr_array(one.T) for one, _ in described(model, memory.items)]))
+        found = [counts for counts, _ in described(model, memory.items)]
+        if not any(one.nnz for one in found):
+            raise DataError(
+                f"content={model.content!r} holds neither a level nor a word of any item; check the columns and their kinds"
+            )
+        rows = csr_array(vstack([csr_array(one.T) for one in found]))
     return bm25(rows) if model.similarity == "bm25" else rows
 
 
@@ -209,24 +222,13 @@ def terms(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
             shape = (len(column), len(column.levels))
             return csr_array((ones, (kept, column.codes[kept])), shape=shape), column.levels
         case Text() if not column.is_path:
-            return words(column.values)
+            found = words_of(column)
+            return found.matrix(), found.distinct
         case _:
             raise ConfigError(
                 f"content cannot compare items by {name!r}, which is a {kind_of(column)}; "
                 "allowed kinds: category, tags, bag, text"
             )
-
-
-def words(texts: pl.Series) -> tuple[csr_array, Vocabulary]:
-    """Count the words of each text (n,), in lower case, shape (n, n_words); return these too."""
-    found = texts.fill_null("").str.to_lowercase().str.extract_all(r"\w+")
-    item = np.repeat(np.arange(len(texts)), found.list.len().to_numpy())
-    flat = found.explode(empty_as_null=False)
-    vocabulary, code = factorize(flat.cast(pl.String))
-    ones = np.ones(len(code), np.float32)
-    made = csr_array((ones, (item, code)), shape=(len(texts), len(vocabulary)))
-    made.sum_duplicates()
-    return made, vocabulary
 
 
 def bm25(rows: csr_array, base: csr_array | None = None) -> csr_array:

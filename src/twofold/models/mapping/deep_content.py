@@ -27,7 +27,7 @@ from twofold.data.entities import Entities, Levels
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, need
 from twofold.features.audio import LogMel
-from twofold.hyperparameters import hyperparameters
+from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._around import Around
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models._parts import estimator_of, same_training, table_of
@@ -95,7 +95,7 @@ class DeepContent:
     """Of the confidence, where the loss is on ratings."""
     epsilon: PositiveFloat = 1e-6
     """Of the confidence, where the loss is on ratings."""
-    vocabulary: PositiveInt = 20_000
+    vocabulary: Annotated[PositiveInt, Search(1000, 50_000, log=True)] = 20_000
     """Words of a text or bag feature that are kept: those in most rows."""
     sound: LogMel = LogMel()
     """How sounds are read: log-mel bands; see ``twofold.features.audio``."""
@@ -105,7 +105,7 @@ class DeepContent:
     """How steps are taken; not read by the linear map on factors and by trees."""
     epochs: PositiveInt = 100
     """Passes over the rows, at most."""
-    batch_size: PositiveInt = 64
+    batch_size: Annotated[PositiveInt, Search(16, 512, log=True)] = 64
     """Rows a step."""
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the rows that is left out of training to say when to stop; fewer than 10 rows cannot."""

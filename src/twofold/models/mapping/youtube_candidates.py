@@ -70,7 +70,7 @@ class YouTubeCandidates:
     """d: size of the embeddings and of u; the paper has 256."""
     depth: Annotated[int, Field(ge=0, le=4), Search(0, 4)] = 1
     """Layers of the tower: 0 is a linear map to d, 1 is d, 2 is 2d-d, 3 is 4d-2d-d, 4 is 8d-4d-2d-d, with ReLU."""
-    watches: PositiveInt = 50
+    watches: Annotated[PositiveInt, Search(5, 100, log=True)] = 50
     """How many of the last watches are averaged."""
     searches: str | None = None
     """Context column or user feature of kind text with what people searched for; None = no searches."""
