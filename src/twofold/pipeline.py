@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.candidates import best_of, diversify, fuse, narrowed, score_candidates
+from twofold.candidates import best_of, fuse, narrowed, score_candidates
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
@@ -33,6 +33,7 @@ from twofold.models._together import Together
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, ReadsCandidates, rank_block
 from twofold.typing import F32, I32, U8, Rng
+from twofold.variety import diversify
 
 
 def candidate_tables(parts: Any) -> tuple[dict[str, Any], ...]:

@@ -59,6 +59,12 @@ def recommend(
             help="What items must be, as name=value such as genres=Comedy, genres=[Comedy,Drama] or year=[1990,null]; repeatable."
         ),
     ] = [],  # noqa: B006
+    diversity: Annotated[
+        float,
+        typer.Option(
+            help="Weight of variety in maximal marginal relevance, 0 to 1; 0 keeps the order."
+        ),
+    ] = 0.0,
     k: K = 10,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
@@ -110,7 +116,7 @@ def recommend(
     words = {"text": list(text) * (n_asked // len(text))} if text else {}
     answer = model.recommend(
         **who, **words, **told, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied,
-        where=typed(where, "--where", "genres=Comedy"),
+        where=typed(where, "--where", "genres=Comedy"), diversity=diversity,
     )  # fmt: skip
     if answer.is_empty():
         note(

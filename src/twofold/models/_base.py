@@ -28,7 +28,6 @@ from twofold.models._memory import Memory as Memory
 from twofold.models._printed import Printed
 from twofold.rank import Encoded, assembled, sources
 from twofold.typing import F32, I32, Bool, History, Id, Ids
-from twofold.unseen import remarks
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,14 +233,15 @@ class FittedModel(Printed, ABC):
         allow: Iterable[Id] | None = None,
         deny: Iterable[Id] | None = None,
         where: Mapping[str, Any] | None = None,
+        diversity: float = 0.0,
         context: Mapping[str, Sequence[Any]] | None = None,
         features: Mapping[str, Sequence[Any]] | None = None,
         text: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Return the best `k` items of each user; see `twofold.recommend.recommend`."""
         return recommend.recommend(
-            self, users, histories=histories, k=k, exclude_seen=exclude_seen, allow=allow, deny=deny, where=where, context=context,
-            features=features, text=text,
+            self, users, histories=histories, k=k, exclude_seen=exclude_seen, allow=allow, deny=deny, where=where, diversity=diversity,
+            context=context, features=features, text=text,
         )  # fmt: skip
 
     def remarks(
@@ -257,12 +257,7 @@ class FittedModel(Printed, ABC):
         ConfigError
             If a circumstance made of the time can never be what is said.
         """
-        context = recommend.by_column(context, "context")
-        features = recommend.by_column(features, "features")
-        if not context and not features:
-            return []
-        asked, _ = recommend.questions(self, None, context=context, features=features)
-        return remarks(self, asked)
+        return recommend.remarks_on(self, context, features)
 
     def with_items(self, items: Any) -> FittedModel:
         """Return the model with new items in its catalogue, placed by their content; nothing is retrained.

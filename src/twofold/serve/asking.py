@@ -14,7 +14,7 @@ from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
-from twofold.recommend import TIME, questions
+from twofold.questions import TIME, questions
 from twofold.serve.failures import check_time, shown
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 
 from twofold.data.told import LARGEST
 from twofold.field_notes import add_notes
+from twofold.variety import Diversity
 
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
@@ -155,7 +156,7 @@ class Question(Body):
     """Items to leave out."""
     where: Columns | None = None
     """Item features and what they must be: a value, a list of values, or [least, most] of a number."""
-    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    diversity: Diversity = 0.0
     """Weight of variety in maximal marginal relevance; 0 keeps the order."""
     session: TextId | None = None
     """Session id, for experiments that assign by session."""
