@@ -312,10 +312,19 @@ class FittedModel(Printed, ABC):
         return similar.similar_items(self, item, k)
 
     def explain(
-        self, user: Id | None = None, item: Id | None = None, *, history: History | None = None
+        self,
+        user: Id | None = None,
+        item: Id | None = None,
+        *,
+        history: History | None = None,
+        text: str | None = None,
+        features: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> pl.DataFrame:
-        """Return why `item` is scored as it is: the history items, by how much each raises the score."""
-        return explain.explain(self, user, item, history=history)
+        """Return why `item` is scored as it is: what is known of a person, by how much each part raises the score."""
+        return explain.explain(
+            self, user, item, history=history, text=text, features=features, context=context
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the model as a folder, whole or not at all; see `twofold.load`."""
