@@ -12,7 +12,7 @@ import numpy as np
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError
+from twofold.errors import DataError
 from twofold.filters import allowed_items
 from twofold.index.choice import Measured
 from twofold.index.coded import Coded
@@ -271,20 +271,12 @@ class Served:
         return Answer([ids[row] for row in rows], scores.tolist(), sources, how)
 
     def history_of(self, user: Id, live: LiveHistories) -> list[Id] | None:
-        """Return the items that the lists of a user are made from; None where the model remembers the user only.
-
-        Raises
-        ------
-        ConfigError
-            If nothing is known of the user.
-        """
+        """Return the items that the lists of a user are made from; None where nothing is known but what the model remembers."""
         lately = live.of(user)
         row = int(self.model.users.ids.rows([user])[0])
         joined = None if lately is None else asking.joined(self, row, lately, live)
         if joined is not None and len(joined.item):
             return [self.ids[one] for one in joined.item.tolist()]
-        if row == UNKNOWN:
-            raise ConfigError(f"nothing is known of user {user!r}; give a history")
         return None
 
     def grown(self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]) -> Served:
