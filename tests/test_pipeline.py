@@ -8,11 +8,12 @@ import pytest
 from scipy.sparse import csr_array
 
 import twofold as tw
-from twofold.candidates import best_of, diversify, fuse, score_candidates
+from twofold.candidates import best_of, fuse, score_candidates
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, DataWarning, IncompatibleFileError
 from twofold.hyperparameters import names, values
 from twofold.rank import rank
+from twofold.variety import diversify
 
 IALS, EASE, BPR = tw.models.IALS(factors=4), tw.models.EASE(), tw.models.BPR(factors=4, epochs=10)
 

@@ -11,6 +11,7 @@ from twofold.data.queries import Queries
 from twofold.data.synthetic import movielens_like
 from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.testing import planted_log
+from twofold.variety import diversify
 
 N = rank.ENOUGH + 40
 
@@ -216,3 +217,28 @@ def test_a_pair_needs_ids(name, odd):
     pairs = {"user": [100], "item": ["i1"]}
     with pytest.raises(DataError, match=f"column '{name}' must hold integers or strings; got"):
         model.predict(pairs | {name: odd})
+
+
+@pytest.mark.parametrize("name", ["IALS", "EASE", "Repeats"])
+def test_variety_of_a_question_is_that_of_maximal_marginal_relevance(name):
+    model = getattr(tw.models, name)().fit(planted_log(), rng=0)
+    plain = model.recommend(users=[100], k=24)
+    rows = model.items.ids.rows(plain["item"])[None]
+    mixed = model.recommend(users=[100, "nobody"], k=5, diversity=0.7)
+    likeness = model.similarity_vectors
+    chosen, scores = diversify(rows, plain["score"].to_numpy()[None], likeness, 5, 0.7)
+    mine = mixed.filter(pl.col("user") == "100")
+    assert mine["item"].to_list() == model.items.ids.ids.gather(chosen[0].tolist()).to_list()
+    assert mine["score"].to_list() == scores[0].tolist()
+    assert mine["item"].to_list() != plain["item"].head(5).to_list()
+    assert mixed["rank"].to_list() == [1, 2, 3, 4, 5] * 2
+    assert model.recommend(users=[100], k=24, diversity=0).equals(plain)
+    long = model.recommend(users=[100], k=1000, diversity=1)
+    assert sorted(long["item"]) == sorted(plain["item"])
+
+
+@pytest.mark.parametrize("wrong", [1.5, -0.1, "much", None, float("nan")])
+def test_a_weight_of_variety_outside_0_to_1_is_refused(wrong):
+    model = tw.models.Popularity().fit(planted_log())
+    with pytest.raises(ConfigError, match=f"diversity got {wrong!r}; input should be "):
+        model.recommend(users=[100], diversity=wrong)

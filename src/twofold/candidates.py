@@ -1,4 +1,4 @@
-"""Lists of candidates: their union, the scores of chosen items, and an order with variety."""
+"""Lists of candidates: their union, and the scores of chosen items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -110,60 +109,6 @@ def best_of(items: I32, scores: F32, k: int) -> tuple[I32, F32]:
         np.pad(found, spare, constant_values=UNKNOWN).astype(np.int32),
         np.pad(best, spare, constant_values=-np.inf).astype(np.float32),
     )
-
-
-def diversify(
-    items: I32, scores: F32, vectors: F32 | csr_array, k: int, diversity: float
-) -> tuple[I32, F32]:
-    """Choose `k` items of each row of candidates by maximal marginal relevance.
-
-    Carbonell & Goldstein (1998), "The Use of MMR, Diversity-Based Reranking for Reordering Documents
-    and Producing Summaries", SIGIR: the next item is the one with the highest
-    lambda * relevance - (1 - lambda) * largest cosine to an item chosen before, lambda = 1 - diversity.
-
-    Parameters
-    ----------
-    items, scores
-        Shape (n, c), best first; -1 and -inf at the end.
-    vectors
-        Whose cosine means likeness, shape (m, d); a zero vector is like nothing.
-    k, diversity
-        List length; 0 = the order of the scores, 1 = variety alone.
-
-    Notes
-    -----
-    The relevance is the score, moved to 0 ... 1 within each row: the paper's two terms are both
-    cosines, the scores of a model have a scale of their own.
-    """
-    out, best = (np.full((len(items), k), fill) for fill in (UNKNOWN, -np.inf))
-    for row in range(len(items)):
-        n = int((items[row] != UNKNOWN).sum())
-        if not n:
-            continue
-        own = vectors[items[row, :n]]
-        dense = np.asarray(own if isinstance(own, np.ndarray) else own.toarray(), np.float64)
-        length = np.sqrt(np.einsum("cd,cd->c", dense, dense))
-        unit = dense / np.where(length > 0, length, 1)[:, None]  # (c, d)
-        chosen = marginal(scores[row, :n].astype(np.float64), unit, min(k, n), diversity)
-        out[row, : len(chosen)], best[row, : len(chosen)] = items[row, chosen], scores[row, chosen]
-    return out.astype(np.int32), best.astype(np.float32)
-
-
-def marginal(scores: np.ndarray, unit: np.ndarray, k: int, diversity: float) -> list[int]:
-    """Return the places of `k` candidates in the order of MMR; scores (c,), vectors of length 1 or 0 (c, d)."""
-    span = scores.max() - scores.min()
-    relevance = (scores - scores.min()) / span if span > 0 else np.ones(len(scores))
-    nearest = np.full(len(scores), -np.inf)
-    left = np.ones(len(scores), np.bool_)
-    chosen: list[int] = []
-    for _ in range(k):
-        penalty = diversity * nearest if chosen else 0.0
-        worth = np.where(left, (1 - diversity) * relevance - penalty, -np.inf)
-        best = int(worth.argmax())
-        chosen.append(best)
-        left[best] = False
-        nearest = np.maximum(nearest, np.einsum("cd,d->c", unit, unit[best]))
-    return chosen
 
 
 def narrowed(queries: Queries, n_items: int) -> Queries:

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.candidates import best_of, diversify, fuse, narrowed, score_candidates
+from twofold.candidates import best_of, fuse, narrowed, score_candidates
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities
 from twofold.data.interactions import Histories
@@ -29,10 +29,11 @@ from twofold.models._added import known_part, new_items
 from twofold.models._base import FittedModel
 from twofold.models._parts import estimator_of, same_training, table_of, tables_of, taken
 from twofold.models._shown import named_scores
-from twofold.models._together import Together
+from twofold.models._together import Together, ranker_first
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, ReadsCandidates, rank_block
 from twofold.typing import F32, I32, U8, Rng
+from twofold.variety import diversify
 
 
 def candidate_tables(parts: Any) -> tuple[dict[str, Any], ...]:
@@ -155,11 +156,6 @@ class Pipeline:
         return made
 
 
-def ranker_first(parts: Sequence[FittedModel], ranker: FittedModel | None) -> list[FittedModel]:
-    """Return the parts with the ranker before the others: it remembers impressions where they remember what was taken."""
-    return sorted(parts, key=lambda one: one is not ranker)
-
-
 NO_CANDIDATES = (
     "Pipeline has no candidates; name at least one model, for example candidates=[IALS()]"
 )
@@ -263,6 +259,10 @@ class FittedPipeline(Together):
         if isinstance(ranker, ReadsCandidates) and ranker.n_named == len(lists):
             named = named_scores(union, lists, len(self.items))
         return union, fused, source, named
+
+    def explained_by(self, asked: Queries) -> FittedPipeline:
+        """Return the pipeline, without the ranker where that one cannot map the person and the fused order holds."""
+        return self if self.ranker is None or self.encode(asked).source[0] != FALLBACK else replace(self, ranker=None)  # fmt: skip
 
     # ---- what the base asks for -------------------------------------------------------------
 

@@ -1,25 +1,20 @@
-"""Questions and answers in the caller's ids: lists and predictions, written once for every model."""
+"""Answers in the caller's ids: lists and predictions, written once for every model."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from twofold.data.columns import Column, Kind, Text, kind_of
-from twofold.data.convert import column_from_values
 from twofold.data.frames import as_frame
-from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.times import parse_times
-from twofold.data.told import told
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
-from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
-from twofold.features.words import as_series
+from twofold.errors import DataError, at_least_one, did_you_mean
 from twofold.filters import allowed_items
+from twofold.questions import by_column, query_columns, questions, said, several
 from twofold.rank import (
     BLOCK_BYTES,
     CONTENT,
@@ -28,18 +23,15 @@ from twofold.rank import (
     SOURCES,
     PairOfEncoders,
     Ranked,
-    rank,
     recalled,
 )
 from twofold.typing import F32, F64, I32, I64, History, Id, Ids
 from twofold.unseen import added_alone, remarks, tell, unmet
-
-TIME = "time"
-"""The name under which the time of a question is given among its context."""
+from twofold.variety import Comparable, check_diversity, rank_varied
 
 
 def recommend(
-    model: PairOfEncoders,
+    model: Comparable,
     users: Ids | None = None,
     *,
     histories: Sequence[History] | None = None,
@@ -48,6 +40,7 @@ def recommend(
     allow: Iterable[Id] | None = None,
     deny: Iterable[Id] | None = None,
     where: Mapping[str, Any] | None = None,
+    diversity: float = 0.0,
     context: Mapping[str, Sequence[Any]] | None = None,
     features: Mapping[str, Sequence[Any]] | None = None,
     text: Sequence[str] | None = None,
@@ -75,6 +68,9 @@ def recommend(
     where
         Item features and what they must be: a value or a list of values of a category, tags or a bag, a
         pair (least, most) of a number or a time. All must hold.
+    diversity
+        Weight of variety in maximal marginal relevance, from 0, which keeps the order, to 1, variety alone; the
+        scores stay those of the model, so that they need not fall along the list. See `twofold.variety`.
     context, features
         Columns with one entry a person, for models that read them.
     text
@@ -89,8 +85,8 @@ def recommend(
     Raises
     ------
     ConfigError
-        If neither users nor histories are given, their lengths differ, `k` is not positive, `where` names a
-        feature that does not exist, or a circumstance made of the time can never be what is said.
+        If neither users nor histories are given, their lengths differ, `k` is not positive, `diversity` is not
+        from 0 to 1, `where` names a feature that does not exist, or a circumstance made of the time can never be what is said.
     DataError
         If a column, or a bound of a time in `where`, cannot be read.
 
@@ -101,15 +97,17 @@ def recommend(
         values of `where` that no item has, and for histories of nothing but items that were added after training.
     """
     at_least_one("k", k)
+    diversity = check_diversity(diversity)
     if isinstance(where, Mapping):  # it is read twice
         where = {name: list(one) if isinstance(one, Iterator) else one for name, one in where.items()}  # fmt: skip
     queries, who = questions(model, users, histories, context, features, text)
     allowed = allowed_items(model.items, allow, deny, where)
     notes = [*remarks(model, queries), *unmet(model.items, where), *added_alone(queries.history, model.n_trained)]  # fmt: skip
-    ranked = rank(
+    ranked = rank_varied(
         model,
         queries,
         int(k),
+        diversity=diversity,
         exclude_seen=exclude_seen,
         allowed=allowed,
     )
@@ -117,100 +115,16 @@ def recommend(
     return to_frame(model.items.ids, who, ranked, model.n_trained)
 
 
-def questions(
+def remarks_on(
     model: PairOfEncoders,
-    users: Ids | None,
-    histories: Sequence[History] | None = None,
-    context: Mapping[str, Sequence[Any]] | None = None,
-    features: Mapping[str, Sequence[Any]] | None = None,
-    text: Sequence[str] | None = None,
-) -> tuple[Queries, pl.Series]:
-    """Translate the caller's question into rows; also return the ids to print.
-
-    Raises
-    ------
-    ConfigError
-        If nobody is named and nothing is said of anybody, lengths differ, or words are given to a model
-        that does not read them.
-    """
-    several(users)
-    users = list(users) if isinstance(users, Iterator) else users
+    context: Mapping[str, Sequence[Any]] | None,
+    features: Mapping[str, Sequence[Any]] | None,
+) -> list[str]:
+    """Return the sentences on columns of which `recommend` would warn; see `twofold.FittedModel.remarks`."""
     context, features = by_column(context, "context"), by_column(features, "features")
-    if isinstance(text, str):
-        raise ConfigError(f"text must be a list of strings; got {text!r}: write [{text!r}]")
-    if text is not None and not model.reads_text:
-        raise ConfigError("this model does not read words; leave them out, or fit one that does")
-    for what, columns in (("context column", context), ("user feature", features)):
-        for name, column in columns.items():
-            if isinstance(column, str) or not isinstance(column, Collection):
-                raise ConfigError(
-                    f"{what} {name!r} must be a list with one entry a person; got {column!r}: write [{column!r}]"
-                )
-    columns = {**context, **features}
-    given = [one for one in (users, histories, text, *columns.values()) if one is not None]
-    if not given:
-        raise ConfigError("say for whom: users=[...] or histories=[[...]]; got neither")
-    n = len(given[0])
-    if any(len(one) != n for one in given):
-        lengths = ", ".join(str(len(one)) for one in given)
-        raise ConfigError(
-            f"users, histories, text and columns must have one entry a person; got lengths {lengths}"
-        )
-    rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
-    context, time = said(model, context)
-    declared: dict[str, Kind] = {
-        name: kind_of(column) for name, column in model.users.features.items()
-    }
-    own = Histories.empty(n)
-    if histories is not None:
-        own = told(model.items.ids, histories, model.memory.value_range, rates=model.predicts_values)  # fmt: skip
-    queries = Queries(
-        rows,
-        own,
-        np.full(n, histories is not None),
-        time,
-        query_columns(context, model.context_kinds),
-        user_columns(features, declared),
-        None if text is None else Text(as_series(text)),
-    )
-    who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
-    return queries, who
-
-
-def said(
-    model: PairOfEncoders, context: Mapping[str, Sequence[Any]]
-) -> tuple[dict[str, Sequence[Any]], I64 | None]:
-    """Part what was said of the circumstances into context columns and, where it is read, the time."""
-    columns = dict(context)
-    if TIME not in model.context_kinds or TIME not in columns:
-        return columns, None
-    return columns, parse_times(pl.Series(TIME, list(columns.pop(TIME)), strict=False), TIME)[0]
-
-
-def query_columns(
-    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
-) -> dict[str, Column]:
-    """Read the caller's columns with the kinds that they had in training, where that is known."""
-    return {
-        name: column_from_values(name, pl.Series(name, list(column), strict=False), kinds.get(name))
-        for name, column in given.items()
-    }
-
-
-def user_columns(
-    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
-) -> dict[str, Column]:
-    """Read features of people.
-
-    Raises
-    ------
-    ConfigError
-        If a name is none of the user features.
-    """
-    for name in given:
-        if kinds and name not in kinds:
-            raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, kinds)}")
-    return query_columns(given, kinds)
+    if not context and not features:
+        return []
+    return remarks(model, questions(model, None, context=context, features=features)[0])
 
 
 def to_frame(items: Vocabulary, who: pl.Series, ranked: Ranked, n_trained: int) -> pl.DataFrame:
@@ -286,33 +200,6 @@ def pair_scores(model: PairOfEncoders, queries: Queries, items: I32) -> F32:
         right = np.where((items[rows] == UNKNOWN)[:, None], model.unknown_item, right)
         out[rows] = model.pair_values(left.astype(np.float32), right.astype(np.float32))
     return out
-
-
-def by_column(given: Any, what: str) -> Mapping[str, Sequence[Any]]:
-    """Return columns by name, of a mapping or a frame.
-
-    Raises
-    ------
-    DataError
-        If it is neither.
-    """
-    if given is None or isinstance(given, Mapping):
-        return given or {}
-    return as_frame(given, what).to_dict(as_series=False)
-
-
-def several(users: Ids | None) -> None:
-    """Refuse a single id where a list of them is asked for.
-
-    Raises
-    ------
-    ConfigError
-        Saying how to write it.
-    """
-    if isinstance(users, str | int):
-        raise ConfigError(
-            f"users must be a list of ids; got the single id {users!r}: write [{users!r}]"
-        )
 
 
 def known_people(ids: Vocabulary, users: Ids, k: int) -> I32:

@@ -248,3 +248,15 @@ def test_what_somebody_known_searches_for_is_asked_as_in_python(run, tmp_path):
     assert [row["item"] for row in json.loads(out)] == expected["item"].to_list()
     code, _, err = run(*one, "--text", "odd", "--text", "even", "--text", "odd")
     assert (code, "--text is given 3 times for 2 people" in err) == (2, True)
+
+
+def test_a_list_may_be_varied(run, folders):
+    model = tw.load(folders["integers"])
+    for weight in (0.0, 0.9):
+        expected = model.recommend(users=[1], k=4, diversity=weight, exclude_seen=False)
+        asked = ("recommend", folders["integers"], "--user", 1, "--k", 4, "--keep-seen", "--json")
+        found = json.loads(run(*asked, "--diversity", weight)[1])
+        assert [row["item"] for row in found] == expected["item"].to_list()
+    code, _, err = run(*asked, "--diversity", 1.5)
+    assert code == 2
+    assert "diversity got 1.5; input should be less than or equal to 1" in err

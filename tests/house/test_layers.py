@@ -19,6 +19,7 @@ LAYERS = [
     ["filters"],
     ["unseen"],
     ["rank"],
+    ["questions", "variety"],
     ["recommend", "similar", "explain", "vectors"],
     ["models"],
     ["candidates"],

@@ -55,9 +55,9 @@ def test_options_are_those_of_the_library(ask, models):
 
 
 def test_variety_is_that_of_maximal_marginal_relevance(ask, models):
-    from twofold.candidates import diversify
     from twofold.data.queries import Queries
     from twofold.rank import rank
+    from twofold.variety import diversify
 
     model = tw.load(models / "good")
     ranked = rank(model, Queries.known(np.array([0], np.int32)), 24)
@@ -65,6 +65,15 @@ def test_variety_is_that_of_maximal_marginal_relevance(ask, models):
     expected = [model.items.ids[row] for row in rows[0]]
     body = {"user": model.users.ids[0], "k": 5, "diversity": 0.7}
     assert items_of(ask.post("/recommend", json=body)) == expected
+    alike = model.recommend(users=[body["user"]], k=5, diversity=0.7)
+    found = ask.post("/recommend", json={**body, "history": None}).json()["items"]
+    assert [one["item"] for one in found] == alike["item"].to_list()
+    assert np.float32([one["score"] for one in found]).tolist() == alike["score"].to_list()
+    for wrong in (1.5, -0.1, "much"):
+        refused = ask.post("/recommend", json={**body, "diversity": wrong}).json()["error"]
+        with pytest.raises(ConfigError) as error:
+            model.recommend(users=[body["user"]], diversity=wrong)
+        assert str(error.value) == f"{refused['message']}; {refused['hint']}"
 
 
 def test_a_batch_is_its_questions_one_by_one(ask):

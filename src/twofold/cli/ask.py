@@ -23,6 +23,18 @@ from twofold.jobs import typed
 ITEM = re.compile(r'(\s*"(?:[^"]|"")*"\s*(?=[,;]|$)|[^,;]*)([,;]|$)')
 """One item of a typed history, in quotes or up to the next sign, and that sign."""
 K = Annotated[int, typer.Option("--k", "-k", min=1, help="Length of a list.")]
+Circumstances = Annotated[
+    list[str],
+    typer.Option(
+        help="A circumstance that the model reads, as name=value such as hour=9 or time=2026-05-01T09:00; repeatable."
+    ),
+]
+Features = Annotated[
+    list[str],
+    typer.Option(
+        help="What is known of somebody, as name=value such as age=30, where the model reads columns of people; repeatable."
+    ),
+]
 
 
 def recommend(
@@ -41,24 +53,20 @@ def recommend(
     text: Annotated[
         list[str], typer.Option(help="Words of somebody, where the model reads words; repeatable.")
     ] = [],  # noqa: B006
-    context: Annotated[
-        list[str],
-        typer.Option(
-            help="A circumstance that the model reads, as name=value such as hour=9 or time=2026-05-01T09:00; repeatable."
-        ),
-    ] = [],  # noqa: B006
-    feature: Annotated[
-        list[str],
-        typer.Option(
-            help="What is known of somebody, as name=value such as age=30, where the model reads columns of people; repeatable."
-        ),
-    ] = [],  # noqa: B006
+    context: Circumstances = [],  # noqa: B006
+    feature: Features = [],  # noqa: B006
     where: Annotated[
         list[str],
         typer.Option(
             help="What items must be, as name=value such as genres=Comedy, genres=[Comedy,Drama] or year=[1990,null]; repeatable."
         ),
     ] = [],  # noqa: B006
+    diversity: Annotated[
+        float,
+        typer.Option(
+            help="Weight of variety in maximal marginal relevance, 0 to 1; 0 keeps the order."
+        ),
+    ] = 0.0,
     k: K = 10,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write .parquet, .csv, .jsonl or .json.")
@@ -97,20 +105,13 @@ def recommend(
     n_asked = len(next(iter(who.values()), text or [0]))
     if text and len(text) not in (1, n_asked):
         raise ConfigError(f"--text is given {len(text):,} times for {n_asked:,} people; give it once for all, or once for each")  # fmt: skip
-    told: dict[str, Any] = {
-        name: {key: [one] * n_asked for key, one in typed(texts, option, example).items()}
-        for name, texts, option, example in (
-            ("context", context, "--context", "hour=9"),
-            ("features", feature, "--feature", "age=30"),
-        )
-        if texts
-    }
+    told: dict[str, Any] = _columns(context, feature, n_asked)
     notes = model.remarks(**told) if told else []
     beside = {"notes": notes} if notes else {}
     words = {"text": list(text) * (n_asked // len(text))} if text else {}
     answer = model.recommend(
         **who, **words, **told, k=k, exclude_seen=not keep_seen, allow=allowed, deny=denied,
-        where=typed(where, "--where", "genres=Comedy"),
+        where=typed(where, "--where", "genres=Comedy"), diversity=diversity,
     )  # fmt: skip
     if answer.is_empty():
         note(
@@ -127,6 +128,18 @@ def recommend(
         say_json([{**one, **beside} for one in answer.iter_rows(named=True)])
     else:
         say(table(answer))
+
+
+def _columns(context: list[str], feature: list[str], n: int) -> dict[str, dict[str, list[Any]]]:
+    """Return what was typed of circumstances and people as columns of `n` entries, by argument; those alone that were given."""
+    return {
+        name: {key: [one] * n for key, one in typed(texts, option, example).items()}
+        for name, texts, option, example in (
+            ("context", context, "--context", "hour=9"),
+            ("features", feature, "--feature", "age=30"),
+        )
+        if texts
+    }
 
 
 def own_ids(texts: Sequence[str], known: Vocabulary) -> list[Any]:
@@ -224,27 +237,36 @@ def explain(
     item: Annotated[str, typer.Argument(help="The item to explain.", show_default=False)],
     user: Annotated[str, typer.Option(help="A user of the training data.")] = "",
     history: Annotated[str, typer.Option(help="Item ids with commas, in place of a user.")] = "",
+    text: Annotated[str, typer.Option(help="Words of somebody, where the model reads words.")] = "",
+    context: Circumstances = [],  # noqa: B006
+    feature: Features = [],  # noqa: B006
     k: K = 10,
     json: Json = False,
 ) -> None:
-    """Say which items of a person's history raise the score of an item, and by how much.
+    """Say which items of a person's history, words, features or circumstances raise the score of an item, and by how much.
 
     Example: `twofold explain runs/ials 50 --user 42`
     """
-    if bool(user) == bool(history):
+    if user and history:
         raise ConfigError("give one of --user and --history")
+    if not (user or history or text or context or feature):
+        raise ConfigError("give one of --user and --history, or --text, --feature or --context")
     model = loading.load(runs.model_folder(folder))
     asked = own_ids([item], model.items.ids)[0]
-    if user:
-        who = own_ids([user], model.users.ids)[0]
-        if model.users.ids.rows([who]).tolist() == [UNKNOWN]:
-            raise UnknownIdError(
-                f"user {user!r} is not in the training data; give a --history instead", user
-            )
-        answer = model.explain(who, asked)
-    else:
-        answer = model.explain(item=asked, history=_history(history, model.items.ids))
+    who: Any = own_ids([user], model.users.ids)[0] if user else None
+    told: dict[str, Any] = _columns(context, feature, 1)
+    if user and not (text or told) and model.users.ids.rows([who]).tolist() == [UNKNOWN]:
+        raise UnknownIdError(
+            f"user {user!r} is not in the training data; give a --history instead", user
+        )
+    notes = model.remarks(**told) if told else []
+    beside = {"notes": notes} if notes else {}
+    columns = {name: {key: one[0] for key, one in by.items()} for name, by in told.items()}
+    answer = model.explain(
+        who, asked, history=_history(history, model.items.ids) if history else None,
+        text=text or None, features=columns.get("features"), context=columns.get("context"),
+    ).head(k)  # fmt: skip
     if json:
-        say_json(answer.head(k).to_dicts())
+        say_json([{**one, **beside} for one in answer.iter_rows(named=True)])
     else:
-        say(table(answer.head(k)))
+        say(table(answer))

@@ -28,7 +28,6 @@ from twofold.models._memory import Memory as Memory
 from twofold.models._printed import Printed
 from twofold.rank import Encoded, assembled, sources
 from twofold.typing import F32, I32, Bool, History, Id, Ids
-from twofold.unseen import remarks
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,14 +233,15 @@ class FittedModel(Printed, ABC):
         allow: Iterable[Id] | None = None,
         deny: Iterable[Id] | None = None,
         where: Mapping[str, Any] | None = None,
+        diversity: float = 0.0,
         context: Mapping[str, Sequence[Any]] | None = None,
         features: Mapping[str, Sequence[Any]] | None = None,
         text: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """Return the best `k` items of each user; see `twofold.recommend.recommend`."""
         return recommend.recommend(
-            self, users, histories=histories, k=k, exclude_seen=exclude_seen, allow=allow, deny=deny, where=where, context=context,
-            features=features, text=text,
+            self, users, histories=histories, k=k, exclude_seen=exclude_seen, allow=allow, deny=deny, where=where, diversity=diversity,
+            context=context, features=features, text=text,
         )  # fmt: skip
 
     def remarks(
@@ -257,12 +257,7 @@ class FittedModel(Printed, ABC):
         ConfigError
             If a circumstance made of the time can never be what is said.
         """
-        context = recommend.by_column(context, "context")
-        features = recommend.by_column(features, "features")
-        if not context and not features:
-            return []
-        asked, _ = recommend.questions(self, None, context=context, features=features)
-        return remarks(self, asked)
+        return recommend.remarks_on(self, context, features)
 
     def with_items(self, items: Any) -> FittedModel:
         """Return the model with new items in its catalogue, placed by their content; nothing is retrained.
@@ -317,10 +312,19 @@ class FittedModel(Printed, ABC):
         return similar.similar_items(self, item, k)
 
     def explain(
-        self, user: Id | None = None, item: Id | None = None, *, history: History | None = None
+        self,
+        user: Id | None = None,
+        item: Id | None = None,
+        *,
+        history: History | None = None,
+        text: str | None = None,
+        features: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> pl.DataFrame:
-        """Return why `item` is scored as it is: the history items, by how much each raises the score."""
-        return explain.explain(self, user, item, history=history)
+        """Return why `item` is scored as it is: what is known of a person, by how much each part raises the score."""
+        return explain.explain(
+            self, user, item, history=history, text=text, features=features, context=context
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the model as a folder, whole or not at all; see `twofold.load`."""

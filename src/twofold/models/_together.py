@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,3 +73,8 @@ class Together(FittedModel):
             joined_levels([one.feature_levels for one in self.parts]),
             joined_levels([one.content_levels for one in self.parts]),
         )
+
+
+def ranker_first(parts: Sequence[FittedModel], ranker: FittedModel | None) -> list[FittedModel]:
+    """Return the parts with the ranker before the others: it remembers impressions where they remember what was taken."""
+    return sorted(parts, key=lambda one: one is not ranker)

@@ -125,8 +125,8 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     async def explain(request: Request) -> Response:
         body = await read(request, Explanation)
         await others.fresh()
-        reasons = await live.explain(body)
-        return Json({"reasons": reasons, **live.about("model", request.scope["request_id"])})
+        found = await live.explain(body)
+        return Json({**found, **live.about("model", request.scope["request_id"])})
 
     # ---- events -----------------------------------------------------------------------------
 

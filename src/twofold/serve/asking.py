@@ -12,14 +12,16 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
+from twofold.errors import ConfigError
+from twofold.explain import question
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
-from twofold.recommend import TIME, questions
+from twofold.questions import TIME, questions
 from twofold.serve.failures import check_time, shown
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
-from twofold.typing import F32, I32, Id
+from twofold.typing import F32, I32, History, Id
 from twofold.unseen import added_alone, remarks, unmet
 
 if TYPE_CHECKING:
@@ -91,6 +93,24 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     if lately is not None and given and question.user is not None:
         vector = stepped(served, question.user, user, lately, live)
     return Asked(queries, hidden, vector, tuple(notes))
+
+
+def somebody(served: Served, body: Explanation, live: LiveHistories) -> Queries:
+    """Translate for whom an item is to be explained; what was done since training is part of the history.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is known of the user and nothing else is said, or what is said cannot be read.
+    """
+    history: History | None = body.history
+    if history is None and body.user is not None:
+        history = served.history_of(body.user, live)
+    asked = question(served.model, body.user, history, body.words, body.features, body.context)
+    said = history is not None or body.words is not None or body.features or body.context
+    if asked.user[0] == UNKNOWN and not said:
+        raise ConfigError(f"nothing is known of user {body.user!r}; give a history")
+    return asked
 
 
 def passed_over(ids: Vocabulary, question: Question) -> list[str]:

@@ -86,10 +86,12 @@ class Lists(About):
 class Reasons(About):
     """Why an item is scored as it is."""
 
-    model_config = answered({"reasons": [{"item": "50", "contribution": 0.4, "score": 0.93, "kind": "history"}]} | ABOUT)  # fmt: skip
+    model_config = answered({"reasons": [{"item": "50", "contribution": 0.4, "score": 0.93, "kind": "history", "reason": "50"}]} | ABOUT)  # fmt: skip
 
     reasons: list[dict[str, Any]]
-    """Items of the history, the strongest first, with what the score of the whole history would lose without each."""
+    """What is known of the person, the strongest first, with what the score would lose without each: an item of the history, a word (kind text), a feature or a circumstance (kinds features and context, with reason name=value)."""
+    notes: Notes | None = None
+    """Values of context and features that the model never learned, columns that it does not read; missing without any."""
 
 
 class Near(Described):

@@ -16,23 +16,25 @@ from numba.np.ufunc.parallel import threading_layer
 
 from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
+from twofold.explain import reasons
 from twofold.models._base import FittedModel
 from twofold.serve.answers import told
-from twofold.serve.asking import named
+from twofold.serve.asking import named, somebody
 from twofold.serve.failures import Refused, saying_which
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
 from twofold.serve.lists import Answers, Explorer, Mixer, plain
 from twofold.serve.metrics import Metrics
 from twofold.serve.registry import START, Registered, Registry
-from twofold.serve.schemas import Explanation, Question
+from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.served import Answer, Served
 from twofold.serve.settings import Settings
 from twofold.serve.shadow import Shadow
 from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
 from twofold.serve.variants import Assigner, Assignment, Everybody
-from twofold.typing import History, Id
+from twofold.typing import Id
+from twofold.unseen import remarks
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -244,17 +246,15 @@ class Live:
         rows = [row for row in frame.to_dicts() if row["item"] not in self.withdrawn]
         return [{"item": row["item"], "score": row["score"]} for row in rows[:k]]
 
-    async def explain(self, body: Explanation) -> list[dict[str, Any]]:
-        """Return the history items that raise the score of an item."""
+    async def explain(self, body: Explanation) -> dict[str, Any]:
+        """Return what raises the score of an item, the strongest first, and what is to be noted of the question."""
         served, body = self.served, named(self.base.users.ids, body)
-        history: History | None = body.history
-        if history is None and body.user is not None:
-            history = served.history_of(body.user, self.histories)
-        user = body.user if history is None else None
+        model, asked = served.model, somebody(served, body, self.histories)
 
-        def make() -> list[dict[str, Any]]:
-            frame = served.model.explain(user, body.item, history=history)
-            return frame.head(body.k).to_dicts()
+        def make() -> dict[str, Any]:
+            notes = remarks(model, asked)[:MOST_NOTES]
+            found = reasons(model, asked, model.items.ids.row(body.item)).head(body.k).to_dicts()
+            return {"reasons": found, **({"notes": notes} if notes else {})}
 
         return await self.work(make)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from twofold.errors import DataError, TwofoldError
 from twofold.progress import track
-from twofold.recommend import TIME
+from twofold.questions import TIME
 from twofold.serve.histories import LiveHistories
 from twofold.serve.live import Live
 from twofold.serve.schemas import Question

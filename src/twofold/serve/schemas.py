@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema
 
 from twofold.data.told import LARGEST
 from twofold.field_notes import add_notes
+from twofold.variety import Diversity
 
 LARGEST_ID = 2**63 - 1
 """Largest integer id."""
@@ -61,6 +62,7 @@ History = Annotated[
     list[Identifier | Basket], Field(max_length=LONGEST_HISTORY), AfterValidator(_bounded)
 ]
 """Item ids, and lists of those that were taken together; no more than LONGEST_HISTORY in all."""
+Words = Annotated[StrictStr, Field(max_length=10_000)]
 Length = Annotated[StrictInt, Field(ge=1, le=LONGEST_LIST)]
 SCALAR: list[dict[str, Any]] = [
     {"type": "string", "pattern": r"^[^\x00]*$"}, {"type": "boolean"}, {"type": "null"},
@@ -141,7 +143,7 @@ class Question(Body):
     """A list of item ids or of lists of them, oldest first, in place of what is known of the user; what an inner list holds was taken together."""
     features: Columns | None = None
     """User features by name, for models that read them."""
-    words: Annotated[StrictStr, Field(max_length=10_000)] | None = None
+    words: Words | None = None
     """What the person says, for models that read words."""
     context: Columns | None = None
     """Circumstances by name, for models that read them; the time is now unless given."""
@@ -155,7 +157,7 @@ class Question(Body):
     """Items to leave out."""
     where: Columns | None = None
     """Item features and what they must be: a value, a list of values, or [least, most] of a number."""
-    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    diversity: Diversity = 0.0
     """Weight of variety in maximal marginal relevance; 0 keeps the order."""
     session: TextId | None = None
     """Session id, for experiments that assign by session."""
@@ -164,8 +166,7 @@ class Question(Body):
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
-        if all(getattr(self, one) is None for one in SOMEBODY):
-            raise ValueError("the question names nobody; give user, history, features or words")
+        check_somebody(self)
         for name, columns in (
             ("features", self.features),
             ("context", self.context),
@@ -173,6 +174,18 @@ class Question(Body):
         ):
             check_columns(name, columns or {})
         return self
+
+
+def check_somebody(body: Body) -> None:
+    """Refuse a question that neither names nor describes a person.
+
+    Raises
+    ------
+    ValueError
+        Saying how to.
+    """
+    if all(getattr(body, one) is None for one in SOMEBODY):
+        raise ValueError("the question names nobody; give user, history, features or words")
 
 
 def check_columns(name: str, columns: dict[str, Any]) -> None:
@@ -210,10 +223,13 @@ class Batch(Body):
 
 
 class Explanation(Body):
-    """Why an item is scored as it is, for a user or a history."""
+    """Why an item is scored as it is, for somebody who is named or described."""
 
     model_config = example(
-        {"user": "42", "item": "50"}, {"history": ["181"], "item": "50"}, one_of=("user", "history")
+        {"user": "42", "item": "50"},
+        {"history": ["181"], "item": "50"},
+        {"words": "storm over the coast", "item": "50"},
+        one_of=SOMEBODY,
     )
 
     item: Identifier
@@ -222,13 +238,20 @@ class Explanation(Body):
     """A user."""
     history: History | None = None
     """A list of item ids or of lists of them, in place of those of a user."""
+    features: Columns | None = None
+    """User features by name, for models that read them."""
+    words: Words | None = None
+    """What the person says, for models that read words."""
+    context: Columns | None = None
+    """Circumstances by name, for models that read them; the time is one where it is given."""
     k: Length = 10
-    """Most items to name."""
+    """Most reasons to name."""
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
-        if self.user is None and self.history is None:
-            raise ValueError("the question names nobody; give user or history")
+        check_somebody(self)
+        for name, columns in (("features", self.features), ("context", self.context)):
+            check_columns(name, columns or {})
         return self
 
 

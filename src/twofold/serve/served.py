@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twofold.candidates import diversify
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import ConfigError, DataError
+from twofold.errors import DataError
 from twofold.filters import allowed_items
 from twofold.index.choice import Measured
 from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
 from twofold.models._added import WithItems, known_part, new_items, read_items
 from twofold.models._base import FittedModel
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, recalled
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, recalled
 from twofold.serve import asking
 from twofold.serve.asking import Asked
 from twofold.serve.histories import LiveHistories
@@ -28,11 +27,9 @@ from twofold.serve.schemas import Question
 from twofold.serve.states import States
 from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, I64, Id
+from twofold.variety import rank_varied
 
 log = logging.getLogger(__name__)
-DEEPEST = 5
-"""Diversity chooses among so many times the items asked for, and at least `SHALLOWEST`."""
-SHALLOWEST = 100
 
 
 class Answer(NamedTuple):
@@ -253,19 +250,16 @@ class Served:
         if n:
             indptr = np.array([0, n], np.int64)
             hidden = Histories(indptr, asked.hidden, np.ones(n, np.float32))
-        depth = min(max(DEEPEST * k, SHALLOWEST), len(self.ids)) if question.diversity else k
-        ranked = rank(
+        ranked = rank_varied(
             self.model,
             asked.queries,
-            depth,
+            k,
+            diversity=question.diversity,
             exclude_seen=question.exclude_seen,
             allowed=allowed,
             hidden=hidden,
         )
         items, scores = ranked.items, ranked.scores
-        if question.diversity:
-            likeness = self.model.similarity_vectors
-            items, scores = diversify(items, scores, likeness, k, question.diversity)
         kept = items[0] >= 0
         return self.named(items[0][kept], scores[0][kept], int(ranked.source[0]))
 
@@ -277,20 +271,12 @@ class Served:
         return Answer([ids[row] for row in rows], scores.tolist(), sources, how)
 
     def history_of(self, user: Id, live: LiveHistories) -> list[Id] | None:
-        """Return the items that the lists of a user are made from; None where the model remembers the user only.
-
-        Raises
-        ------
-        ConfigError
-            If nothing is known of the user.
-        """
+        """Return the items that the lists of a user are made from; None where nothing is known but what the model remembers."""
         lately = live.of(user)
         row = int(self.model.users.ids.rows([user])[0])
         joined = None if lately is None else asking.joined(self, row, lately, live)
         if joined is not None and len(joined.item):
             return [self.ids[one] for one in joined.item.tolist()]
-        if row == UNKNOWN:
-            raise ConfigError(f"nothing is known of user {user!r}; give a history")
         return None
 
     def grown(self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]) -> Served:

@@ -39,6 +39,7 @@ from twofold.testing.contract import (
 )
 from twofold.testing.levels import check_unknown_values_are_told
 from twofold.testing.logs import COLUMNS, Estimator, planted_log
+from twofold.testing.reasons import check_reasons_are_faithful
 from twofold.testing.saving import check_saved_model_scores_alike
 from twofold.testing.training import (
     check_degenerate_logs,
@@ -69,6 +70,7 @@ CHECKS: tuple[Callable[[Estimator], None], ...] = (
     check_degenerate_logs,
     check_items_known_by_content,
     check_people_known_by_words_or_features,
+    check_reasons_are_faithful,
     check_unknown_values_are_told,
     check_saved_model_scores_alike,
 )

@@ -15,6 +15,8 @@ from twofold.models._base import FittedModel
 from twofold.testing.logs import COLUMNS, Estimator, fitted, planted_log
 
 FALLBACK = {"fallback:popularity"}
+REASONS = ["item", "contribution", "score", "kind", "reason"]
+"""The columns of an explanation."""
 
 
 def check_ids_are_the_callers(estimator: Estimator) -> None:
@@ -188,7 +190,7 @@ def check_explanations_are_faithful(estimator: Estimator) -> None:
     model = fitted(estimator)
     history = ["i0", "i2", "i4", "i7"]
     why = model.explain(item="i6", history=history)
-    assert why.columns == ["item", "contribution", "score", "kind"], f"columns are {why.columns}"
+    assert why.columns == REASONS, f"columns are {why.columns}"
     if why["kind"][0] == "popularity":
         assert why["item"].to_list() == ["i6"], "a popularity answer names another item"
         return

@@ -27,7 +27,7 @@ from twofold.features.design import (
     width_of,
 )
 from twofold.models.factorization._ratings import clipped, unit_of
-from twofold.recommend import TIME
+from twofold.questions import TIME
 from twofold.typing import F32, F64, I32, I64, Bool
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
 from twofold.features.words import words_of
-from twofold.recommend import TIME
+from twofold.questions import TIME
 from twofold.typing import F32, I32, I64, Bool
 
 

@@ -40,9 +40,9 @@ from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.models.mapping._youtube_layers import dense_layers, first_layer
+from twofold.questions import TIME
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
-from twofold.recommend import TIME
 from twofold.typing import F32, I32, I64, Rng
 
 BLOCK_PAIRS = 65_536

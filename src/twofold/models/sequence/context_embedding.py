@@ -39,9 +39,9 @@ from twofold.models.sequence._context_table import ContextTable
 from twofold.models.sequence._contexts import Around
 from twofold.models.sequence._contexts import ContextCode as ContextCode  # saved models name it
 from twofold.models.sequence.token2vec import HierarchicalSoftmax, NegativeSampling
+from twofold.questions import TIME
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
-from twofold.recommend import TIME
 from twofold.typing import F32, I32, Rng
 from twofold.vectors import Vectors
 

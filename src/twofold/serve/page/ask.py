@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from twofold.data.interactions import Histories
+from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.explain import latest, scores_without
 from twofold.models._base import FittedModel
@@ -181,7 +182,7 @@ def raised(model: FittedModel, own: Histories, row: int) -> list[Reason]:
     distinct = np.unique(own.item)
     if not len(distinct):
         return []
-    scores = scores_without(model, own, distinct, row)
+    scores = scores_without(model, Queries.of_histories(own), distinct, row)
     lost = scores[0] - scores[1:]
     order = np.argsort(-lost, kind="stable")[:REASONS]
     order = order[lost[order] > 0]
