@@ -312,3 +312,16 @@ def test_features_of_newcomers_that_were_never_learned_are_told_where_they_are_m
     split = tw.split.from_parts(train, people(100, ["Roma"] * 6))
     with pytest.warns(DataWarning, match="user feature 'city' of the test part got 'Roma', 6 times, .* did you mean 'Rome'"):  # fmt: skip
         tw.evaluate(fm, split, ["ndcg@5"])
+
+
+@pytest.mark.parametrize("wanted", [None, [None], float("nan"), ["odd", None]])
+def test_none_is_no_value_to_ask_items_for(wanted):
+    """It was answered that no item has 'None'."""
+    model = tw.models.IALS(factors=2, epochs=1).fit(planted_log(), rng=0)
+    found = []
+    told = said(lambda: found.append(model.recommend([0], k=3, where={"tags": wanted})))
+    assert told == [
+        "where asks for None (null in JSON) in 'tags', which is no value: name one, or several in a list; "
+        "known: even, odd, t0, t1, t2, t3, t4"
+    ]
+    assert len(found[0]) == (3 if wanted == ["odd", None] else 0)

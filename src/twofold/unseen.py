@@ -16,6 +16,7 @@ import polars as pl
 
 from twofold.data.columns import Bag, Category, Column, Kind
 from twofold.data.entities import Entities, Levels
+from twofold.data.frames import is_missing
 from twofold.data.interactions import Histories
 from twofold.data.moments import LONGEST, check_moments
 from twofold.data.queries import Queries
@@ -174,6 +175,19 @@ def nearby(value: object, known: Vocabulary) -> str:
     >>> nearby("yelow", Vocabulary.of(["red", "yellow"]))
     "known: red, yellow; did you mean 'yellow'?"
     """
+    asked = str(value)[:LONGEST]
+    alike = known.ids.cast(pl.String)
+    if len(known) > COMPARED:
+        folded = alike.str.to_lowercase()
+        alike = alike.filter(folded.str.starts_with(asked[:2].lower()))
+        same = alike.filter(alike.str.to_lowercase() == asked.lower())
+        alike = (same if len(same) else alike).head(COMPARED)
+    near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
+    return known_of(known) + (f"; did you mean {shown(near)}?" if near else "")
+
+
+def known_of(known: Vocabulary) -> str:
+    """Say which values are known, a few of many."""
     if not len(known):
         return "known: none"
     names, room = list[str](), ROOM
@@ -183,25 +197,20 @@ def nearby(value: object, known: Vocabulary) -> str:
         if room <= 0:
             break
     more = f", ... ({len(known):,} in all)" if len(known) > len(names) else ""
-    asked = str(value)[:LONGEST]
-    alike = known.ids.cast(pl.String)
-    if len(known) > COMPARED:
-        folded = alike.str.to_lowercase()
-        alike = alike.filter(folded.str.starts_with(asked[:2].lower()))
-        same = alike.filter(alike.str.to_lowercase() == asked.lower())
-        alike = (same if len(same) else alike).head(COMPARED)
-    near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
-    return f"known: {', '.join(names)}{more}" + (f"; did you mean {shown(near)}?" if near else "")
+    return f"known: {', '.join(names)}{more}"
 
 
 def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
-    """Return a sentence on each feature of which values are asked that no item has."""
+    """Return a sentence on each feature of which values are asked that no item has, or None, which is none."""
     said: list[str] = []
     for name, wanted in (where or {}).items():
         column = items.features.get(name)
         if not isinstance(column, Category | Bag):
             continue
-        values = values_of(wanted)
+        asked = values_of(wanted)
+        values = [one for one in asked if not is_missing(one)]
+        if len(values) < len(asked):
+            said.append(f"where asks for None (null in JSON) in {shown(name)}, which is no value: name one, or several in a list; {known_of(column.levels)}")  # fmt: skip
         lost = np.flatnonzero(column.levels.rows(values) == UNKNOWN)
         if len(lost):
             first = values[int(lost[0])]
