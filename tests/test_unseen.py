@@ -251,3 +251,77 @@ def test_a_history_of_added_items_alone_is_told():
     with pytest.warns(DataWarning, match="1 history holds only items that were added after training"):  # fmt: skip
         told = model.recommend(histories=[["x1"], ["i1", "x1"]], k=2)
     assert set(told["source"]) == {"fallback:popularity", "fold-in"}
+
+
+def later(shop, context=("shop",)):
+    """The log of a later year, with other shops."""
+    frame = log(shop=shop).frame().with_columns(pl.col("time") + 365 * 86_400)
+    kinds = dict.fromkeys(context, "category")
+    return tw.Dataset.from_frames(frame, user="user", item="item", time="time", context=kinds)
+
+
+def measured(model, train, test, ask="each event"):
+    split = tw.split.from_parts(train, test, repeats="keep")
+    found = []
+    told = said(lambda: found.append(tw.evaluate(model, split, ["ndcg@5"], ask=ask)))
+    return told, found[0].notes
+
+
+def test_a_column_of_which_a_measured_part_says_mostly_what_was_never_learned_is_told_once(monkeypatch):  # fmt: skip
+    """A log whose devices had other names was measured without them, and nothing said so."""
+    shops = tw.models.FM(factors=2, learner={"method": "als", "epochs": 2}).fit(log(), rng=0)
+    monkeypatch.setattr("twofold.evaluation.questions.BLOCK_USERS", 7)
+    names = [["book", "9", "8"][one % 3] for one in range(60)]
+    told, notes = measured(shops, log(), later(names))
+    assert told == [
+        "context column 'shop' of the test part got '8' and 2 more such values, 60 times, which the model never "
+        "learned: they are read as unknown; known: books, films"
+    ]
+    assert notes == tuple(told)
+    told, _ = measured(shops, log(), later(names, context=()))
+    assert told == [
+        "the model reads the context column 'shop', which the test part does not have: its questions are asked "
+        "without it; read it with context={'shop': 'category'} (on the command line --context shop=category)"
+    ]
+    for context in (("shop",), ()):  # nobody is asked with a circumstance
+        assert measured(shops, log(), later(names, context), ask="each user") == ([], ())
+    plain = tw.models.IALS(factors=2, epochs=2).fit(log(), rng=0)
+    assert measured(plain, log(), later(names)) == ([], ())
+
+
+def test_a_few_new_values_of_a_measured_part_are_not_told(model):
+    shop = ["new" if one % 3 == 0 else "books" for one in range(60)]
+    parts = [tw.with_moments(one, "hour") for one in (log(), later(shop))]
+    assert measured(model, *parts) == ([], ())
+
+
+def test_features_of_newcomers_that_were_never_learned_are_told_where_they_are_measured():
+    def people(first, city):
+        frame = {"u": [first + one % 6 for one in range(60)], "i": [one % 7 for one in range(60)]}
+        users = {"u": range(first, first + 6), "city": city}
+        return tw.Dataset.from_frames(
+            frame, user="u", item="i", users=users, user_features={"city": "category"}
+        )
+
+    train = people(0, ["Rome", "Oslo"] * 3)
+    fm = tw.models.FM(factors=2, learner={"method": "als", "epochs": 2}).fit(train, rng=0)
+    for city, n in (("Roma", 1), ("Rome", 0)):
+        split = tw.split.from_parts(train, people(100, [city] * 6))
+        told = said(lambda split=split: tw.evaluate(fm, split, ["ndcg@5"]))
+        assert len(told) == n
+    split = tw.split.from_parts(train, people(100, ["Roma"] * 6))
+    with pytest.warns(DataWarning, match="user feature 'city' of the test part got 'Roma', 6 times, .* did you mean 'Rome'"):  # fmt: skip
+        tw.evaluate(fm, split, ["ndcg@5"])
+
+
+@pytest.mark.parametrize("wanted", [None, [None], float("nan"), ["odd", None]])
+def test_none_is_no_value_to_ask_items_for(wanted):
+    """It was answered that no item has 'None'."""
+    model = tw.models.IALS(factors=2, epochs=1).fit(planted_log(), rng=0)
+    found = []
+    told = said(lambda: found.append(model.recommend([0], k=3, where={"tags": wanted})))
+    assert told == [
+        "where asks for None (null in JSON) in 'tags', which is no value: name one, or several in a list; "
+        "known: even, odd, t0, t1, t2, t3, t4"
+    ]
+    assert len(found[0]) == (3 if wanted == ["odd", None] else 0)

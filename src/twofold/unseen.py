@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,12 +16,14 @@ import polars as pl
 
 from twofold.data.columns import Bag, Category, Column, Kind
 from twofold.data.entities import Entities, Levels
+from twofold.data.frames import is_missing
 from twofold.data.interactions import Histories
 from twofold.data.moments import LONGEST, check_moments
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataWarning, nearest
 from twofold.filters import values_of
+from twofold.typing import I64
 
 CONTEXT, MOMENT = "context column", "moment"
 FEATURE, CONTENT = "user feature", "item feature"
@@ -96,21 +98,57 @@ def unknown(what: str, given: Mapping[str, Column], known: Levels) -> list[str]:
     said: list[str] = []
     for name, column in given.items():
         levels = known.get(name)
-        if levels is None or not isinstance(column, Category | Bag):
+        if levels is None:
             continue
-        distinct = column.levels.ids
-        rows = levels.rows(distinct.to_list() if len(distinct) < FEW else distinct)
-        strange = np.flatnonzero(rows == UNKNOWN)
-        if not len(strange):
-            continue
-        counts = np.bincount(column.codes[column.codes >= 0], minlength=len(distinct))[strange]
-        met = column.levels.take(strange[counts > 0])
+        met, counts = unlearned(column, levels)
         if not len(met):
             continue
         if what == CONTEXT:
             check_moments(name, met, levels)
-        said.append(sentence(f"{what} {shown(name)}", met, counts[counts > 0], levels))
+        said.append(sentence(f"{what} {shown(name)}", met, counts, levels))
     return said
+
+
+def mostly_unknown(model: Reads, queries: Queries, of: str) -> list[str]:
+    """Return a sentence for each column of the questions `of` a log most values of which the model never learned.
+
+    A few new ones are in every later log, and whether a moment can be is not checked: the log has it.
+    """
+    said: list[str] = []
+    for what, given, known in (
+        (CONTEXT, queries.context, model.context_levels),
+        (FEATURE, queries.features, model.feature_levels),
+    ):
+        for name, column in given.items():
+            levels = known.get(name)
+            if levels is None or not isinstance(column, Category | Bag):
+                continue
+            met, counts = unlearned(column, levels)
+            if 2 * counts.sum() > (column.codes >= 0).sum():
+                said.append(sentence(f"{what} {shown(name)} of {of}", met, counts, levels))
+    return said
+
+
+def not_there(model: Reads, there: Collection[str], of: str) -> list[str]:
+    """Return a sentence for each context column that a model reads and that is not `there` in the questions `of` a log."""
+    return [
+        f"the model reads the {CONTEXT} {shown(name)}, which {of} does not have: its questions are asked without it; "
+        f"read it with context={{{name!r}: {kind!r}}} (on the command line --context {name}={kind})"
+        for name, kind in model.context_kinds.items()
+        if name not in there and kind != "time"
+    ]
+
+
+def unlearned(column: Column, levels: Vocabulary) -> tuple[Vocabulary, I64]:
+    """Return the values (j,) of a column that are not among the `levels` learned, and how often each is met (j,)."""
+    if not isinstance(column, Category | Bag):
+        return levels.take(np.zeros(0, np.int32)), np.zeros(0, np.int64)
+    distinct = column.levels.ids
+    rows = levels.rows(distinct.to_list() if len(distinct) < FEW else distinct)
+    strange = np.flatnonzero(rows == UNKNOWN)
+    codes = column.codes[column.codes >= 0]
+    counts = np.bincount(codes, minlength=len(distinct))[strange]
+    return column.levels.take(strange[counts > 0]), counts[counts > 0]
 
 
 def sentence(what: str, strange: Vocabulary, counts: np.ndarray, known: Vocabulary) -> str:
@@ -137,6 +175,19 @@ def nearby(value: object, known: Vocabulary) -> str:
     >>> nearby("yelow", Vocabulary.of(["red", "yellow"]))
     "known: red, yellow; did you mean 'yellow'?"
     """
+    asked = str(value)[:LONGEST]
+    alike = known.ids.cast(pl.String)
+    if len(known) > COMPARED:
+        folded = alike.str.to_lowercase()
+        alike = alike.filter(folded.str.starts_with(asked[:2].lower()))
+        same = alike.filter(alike.str.to_lowercase() == asked.lower())
+        alike = (same if len(same) else alike).head(COMPARED)
+    near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
+    return known_of(known) + (f"; did you mean {shown(near)}?" if near else "")
+
+
+def known_of(known: Vocabulary) -> str:
+    """Say which values are known, a few of many."""
     if not len(known):
         return "known: none"
     names, room = list[str](), ROOM
@@ -146,25 +197,20 @@ def nearby(value: object, known: Vocabulary) -> str:
         if room <= 0:
             break
     more = f", ... ({len(known):,} in all)" if len(known) > len(names) else ""
-    asked = str(value)[:LONGEST]
-    alike = known.ids.cast(pl.String)
-    if len(known) > COMPARED:
-        folded = alike.str.to_lowercase()
-        alike = alike.filter(folded.str.starts_with(asked[:2].lower()))
-        same = alike.filter(alike.str.to_lowercase() == asked.lower())
-        alike = (same if len(same) else alike).head(COMPARED)
-    near = nearest(asked, [one[:LONGEST] for one in alike.to_list()])
-    return f"known: {', '.join(names)}{more}" + (f"; did you mean {shown(near)}?" if near else "")
+    return f"known: {', '.join(names)}{more}"
 
 
 def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
-    """Return a sentence on each feature of which values are asked that no item has."""
+    """Return a sentence on each feature of which values are asked that no item has, or None, which is none."""
     said: list[str] = []
     for name, wanted in (where or {}).items():
         column = items.features.get(name)
         if not isinstance(column, Category | Bag):
             continue
-        values = values_of(wanted)
+        asked = values_of(wanted)
+        values = [one for one in asked if not is_missing(one)]
+        if len(values) < len(asked):
+            said.append(f"where asks for None (null in JSON) in {shown(name)}, which is no value: name one, or several in a list; {known_of(column.levels)}")  # fmt: skip
         lost = np.flatnonzero(column.levels.rows(values) == UNKNOWN)
         if len(lost):
             first = values[int(lost[0])]

@@ -168,3 +168,25 @@ def test_a_job_says_the_same(files):
     assert set(read.frame()["hour"]) == {"9", "21"}
     assert len(read.links) == 0
     assert jobs.from_dict(job.as_dict() | {"metrics": ["ndcg@10"]}).data == job.data
+
+
+def test_measuring_on_circumstances_that_were_never_learned_is_noted(run, files):
+    code, _, complaint = run(
+        "fit", "FM", *said(files), "--out", files / "run", "--test", "0",
+        "--set", "factors=2", "--set", "learner={method='als',epochs=3}",
+    )  # fmt: skip
+    assert code == 0, complaint
+    later = pl.read_csv(files / "log.csv").with_columns(
+        pl.col("when") + 200 * DAY, pl.col("what").reverse(), device=pl.col("device").str.slice(1)
+    )
+    later.write_csv(files / "later.csv")
+    ask = ("evaluate", files / "run", "--data", files / "later.csv", "--ask", "each event")
+    code, _, complaint = run(*ask)
+    assert code == 0, complaint
+    assert "the model reads the context column 'device', which the test part does not have" in complaint  # fmt: skip
+    assert "(on the command line --context device=category)" in complaint
+    code, _, complaint = run(*ask, "--context", "device=category")
+    assert code == 0, complaint
+    assert complaint.count("context column 'device' of the test part got ") == 1
+    assert "which the model never learned" in complaint
+    assert "known: d0, d1, d2" in complaint

@@ -65,6 +65,26 @@ def test_description_counts():
     assert dict(empty.describe().rows())["density"] == "0.0000%"
 
 
+def test_a_description_is_shown_whole_on_paper_and_in_a_notebook():
+    """It is what people look at first; polars shows ten rows of its 14 and cuts the cells."""
+    features = {f"a feature with a long name {one}": [1.5, 2.5] for one in range(9)}
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1, 2], "i": [1, 1, 2], "v": [1, 2, 5], "t": [0, 86_400, 172_800], "mood": ["x", "y", "x"]},
+        user="u", item="i", value="v", time="t", context=["mood"],
+        items={"i": [1, 2], **features}, users={"u": [1, 2], "age": [1, 2]},
+    )  # fmt: skip
+    facts = data.describe()
+    assert isinstance(facts, pl.DataFrame)
+    assert facts.equals(pl.DataFrame(facts.to_dict()))
+    assert len(facts) == 14
+    for shown in (str(facts), repr(facts), facts._repr_html_()):
+        assert "…" not in shown
+        for fact in facts["what"]:
+            assert fact in shown
+        assert "a feature with a long name 8 (number)" in " ".join(shown.replace("┆", "").split())
+    assert "…" in str(pl.DataFrame({"a": range(30)}))  # others are shown as before
+
+
 @given(EVENTS, st.integers(1, 3), st.integers(1, 3))
 def test_a_core_is_the_largest_part_with_enough_events(rows, of_user, of_item):
     kept = list(rows)

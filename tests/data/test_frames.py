@@ -14,6 +14,7 @@ import twofold as tw
 from twofold.data.columns import kind_of
 from twofold.data.convert import numbers
 from twofold.errors import ConfigError, DataError, DataWarning
+from twofold.features.words import words_of
 
 pd = pytest.importorskip("pandas")
 pa = pytest.importorskip("pyarrow")
@@ -390,3 +391,18 @@ def test_cells_of_several_kinds_are_read_or_named():
         items["bag"] = pl.Series([{"b": 2}, odd], dtype=pl.Object)
         with pytest.raises(DataError, match=r"'bag' must hold a list or a mapping .* in row 1"):
             read(log, items=items, item_features={"bag": "tags"})
+
+
+def test_lists_that_are_text_keep_their_words_in_every_script():
+    log = {"u": [1, 1, 1], "i": [0, 1, 2]}
+    words = [["寿司", "味噌 汁", None], ['tea\n"hot"'], None]
+    items = {"i": [0, 1, 2], "words": words, "facts": [{"де": "чай"}] * 3}
+    kinds = {"words": "text", "facts": "text"}
+    data = read(log, items=items, item_features=kinds)
+    assert data.frame("items")["words"].to_list() == ["寿司 味噌 汁", 'tea\n"hot"', None]
+    assert data.frame("items")["facts"].to_list() == ['{"де": "чай"}'] * 3
+    assert words_of(data.items.features["words"]).distinct.ids.sort().to_list() == [
+        "hot", "tea", "味噌", "寿司", "汁",
+    ]  # fmt: skip
+    again = read(log, items=data.frame("items").rename({"item": "i"}), item_features=kinds)
+    assert again.frame("items").equals(data.frame("items"))

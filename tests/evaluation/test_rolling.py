@@ -1,7 +1,7 @@
 """Questions asked along the events, against a loop that asks them one by one in the caller's ids."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -277,6 +277,8 @@ def test_one_more_event_changes_the_next_answer_and_not_the_ones_before():
 
     @dataclass(frozen=True, eq=False, kw_only=True)
     class Step(Echo):
+        context_kinds: ClassVar = {}
+
         def encode(self, queries):
             return FittedModel.encode(self, queries)
 

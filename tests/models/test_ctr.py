@@ -187,6 +187,28 @@ def test_words_that_cannot_be_read_are_refused():
         tw.models.CTR().fit(silent)
 
 
+@pytest.mark.parametrize("model", [tw.models.CTR(), tw.models.CDL(), tw.models.DSSM()], ids=str)
+def test_a_category_of_titles_that_repeat_is_named_where_words_are_read(model):
+    """A job board has the same titles again and again, so that they are guessed a category."""
+    jobs = ["Nurse at night", "Старший повар", "Cook", "Bus driver"]
+    items = {
+        "i": range(80),
+        "title": [jobs[one % 4] for one in range(80)],
+        "town": [["Rome", "Oslo", "New York"][one % 3] for one in range(80)],
+        "floor": [one % 5 for one in range(80)],
+    }
+    log = {"u": [one % 8 for one in range(80)], "i": range(80)}
+    kinds = dict.fromkeys(("title", "town", "floor"), "category")
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=items, item_features=kinds)
+    with pytest.raises(DataError) as refused:
+        model.fit(data)
+    assert str(refused.value) == (
+        f"{type(model).__name__} reads the words of the items from one bag or text feature and the items have none; "
+        "'title' was read as a category, of levels of several words: declare the one that is meant as text with "
+        "item_features={'title': 'text'} (on the command line --item-feature title=text)"
+    )
+
+
 def test_an_item_without_known_words_is_placed_evenly():
     model = tw.models.CTR(factors=4, content="title").fit(planted_log(), rng=0)
     with pytest.warns(DataWarning, match="nothing is known of item 'n'"):

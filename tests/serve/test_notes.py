@@ -57,6 +57,11 @@ def test_a_value_that_no_item_has_is_noted(served, saved):
     assert found["notes"] == [
         "no item has 'evem' in 'tags'; known: even, odd, t0, t1, t2, t3, t4; did you mean 'even'?"
     ]
+    nothing = {"user": 101, "k": 3, "where": {"tags": None}}
+    assert ask.post("/recommend", json=nothing).json()["notes"] == [
+        "where asks for None (null in JSON) in 'tags', which is no value: name one, or several in a list; "
+        "known: even, odd, t0, t1, t2, t3, t4"
+    ]
     many = {"user": 101, "k": 3, "where": {"tags": ["\n" * 9000, *map(str, range(9000))]}}
     (note,) = ask.post("/recommend", json=many).json()["notes"]
     assert len(note) <= LONGEST_NOTE

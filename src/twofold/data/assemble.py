@@ -22,6 +22,7 @@ from twofold.data.entities import NO_LINKS, Entities
 from twofold.data.frames import flatten, pick
 from twofold.data.interactions import Interactions
 from twofold.data.links import read_links
+from twofold.data.odd_kinds import say_odd_kind
 from twofold.data.odd_times import odd_times
 from twofold.data.odd_values import odd_notes
 from twofold.data.places import PLACE, joined, read_as_place
@@ -78,9 +79,11 @@ def assemble(
     if time is not None:
         times, said = parse_times(pick(frame, time, what), f"time column {time!r}")
         notes += said
-    contexts: dict[str, tuple[pl.Series, Kind | None]] = {
-        name: (pick(frame, name, what), kind) for name, kind in wanted(context).items()
-    }
+    contexts: dict[str, tuple[pl.Series, Kind]] = {}
+    for name, kind in wanted(context).items():
+        one = pick(frame, name, what)
+        contexts[name] = one, guess_kind(one) if kind is None else kind
+        say_odd_kind(name, *contexts[name], "context", notes, guessed=kind is None, stacklevel=4)
     taken = {"user", "item"} | ({"value"} if value else set()) | ({"time"} if time else set())
     if clash := sorted(taken.intersection(contexts)):
         raise ConfigError(
@@ -183,7 +186,7 @@ def entities(
     key: str,
     like: pl.Series,
     features: Features,
-    what: str,
+    what: Literal["users", "items"],
     notes: list[str],
 ) -> Entities:
     """Read the frame of users or items: one row an id, the first where an id is repeated."""
@@ -192,6 +195,10 @@ def entities(
     like = like.cast(pl.Int64) if like.dtype == pl.Int32 else like
     if ids.dtype != like.dtype and len(like):
         ids = _same_type(ids, like, what, key)
+    if features is None:
+        bags = [one for one in frame.columns if guess_kind(frame[one]) == "bag"]
+        frame = flatten(frame, but=bags)
+    given = frame
     good = ids.is_not_null() & ids.is_first_distinct()
     if not good.all():
         notes.append(
@@ -200,9 +207,6 @@ def entities(
         ids, frame = ids.filter(good), frame.filter(good)
     chosen: Mapping[str, Kind | None]
     if features is None:
-        frame = flatten(
-            frame, but=[one for one in frame.columns if guess_kind(frame[one]) == "bag"]
-        )
         chosen = {name: guess_kind(frame[name]) for name in frame.columns if name != key}
     else:
         chosen = wanted(features, but=key)
@@ -223,7 +227,11 @@ def entities(
         if degrees and name == PLACE and kind in (PLACE, None):
             columns[name] = column_from_values(name, joined(frame, degrees), PLACE)
         else:
-            columns[name] = column_from_values(name, pick(frame, name, f"the {what}"), kind)
+            values = pick(frame, name, f"the {what}")
+            read_as = guess_kind(values) if kind is None else kind
+            columns[name] = column_from_values(name, values, read_as)
+            guessed = features is None or kind is None
+            say_odd_kind(name, given[name], read_as, what, notes, guessed=guessed, stacklevel=5)
     return Entities(Vocabulary(ids), columns)
 
 

@@ -108,11 +108,23 @@ def _is_written_day(values: pl.Series) -> bool:
 
 
 def as_text(values: pl.Series) -> pl.Series:
-    """Return a column as strings, null where missing; lists and objects as JSON."""
-    if isinstance(values.dtype, pl.List | pl.Array | pl.Struct):
-        listed = [None if one is None else json.dumps(one, default=str) for one in values.to_list()]
+    """Return a column as strings, null where missing: lists as what they hold with spaces between, objects as JSON.
+
+    Example
+    -------
+    >>> as_text(pl.Series([["寿司", "味噌"], ["tea", None], None])).to_list()
+    ['寿司 味噌', 'tea', None]
+    """
+    kind: Any = values.dtype
+    if isinstance(kind, pl.List | pl.Array) and not kind.inner.is_nested():
+        return values.cast(pl.List(pl.String)).list.join(" ")
+    if isinstance(kind, pl.List | pl.Array | pl.Struct):
+        listed = [
+            None if one is None else json.dumps(one, default=str, ensure_ascii=False)
+            for one in values.to_list()
+        ]
         return pl.Series(values.name, listed, dtype=pl.String)
-    if isinstance(values.dtype, pl.Object):
+    if isinstance(kind, pl.Object):
         listed = [None if one is None else str(one) for one in values.to_list()]
         return pl.Series(values.name, listed, dtype=pl.String)
     return values.cast(pl.String)

@@ -9,6 +9,25 @@ from twofold.data.columns import kind_of
 from twofold.data.dataset import Dataset
 
 
+class Facts(pl.DataFrame):
+    """A frame that is shown whole, in a notebook too; polars shows ten rows and cuts long cells."""
+
+    def __str__(self) -> str:
+        """Return the table with all its rows and all that they hold."""
+        with _whole():
+            return super().__str__()
+
+    __repr__ = __str__
+
+    def _repr_html_(self, *, _from_series: bool = False) -> str:
+        with _whole():
+            return super()._repr_html_(_from_series=_from_series)
+
+
+def _whole() -> pl.Config:
+    return pl.Config(tbl_rows=-1, fmt_str_lengths=100_000)
+
+
 def describe(data: Dataset) -> pl.DataFrame:
     """Return what the log is like, a row a fact: counts, density, time span, values, columns."""
     events = data.interactions
@@ -42,4 +61,4 @@ def describe(data: Dataset) -> pl.DataFrame:
             facts[name] = ", ".join(f"{key} ({kind_of(one)})" for key, one in columns.items())
     if len(data.links):
         facts["links"] = f"{len(data.links):,}"
-    return pl.DataFrame({"what": list(facts), "found": list(facts.values())})
+    return Facts({"what": list(facts), "found": list(facts.values())})

@@ -23,6 +23,7 @@ from twofold.random import generator
 from twofold.split import Split
 from twofold.split.pairs import Pairs, shared_pairs
 from twofold.typing import F32, F64, I32, I64, Bool, Rng
+from twofold.unseen import mostly_unknown, not_there
 
 Part = Literal["test", "validation"]
 PARTS: tuple[Part, ...] = ("test", "validation")
@@ -156,6 +157,12 @@ class Questions:
             time=None if self.time is None else self.time[at],
             context={name: column.take(at) for name, column in self.context.items()},
         )
+
+    def remarks(self, model: FittedModel, part: str, *, along: bool) -> list[str]:
+        """Return a sentence for each column that says mostly what the model never learned, or that it reads and the part lacks, if it is asked `along` the events."""
+        of = f"the {part} part"
+        said = mostly_unknown(model, replace(self.queries, context=self.context), of)
+        return said + (not_there(model, self.users.interactions.context, of) if along else [])
 
     def activity(self, model: FittedModel) -> F64:
         """Return how many events the model has for each question: remembered, or told; shape (q,)."""

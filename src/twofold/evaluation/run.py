@@ -32,6 +32,7 @@ from twofold.rank import SOURCES
 from twofold.split import Split, check_leaks
 from twofold.split.leaks import raise_for, remembered_targets
 from twofold.typing import F64, Rng
+from twofold.unseen import tell
 
 DEFAULT = ("ndcg@10", "recall@10", "map@10", "mrr@10", "hit@10", "coverage@10", "novelty@10")
 """Metrics where none are named."""
@@ -56,6 +57,9 @@ def evaluate(
     rng: Rng = 0,
 ) -> Report:
     """Measure a fitted model on a held-out part, ranking the whole catalogue for every question.
+
+    Columns of the questions most values of which the model never learned, and context columns that it reads and a
+    part asked along its events lacks, are told in a warning and in the notes of the report.
 
     Parameters
     ----------
@@ -112,7 +116,7 @@ def evaluate(
     asking = Asking(ask, up_to_date, new)
     chosen = chosen_metrics(model, split, metrics, asking)
     check_leaks(split)
-    return measure(
+    report = measure(
         model,
         split,
         chosen,
@@ -125,6 +129,8 @@ def evaluate(
         confidence=confidence,
         rng=rng,
     )
+    tell(report.notes[len(split.notes) :])
+    return report
 
 
 def chosen_metrics(
@@ -216,7 +222,7 @@ def measure(
             **asking.settings(len(questions)),
         },
         seconds=time.perf_counter() - began,
-        notes=split.notes,
+        notes=(*split.notes, *questions.remarks(model, part, along=asking.ask != "each user")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Bag, Column, Text, kind_of
+from twofold.data.columns import Bag, Category, Column, Text, kind_of
 from twofold.data.entities import Entities
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
@@ -45,6 +45,14 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
                 f"{what} none, but tags: {', '.join(listed)}; name the one that holds words with content= "
                 f"(on the command line --set content={listed[0]})"
             )
+        wordy = [name for name, column in items.features.items() if holds_words(column)]
+        if wordy:
+            listed = " and ".join(repr(name) for name in wordy[:3])
+            were = "was read as a category" if len(wordy) == 1 else "were read as categories"
+            raise DataError(
+                f"{what} none; {listed} {were}, of levels of several words: declare the one that is meant as text "
+                f"with item_features={{{wordy[0]!r}: 'text'}} (on the command line --item-feature {wordy[0]}=text)"
+            )
         raise DataError(
             f"{what} none; declare one with item_features= (on the command line --item-feature NAME=text)"
         )
@@ -54,6 +62,14 @@ def content_column(model: str, content: str | None, items: Entities) -> str:
             f"{did_you_mean(content, items.features)}"
         )
     return content
+
+
+def holds_words(column: Column) -> bool:
+    """Say whether most levels of a category are several words, as titles that repeat are."""
+    if not isinstance(column, Category) or column.levels.is_integer or not len(column.levels):
+        return False
+    several = column.levels.ids.str.contains(r"\p{L}\S*\s+\S*\p{L}")
+    return 2 * int(several.sum()) > len(several)
 
 
 def levels_of(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
