@@ -7,6 +7,7 @@ import pytest
 
 import twofold as tw
 from twofold.cli import ask, files
+from twofold.errors import DataWarning
 from twofold.testing import planted_log
 
 
@@ -248,3 +249,15 @@ def test_what_somebody_known_searches_for_is_asked_as_in_python(run, tmp_path):
     assert [row["item"] for row in json.loads(out)] == expected["item"].to_list()
     code, _, err = run(*one, "--text", "odd", "--text", "even", "--text", "odd")
     assert (code, "--text is given 3 times for 2 people" in err) == (2, True)
+
+
+def test_nothing_is_listed_as_like_an_item_of_which_nothing_is_known(run, tmp_path):
+    """The first items of the catalogue were listed, with a likeness of 0."""
+    model = tw.models.ItemKNN(content=("title",)).fit(planted_log(), rng=0)
+    with pytest.warns(DataWarning, match="nothing is known"):
+        grown = model.with_items({"item": ["z1"], "title": ["qqqq"], "tags": [[]]})
+    grown.save(tmp_path / "m")
+    code, out, err = run("similar", tmp_path / "m", "z1", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert err.startswith("note: nothing is known of 'z1' that others could be like")
+    assert err.count("\n") == 1
