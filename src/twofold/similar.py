@@ -13,6 +13,7 @@ from twofold.errors import at_least_one
 from twofold.index.exact import top_k
 from twofold.kernels.top_k import products_with
 from twofold.typing import F32, Id
+from twofold.unseen import shown, tell
 
 
 class HasItemVectors(Protocol):
@@ -32,10 +33,12 @@ class HasItemVectors(Protocol):
 def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     """Return the `k` items with the highest cosine to `item`, itself left out.
 
+    Nothing is like an item of which nothing is known: its vector is zero, the list is empty, and a `DataWarning` says so.
+
     Returns
     -------
     polars.DataFrame
-        ``rank`` from 1, ``item``, ``score`` in -1 ... 1 (0 for an item whose vector is zero).
+        ``rank`` from 1, ``item``, ``score`` in -1 ... 1 (0 for another item whose vector is zero).
 
     Raises
     ------
@@ -47,11 +50,19 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     at_least_one("k", k)
     row = model.items.ids.row(item)
     scores = cosine(model.similarity_vectors, row)[None, :]
+    nothing = scores[0, row] == 0  # any other vector has a cosine of 1 with itself
     none = np.zeros(2, np.int64)
     items, best = top_k(
         scores, none, np.zeros(0, np.int32), np.array([row], np.int32), min(k, scores.shape[1])
     )
-    kept = items[0] >= 0
+    kept = (items[0] >= 0) & (not nothing)
+    if nothing:
+        tell(
+            [
+                f"nothing is known of {shown(model.items.ids[row])} that others could be like: its vector is "
+                "zero, and nothing is listed"
+            ]
+        )
     return pl.DataFrame(
         {
             "rank": np.arange(1, int(kept.sum()) + 1, dtype=np.int32),

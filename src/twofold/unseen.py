@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -219,14 +221,19 @@ def unmet(items: Entities, where: Mapping[str, Any] | None) -> list[str]:
     return said
 
 
-def unread(what: str, names: Sequence[str]) -> list[str]:
-    """Return the sentence about columns that a model does not read, if there are any."""
+def unread(what: str, names: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+    """Return the sentence about columns that a model does not read, if there are any, with one of the `known` that is near."""
     if not names:
         return []
+    near = next(((one, near) for one in names if (near := nearest(one[:LONGEST], known))), None)
+    hint = ""
+    if near is not None:
+        instead = f" in place of {shown(near[0])}" if len(names) > 1 else ""
+        hint = f"; did you mean {shown(near[1])}{instead}?"
     listed = ", ".join(shown(one) for one in names[:3])
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
     several = "s" if len(names) > 1 else ""
-    return [f"the model does not read the {what}{several} {listed}{more} and passes over what is said there"]  # fmt: skip
+    return [f"the model does not read the {what}{several} {listed}{more} and passes over what is said there{hint}"]  # fmt: skip
 
 
 def shown(value: object) -> str:
@@ -241,9 +248,27 @@ def plain(value: object) -> str:
     return text if text.isprintable() and len(text) <= LONGEST else shown(text)
 
 
+_GATHERED: ContextVar[list[str] | None] = ContextVar("_GATHERED", default=None)
+
+
+@contextmanager
+def gathered() -> Generator[list[str]]:
+    """Collect the sentences that `tell` is given inside, in place of warnings: for who answers with them."""
+    said: list[str] = []
+    mark = _GATHERED.set(said)
+    try:
+        yield said
+    finally:
+        _GATHERED.reset(mark)
+
+
 def tell(sentences: Sequence[str]) -> None:
-    """Warn, at the line outside twofold that asked."""
+    """Warn, at the line outside twofold that asked; where sentences are `gathered`, add them there, each once."""
     if not sentences:
+        return
+    said = _GATHERED.get()
+    if said is not None:
+        said += [one for one in sentences if one not in said]
         return
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("twofold."):

@@ -7,6 +7,7 @@ import pytest
 
 import twofold as tw
 from twofold.cli import ask, files
+from twofold.errors import DataWarning
 from twofold.testing import planted_log
 
 
@@ -260,3 +261,15 @@ def test_a_list_may_be_varied(run, folders):
     code, _, err = run(*asked, "--diversity", 1.5)
     assert code == 2
     assert "diversity got 1.5; input should be less than or equal to 1" in err
+
+
+def test_nothing_is_listed_as_like_an_item_of_which_nothing_is_known(run, tmp_path):
+    """The first items of the catalogue were listed, with a likeness of 0."""
+    model = tw.models.ItemKNN(content=("title",)).fit(planted_log(), rng=0)
+    with pytest.warns(DataWarning, match="nothing is known"):
+        grown = model.with_items({"item": ["z1"], "title": ["qqqq"], "tags": [[]]})
+    grown.save(tmp_path / "m")
+    code, out, err = run("similar", tmp_path / "m", "z1", "--json")
+    assert (code, json.loads(out)) == (0, [])
+    assert err.startswith("note: nothing is known of 'z1' that others could be like")
+    assert err.count("\n") == 1

@@ -54,7 +54,7 @@ def model():
     )
 
 
-NEW = {"item": ["x", "a", "y"], "place": [[9.0, 0.0], [7.0, 7.0], [0.0, 5.0]]}
+NEW = {"item": ["x", "a", "y"], "place": [[9.0, 0.0], [1.0, 0.0], [0.0, 5.0]]}
 
 
 def test_a_new_item_is_recommended_at_once_and_says_why(model):
@@ -75,6 +75,40 @@ def test_what_is_known_keeps_its_vector(model):
     more = grown.with_items({"item": ["z"], "place": [[4.0, 4.0]]})
     assert more.items.ids.ids.to_list() == ["a", "b", "c", "x", "y", "z"]
     assert more.n_trained == 3
+
+
+def test_other_features_of_an_item_that_is_known_are_told(model):
+    """They were passed over without a word."""
+    with pytest.warns(DataWarning) as told:
+        model.with_items({"item": ["x", "a", "b"], "place": [[9.0, 0.0], [7.0, 7.0], [8.0, 8.0]]})
+    (said,) = told
+    assert str(said.message).startswith("the model learned 2 of the items, such as 'a', in training and keeps that")  # fmt: skip
+    assert said.filename == __file__
+    grown = model.with_items(NEW)
+    with pytest.warns(DataWarning, match="the model got item 'y' before and keeps that"):
+        again = grown.with_items({"item": ["y", "c"], "place": [[4.0, 4.0], None]})
+    np.testing.assert_array_equal(again.item_vectors, grown.item_vectors)
+
+
+def test_a_column_that_training_did_not_have_is_told(model):
+    """A column with a typo beside the right one was passed over without a word."""
+    wrong = {"item": ["x"], "place": [[9.0, 0.0]], "plaice": [1], "colour": ["red"]}
+    with pytest.warns(DataWarning) as told:
+        model.with_items(wrong)
+    assert [str(one.message) for one in told] == [
+        "the model does not read the item features 'plaice', 'colour' and passes over what is said there; "
+        "did you mean 'place' in place of 'plaice'?"
+    ]
+
+
+def test_nothing_is_like_an_item_of_which_nothing_is_known(model):
+    """The first items of the catalogue were listed, with a likeness of 0."""
+    grown = model.with_items({"item": ["o", "x"], "place": [[0.0, 0.0], [0.0, 2.0]]})
+    with pytest.warns(DataWarning, match="nothing is known of 'o' that others could be like"):
+        assert grown.similar_items("o").is_empty()
+    found = grown.similar_items("x")
+    assert (found["item"][0], found["score"][0]) == ("c", 1)
+    assert dict(found["item", "score"].iter_rows())["o"] == 0, "the others may have such a vector"
 
 
 def test_histories_explanations_likeness_and_predictions_hold(model):

@@ -224,7 +224,7 @@ def similar(
     """
     model = loading.load(runs.model_folder(folder))
     answer = model.similar_items(own_ids([item], model.items.ids)[0], k)
-    if answer.is_empty():
+    if len(model.items) == 1:
         note("note: nothing is like it: it is the only item of the model")
     if json:
         say_json(answer.to_dicts())

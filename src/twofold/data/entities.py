@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_array
 
-from twofold.data.columns import Bag, Category, Column
+from twofold.data.columns import Bag, Category, Column, Number, Text, Time, Vector, present
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import DataError
-from twofold.typing import I32, I64
+from twofold.typing import I32, I64, Bool
 
 Levels: TypeAlias = Mapping[str, Vocabulary | None]
 """The values of columns by name; None for columns of any numbers or words."""
@@ -52,6 +53,38 @@ def levels_of(column: Column) -> Vocabulary | None:
         return None
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.levels))
     return column.levels if counts.all() else column.levels.take(np.flatnonzero(counts))
+
+
+def differing(told: Entities, known: Entities) -> Bool:
+    """Return which rows of `told` say of a feature what the same rows of `known` do not, shape (n,); what is missing says nothing."""
+    other = np.zeros(len(told), np.bool_)
+    for name, column in told.features.items():
+        if name in known.features:
+            other |= present(column) & _apart(column, known.features[name])
+    return other
+
+
+def _apart(told: Column, known: Column) -> Bool:
+    """Return in which rows two columns differ, shape (n,)."""
+    match told, known:
+        case Category(), Category():
+            rows = np.append(known.levels.rows(told.levels.ids), np.int32(UNKNOWN))
+            return np.asarray(rows[told.codes] != known.codes)
+        case Bag(), Bag():
+            n = len(known.levels)
+            rows = known.levels.rows(told.levels.ids)
+            codes = np.where(rows == UNKNOWN, n, rows)[told.codes]
+            one = csr_array((told.counts, codes, told.indptr), shape=(len(told), n + 1))
+            two = csr_array((known.counts, known.codes, known.indptr), shape=one.shape)
+            return np.asarray(abs(one - two).sum(axis=1)).ravel() > 0
+        case Text(), Text():
+            return (told.values != known.values).fill_null(value=True).to_numpy()
+        case (Number(), Number()) | (Time(), Time()):
+            return np.asarray(told.values != known.values)
+        case Vector(), Vector() if told.values.shape == known.values.shape:
+            return np.asarray((told.values != known.values).any(axis=1))
+        case _:
+            return np.ones(len(told), np.bool_)
 
 
 def joined_levels(parts: Sequence[Levels]) -> Levels:

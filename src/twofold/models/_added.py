@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -9,8 +10,10 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, vstack
 
+from twofold.data.columns import Kind, kind_of
 from twofold.data.convert import column_from_values
 from twofold.data.entities import Entities
+from twofold.data.frames import as_frame
 from twofold.data.interactions import Histories
 from twofold.data.joined import joined
 from twofold.data.queries import Queries
@@ -18,9 +21,13 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids
 from twofold.errors import DataError
 from twofold.models._around import Around
 from twofold.models._base import FittedModel
+from twofold.models._told import check_names, not_integer, passed_over
 from twofold.rank import Encoded
 from twofold.typing import F32, Bool
 from twofold.unseen import CONTENT, shown, tell, unknown
+
+WORDS: frozenset[Kind] = frozenset({"text"})
+LISTED: frozenset[Kind] = frozenset({"category", "tags", "bag"})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,9 +65,14 @@ class WithItems(Around):
 def add_items(model: FittedModel, items: Any) -> FittedModel:
     """Return `model` with new items in its catalogue; see `FittedModel.with_items`."""
     model.check_content()
-    new = new_items(model, items if isinstance(items, Entities) else read_items(model, items))
+    if isinstance(items, Entities):
+        given, names = items, list(items.features)
+    else:
+        frame = as_frame(items, "the new items")
+        given, names = read_items(model, frame), [one for one in frame.columns if one != "item"]
+    new = new_items(model, given)
     grown = model.place(new)
-    tell(remarks_on(grown, new))
+    tell([*passed_over(model, given, names), *remarks_on(grown, new)])
     return grown
 
 
@@ -73,9 +85,19 @@ def remarks_on(grown: FittedModel, new: Entities) -> list[str]:
         which = f"item {one}" if len(nothing) == 1 else f"{len(nothing):,} new items, such as {one}"
         said.append(
             f"nothing is known of {which} that the model could place it by: it stands where an item without "
-            "content does; give it words or levels that training had"
+            f"content does; give it {what_helps(new, grown.content_levels)}"
         )
     return said
+
+
+def what_helps(new: Entities, read: Iterable[str]) -> str:
+    """Say what new items could be placed by, where the features `read` are."""
+    kinds = {kind_of(new.features[name]) for name in read if name in new.features}
+    listed = [word for word, own in (("words", WORDS), ("levels", LISTED)) if own & kinds]
+    ways = [f"{' or '.join(listed)} that training had"] if listed else []
+    ways += ["a sound that can be heard"] if "sound" in kinds else []
+    ways += ["the values that are missing"] if kinds - WORDS - LISTED - {"sound"} else []
+    return ", or ".join(ways) or "what training had"
 
 
 def nothing_known(grown: FittedModel, items: Entities) -> Bool:
@@ -132,24 +154,13 @@ def read_items(model: FittedModel, items: Any) -> Entities:
     DataError
         If the ids or a feature that the model was trained with are missing.
     """
-    # assemble builds on the data layer only; imported here because most models never need it.
-    from twofold.data.columns import kind_of
-    from twofold.data.frames import as_frame
-
     frame = as_frame(items, "the new items")
     trained = model.items.features
     if "item" not in frame.columns:
         raise DataError(
             f"new items bring their ids in a column 'item', whatever it was called in training; got {', '.join(frame.columns)}"
         )
-    if missing := [name for name in trained if name not in frame.columns]:
-        strange = [name for name in frame.columns if name not in trained and name != "item"]
-        listed = ", ".join(map(repr, missing))
-        beside = f" (they have {', '.join(map(repr, strange))} beside those of training)" if strange else ""  # fmt: skip
-        raise DataError(
-            f"the new items lack the feature{'s' if len(missing) > 1 else ''} {listed} of training{beside}; "
-            "give null where nothing is known"
-        )
+    check_names(trained, [name for name in frame.columns if name != "item"])
     ids = like_known(as_ids(frame["item"], "item"), model.items.ids)
     if ids.null_count() or ids.n_unique() < len(ids):
         raise DataError(
@@ -175,9 +186,7 @@ def like_known(ids: pl.Series, known: Vocabulary) -> pl.Series:
     cast = ids.cast(pl.Int64 if known.is_integer else pl.String, strict=False)
     odd = ids.filter(cast.is_null() & ids.is_not_null())
     if len(odd):
-        raise DataError(
-            f"the catalogue has integer ids, such as {known[0]}; got the new item {odd[0]!r}: give it an integer"
-        )
+        raise not_integer(odd[0], known)
     return cast
 
 

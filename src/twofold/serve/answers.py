@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from twofold.models._base import FittedModel
+from twofold.serve.growth import notes
 from twofold.serve.lists import Answers
 from twofold.serve.schemas import Question
 from twofold.serve.served import Answer
 from twofold.serve.store import Row
 from twofold.serve.variants import Arm, Assignment, Trace
+from twofold.typing import Id
+from twofold.unseen import gathered
 
 if TYPE_CHECKING:
     from twofold.serve.live import Live
+
+
+class Similar(NamedTuple):
+    """Items that are like one, with their likeness, and what there is to say where there are none."""
+
+    items: list[tuple[Id, float]]
+    notes: list[str]
+
+
+def similar_to(model: FittedModel, item: Id, k: int, hidden: Collection[Id]) -> Similar:
+    """Return the `k` items most like `item` that are not `hidden`."""
+    with gathered() as said:
+        frame = model.similar_items(item, k + len(hidden))
+    pairs = zip(frame["item"].to_list(), frame["score"].to_list(), strict=True)
+    return Similar([one for one in pairs if one[0] not in hidden][:k], notes(said))
 
 
 def told(

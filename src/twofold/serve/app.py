@@ -163,7 +163,9 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         check_id(item)
         await others.fresh()
         found = await live.similar(item, k)
-        return Json({"items": found, **live.about("model", request.scope["request_id"])})
+        items = [{"item": one, "score": score} for one, score in found.items]
+        noted = {"notes": found.notes} if found.notes else {}
+        return Json({"items": items, **noted, **live.about("model", request.scope["request_id"])})
 
     @app.put("/items/{item:path}", **openapi.of("Add an item by what it is", Item, answer="Added"))
     async def put_item(item: str, request: Request) -> Response:

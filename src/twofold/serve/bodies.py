@@ -110,6 +110,8 @@ class Similar(About):
 
     items: list[Near]
     """Most like first."""
+    notes: Notes | None = None
+    """Why nothing is listed, where nothing is known of the item; missing without."""
 
 
 class Kept(About):
@@ -137,7 +139,7 @@ class Added(About):
     known: bool
     """Whether training knew it."""
     notes: Notes | None = None
-    """Values of its features that the model never learned; missing without any."""
+    """What of its features is passed over and why: values and columns that the model never learned, a sound that cannot be heard, others than in training; missing without any."""
 
 
 class Withdrawn(About):

@@ -7,15 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from twofold.data.columns import Text
 from twofold.data.vocabulary import UNKNOWN
-from twofold.models._added import remarks_on
 from twofold.models._base import FittedModel
 from twofold.serve.failures import Refused, shown
+from twofold.serve.growth import grown_by, grown_by_what_is_left, remarks_of_known
 from twofold.serve.live import Live
-from twofold.serve.schemas import MOST_NOTES
 from twofold.serve.served import Served
 from twofold.typing import Id
 
@@ -38,30 +35,26 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
     async with live.changing:
         known = int(live.base.items.ids.rows([item])[0]) != UNKNOWN
         items, withdrawn = dict(live.items), live.withdrawn - {item}
-        again = item in items
+        others = {} if item not in items or known else {one: told for one, told in items.items() if one != item}  # fmt: skip
         if not known:
             items[item] = features
         served, base = live.served, live.base
 
-        def grow() -> Served:
+        def grow() -> tuple[Served, list[str]]:
             if known:
-                return served.grown({}, list(withdrawn))
-            if again:
-                return Served.of(served.version, base, before=served).grown(items, list(withdrawn))
-            return served.grown({item: features}, list(withdrawn))
+                said = remarks_of_known(base, item, features)
+                return served.grown(served.model, list(withdrawn)), said
+            again = item in live.items
+            model, said = grown_by(base if again else served.model, item, features)
+            model = grown_by_what_is_left(served.version, model, others)
+            return served.grown(model, list(withdrawn)), said
 
-        made = await live.work(grow)
-        await asyncio.wrap_future(live.store.put_item(item, features, live.now(), withdrawn=False))
+        made, said = await live.work(grow)
+        kept = None if known and not features else features
+        await asyncio.wrap_future(live.store.put_item(item, kept, live.now(), withdrawn=False))
         live.items, live.withdrawn, live.served = items, withdrawn, made
         await live.work(live.renew_others)
-    return known, [] if known else notes_on(made, item)
-
-
-def notes_on(served: Served, item: Id) -> list[str]:
-    """Return a sentence for each feature of an added item whose values the model did not learn."""
-    model = served.model
-    row = np.array([model.items.ids.row(item)], np.int32)
-    return remarks_on(model, model.items.take(row))[:MOST_NOTES]
+    return known, said
 
 
 async def withdraw(live: Live, text: str) -> None:
@@ -77,7 +70,7 @@ async def withdraw(live: Live, text: str) -> None:
         row = int(live.served.model.items.ids.row(item))
         item = live.served.ids[row]
         withdrawn = live.withdrawn | {item}
-        made = await live.work(live.served.grown, {}, list(withdrawn))
+        made = await live.work(live.served.grown, live.served.model, list(withdrawn))
         await asyncio.wrap_future(live.store.put_item(item, None, live.now(), withdrawn=True))
         live.withdrawn, live.served = withdrawn, made
         await live.work(live.renew_others)

@@ -18,9 +18,10 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.explain import reasons
 from twofold.models._base import FittedModel
-from twofold.serve.answers import told
+from twofold.serve.answers import Similar, similar_to, told
 from twofold.serve.asking import named, somebody
 from twofold.serve.failures import Refused, saying_which
+from twofold.serve.growth import grown_by_what_is_left
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
 from twofold.serve.lists import Answers, Explorer, Mixer, plain
@@ -239,12 +240,9 @@ class Live:
             "request_id": request_id,
         }
 
-    async def similar(self, item: str, k: int) -> list[dict[str, Any]]:
+    async def similar(self, item: Id, k: int) -> Similar:
         """Return the items most like an item."""
-        served = self.served
-        frame = await self.work(served.model.similar_items, item, k + len(self.withdrawn))
-        rows = [row for row in frame.to_dicts() if row["item"] not in self.withdrawn]
-        return [{"item": row["item"], "score": row["score"]} for row in rows[:k]]
+        return await self.work(similar_to, self.served.model, item, k, self.withdrawn)
 
     async def explain(self, body: Explanation) -> dict[str, Any]:
         """Return what raises the score of an item, the strongest first, and what is to be noted of the question."""
@@ -298,8 +296,10 @@ class Live:
     def with_items(self, served: Served) -> Served:
         """Return a version with the added items, as far as the model reads content and they can be read."""
         items = self.items if served.model.reads_content else {}
-        made = served.grown_by_what_is_left(items, list(self.withdrawn))
-        return served.grown({}, list(self.withdrawn)) if made is served and self.withdrawn else made
+        model = grown_by_what_is_left(served.version, served.model, items)
+        if model is served.model and not self.withdrawn:
+            return served
+        return served.grown(model, list(self.withdrawn))
 
     # ---- versions ---------------------------------------------------------------------------
 

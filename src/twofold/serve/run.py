@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 import time
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -72,7 +73,7 @@ def serve(settings: Settings) -> None:
     """
     keys = read_keys(settings)
     listening = bind(settings.host, settings.port)
-    try:
+    with closing(listening), logs.lines():
         began = time.monotonic()
         live = Live.open(settings, events=settings.workers == 1)
         logs.set_up()
@@ -95,8 +96,6 @@ def serve(settings: Settings) -> None:
                 **options(settings),
             )
             Multiprocess(config, sockets=[listening]).run()
-    finally:
-        listening.close()
 
 
 def settled(app: FastAPI) -> FastAPI:

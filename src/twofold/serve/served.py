@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -12,12 +11,11 @@ import numpy as np
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.errors import DataError
 from twofold.filters import allowed_items
 from twofold.index.choice import Measured
 from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
-from twofold.models._added import WithItems, known_part, new_items, read_items
+from twofold.models._added import WithItems, known_part
 from twofold.models._base import FittedModel
 from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, recalled
 from twofold.serve import asking
@@ -28,8 +26,6 @@ from twofold.serve.states import States
 from twofold.serve.variants import Trace
 from twofold.typing import F32, I32, I64, Id
 from twofold.variety import rank_varied
-
-log = logging.getLogger(__name__)
 
 
 class Answer(NamedTuple):
@@ -279,40 +275,9 @@ class Served:
             return [self.ids[one] for one in joined.item.tolist()]
         return None
 
-    def grown(self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]) -> Served:
-        """Return the version with items added by content, and others withdrawn.
-
-        Raises
-        ------
-        DataError
-            If the model does not read content, or a feature is missing or of another kind.
-        """
-        model = self.model
-        if items:
-            names = list(dict.fromkeys(name for one in items.values() for name in one))
-            frame: dict[str, list[Any]] = {"item": list(items)}
-            for name in names:
-                frame[name] = [one.get(name) for one in items.values()]
-            model.check_content()
-            model = model.place(new_items(model, read_items(model, frame)))
+    def grown(self, model: FittedModel, withdrawn: Sequence[Id]) -> Served:
+        """Return the version with its `model` as it is with other added items, and with items withdrawn."""
         return Served.of(self.version, model, withdrawn, before=self)
-
-    def grown_by_what_is_left(
-        self, items: Mapping[Id, Mapping[str, Any]], withdrawn: Sequence[Id]
-    ) -> Served:
-        """Return the version with those of the items that can be placed; others, whose sound is gone, are logged."""
-        if not items:
-            return self
-        try:
-            return self.grown(items, withdrawn)
-        except DataError as error:
-            told = list(items.items())
-            if len(told) == 1:
-                log.warning("version %d goes without item %r: %s", self.version, told[0][0], error)
-                return self
-        half = len(told) // 2
-        first = self.grown_by_what_is_left(dict(told[:half]), withdrawn)
-        return first.grown_by_what_is_left(dict(told[half:]), withdrawn)
 
 
 def trained_index(model: FittedModel) -> Coded | None:

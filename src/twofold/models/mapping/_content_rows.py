@@ -108,7 +108,8 @@ def tell_left_out(sounds: Sounds) -> None:
     """Warn of the files that were left out, if there are any."""
     if sounds.skipped:
         n, reason = len(sounds.skipped), sounds.skipped[0][1].rstrip(".")
-        tell([f"{n:,} of {sounds.n:,} sounds left out; the first: {reason}"])
+        which = "the sound was left out:" if sounds.n == 1 else f"{n:,} of {sounds.n:,} sounds left out; the first:"  # fmt: skip
+        tell([f"{which} {reason}"])
 
 
 Code: TypeAlias = WordCode | ColumnCode | SoundCode

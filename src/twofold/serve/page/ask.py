@@ -12,6 +12,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
 from twofold.explain import latest, scores_without
 from twofold.models._base import FittedModel
+from twofold.serve.answers import similar_to
 from twofold.serve.asking import named
 from twofold.serve.live import Live
 from twofold.serve.page.items import Card, cards
@@ -219,8 +220,8 @@ def shares(scores: list[float]) -> list[float]:
     return [100.0 * (one - low) / span if span > 0 else 0.0 for one in scores]
 
 
-async def alike(live: Live, body: Alike) -> tuple[Card, list[Line], Served]:
-    """Return an item and those most like it.
+async def alike(live: Live, body: Alike) -> tuple[Card, list[Line], list[str], Served]:
+    """Return an item, those most like it, and why there are none.
 
     Raises
     ------
@@ -229,18 +230,16 @@ async def alike(live: Live, body: Alike) -> tuple[Card, list[Line], Served]:
     """
     served, hidden = live.served, live.withdrawn
 
-    def make() -> tuple[Card, list[Line], Served]:
+    def make() -> tuple[Card, list[Line], list[str], Served]:
         model = served.model
         row = model.items.ids.row(body.item)
-        frame = model.similar_items(body.item, body.k + len(hidden))
-        frame = frame.filter(~frame["item"].is_in(list(hidden))) if hidden else frame
-        scores = frame["score"].to_list()[: body.k]
-        shown = cards(model, model.items.ids.rows(frame["item"].head(body.k)))
+        found = similar_to(model, body.item, body.k, hidden)
+        shown = cards(model, model.items.ids.rows([item for item, _ in found.items]))
         lines = [
             Line(at + 1, card, score, 100 * max(0.0, score), "")
-            for at, (card, score) in enumerate(zip(shown, scores, strict=True))
+            for at, (card, (_, score)) in enumerate(zip(shown, found.items, strict=True))
         ]
-        return cards(model, [row])[0], lines, served
+        return cards(model, [row])[0], lines, found.notes, served
 
     return await live.work(make)
 

@@ -117,8 +117,8 @@ def of(live: Live) -> APIRouter:
     @post("/page/data/alike")
     async def alike(request: Request) -> Response:
         body = await read(request, ask.Alike)
-        card, lines, served = await ask.alike(live, body)
-        return shell.html("alike.html", card=card, lines=lines, served=served)
+        card, lines, notes, served = await ask.alike(live, body)
+        return shell.html("alike.html", card=card, lines=lines, notes=notes, served=served)
 
     @get("/page/data/map")
     async def item_map() -> Response:
