@@ -55,8 +55,9 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     items, best = top_k(
         scores, none, np.zeros(0, np.int32), np.array([row], np.int32), min(k, scores.shape[1])
     )
-    kept = (items[0] >= 0) & (not nothing)
-    if nothing:
+    kept = items[0] >= 0
+    if nothing and kept.any():
+        kept[:] = False
         tell(
             [
                 f"nothing is known of {shown(model.items.ids[row])} that others could be like: its vector is "

@@ -438,7 +438,7 @@ def test_strange_titles_are_placed_or_stand_at_zero(settings):
         assert set(model.recommend(text=[one], k=2)["source"]) == {"fallback:popularity"}
     only_silent = model.recommend(histories=[["empty", "marks"]], k=2)
     assert set(only_silent["source"]) == {"fallback:popularity"}
-    new = {"i": ["n1", "n2"], "item": ["n1", "n2"], "title": ["", "a cat"]}
+    new = {"item": ["n1", "n2"], "title": ["", "a cat"]}
     with pytest.warns(DataWarning, match="nothing is known of item 'n1'"):
         longer = model.with_items(new)
     assert longer.similar_items("n2", k=1)["item"].to_list() == ["long"]
