@@ -13,6 +13,7 @@ def product(x: F32, y: F32) -> F32:
 
     Example
     -------
+    >>> import numpy as np
     >>> product(np.ones((1, 1000), np.float32), np.ones((1000, 2), np.float32)).tolist()
     [[1000.0, 1000.0]]
     """
