@@ -157,16 +157,7 @@ def question(
 def reasons(model: Explainable, asked: Queries, target: int) -> pl.DataFrame:
     """Return the reasons for the score of the item of row `target`, for the one person who is asked for; see `explain`."""
     person = whole(model, asked)
-    if isinstance(model, Defers):
-        model = model.explained_by(person)
-    items = np.unique(person.history.item)
-    scores = scores_without(model, person, items, target)
-    found = [
-        *of_items(model, items, scores[1:]),
-        *of_words(model, person, target),
-        *of_columns(model, person, target),
-    ]
-    lost = scores[0] - np.array([one.score for one in found], np.float32)
+    score, found, lost = weighed(model, person, target)
     if not lost.any() and not (found and model.encode(person).source[0] == CONTENT):
         found = [Reason("popularity", target, str(model.items.ids[target]), 0.0)]
         lost = np.array([model.memory.popularity[target]])
@@ -177,11 +168,26 @@ def reasons(model: Explainable, asked: Queries, target: int) -> pl.DataFrame:
         {
             "item": model.items.ids.ids.gather(rows),
             "contribution": lost[order].astype(np.float32),
-            "score": np.full(len(found), scores[0], np.float32),
+            "score": np.full(len(found), score, np.float32),
             "kind": [one.kind for one in found],
             "reason": [one.name for one in found],
         }
     )
+
+
+def weighed(model: Explainable, person: Queries, target: int) -> tuple[float, list[Reason], F32]:
+    """Return the score of the item of row `target` for one person, all that is known of them, and what the score loses without each, (n,)."""
+    if isinstance(model, Defers):
+        model = model.explained_by(person)
+    items = np.unique(person.history.item)
+    scores = scores_without(model, person, items, target)
+    found = [
+        *of_items(model, items, scores[1:]),
+        *of_words(model, person, target),
+        *of_columns(model, person, target),
+    ]
+    left = np.array([one.score for one in found], np.float32)
+    return float(scores[0]), found, scores[0] - left
 
 
 def whole(model: PairOfEncoders, asked: Queries) -> Queries:

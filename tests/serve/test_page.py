@@ -175,7 +175,7 @@ def test_reasons_are_those_of_the_library(ask, models):
     known = safe(ask.post("/page/data/why", json={"question": {"user": 101}, "item": "i3"}))
     raises(known, model.explain(101, "i3"))
     nobody = safe(ask.post("/page/data/why", json={"question": {"user": "new"}, "item": "i3"}))
-    assert "No history stands behind it" in nobody
+    assert "Nothing stands behind it" in nobody
     assert ask.post("/page/data/why", json={"question": {"user": 101}, "item": "none"}).status_code == 404  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def test_a_long_history_is_explained_by_its_latest_part(ask, monkeypatch, models
     monkeypatch.setattr(asking, "EXPLAINED", 2)
     body = {"question": {"history": ["i1", "i5", "i9"]}, "item": "i3"}
     text = safe(ask.post("/page/data/why", json=body))
-    assert "of its latest 2 events" in text
+    assert "of the latest 2 events" in text
     assert ">i1<" not in text.split("Nearest of the history")[0]
 
 
@@ -233,7 +233,12 @@ def test_a_model_that_reads_words_is_asked_with_a_sentence_and_others_say_what_t
         text = safe(client.post("/page/data/recommend", json={"words": SCRIPT, "k": 3}))
         assert "<b>content</b>" in text
         assert html.escape(SCRIPT) in text
-        assert "data-why" not in text, "no history stands behind words"
+        first = re.search(r'data-why="([^"]+)"', text)[1]
+        body = {"question": {"words": SCRIPT, "k": 3}, "item": html.unescape(first)}
+        reasons = safe(client.post("/page/data/why", json=body))
+        assert "Raised by" in reasons
+        word = max(re.findall(r"\w+", SCRIPT), key=len)
+        assert f"<span>{word}</span>" in reasons
 
 
 # ---- items --------------------------------------------------------------------------------------

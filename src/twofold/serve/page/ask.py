@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
-from twofold.explain import latest, scores_without
+from twofold.explain import latest, weighed, whole
 from twofold.models._base import FittedModel
 from twofold.serve.answers import similar_to
 from twofold.serve.asking import named
@@ -83,9 +84,11 @@ class List(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """An item of the history, and what it does for the item of the list."""
+    """An item of the history, or a word, a feature or a circumstance, and what it does for the item of the list."""
 
-    card: Card
+    card: Card | None
+    """None where it is no item."""
+    name: str
     amount: float
     share: float
 
@@ -95,7 +98,7 @@ class Reasons(NamedTuple):
 
     card: Card
     raised: list[Reason]
-    """By what each history item adds to the score; empty where the history is not read."""
+    """By what each item of the history, word, feature or circumstance adds to the score; empty where none is read."""
     nearest: list[Reason]
     """By the cosine of each history item to the item."""
     popularity: int
@@ -168,7 +171,7 @@ async def why(live: Live, body: Why) -> Reasons:
         own = history_of(served, asked)
         return Reasons(
             card=cards(model, [row])[0],
-            raised=raised(model, latest(own, EXPLAINED), row),
+            raised=raised(model, asked.queries, row),
             nearest=nearest(model, own.item, row),
             popularity=int(model.memory.popularity[row]) if row < model.n_trained else 0,
             length=len(own.item),
@@ -178,16 +181,18 @@ async def why(live: Live, body: Why) -> Reasons:
     return await live.work(make)
 
 
-def raised(model: FittedModel, own: Histories, row: int) -> list[Reason]:
-    """Return the items of a history that raise the score of an item most, as `twofold.explain` says."""
-    distinct = np.unique(own.item)
-    if not len(distinct):
-        return []
-    scores = scores_without(model, Queries.of_histories(own), distinct, row)
-    lost = scores[0] - scores[1:]
+def raised(model: FittedModel, asked: Queries, row: int) -> list[Reason]:
+    """Return what is known of a person that raises the score of an item most, as `twofold.explain` says."""
+    person = whole(model, asked)
+    person = replace(person, history=latest(person.history, EXPLAINED))
+    _, found, lost = weighed(model, person, row)
     order = np.argsort(-lost, kind="stable")[:REASONS]
     order = order[lost[order] > 0]
-    return reasons(model, distinct[order], lost[order].tolist())
+    most, amounts = [found[at] for at in order.tolist()], lost[order].tolist()
+    known = cards(model, [one.item for one in most])
+    told = [card if one.kind == "history" else None for card, one in zip(known, most, strict=True)]
+    names = [one.name for one in most]
+    return [Reason(*one) for one in zip(told, names, amounts, shares(amounts), strict=True)]
 
 
 def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
@@ -199,12 +204,9 @@ def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
     likeness = cosine(model.similarity_vectors, row)[own]
     order = np.argsort(-likeness, kind="stable")[:REASONS]
     order = order[likeness[order] > 0]
-    return reasons(model, own[order], likeness[order].tolist())
-
-
-def reasons(model: FittedModel, rows: I32, amounts: list[float]) -> list[Reason]:
-    """Return items with amounts, as they are shown."""
-    return [Reason(*one) for one in zip(cards(model, rows), amounts, shares(amounts), strict=True)]
+    amounts = likeness[order].tolist()
+    told = zip(cards(model, own[order]), amounts, shares(amounts), strict=True)
+    return [Reason(card, "", amount, share) for card, amount, share in told]
 
 
 def shares(scores: list[float]) -> list[float]:

@@ -82,8 +82,7 @@ def of(live: Live) -> APIRouter:
         made = await ask.recommend(live, question)
         whom = spoken(question)
         asked = orjson.dumps(question.model_dump(exclude_none=True)).decode()
-        can_say = question.words is None or made.length > 0
-        return shell.html("list.html", made=made, whom=whom, asked=asked, can_say=can_say)
+        return shell.html("list.html", made=made, whom=whom, asked=asked)
 
     @post("/page/data/why")
     async def why(request: Request) -> Response:
