@@ -1,0 +1,32 @@
+"""Products by BLAS: the same bits for every number of threads."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from twofold.kernels.products import product
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_number_of_threads_changes_no_bit(turned):
+    rng = np.random.default_rng(0)
+    plain = 0
+    for _ in range(60):
+        n, a, b = (int(10 ** rng.uniform(*ends)) for ends in ((0, 2.7), (1, 4), (0, 2.5)))
+        x = rng.standard_normal((n, a), np.float32)
+        y = rng.standard_normal((b, a), np.float32).T if turned else rng.standard_normal((a, b), np.float32)  # fmt: skip
+        found, others = set(), set()
+        for threads in (1, 2):
+            with threadpool_limits(threads):
+                found.add(product(x, y).tobytes())
+                others.add((x @ y).tobytes())
+        assert len(found) == 1, (n, a, b)
+        plain += len(others) > 1
+        np.testing.assert_allclose(product(x, y), x.astype(float) @ y, atol=1e-4 * a**0.5)
+    if not plain:
+        pytest.skip("BLAS is the same for every number of threads here, whatever it is given")
+
+
+def test_products_without_terms_or_rows_are_empty():
+    assert product(np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32)).tolist() == [[0] * 3] * 2  # fmt: skip
+    assert product(np.zeros((0, 5), np.float32), np.zeros((5, 3), np.float32)).shape == (0, 3)
