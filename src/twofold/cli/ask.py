@@ -269,4 +269,5 @@ def explain(
     if json:
         say_json([{**one, **beside} for one in answer.iter_rows(named=True)])
     else:
-        say(table(answer))
+        items_alone = (answer["reason"] == answer["item"].cast(pl.String)).all()
+        say(table(answer.drop("reason") if items_alone else answer))

@@ -117,7 +117,7 @@ def demo(
     lists = model.recommend(users=[someone], k=5)
     say(f"{board.best} recommends to user {someone}:\n{table(titled(lists, log))}\n")
     first = lists["item"][0]
-    why = model.explain(someone, first).head(3)
+    why = model.explain(someone, first).head(3).drop("reason")  # the item again
     say(f"because of what user {someone} has seen:\n{table(titled(why, log))}\n")
     say(f"open {run.path / 'report.html'}; saved models: {run.path / 'models'}")
     say(f"next: twofold recommend {run.path} --user {someone}")
