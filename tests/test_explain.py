@@ -109,9 +109,10 @@ def test_a_history_and_a_circumstance_are_reasons_beside_each_other(machine):
     why = machine.explain(user=100, item="i3", context={"mood": "glad", "hour": 9})
     kinds = why.group_by("kind").len().sort("kind").rows()
     length = int(machine.memory.history.take(np.array([0], np.int32)).lengths[0])
-    assert kinds == [("context", 2), ("history", length)]
+    assert kinds == [("context", 2), ("features", 1), ("history", length)]
     plain = machine.explain(user=100, item="i3")
-    assert set(plain["kind"]) == {"history"}
+    assert set(plain["kind"]) == {"history", "features"}
+    plain = plain.filter(pl.col("kind") == "history")
     assert plain["reason"].to_list() == plain["item"].to_list()
     mood = why.row(by_predicate=pl.col("reason") == "mood=glad", named=True)
     assert mood["item"] == "i3"
@@ -122,6 +123,18 @@ def test_a_history_and_a_circumstance_are_reasons_beside_each_other(machine):
         gain = why.filter(pl.col("reason") == reason)["contribution"][0]
         less = machine.explain(user=100, item="i3", context=rest)["score"][0]
         assert gain == pytest.approx(why["score"][0] - less, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["YouTubeCandidates", "YouTubeRanker"])
+def test_features_of_training_are_reasons_beside_a_history_where_they_count(shop, name):
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    model = getattr(tw.models, name)(epochs=20).fit(shop, rng=0)
+    person, item = shop.users.ids.ids[0], "tool1"
+    why = model.explain(person, item)
+    listed = model.recommend(users=[person], k=99, exclude_seen=False)
+    score = listed.filter(pl.col("item") == item)["score"][0]
+    assert why["score"][0] == pytest.approx(score, rel=1e-4)
+    assert {"history", "features"} <= set(why["kind"])
 
 
 def test_the_time_is_a_circumstance_where_it_is_told_and_read():

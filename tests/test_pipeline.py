@@ -13,6 +13,7 @@ from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, DataWarning, IncompatibleFileError
 from twofold.hyperparameters import names, values
 from twofold.rank import rank
+from twofold.testing import planted_log
 from twofold.variety import diversify
 
 IALS, EASE, BPR = tw.models.IALS(factors=4), tw.models.EASE(), tw.models.BPR(factors=4, epochs=10)
@@ -322,3 +323,20 @@ def test_a_model_that_does_not_know_somebody_does_not_speak_for_them(log):
     pair = tw.Pipeline(candidates=[known, IALS], depth=6).fit(log, rng=0)
     told = {"features": {"taste": ["odd"]}, "k": 5}
     assert pair.recommend(**told)["item"].to_list() == pair.candidates[0].recommend(**told)["item"].to_list()  # fmt: skip
+
+
+def test_whom_the_ranker_cannot_map_has_the_order_of_the_candidates():
+    """Words that only a candidate model reads are lost on a ranker of impressions."""
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    log = planted_log()
+    words = tw.models.DSSM(content="title", factors=8, epochs=10)
+    two = tw.Pipeline(candidates=[tw.models.IALS(factors=4), words], ranker=tw.models.YouTubeRanker(epochs=1), lists=0)  # fmt: skip
+    model = two.fit(log, rng=0)
+    alone = tw.Pipeline(candidates=[tw.models.IALS(factors=4), words]).fit(log, rng=0)
+    for said in ("odd", "even"):
+        found = model.recommend(text=[said], k=10)
+        assert found.equals(alone.recommend(text=[said], k=10))
+        first = found["item"][0]
+        assert model.explain(item=first, text=said)["score"][0] == pytest.approx(found["score"][0])
+    known = model.recommend(users=[100], k=5)
+    assert known["score"].to_list() != alone.recommend(users=[100], k=5)["score"].to_list()

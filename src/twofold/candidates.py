@@ -8,12 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from twofold.data.interactions import Histories
-from twofold.data.queries import Queries
+from twofold.data.queries import Queries, telling
 from twofold.data.vocabulary import UNKNOWN
 from twofold.index.exact import top_k
 from twofold.models._added import known_part
 from twofold.models._base import FittedModel
-from twofold.rank import BLOCK_BYTES, FALLBACK, ReadsCandidates, ScoresCandidates, score_block
+from twofold.rank import (
+    BLOCK_BYTES,
+    FALLBACK,
+    ReadsCandidates,
+    ScoresCandidates,
+    score_block,
+    sources,
+)
 from twofold.typing import F32, I32, U8
 
 
@@ -57,7 +64,7 @@ def fuse(lists: Sequence[I32], smoothing: float) -> tuple[I32, F32]:
 
 def score_candidates(
     model: FittedModel, queries: Queries, items: I32, named: F32 | None = None
-) -> tuple[F32, U8 | None]:
+) -> tuple[F32, U8]:
     """Score chosen items: by ``score`` where a model has it, by the product of vectors otherwise.
 
     Parameters
@@ -74,13 +81,15 @@ def score_candidates(
     Returns
     -------
     scores, source
-        Shape (n, c), -inf where there is no item; and how each query was mapped, (n,), None where
-        the model does not say.
+        Shape (n, c), -inf where there is no item; and how each query was mapped, (n,): by the lists, as a known
+        user, where there are any.
     """
     if named is not None and isinstance(model, ReadsCandidates):
-        return model.score(queries, items, named), None
+        return model.score(queries, items, named), np.zeros(len(queries), np.uint8)
     if isinstance(model, ScoresCandidates):
-        return model.score(queries, items), None
+        said = (model.reads_text & queries.spoken) | queries.describes(model.feature_levels)
+        said |= telling(queries.context, model.context_levels, len(queries))
+        return model.score(queries, items), sources(model.memory.history, queries, said=said)
     vectors, source = model.encode(queries)
     item_vectors, rows = model.item_vectors, np.maximum(items, 0)
     if not (isinstance(vectors, np.ndarray) and isinstance(item_vectors, np.ndarray)):

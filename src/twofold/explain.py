@@ -17,12 +17,12 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.features.words import split
 from twofold.questions import TIME, questions
-from twofold.rank import CONTENT, FALLBACK, PairOfEncoders, recalled
+from twofold.rank import CONTENT, FALLBACK, PairOfEncoders, ScoresCandidates
 from twofold.typing import F32, I32, I64, History, Id
-from twofold.unseen import plain, remarks, tell
+from twofold.unseen import added_alone, plain, remarks, tell
 
 BLOCK = 1 << 21
-"""Events of the histories that are folded in at a time, about: a history of n events is read up to n times."""
+"""Events of the histories that are folded in at a time, and letters of texts, about: a history of n events is read up to n times."""
 
 LONGEST = 1_000
 """Latest events of a history, and first words of a text, that are explained: the cost grows with their square."""
@@ -75,7 +75,7 @@ def explain(
     model
         The fitted model.
     user
-        A user of the training set, whose remembered history is explained; of one without a history, the features.
+        A user of the training set, whose remembered history is explained, and the features where the model reads them.
     item
         The item whose score is explained.
     history
@@ -115,7 +115,7 @@ def explain(
     asked = question(model, user, history, text, features, context)
     if user is not None and asked.user[0] == UNKNOWN and all(one is None for one in said):
         model.users.ids.row(user, "user")
-    notes = remarks(model, asked)
+    notes = [*remarks(model, asked), *added_alone(asked.history, model.n_trained)]
     found = reasons(model, asked, target)
     tell(notes)
     return found
@@ -191,13 +191,17 @@ def weighed(model: Explainable, person: Queries, target: int) -> tuple[float, li
 
 
 def whole(model: PairOfEncoders, asked: Queries) -> Queries:
-    """Return one person as somebody never seen: with the history, what is said, and else the features that training had."""
+    """Return one person as somebody never seen: with the history, what is said, and where no features are, those of training."""
     own = asked.history if asked.has_history[0] else model.memory.history.take(asked.user)
     text = asked.text
     if text is not None and len(words := words_in(text)) > LONGEST:
         text = Text(pl.Series([" ".join(words[:LONGEST])]))
+    features = asked.features
+    if not features and model.reads_features and asked.user[0] != UNKNOWN:
+        features = {name: one.take(asked.user) for name, one in model.users.features.items()}
     return replace(
-        recalled(model, asked),
+        asked,
+        features=features,
         user=np.array([UNKNOWN], np.int32),
         history=latest(own, LONGEST),
         has_history=asked.has_history | (own.lengths > 0),
@@ -218,11 +222,15 @@ def of_words(model: PairOfEncoders, person: Queries, target: int) -> list[Reason
     if not words:
         return []
     distinct = list(dict.fromkeys(words))
-    left = [" ".join(word for word in words if word != one) for one in distinct]
-    several = person.take(np.zeros(len(left), np.int64))
-    scores = scores_of(model, replace(several, text=Text(pl.Series(left))), target)
-    told = zip(distinct, scores.tolist(), strict=True)
-    return [Reason("text", target, word, score) for word, score in told]
+    parts = -(-len(distinct) * sum(map(len, words)) // BLOCK)
+    found: list[Reason] = []
+    for some in np.array_split(np.arange(len(distinct)), max(1, min(parts, len(distinct)))):
+        left = [" ".join(one for one in words if one != distinct[at]) for at in some.tolist()]
+        several = person.take(np.zeros(len(left), np.int64))
+        scores = scores_of(model, replace(several, text=Text(pl.Series(left))), target)
+        told = zip(some.tolist(), scores.tolist(), strict=True)
+        found += [Reason("text", target, distinct[at], score) for at, score in told]
+    return found
 
 
 def of_columns(model: PairOfEncoders, person: Queries, target: int) -> list[Reason]:
@@ -304,6 +312,8 @@ def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F
 
 def scores_of(model: PairOfEncoders, queries: Queries, target: int) -> F32:
     """Return the score of one item row for each question, of nobody known that of ``unknown_user``; shape (n,)."""
+    if isinstance(model, ScoresCandidates):
+        return model.score(queries, np.full((len(queries), 1), target, np.int32))[:, 0]
     vectors, source = model.encode(queries)
     nobody = source == FALLBACK
     if isinstance(vectors, np.ndarray) and isinstance(model.item_vectors, np.ndarray):

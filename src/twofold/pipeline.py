@@ -224,9 +224,7 @@ class FittedPipeline(Together):
         if self.ranker is not None:
             asked = narrowed(block, len(self.ranker.items))
             scores, how = score_candidates(self.ranker, asked, union, named)
-            if how is not None:
-                fused_only = (how == FALLBACK) & (source != FALLBACK)
-                scores[fused_only] = fused[fused_only]
+            scores = np.where(((how == FALLBACK) & (source != FALLBACK))[:, None], fused, scores)
         if not self.estimator.diversity:
             return *best_of(union, scores, k), source
         items, best = best_of(union, scores, union.shape[1])
@@ -237,10 +235,7 @@ class FittedPipeline(Together):
     def union(
         self, block: Queries, seen: Histories, banned: I32
     ) -> tuple[I32, F32, U8, F32 | None]:
-        """Return the candidates of a block, their fused scores, (n, c), and the best source, (n,).
-
-        And how each of J models scores them, (n, c, J), where the ranker reads it.
-        """
+        """Return the candidates of a block, their fused scores (n, c), the best source (n,), and each model's scores (n, c, J) if read."""
         lists: list[tuple[I32, F32]] = []
         hows: list[U8] = []
         for one in self.candidates:
@@ -255,14 +250,19 @@ class FittedPipeline(Together):
             # Popularity of a model that does not know the person is no match for what another one knows.
             items[(how == FALLBACK) & (source != FALLBACK)] = UNKNOWN
         union, fused = fuse([items for items, _ in lists], self.estimator.smoothing)
-        ranker, named = self.ranker, None
-        if isinstance(ranker, ReadsCandidates) and ranker.n_named == len(lists):
-            named = named_scores(union, lists, len(self.items))
+        named = named_scores(union, lists, len(self.items)) if self.reads_lists else None
         return union, fused, source, named
+
+    @property
+    def reads_lists(self) -> bool:
+        """Whether the ranker learned from lists of these candidate models."""
+        return isinstance(self.ranker, ReadsCandidates) and self.ranker.n_named == len(self.candidates)  # fmt: skip
 
     def explained_by(self, asked: Queries) -> FittedPipeline:
         """Return the pipeline, without the ranker where that one cannot map the person and the fused order holds."""
-        return self if self.ranker is None or self.encode(asked).source[0] != FALLBACK else replace(self, ranker=None)  # fmt: skip
+        fused = replace(self, ranker=None)
+        mapped = self.ranker is None or self.reads_lists or self.encode(asked).source[0] != FALLBACK
+        return self if mapped or fused.encode(asked).source[0] == FALLBACK else fused
 
     # ---- what the base asks for -------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import pytest
 
 import twofold as tw
 from twofold.data.columns import kind_of
-from twofold.errors import DataWarning
+from twofold.data.odd_kinds import sentences
+from twofold.errors import DataError, DataWarning
 
 N = 800
 MINUTES = [str(30 + one % 50) for one in range(N)]
@@ -61,7 +62,9 @@ def test_a_stray_cell_in_numbers_or_days_is_told(case, features):
     assert data.notes[0].endswith(f"{kind}: {said}")
     meant = "time" if "days" in said else "number"
     assert len(told) == 1
-    assert told[0].startswith(f"{data.notes[0]}; correct or empty ")
+    assert told[0].startswith(
+        f"{data.notes[0]}; declare a category if these are codes, else correct or empty "
+    )
     assert told[0].endswith(
         f"declare a {meant}: item_features={{'c': '{meant}'}} (on the command line --item-feature c={meant})"
     )
@@ -164,3 +167,22 @@ def test_sentences_that_a_bar_makes_tags_are_told():
 def test_tags_of_several_words_are_no_sentences(bag, kind):
     data, told = of_items(bag, {"c": kind})
     assert (data.notes, told) == ((), [])
+
+
+def test_names_of_three_words_that_are_declared_tags_are_no_sentences():
+    cast = pl.Series([f"Philip Seymour A{at}|Anna Maria B{at}" for at in range(40)])
+    assert sentences(cast, "tags") is not None
+    assert sentences(cast, "tags", told=True) is None
+    prose = pl.Series([f"once upon a time there was {at}" for at in range(40)])
+    assert sentences(prose, "tags", told=True) is not None
+
+
+@pytest.mark.filterwarnings("ignore::twofold.errors.DataWarning")
+@pytest.mark.parametrize("cell", ["٣", "٣.٥", "２"])
+def test_digits_of_other_scripts_are_no_numbers(cell):
+    log = {"u": [1, 1, 2, 2], "i": list("abcd")}
+    items = {"i": list("abcd"), "w": ["1.5", "2.5", cell, "3"]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=items)
+    assert data.frame("items")["w"].to_list() == items["w"]
+    with pytest.raises(DataError, match="'w' must hold numbers"):
+        tw.Dataset.from_frames(log, user="u", item="i", items=items, item_features={"w": "number"})

@@ -33,6 +33,7 @@ from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.evaluation import compare as compare_models
 from twofold.evaluation.compare import Leaderboard
 from twofold.evaluation.report import Report
+from twofold.evaluation.run import DEFAULT_RATING
 from twofold.jobs import Job
 from twofold.models.baselines.ease import check_memory, free_memory
 from twofold.plans import DataPlan, EvaluationPlan
@@ -129,9 +130,13 @@ def compare(
         )
     baseline, worse = board.below
     if worse:
+        of_lists = board.metrics[0] not in DEFAULT_RATING
+        values = (
+            "models of values, such as PMF, are made for --metric rmse and not for lists, others"
+        )
         note(
-            f"note: {', '.join(worse)}: clearly worse than {baseline}; models of values, such as PMF, are made for "
-            "--metric rmse and not for lists, others may need other hyperparameters (twofold tune) or more data"
+            f"note: {', '.join(worse)}: clearly worse than {baseline}; {values if of_lists else 'they'} "
+            "may need other hyperparameters (twofold tune) or more data"
         )
     if run is None or target is None:
         note("nothing was saved; --out runs/first keeps models, results and a report")

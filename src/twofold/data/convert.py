@@ -26,9 +26,9 @@ from twofold.data.vocabulary import as_ids, factorize, is_text
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.typing import F32, Bool
 
-THOUSANDS_COMMA = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
-DECIMAL_COMMA = r"^[+-]?(?:\d+|\d{1,3}(?:[. ]\d{3})+),\d+$"
-DECIMAL_THOUSANDS = r"^[+-]?\d{1,3}(?:\.\d{3}){2,}$"
+THOUSANDS_COMMA = r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?$"
+DECIMAL_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:[. ][0-9]{3})+),[0-9]+$"
+DECIMAL_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
 FEW_LEVELS = 0.5
 """A string column with fewer distinct values than this share of its rows is a category, else a text."""
 
@@ -95,14 +95,14 @@ def _is_written_number(values: pl.Series) -> bool:
     known = values.drop_nulls()
     if not len(known) or not known.str.contains(NUMBER).all():
         return False
-    padded = known.str.contains(r"^[+-]?0\d")
+    padded = known.str.contains(r"^[+-]?0[0-9]")
     return not padded.any() and bool(known.str.contains(r"[.eE]").any())
 
 
 def _is_written_day(values: pl.Series) -> bool:
     """Say whether strings are days such as 2024-12-31."""
     known = values.drop_nulls()
-    if not len(known) or not known.str.contains(r"^\d{4}-\d{2}-\d{2}$").all():
+    if not len(known) or not known.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$").all():
         return False
     return known.str.to_date("%Y-%m-%d", strict=False).null_count() == 0
 
@@ -167,7 +167,7 @@ def _written_numbers(values: pl.Series, what: str, notes: list[str]) -> pl.Serie
         return cast
     if known.str.to_lowercase().is_in(["true", "false"]).all():
         return (text.str.to_lowercase() == "true").cast(pl.Float64)
-    spaced = text.str.replace_all(r"(\d)[\x{a0}\x{202f}' ](\d{3})", "$1$2")
+    spaced = text.str.replace_all(r"([0-9])[\x{a0}\x{202f}' ]([0-9]{3})", "$1$2")
     plain, comma = spaced.str.contains(NUMBER), spaced.str.contains(",", literal=True)
     thousands = spaced.str.contains(THOUSANDS_COMMA)
     decimal = spaced.str.contains(DECIMAL_COMMA) | spaced.str.contains(DECIMAL_THOUSANDS)
@@ -177,7 +177,7 @@ def _written_numbers(values: pl.Series, what: str, notes: list[str]) -> pl.Serie
                 f"{what} was read with commas between thousands, as in {spaced.filter(comma)[0]}"
             )
         return spaced.str.replace_all(",", "").cast(pl.Float64)
-    if (spaced.str.contains(r"^[+-]?\d+$") | decimal | spaced.is_null()).all():
+    if (spaced.str.contains(r"^[+-]?[0-9]+$") | decimal | spaced.is_null()).all():
         notes.append(
             f"{what} was read with commas in place of points, as in {text.filter(decimal)[0]}"
         )

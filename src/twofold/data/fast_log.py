@@ -23,7 +23,7 @@ SMALL = 4 << 20
 """Bytes below which compiled reading does not pay."""
 PIECE = 32 << 20
 """Bytes that are read at a time."""
-DECIMAL = r"^-?(?:\d{1,15}|\d{1,12}\.\d{0,12})$"
+DECIMAL = r"^-?(?:[0-9]{1,15}|[0-9]{1,12}\.[0-9]{0,12})$"
 NO_QUOTE = 256
 """No byte."""
 

@@ -8,14 +8,14 @@ MISSING = (
     "", "NA", "N/A", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "NaT", "None", "\\N",
 )  # fmt: skip
 """Cells that hold nothing."""
-NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
+NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 """How numbers are written."""
-INTEGER = r"^(?:0|-?[1-9]\d{0,18})$"
+INTEGER = r"^(?:0|-?[1-9][0-9]{0,18})$"
 """Ids that are all written like this, and fit into 64 bits, are integers; all others strings, '007' too."""
 TIME = (
-    r"^\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{1,2}:\d{2}.*)?$"
-    r"|^\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}(?:[T ,]+\d{1,2}:\d{2}.*)?$"
-    r"|^(?:[A-Z][a-z]{2},? )?(?:[A-Z][a-z]{2} \d{1,2}|\d{1,2} [A-Z][a-z]{2}) .*\d{4}.*$"
+    r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[T ][0-9]{1,2}:[0-9]{2}.*)?$"
+    r"|^[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}(?:[T ,]+[0-9]{1,2}:[0-9]{2}.*)?$"
+    r"|^(?:[A-Z][a-z]{2},? )?(?:[A-Z][a-z]{2} [0-9]{1,2}|[0-9]{1,2} [A-Z][a-z]{2}) .*[0-9]{4}.*$"
 )
 """What a written date begins like; see `times` for what is read."""
 

@@ -22,6 +22,10 @@ LOOKED_AT = 10_000
 """Cells in which sentences are looked for."""
 SENTENCE = r"\S\s+\S+\s+\S|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{12}"
 """Three words; in scripts without spaces between words, as many letters."""
+LONG_SENTENCE = (
+    r"\S(?:\s+\S+){3}\s+\S|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{16}"
+)
+"""Five words, or as many letters."""
 SHOWN = 40
 """Characters of a cell that are repeated."""
 
@@ -48,7 +52,9 @@ def say_odd_kind(
     if not is_text(values.dtype) or len(values) < FEW:
         return
     values = values.cast(pl.String)
-    odd = (stray_cell(values, kind) if guessed else None) or sentences(values, kind)
+    odd = (stray_cell(values, kind) if guessed else None) or sentences(
+        values, kind, told=not guessed
+    )
     if odd is None:
         return
     one = owner.removesuffix("s")
@@ -76,13 +82,13 @@ def stray_cell(values: pl.Series, kind: Kind) -> Odd | None:
     text = values.str.strip_chars()
     given = ~text.is_in(MISSING).fill_null(value=True)
     number = text.str.contains(NUMBER).fill_null(value=False)
-    if not text.str.contains(r"^[+-]?0\d").any():  # 007 is a name
+    if not text.str.contains(r"^[+-]?0[0-9]").any():  # 007 is a name
         decimal = text.filter(number).str.contains(r"[.eE]").any()
         # Integers as strings are names, with empty cells among them too.
         cells = values if decimal else values.set(~given, None)
         if odd := _others(cells, number, given, "numbers", "number"):
             return odd
-    day = text.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(value=False)
+    day = text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$").fill_null(value=False)
     day &= text.str.to_date("%Y-%m-%d", strict=False).is_not_null()
     return _others(values, day, given, "days", "time")
 
@@ -102,11 +108,13 @@ def _others(
     note = f"{n:,} of {total:,} values are {what}, {_shown(values[row])} in row {row:,}"
     note += f" and {others:,} more are not" if others else " is not"
     cells = "such cells" if others else "that cell"
-    return Odd(note, meant, f"correct or empty {cells} and declare {_a(meant)}")
+    return Odd(note, meant, f"declare a category if these are codes, else correct or empty {cells} and declare {_a(meant)}")  # fmt: skip
 
 
-def sentences(values: pl.Series, kind: Kind) -> Odd | None:
+def sentences(values: pl.Series, kind: Kind, *, told: bool = False) -> Odd | None:
     """Say that tags, or levels of a bag, are sentences: most of the text lies in levels of several words that occur once.
+
+    Where the kind was `told`, levels of three or four words are names.
 
     Example
     -------
@@ -120,11 +128,13 @@ def sentences(values: pl.Series, kind: Kind) -> Odd | None:
     if len(cells) < FEW or cells.str.contains(r"^\s*[\[{]").all():  # JSON
         return None
     levels = split_tags(cells).explode(empty_as_null=False, keep_nulls=False)
-    told = levels.str.contains(SENTENCE) & levels.is_unique()
+    found = levels.str.contains(LONG_SENTENCE if told else SENTENCE) & levels.is_unique()
     length = levels.str.len_chars()
-    if 2 * length.filter(told).sum() <= length.sum():
+    if 2 * length.filter(found).sum() <= length.sum():
         return None
-    note = f"it holds sentences, which are one level each, such as {_shown(levels.filter(told)[0])}"
+    note = (
+        f"it holds sentences, which are one level each, such as {_shown(levels.filter(found)[0])}"
+    )
     return Odd(note, "text", "declare text to have its words")
 
 

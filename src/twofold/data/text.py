@@ -32,7 +32,7 @@ SENTENCES = (
     "tw.datasets.from_sequences(line.split() for line in open(path)).save('words')"
 )
 """The same where spaces part the cells, which cannot be quoted."""
-WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0+$"
+WHOLE_FLOAT = r"^-?(?:0|[1-9][0-9]*)\.0+$"
 """An integer as a column with missing cells is written by programs that know no missing integers."""
 
 

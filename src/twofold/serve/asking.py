@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -81,7 +82,9 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     if question.deny:
         hidden = rows(question.deny)
         hidden = hidden[hidden != UNKNOWN]
-    notes = passed_over(served.model.items.ids, question)
+    notes = passed_over(
+        served.model.items.ids, {"history": question.history, "allow": question.allow}
+    )
     notes += added_alone(history, served.model.n_trained)
     if question.where:
         notes += unmet(served.model.items, question.where)
@@ -107,16 +110,16 @@ def somebody(served: Served, body: Explanation, live: LiveHistories) -> Queries:
     if history is None and body.user is not None:
         history = served.history_of(body.user, live)
     asked = question(served.model, body.user, history, body.words, body.features, body.context)
-    said = history is not None or body.words is not None or body.features or body.context
+    said = body.user is None or history is not None or body.words is not None or body.features or body.context  # fmt: skip
     if asked.user[0] == UNKNOWN and not said:
         raise ConfigError(f"nothing is known of user {body.user!r}; give a history")
     return asked
 
 
-def passed_over(ids: Vocabulary, question: Question) -> list[str]:
-    """Return a sentence on the items of the history, and on those to choose among, that are not known."""
+def passed_over(ids: Vocabulary, asked: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the items of each list, such as a history, that are not known; None is no list."""
     said: list[str] = []
-    for name, given in (("history", question.history), ("allow", question.allow)):
+    for name, given in asked.items():
         flat = taken_apart(given or ())[0]
         lost = np.flatnonzero(ids.rows(flat) == UNKNOWN)
         if len(lost):

@@ -19,7 +19,7 @@ from twofold.errors import ConfigError, DataError, TwofoldError
 from twofold.explain import reasons
 from twofold.models._base import FittedModel
 from twofold.serve.answers import Similar, similar_to, told
-from twofold.serve.asking import named, somebody
+from twofold.serve.asking import named, passed_over, somebody
 from twofold.serve.failures import Refused, saying_which
 from twofold.serve.growth import grown_by_what_is_left
 from twofold.serve.guardrails import warmed
@@ -35,7 +35,7 @@ from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
 from twofold.serve.variants import Assigner, Assignment, Everybody
 from twofold.typing import Id
-from twofold.unseen import remarks
+from twofold.unseen import added_alone, remarks
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -250,7 +250,9 @@ class Live:
         model, asked = served.model, somebody(served, body, self.histories)
 
         def make() -> dict[str, Any]:
-            notes = remarks(model, asked)[:MOST_NOTES]
+            lost = passed_over(model.items.ids, {"history": body.history})
+            notes = [*lost, *added_alone(asked.history, model.n_trained), *remarks(model, asked)]
+            notes = notes[:MOST_NOTES]
             found = reasons(model, asked, model.items.ids.row(body.item)).head(body.k).to_dicts()
             return {"reasons": found, **({"notes": notes} if notes else {})}
 

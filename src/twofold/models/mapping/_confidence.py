@@ -20,6 +20,9 @@ from twofold.errors import NotConvergedError
 from twofold.kernels import als
 from twofold.typing import F32, F64, I32, I64
 
+BLOCK = 1 << 14
+"""Pairs whose scores are summed at a time."""
+
 
 class Weights(NamedTuple):
     """The constants of L."""
@@ -183,8 +186,12 @@ def objective(
     x, y = u.astype(np.float64), v.astype(np.float64)
     kept = y[inside > 0]
     user = np.repeat(np.arange(len(u)), np.diff(pairs.indptr))
-    score = np.einsum("nd,nd->n", x[user], y[pairs.indices])
+    seen, known = 0.0, 0.0
+    for first in range(0, len(user), BLOCK):
+        some = slice(first, first + BLOCK)
+        score = np.einsum("nd,nd->n", x[user[some]], y[pairs.indices[some]])
+        seen, known = seen + np.sum((1 - score) ** 2), known + np.sum(score**2)
     squares = np.sum((x.T @ x) * (kept.T @ kept))
-    fit = weights.seen * np.sum((1 - score) ** 2) + weights.unseen * (squares - np.sum(score**2))
+    fit = weights.seen * seen + weights.unseen * (squares - known)
     away = np.sum((y - theta) ** 2)
     return float(0.5 * (fit + weights.user_reg * np.sum(x * x) + weights.item_reg * away))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import csr_array
 
+from twofold.kernels.dense import products
 from twofold.kernels.self_attention import EPSILON
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.typing import F32
@@ -24,14 +24,13 @@ def dense_layers(
     """Return the output of layers ``prefix.layers.0``, ``prefix.layers.1`` ... on x (n, d), ReLU between them.
 
     Before its ReLU a layer is normed where there are weights ``prefix.norms.0`` ...
-    Products go through sparse rows, whose sums have one order for any number of rows, so that a row's answer
-    does not depend on the others.
+    Products are summed row by row in one order, so that a row's answer does not depend on the others.
     """
     n_layers = sum(
         name.startswith(f"{prefix}.layers.") and name.endswith(".weight") for name in weights
     )
     for at in range(skip, n_layers):
-        x = np.asarray(csr_array(x) @ weights[f"{prefix}.layers.{at}.weight"], np.float32)
+        x = products(x, weights[f"{prefix}.layers.{at}.weight"])
         x = x + weights[f"{prefix}.layers.{at}.bias"]
         if f"{prefix}.norms.{at}.weight" in weights:
             x = normed(x, *(weights[f"{prefix}.norms.{at}.{one}"] for one in ("weight", "bias")))
@@ -51,8 +50,7 @@ def first_layer(
     total = np.zeros((len(block.dense), w.shape[1]), np.float32)
     for at, rows in enumerate(block.fields):
         e = weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
-        x = csr_array(np.asarray(rows @ e, np.float32))
-        total = total + np.asarray(x @ w[start : start + e.shape[1]], np.float32)
+        total = total + products(np.asarray(rows @ e, np.float32), w[start : start + e.shape[1]])
         start += e.shape[1]
     stop = start + block.dense.shape[1]
-    return total + np.asarray(csr_array(block.dense) @ w[start:stop], np.float32), stop
+    return total + products(block.dense, w[start:stop]), stop
