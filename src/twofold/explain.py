@@ -141,7 +141,7 @@ def question(
     for what, columns in (("features", features), ("context", context)):
         if columns is not None and not isinstance(columns, Mapping):
             raise ConfigError(
-                f"{what} must map names to values of one person, such as {{'age': 30}}; got {columns!r:.60}"
+                f"{what} must map names to values of one person, such as {{'age': 30}}; got {' '.join(repr(columns).split()):.60}"
             )
     told = history if history is not None else [] if user is None else None
     return questions(

@@ -190,3 +190,16 @@ def test_measuring_on_circumstances_that_were_never_learned_is_noted(run, files)
     assert complaint.count("context column 'device' of the test part got ") == 1
     assert "which the model never learned" in complaint
     assert "known: d0, d1, d2" in complaint
+
+
+def test_a_comparison_tells_circumstances_that_a_model_never_learned(run, tmp_path):
+    rows = [f"{at % 20},i{at // 20 % 30},{1_000_000 + 600 * at},{'abc'[at % 3] if at < 520 else 'xyz'[at % 3]}" for at in range(600)]  # fmt: skip
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time,device", *rows]))
+    code, _, err = run(
+        "compare", "--data", tmp_path / "log.csv", "--context", "device=category", "--model", "ContextEmbedding", "--model", "EASE",
+        "--split", "temporal", "--split-option", "repeats=keep", "--ask", "each event", "--metric", "ndcg@10",
+    )  # fmt: skip
+    assert code == 0, err
+    told = [line for line in err.splitlines() if "'device' of the test part" in line]
+    assert len(told) == 1
+    assert told[0].startswith("note: ContextEmbedding: ")

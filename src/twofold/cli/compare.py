@@ -118,9 +118,10 @@ def compare(
     say(board.to_json() if json else leaderboard(board, width()))
     remarks: dict[str, list[str]] = {}
     for name, one in board.results.items():
-        remarks.setdefault(one.report.remark(), []).append(name)
+        for remark in (one.report.remark(), *one.report.notes):
+            remarks.setdefault(remark, []).append(name)
     for remark, names in remarks.items():
-        if remark:
+        if remark and remark not in cut.notes:
             note(f"note: {', '.join(names)}: {remark}")
     for names in board.alike:
         note(

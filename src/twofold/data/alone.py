@@ -140,7 +140,7 @@ def time(name: str, value: Any, like: Column) -> int:
 def vector(name: str, value: Any, like: Vector) -> list[float]:
     """Read a vector or a place, of the length of training."""
     width = like.values.shape[1]
-    if value is None:
+    if value is None or value == "":
         return [float("nan")] * width
     wanted = "a latitude and a longitude" if like.is_place else f"a list of {width:,} numbers"
     if not isinstance(value, list | str):
