@@ -305,11 +305,6 @@ def without_each(own: Histories, items: I32) -> Histories:
     return own.at(indptr, which)
 
 
-def target_scores(model: PairOfEncoders, histories: Histories, target: int) -> F32:
-    """Return the score of one item row for each history; shape (n,)."""
-    return scores_of(model, Queries.of_histories(histories), target)
-
-
 def scores_of(model: PairOfEncoders, queries: Queries, target: int) -> F32:
     """Return the score of one item row for each question, of nobody known that of ``unknown_user``; shape (n,)."""
     if isinstance(model, ScoresCandidates):

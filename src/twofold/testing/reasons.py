@@ -90,4 +90,6 @@ def _without(said: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     if kind == "text":
         return {**said, "text": " ".join(one for one in said["text"].split() if one != name)}
     kept = {one: value for one, value in said[kind].items() if f"{one}={value}" != name}
+    if kind == "features" and "user" in said and not kept:
+        return {}  # those of training would come back
     return {**said, kind: kept}
