@@ -16,8 +16,10 @@ from twofold.models._base import FittedModel
 from twofold.rank import (
     BLOCK_BYTES,
     FALLBACK,
+    MODEL,
     ReadsCandidates,
     ScoresCandidates,
+    said_of,
     score_block,
     sources,
 )
@@ -85,9 +87,9 @@ def score_candidates(
         user, where there are any.
     """
     if named is not None and isinstance(model, ReadsCandidates):
-        return model.score(queries, items, named), np.zeros(len(queries), np.uint8)
+        return model.score(queries, items, named), np.full(len(queries), MODEL, np.uint8)
     if isinstance(model, ScoresCandidates):
-        said = (model.reads_text & queries.spoken) | queries.describes(model.feature_levels)
+        said = said_of(model, queries)
         said |= telling(queries.context, model.context_levels, len(queries))
         return model.score(queries, items), sources(model.memory.history, queries, said=said)
     vectors, source = model.encode(queries)

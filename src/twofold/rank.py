@@ -55,6 +55,14 @@ def sources(history: Histories, queries: Queries, *, said: Bool | bool) -> U8:
     return source
 
 
+def said_of(model: PairOfEncoders, queries: Queries) -> Bool:
+    """Return which of n questions say words or features that the model reads, shape (n,)."""
+    said = model.reads_text & queries.spoken
+    if model.reads_features and queries.features:
+        said |= queries.describes(model.feature_levels)
+    return said
+
+
 def assembled(parts: list[tuple[np.ndarray, F32 | csr_array]]) -> F32 | csr_array:
     """Put the rows of several blocks, each with its row numbers, into one array in their own order."""
     if len(parts) == 1:

@@ -9,7 +9,7 @@ from twofold.kernels._jit import kernel
 from twofold.typing import F32
 
 
-def products(x: F32, weight: F32) -> F32:
+def products_by_row(x: F32, weight: F32) -> F32:
     """Return ``x @ weight`` for x (n, a) and weight (a, b), row by row."""
     out = np.zeros((len(x), weight.shape[1]), np.float32)
     add_products(np.ascontiguousarray(x), np.ascontiguousarray(weight), out)

@@ -26,7 +26,7 @@ from twofold.errors import DataError, NotConvergedError
 from twofold.hyperparameters import names
 from twofold.models._memory import Memory as Memory
 from twofold.models._printed import Printed
-from twofold.rank import Encoded, assembled, sources
+from twofold.rank import Encoded, assembled, said_of, sources
 from twofold.typing import F32, I32, Bool, History, Id, Ids
 
 
@@ -164,10 +164,7 @@ class FittedModel(Printed, ABC):
 
     def encode(self, queries: Queries) -> Encoded:
         """Map each query to a vector and say how: known user, folded-in history, features, or not at all."""
-        said = self.reads_text & queries.spoken
-        if self.reads_features and queries.features:
-            said |= queries.describes(self.feature_levels)
-        source = sources(self.memory.history, queries, said=said)
+        source = sources(self.memory.history, queries, said=said_of(self, queries))
         if not len(source):
             return Encoded(self._nothing(0), source)
         parts: list[tuple[np.ndarray, F32 | csr_array]] = []

@@ -50,6 +50,19 @@ def two_shops(n_users=60, rng=0, newcomers=20):
     )
 
 
+def shops_of_speakers():
+    """Both shops, whose people say what they like."""
+    log = two_shops(newcomers=0)
+    people = {
+        "user": range(60),
+        "says": ["funny stories" if one % 2 == 0 else "so sad" for one in range(60)],
+    }
+    return tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=log.frame("items"),
+        item_features={"shop": "category", "title": "text"}, users=people, user_features={"says": "text"},
+    )  # fmt: skip
+
+
 def pairs_of(rng, n_users=6, n_items=8, width=10):
     """Random pairs of two views, with the towers that read them."""
     model = VIEWS(**SMALL)
@@ -258,15 +271,7 @@ def test_every_reduction_carries_the_tastes_over(reduction, known_by):
 
 
 def test_people_are_known_by_words_of_their_own():
-    log = two_shops(newcomers=0)
-    people = {
-        "user": range(60),
-        "says": ["funny stories" if one % 2 == 0 else "so sad" for one in range(60)],
-    }
-    told = tw.Dataset.from_frames(
-        log.frame("interactions"), user="user", item="item", items=log.frame("items"),
-        item_features={"shop": "category", "title": "text"}, users=people, user_features={"says": "text"},
-    )  # fmt: skip
+    told = shops_of_speakers()
     model = VIEWS(**TASTES, known_by=("features",)).fit(told, rng=0)
     shop = {"shop": "book"}
     lists = model.recommend(features={"says": ["funny stories", "so sad"]}, where=shop, k=5)
@@ -282,15 +287,7 @@ def test_people_are_known_by_words_of_their_own():
 
 
 def test_words_are_added_to_a_history():
-    log = two_shops(newcomers=0)
-    people = {
-        "user": range(62),
-        "says": ["funny stories" if one % 2 == 0 else "so sad" for one in range(62)],
-    }
-    told = tw.Dataset.from_frames(
-        log.frame("interactions"), user="user", item="item", items=log.frame("items"),
-        item_features={"shop": "category", "title": "text"}, users=people, user_features={"says": "text"},
-    )  # fmt: skip
+    told = shops_of_speakers()
     model = VIEWS(**SMALL, known_by=("items", "features")).fit(told, rng=0)
     seen = told.frame("interactions").filter(pl.col("user") == 3)["item"].to_list()
 

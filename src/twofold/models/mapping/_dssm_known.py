@@ -13,7 +13,7 @@ from twofold.data.queries import Queries
 from twofold.models._base import FittedModel
 from twofold.models.mapping._dssm_columns import as_texts
 from twofold.models.mapping._dssm_text import TextCode
-from twofold.rank import FALLBACK, FOLD_IN, MODEL, Encoded
+from twofold.rank import FALLBACK, FOLD_IN, MODEL, Encoded, said_of
 from twofold.typing import F32, I32
 
 
@@ -54,8 +54,7 @@ class KnownByWords(FittedModel):
         """Map queries; those of whom nothing that is read is known fall back on popularity."""
         answer = super().encode(queries)
         found, source = np.asarray(answer.vectors), answer.source
-        speaks = (self.reads_text & queries.spoken) | queries.describes(self.feature_levels)
-        rows = np.flatnonzero(speaks & np.isin(source, (MODEL, FOLD_IN)))
+        rows = np.flatnonzero(said_of(self, queries) & np.isin(source, (MODEL, FOLD_IN)))
         if len(rows):
             found[rows], source[rows] = self.beside(
                 queries.take(rows), Encoded(found[rows], source[rows])

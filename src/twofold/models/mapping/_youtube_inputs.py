@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
 from twofold.data.columns import Column, Text, kind_of
 from twofold.data.dataset import Dataset
@@ -303,10 +303,12 @@ def features_at(code: TableCode, columns: Mapping[str, Column], rows: I32) -> di
 
 
 def rows_of(matrix: csr_array, rows: I32) -> csr_array:
-    """Return rows of a sparse matrix; row -1 is empty."""
-    shape = (1, matrix.shape[1] if matrix.shape else 0)
-    empty = csr_array(shape, dtype=np.float32)
-    return csr_array(csr_array(vstack([matrix, empty], format="csr"))[rows])
+    """Return rows of a sparse matrix (m, width), m >= 1; row -1 is empty."""
+    found = csr_array(matrix[np.maximum(rows, 0)])
+    lengths = np.diff(found.indptr)
+    known = np.repeat(rows >= 0, lengths)
+    ends = np.concatenate([[0], np.cumsum(np.where(rows >= 0, lengths, 0))])
+    return csr_array((found.data[known], found.indices[known], ends), shape=found.shape)
 
 
 def check_said(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from twofold.kernels.dense import products
+from twofold.kernels.dense import products_by_row
 from twofold.kernels.self_attention import EPSILON
 from twofold.models.mapping._youtube_inputs import Block
 from twofold.typing import F32
@@ -30,7 +30,7 @@ def dense_layers(
         name.startswith(f"{prefix}.layers.") and name.endswith(".weight") for name in weights
     )
     for at in range(skip, n_layers):
-        x = products(x, weights[f"{prefix}.layers.{at}.weight"])
+        x = products_by_row(x, weights[f"{prefix}.layers.{at}.weight"])
         x = x + weights[f"{prefix}.layers.{at}.bias"]
         if f"{prefix}.norms.{at}.weight" in weights:
             x = normed(x, *(weights[f"{prefix}.norms.{at}.{one}"] for one in ("weight", "bias")))
@@ -50,7 +50,9 @@ def first_layer(
     total = np.zeros((len(block.dense), w.shape[1]), np.float32)
     for at, rows in enumerate(block.fields):
         e = weights[f"tables.{table + at - 1}.weight" if at else "items.weight"]
-        total = total + products(np.asarray(rows @ e, np.float32), w[start : start + e.shape[1]])
+        total = total + products_by_row(
+            np.asarray(rows @ e, np.float32), w[start : start + e.shape[1]]
+        )
         start += e.shape[1]
     stop = start + block.dense.shape[1]
-    return total + products(block.dense, w[start:stop]), stop
+    return total + products_by_row(block.dense, w[start:stop]), stop

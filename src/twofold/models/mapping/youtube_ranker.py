@@ -32,7 +32,7 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import need
 from twofold.features.table import TableCode
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.kernels.dense import products
+from twofold.kernels.dense import products_by_row
 from twofold.models._base import Memory, check_finite
 from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
@@ -290,7 +290,7 @@ class FittedYouTubeRanker(ReadsColumns):
         left, used = first_layer(self.weights, query, table, width)
         first = self.weights["layers.layers.0.weight"][used:]
         x = left[who] + mine[item]
-        x = x + products(pair.dense, first)
+        x = x + products_by_row(pair.dense, first)
         x = x + self.weights["layers.layers.0.bias"]
         if self.estimator.hidden:
             x = dense_layers(np.maximum(x, 0), self.weights, "layers", last_relu=False, skip=1)
