@@ -258,11 +258,11 @@ class FittedPipeline(Together):
         """Whether the ranker learned from lists of these candidate models."""
         return isinstance(self.ranker, ReadsCandidates) and self.ranker.n_named == len(self.candidates)  # fmt: skip
 
-    def explained_by(self, asked: Queries) -> FittedPipeline:
-        """Return the pipeline, without the ranker where that one cannot map the person and the fused order holds."""
-        fused = replace(self, ranker=None)
-        mapped = self.ranker is None or self.reads_lists or self.encode(asked).source[0] != FALLBACK
-        return self if mapped or fused.encode(asked).source[0] == FALLBACK else fused
+    def explained_by(self, asked: Queries) -> FittedModel:
+        """Return the ranker; where it cannot map the person and a candidate model can, what fuses the lists."""
+        ranker, fused = self.ranker, replace(self, ranker=None)
+        lost = not self.reads_lists and self.encode(asked).source[0] == FALLBACK
+        return fused if ranker is None or (lost and fused.encode(asked).source[0] != FALLBACK) else ranker  # fmt: skip
 
     # ---- what the base asks for -------------------------------------------------------------
 
