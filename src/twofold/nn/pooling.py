@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from twofold.kernels import sums as kernels
 from twofold.nn.ragged import Ragged
+
+UNHELD = 3
+"""References to an array that a list alone holds, while it is looked at."""
+
+
+def gradient_of(table: Tensor) -> Tensor:
+    """Return room for a gradient of `table`, unwritten: that of an earlier step if nothing holds it any more.
+
+    Memory that the system gives anew for a large table costs more than the sums that are written to it.
+    """
+    rooms: list[np.ndarray] = getattr(table, "_gradients", [])
+    for one in rooms:
+        if sys.getrefcount(one) <= UNHELD:
+            return torch.from_numpy(one)
+    rooms.append(np.empty(tuple(table.shape), np.float32))
+    table._gradients = rooms  # pyright: ignore[reportAttributeAccessIssue]
+    return torch.from_numpy(rooms[-1])
 
 
 class _Sums(torch.autograd.Function):
@@ -23,13 +42,13 @@ class _Sums(torch.autograd.Function):
         out = torch.empty(len(starts), table.shape[1])
         given = starts.numpy(), stops.numpy(), ids.numpy(), weights.numpy()
         kernels.sum_bags(*given, table.detach().contiguous().numpy(), out.numpy())
-        ctx.given, ctx.shape = given, table.shape
+        ctx.given, ctx.table = given, table
         return out
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of the table, (m, d)."""
-        out = torch.empty(ctx.shape)
+        out = gradient_of(ctx.table)
         starts, stops, ids, weights = ctx.given
         kernels.add_back(starts, stops, ids, weights, slopes[0].contiguous().numpy(), out.numpy())
         return out, None, None, None, None
