@@ -210,7 +210,8 @@ def test_training_and_serving_are_the_same_network():
     net = Ranking(model.weights["items.weight"].shape, tables, [width, 6, 1], torch.Generator())
     load_into(net, model.weights)
     history = model.memory.history
-    block = model.query_block(history, np.arange(6), history.indptr[1:], model.users.features, {})
+    people = model.people_block(Queries.known(np.arange(6, dtype=np.int32)))
+    block = model.query_block(history, np.arange(6), history.indptr[1:], people, {})
     left, _ = layers.first_layer(model.weights, block, 1, model.items_through[1])
     sides = []
     for side, at in ((model.item_block, [4] * 6), (block, range(6))):

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from twofold.data.entities import Levels
-from twofold.data.queries import Queries
+from twofold.data.queries import Queries, telling
+from twofold.data.vocabulary import UNKNOWN
 from twofold.features.table import TableCode
 from twofold.models._base import FittedModel
-from twofold.models.mapping._youtube_inputs import check_said
+from twofold.models.mapping._youtube_inputs import (
+    Block,
+    check_said,
+    encode_columns,
+    features_at,
+)
 from twofold.typing import Bool
 
 
@@ -45,3 +51,15 @@ class ReadsColumns(FittedModel):
         return check_said(
             queries, self.user_code, self.users.features, self.context_levels, self.context_names
         )
+
+    def people_block(self, queries: Queries) -> Block:
+        """Return what is read of the features of n people: those that are told, else those of training.
+
+        Of whom nothing is known all is zero, as it is where training withholds columns: nothing is missing.
+        """
+        n = len(queries)
+        remembered = features_at(self.user_code, self.users.features, queries.user)
+        block = encode_columns(self.user_code, {**remembered, **queries.features}, n)
+        told = telling(queries.features, self.user_code.levels, n)
+        block.dense[(queries.user == UNKNOWN) & ~told] = 0
+        return block

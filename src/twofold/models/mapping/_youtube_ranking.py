@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from twofold.models.mapping._youtube_impressions import first_odds
 from twofold.models.mapping._youtube_inputs import Block, dimension
-from twofold.models.mapping._youtube_towers import kept, ragged
+from twofold.models.mapping._youtube_towers import kept, ragged, silence
 from twofold.nn.deal import batch_of
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
@@ -102,6 +102,8 @@ def fit_ranking(
     numbers, clicks = torch.from_numpy(pair), torch.from_numpy(clicked)
     watched = torch.from_numpy(weight.copy())  # those of a log may not be written to
     own = numbers.shape[1] - told
+    pooled = [tables[0][1] + sum(dimension(n, 1.0) for n in one[1:]) for one in rows]
+    silence(net.layers, [*pooled, 0], [*(dense[row.unique()] for _, dense, row in held), numbers])
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
         said = (1.0, kept(model.unsaid, rows, random))

@@ -111,6 +111,16 @@ def kept(share: float, rows: Tensor, rng: torch.Generator) -> Tensor:
     return (drawn >= share).float()
 
 
+def silence(layers: MLP, pooled: Sequence[int], numbers: Sequence[Tensor]) -> None:
+    """Zero the first weights of numbers that are 0 in every example: nothing would move them, and later questions would be answered with chance.
+
+    One is the sign of a missing number where nobody lacks one. The inputs are so many `pooled` ones, then `numbers` (n, width), then pooled ones again.
+    """
+    read = [torch.cat([torch.ones(n).bool(), given.any(0)]) for n, given in zip(pooled, numbers, strict=True)]  # fmt: skip
+    with torch.no_grad():
+        layers.layers[0].weight[~torch.cat(read)] = 0  # pyright: ignore[reportIndexIssue, reportArgumentType]
+
+
 def ragged(rows: csr_array) -> Ragged:
     """Return weighted sparse rows as torch wants them."""
     return Ragged.of(rows.indptr, rows.indices, rows.data.astype(np.float32))
@@ -156,6 +166,8 @@ def fit_tower(
         linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, hidden_step=model.hidden_step, rng=start,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
+    own, columns = sum(widths[:n_own]) + AGE, sum(widths[n_own:])
+    silence(tower.layers, [own, columns], [now.dense[:, :0], now.dense[:, AGE:]])
     counts = np.bincount(now.labels.numpy(), minlength=n_items)
     # One more, so that every item can be drawn.
     sampler = PopularitySampler.of(counts + 1.0, exponent=model.negatives_exponent)

@@ -319,11 +319,10 @@ class FittedYouTubeCandidates(ReadsColumns):
         fields = [inputs.last_items(history, model.watches, len(self.items))]
         if model.searches is not None:
             fields.append(self.searched_by(queries))
-        people = inputs.features_at(self.user_code, self.users.features, user)
         block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
         return inputs.joined(
             block,
-            inputs.encode_columns(self.user_code, {**people, **queries.features}, n),
+            self.people_block(queries),
             inputs.encode_columns(self.context_code, queries.context, n),
         )
 

@@ -151,6 +151,7 @@ class YouTubeRanker:
         unread = replace(unread, pair_code=inputs.learn_columns(columns, None, 1))
         pair = inputs.encode_columns(unread.pair_code, columns, len(item)).dense
         known = inputs.taken(train.users.features, pairs.who)
+        known = inputs.encode_columns(unread.user_code, known, len(item))
         there = inputs.taken(events.context, asked.event)
         people = unread.query_block(memory.history, pairs.who, pairs.stop, known, there)
         told = sum(one.width for one in unread.pair_code.codes if one.name in named)
@@ -209,7 +210,7 @@ class FittedYouTubeRanker(ReadsColumns):
         histories: Histories,
         who: I64,
         stop: I64,
-        people: Mapping[str, Column],
+        people: Block,
         context: Mapping[str, Column],
     ) -> Block:
         """Return what is read of n people and circumstances, clicks before `stop` (n,) of histories `who` (n,) first.
@@ -222,7 +223,7 @@ class FittedYouTubeRanker(ReadsColumns):
         watched.data *= (self.shown >= self.estimator.min_count)[watched.indices]
         return inputs.joined(
             Block((watched,), np.zeros((len(who), 0), np.float32)),
-            inputs.encode_columns(self.user_code, people, len(who)),
+            people,
             inputs.encode_columns(self.context_code, context, len(who)),
         )
 
@@ -279,8 +280,7 @@ class FittedYouTubeRanker(ReadsColumns):
         """Return W x + b of P pairs of a query row and an item; all have a history of their own, or none."""
         history, now, stop = impressions.asked_when(queries, self.memory.history, self.newest)
         everybody = np.arange(len(queries))
-        people = inputs.features_at(self.user_code, self.users.features, queries.user)
-        people = {**people, **queries.features}
+        people = self.people_block(queries)
         query = self.query_block(history, everybody, stop, people, queries.context)
         pairs = Pairs(who.astype(np.int64), stop[who], item, now[who])
         columns = {**self.pair_columns(history, pairs), **impressions.named_columns(named)}

@@ -1,0 +1,42 @@
+"""People of whom no column is known: both networks of Covington et al. read what training read where it withheld the columns."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import twofold as tw
+from twofold.data.queries import Queries
+
+pytest.importorskip("torch", reason="the extra deep is not installed")
+NETWORKS = [
+    tw.models.YouTubeCandidates(factors=8, epochs=2),
+    tw.models.YouTubeRanker(hidden=(8,), epochs=2),
+]
+
+
+def with_ages(lacking: int) -> tw.Dataset:
+    """Return the planted log, its people with an age but for the first ones."""
+    log = tw.testing.planted_log().frame("interactions")
+    ids = log["user"].unique(maintain_order=True)
+    ages = np.random.default_rng(0).integers(18, 70, len(ids)).astype(float)
+    ages[:lacking] = np.nan
+    people = pl.DataFrame({"user": ids, "age": ages})
+    named = {one: one for one in ("user", "item", "value", "time")}
+    return tw.Dataset.from_frames(log, **named, users=people, user_features={"age": "number"})
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("lacking", [0, 5])
+def test_somebody_known_by_history_alone_has_no_column(network, lacking):
+    model = network.fit(with_ages(lacking), rng=0)
+    newcomer = Queries.of_histories(model.memory.history.take(np.array([9])))
+    assert not model.people_block(newcomer).dense.any()
+    told = model.recommend(histories=[["i1", "i5"]], features={"age": [30]}, k=5)
+    assert told["score"].is_finite().all()
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: type(one).__name__)
+def test_the_sign_of_a_missing_number_weighs_nothing_where_nobody_lacked_one(network):
+    first = [network.fit(with_ages(n), rng=0).weights["layers.layers.0.weight"] for n in (0, 5)]
+    nothing, something = (int((~weights.any(axis=1)).sum()) for weights in first)
+    assert nothing == something + 1
