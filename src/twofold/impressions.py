@@ -94,8 +94,8 @@ def shown_lists(
     value = gained(events.take(inside), users, union)
     if not (value > 0).any():
         raise DataError(
-            f"nobody took what the candidate models name in the last {share:g} of the log; raise Pipeline.depth or "
-            "lists, or set lists=0 to have the ranker learn from the log alone"
+            f"nobody took what the candidate models name in the last {share:g} of the log; raise Pipeline.depth, take "
+            "another share (lists), or set lists=0 to have the ranker learn from the log alone"
         )
     first: I64 = events.indptr[users] + before[users]
     return Shown(first, at, union, value, named)

@@ -7,6 +7,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 import twofold as tw
+from twofold.errors import ConfigError, NotConvergedError
 from twofold.kernels.reconstruct import adam_step
 from twofold.models.mapping import cdl
 from twofold.models.mapping._autoencoder import Network, components, masked, objective, slopes
@@ -98,6 +99,8 @@ def test_noise_masks_its_share_and_changes_nothing_else():
 def test_words_are_scaled_by_the_largest_count_of_their_item():
     bag = csr_array(np.array([[1, 4, 0], [0, 0, 0], [2, 0, 2]], np.float32))
     assert cdl.scaled(bag).toarray().tolist() == [[0.25, 1, 0], [0, 0, 0], [1, 0, 1]]
+    shares = csr_array(np.array([[0.25, 0.5]], np.float32))
+    assert cdl.scaled(shares).toarray().tolist() == [[0.5, 1]]
 
 
 def test_weighted_words_have_length_1():
@@ -205,6 +208,30 @@ def test_the_number_of_threads_changes_nothing():
             model = tw.models.CDL(epochs=1, batch_size=188).fit(data, rng=0)
         found.add(model.item_factors.tobytes())
     assert len(found) == 1
+
+
+def test_steps_that_are_far_too_large_are_refused():
+    with pytest.raises(NotConvergedError, match=r"in epoch 1; lower `learning_rate` \(1e\+06\)"):
+        tw.models.CDL(content="title", learning_rate=1e6).fit(planted_log(), rng=0)
+
+
+@pytest.mark.parametrize("model", [tw.models.CDL, tw.models.CTR])
+def test_pairs_outside_the_log_weigh_at_most_what_those_inside_do(model):
+    with pytest.raises(ConfigError, match="unseen_weight got 5; allowed: at most seen_weight"):
+        model(unseen_weight=5)
+    assert model(seen_weight=0.5, unseen_weight=0.5).unseen_weight == 0.5
+
+
+def test_batches_of_a_pass_are_about_equal_in_size(monkeypatch):
+    seen, step = [], cdl.slopes
+
+    def watched(net, noisy, *rest):
+        seen.append(len(noisy.indptr) - 1)
+        return step(net, noisy, *rest)
+
+    monkeypatch.setattr(cdl, "slopes", watched)
+    tw.models.CDL(content="title", batch_size=23, epochs=1).fit(planted_log(), rng=0)
+    assert seen == [12, 12], "the last of 24 items would have had a step of its own"
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ def test_sparse_sgd_is_dense_sgd():
 @pytest.mark.parametrize("optimiser", OPTIMISERS, ids=lambda one: one.method)
 def test_a_part_may_have_its_first_gradient_later_than_others(optimiser):
     module = torch.nn.ModuleList(torch.nn.Linear(1, 1, bias=False) for _ in range(2))
+    for part in module:
+        torch.nn.init.ones_(part.weight)
     seen: list[int] = []
     before = [part.weight.item() for part in module]
 

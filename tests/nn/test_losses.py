@@ -134,13 +134,6 @@ def test_weighted_logistic():
     agree(losses.weighted_logistic, expected, logit, **fixed)
 
 
-def test_binary_cross_entropy_over_what_is_kept():
-    logit, label, keep = normal(B, J), normal(B, J, seed=3) > 0, ~HITS
-    each = np.where(label, -np.log(sigma(logit)), -np.log(1 - sigma(logit)))
-    fixed = {"label": torch.from_numpy(label), "keep": torch.from_numpy(keep)}
-    agree(losses.binary_cross_entropy, each[keep].mean(), logit, **fixed)
-
-
 def test_squared_error():
     a, b = normal(B, D), normal(B, D, seed=1)
     agree(losses.squared_error, ((a - b) ** 2).sum() / B, a, b)

@@ -87,6 +87,11 @@ class LogMel:
 
         Frame t is centred on sample t * hop; the ends are padded with zeros, and what is shorter than
         one frame is padded to one.
+
+        Raises
+        ------
+        ConfigError
+            If the bands lie between the frequencies of a frame.
         """
         librosa: Any = need("librosa", "audio")
         samples = np.pad(samples, (0, max(0, self.window - len(samples))))
@@ -96,6 +101,11 @@ class LogMel:
         filters = librosa.filters.mel(
             sr=self.sample_rate, n_fft=self.window, n_mels=self.bands, fmin=self.low, fmax=self.high
         )
+        if not filters.any():
+            raise ConfigError(
+                f"LogMel has no frequency in {self.low:g} ... {self.high or self.sample_rate / 2:g} Hz: "
+                f"those of a frame are {self.sample_rate / self.window:g} Hz apart; raise `high` or `window`"
+            )
         # Sparse, because a dense product depends on the number of threads in its last bits.
         power = csr_array(filters) @ np.abs(spectrum) ** 2  # (bands, frames)
         return np.ascontiguousarray(np.log1p(self.scale * power).T, np.float32)

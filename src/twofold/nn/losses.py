@@ -16,7 +16,9 @@ LOWEST = -1e30
 """A score that no softmax sees; -inf would make gradients that are not numbers."""
 
 
-def dssm_softmax(query: Tensor, positive: Tensor, negative: Tensor, gamma: float) -> Tensor:
+def dssm_softmax(
+    query: Tensor, positive: Tensor, negative: Tensor, gamma: float, hits: Tensor | None = None
+) -> Tensor:
     """Return the mean of -ln P(D+ | Q) over clicked pairs, J negatives each.
 
     Huang et al. (2013), "Learning Deep Structured Semantic Models for Web Search using Clickthrough Data", Eq. 5
@@ -29,16 +31,21 @@ def dssm_softmax(query: Tensor, positive: Tensor, negative: Tensor, gamma: float
         y_Q.
     positive : shape (B, D)
         y_D of the clicked documents.
-    negative : shape (B, J, D)
+    negative : shape (B, J, D), or (J, D) for the whole batch
         y_D of the others.
     gamma
         Smoothing factor, > 0; the papers give no value.
+    hits : bool, shape (B, J)
+        Negatives that the query's person has.
     """
-    documents = torch.cat([positive[:, None], negative], dim=1)  # (B, 1 + J, D)
-    cosine = torch.einsum(
-        "bd,bjd->bj", F.normalize(query, dim=-1, eps=1e-8), F.normalize(documents, dim=-1, eps=1e-8)
+    query, positive, negative = (
+        F.normalize(one, dim=-1, eps=1e-8) for one in (query, positive, negative)
     )
-    return -F.log_softmax(gamma * cosine, dim=1)[:, 0].mean()
+    near = (query * positive).sum(1)  # (B,)
+    shared = negative.ndim == 2
+    far = query @ negative.T if shared else torch.einsum("bd,bjd->bj", query, negative)  # (B, J)
+    same = torch.zeros((), device=query.device)
+    return sampled_softmax(gamma * near, gamma * far, same, same, hits)
 
 
 def full_softmax(scores: Tensor, target: Tensor) -> Tensor:
@@ -140,12 +147,6 @@ def top1_max(positive: Tensor, negative: Tensor, hits: Tensor | None = None) -> 
     s = F.softmax(left_out(negative, hits), dim=1)
     each = torch.sigmoid(negative - positive[:, None]) + torch.sigmoid(negative**2)
     return mean_rows((s * each).sum(1), hits)
-
-
-def binary_cross_entropy(logit: Tensor, label: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Return the mean of -(y ln p + (1 - y) ln(1 - p)), p = sigma(logit), where `keep`; any equal shapes."""
-    each = F.binary_cross_entropy_with_logits(logit, label.to(logit.dtype), reduction="none")
-    return mean_kept(each, None if keep is None else ~keep)
 
 
 def weighted_logistic(logit: Tensor, clicked: Tensor, watch_time: Tensor) -> Tensor:

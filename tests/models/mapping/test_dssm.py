@@ -257,6 +257,23 @@ def test_towers_that_begin_at_the_words_begin_at_their_cosines(inputs, hidden):
         np.testing.assert_allclose(found @ found.T, x @ x.T, atol=0.03)
 
 
+@pytest.mark.parametrize("inputs", ["words", "ngrams"])
+def test_people_with_texts_begin_at_the_cosines_too(inputs):
+    words = ["storm", "coast", "harbour", "bread", "oven", "flour", "wheel", "engine", "brake"]
+    rng = np.random.default_rng(0)
+    asked, found = (
+        [" ".join(rng.choice(words, 3, replace=False)) for _ in range(30)] for _ in range(2)
+    )
+    dense = {"kind": "dense", "hidden": (), "activation": "identity", "start": "components"}
+    still = {"method": "sgd", "learning_rate": 1e-12}
+    dssm_ = tw.models.DSSM(encoder=dense, factors=9, inputs=inputs, optimiser=still, epochs=1)
+    model = dssm_.fit(dssm.pairs_dataset(asked, found), rng=0)
+    code = BagOfWords(weight="tfidf").fit([*asked, *found])
+    rows = (code.encode(list(one.ids.ids)).rows for one in (model.users, model.items))
+    x, y = (one.toarray() / np.linalg.norm(one.toarray(), axis=1, keepdims=True) for one in rows)
+    np.testing.assert_allclose(model.user_factors @ model.item_factors.T, x @ y.T, atol=0.03)
+
+
 def test_sums_through_parts_are_the_least_squares_of_the_words():
     rng = np.random.default_rng(0)
     parts, weight = rng.random((9, 5)).astype(np.float32), rng.random(9).astype(np.float32)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 import twofold as tw
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
 from twofold.models.mapping._views_people import mean_of
-from twofold.models.mapping._views_reduction import LSH, KMeans, TopK, learn_reduction
+from twofold.models.mapping._views_reduction import LSH, STEP, STRIDE, KMeans, TopK, learn_reduction
 from twofold.testing import planted_log
 
 torch = pytest.importorskip("torch", reason="the extra deep is not installed")
@@ -338,6 +338,31 @@ def test_top_k_keeps_what_enough_people_have():
     assert few.place.tolist() == [0, -1, -1, -1]
     with pytest.raises(DataError, match="lower the share"):
         learn_reduction(TopK(share=1), people[:2][:, 1:], np.random.default_rng(0))
+    with pytest.raises(DataError, match="known by what known_by names"):
+        learn_reduction(TopK(), csr_array((3, 2), dtype=np.float32), np.random.default_rng(0))
+
+
+def test_nobody_is_learned_of_whom_a_reduction_leaves_nothing(monkeypatch):
+    """Everybody has an item of their own, which too few have to be kept, and two of twenty."""
+    rng = np.random.default_rng(0)
+    taken = [[one, *rng.choice(20, 2, replace=False) + 300] for one in range(300)]
+    log = {"user": np.repeat(np.arange(300), 3), "item": np.concatenate(taken)}
+    log["item"][1] = 1  # somebody else's own item: of the first person one item is left
+    items = {"item": np.arange(320), "title": ["word"] * 320}
+    kinds = {"title": "text"}
+    data = tw.Dataset.from_frames(log, user="user", item="item", items=items, item_features=kinds)
+    read, train = [], towers.train_views
+
+    def watched(model, pairs, *rest):
+        read.append(pairs)
+        return train(model, pairs, *rest)
+
+    monkeypatch.setattr(towers, "train_views", watched)
+    VIEWS(**SMALL, known_by=("items",), reduction=TopK(share=0.05)).fit(data, rng=0)
+    (pairs,) = read
+    known = (np.diff(pairs.parts.indptr) > 0).astype(float)
+    left = (pairs.bags @ known)[pairs.user] - known[pairs.item]
+    assert left.min() >= 1
 
 
 def test_k_means_puts_together_what_the_same_people_have():
@@ -353,11 +378,12 @@ def test_k_means_puts_together_what_the_same_people_have():
     assert found.of(people).toarray().sum() == people.sum()
 
 
-def test_signs_agree_as_often_as_the_angle_says():
+@pytest.mark.parametrize("pool", [200_000, 2 * STRIDE, 26 * STEP])
+def test_signs_agree_as_often_as_the_angle_says(pool):
     rng = np.random.default_rng(0)
     x = csr_array(rng.normal(size=(2, 3000)), dtype=np.float32)
     y = csr_array(x.toarray()[:1] + 0.8 * x.toarray()[1:], dtype=np.float32)
-    found = learn_reduction(LSH(bits=4000, pool=200_000), x, rng)
+    found = learn_reduction(LSH(bits=4000, pool=pool), x, rng)
     signs = np.sign(np.vstack([found.of(x)[:1], found.of(y)]))
     a, b = x.toarray()[0], y.toarray()[0]
     angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
@@ -402,7 +428,7 @@ def test_a_view_of_one_item_and_a_log_without_views():
         ({"view": "title"}, "a view is a category"),
         ({"content": "titel"}, "did you mean 'title'"),
         ({"query": "says"}, "no user feature"),
-        ({"known_by": ("features",)}, "no feature is had by"),
+        ({"known_by": ("features",)}, "known by what known_by names"),
     ],
 )
 def test_what_is_not_there_is_said(settings, said):

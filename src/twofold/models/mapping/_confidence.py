@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from scipy.sparse import csr_array
 
-from twofold.errors import NotConvergedError
+from twofold.errors import ConfigError, NotConvergedError
 from twofold.kernels import als
 from twofold.typing import F32, F64, I32, I64
 
@@ -31,6 +31,21 @@ class Weights(NamedTuple):
     unseen: float  # b
     user_reg: float  # lambda_u
     item_reg: float  # lambda_v
+
+
+def check_weights(owner: object, seen: float, unseen: float) -> None:
+    """Refuse b > a: the updates are exact for pairs of the log that weigh at least what others do.
+
+    Raises
+    ------
+    ConfigError
+        Naming the model.
+    """
+    if unseen > seen:
+        name = type(owner).__name__
+        raise ConfigError(
+            f"{name}.unseen_weight got {unseen:g}; allowed: at most seen_weight, which is {seen:g}"
+        )
 
 
 class Side(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from twofold.errors import ConfigError
 from twofold.models._base import Memory
 from twofold.typing import F32, F64, I64
 
@@ -60,9 +61,19 @@ def confidence(memory: Memory, n_items: int, alpha: float, epsilon: float) -> cs
     """Return c_ui = 1 + alpha ln(1 + r_ui / epsilon) of the pairs in the log, shape (n_users, n_items).
 
     Hu et al. (2008), Eq. 6. Values of a pair are summed; a negative value counts 0.
+
+    Raises
+    ------
+    ConfigError
+        If a weight is too large for a number of 32 bits.
     """
     rows = memory.history.matrix(n_items)
-    data = 1 + alpha * np.log1p(np.maximum(rows.data, 0) / epsilon)
+    with np.errstate(over="ignore"):
+        data = 1 + alpha * np.log1p(np.maximum(rows.data.astype(np.float64), 0) / epsilon)
+    if data.max(initial=0) > np.finfo(np.float32).max:
+        raise ConfigError(
+            f"DeepContent.alpha={alpha:g} weighs a pair of the log by {data.max():g}; lower it, or raise epsilon ({epsilon:g})"
+        )
     return csr_array((data.astype(np.float32), rows.indices, rows.indptr), shape=rows.shape)
 
 

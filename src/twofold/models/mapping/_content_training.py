@@ -10,6 +10,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from twofold.errors import DataError
 from twofold.features.design import width_of
 from twofold.models.mapping._content_dense import DenseMap
 from twofold.models.mapping._content_goal import Goal
@@ -116,10 +117,20 @@ def train_towards(
     model: DeepContent,
     rng: np.random.Generator,
 ) -> History:
-    """Train `net` in place. A share `model.holdout` of the rows says when to stop, where there are enough of them."""
+    """Train `net` in place. A share `model.holdout` of the rows says when to stop, where there are enough of them.
+
+    Raises
+    ------
+    DataError
+        If that share is all of them.
+    """
     order = rng.permutation(len(goal))
     held = round(model.holdout * len(goal)) if model.patience is not None else 0
     held = held if held >= LEAST_HELD else 0
+    if held == len(goal):
+        raise DataError(
+            f"DeepContent.holdout={model.holdout:g} leaves none of {held} rows to learn from; lower it"
+        )
     kept = torch.from_numpy(order[held:])
     loss = loss_towards(goal)
 

@@ -1,4 +1,4 @@
-"""What a step of the networks on words shares: whose history is read, what was taken, and the contrast of Eq. 5."""
+"""What a step of the networks on words shares: whose history is read, and what was taken."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
-from torch.nn import functional as F
 
 from twofold.data.file_order import drawn_within
-from twofold.nn.losses import sampled_softmax
 from twofold.nn.ragged import Ragged
 from twofold.typing import I64
 
@@ -31,7 +29,7 @@ def histories_without(
     spare = (stops - starts - longest).clamp(min=0)
     first = (torch.rand(len(user), generator=draw) * (spare + 1)).to(starts.dtype)
     starts = starts + torch.minimum(first, spare)
-    return without(bags.cut(starts, torch.minimum(stops, starts + longest)), item)
+    return without(bags.cut(starts, starts + (stops - starts).clamp(max=longest)), item)
 
 
 def without(bags: Ragged, item: Tensor) -> Ragged:
@@ -71,16 +69,3 @@ def distinct(ids: Tensor, n: int) -> tuple[Tensor, Tensor]:
     there = torch.zeros(n, dtype=torch.bool, device=ids.device)
     there[ids] = True
     return there.nonzero().squeeze(1), (there.cumsum(0) - 1)[ids]
-
-
-def contrast(query: Tensor, clicked: Tensor, drawn: Tensor, gamma: float, hits: Tensor) -> Tensor:
-    """Return the mean of -ln P(D+ | Q), P by the cosines times gamma.
-
-    query (B, D), clicked (B, D), drawn (B, J, D) or for the whole batch (J, D); `hits` (B, J) are left out.
-    """
-    query, clicked, drawn = (F.normalize(one, dim=-1, eps=1e-8) for one in (query, clicked, drawn))
-    near = (query * clicked).sum(1)  # (B,)
-    shared = drawn.ndim == 2
-    far = query @ drawn.T if shared else torch.einsum("bd,bjd->bj", query, drawn)  # (B, J)
-    same = torch.zeros(())
-    return sampled_softmax(gamma * near, gamma * far, same, same, hits)

@@ -27,6 +27,7 @@ def begin_at_words(towers: Towers, texts: TextRows, rng: np.random.Generator) ->
     """
     query = towers.query
     assert isinstance(query, DenseTower)
+    texts = texts.merged()
     words = texts.matrix()
     found = components(words, query.table.weight.shape[1], rng, passes=1)
     if not texts.plain:

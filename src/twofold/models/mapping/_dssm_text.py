@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -62,6 +62,25 @@ class TextRows:
         """Return the weights of the words, shape (n, n_words)."""
         shape = (len(self), len(self.parts.indptr) - 1)
         return csr_array((self.weights, self.words, self.indptr), shape=shape)
+
+    def merged(self) -> TextRows:
+        """Return the texts with one row of `parts` for words of the same parts, such as those of stacked texts."""
+        parts, seen = self.parts, dict[bytes, int]()
+        ends = zip(parts.indptr[:-1], parts.indptr[1:], strict=True)
+        keys = [parts.indices[a:b].tobytes() + parts.data[a:b].tobytes() for a, b in ends]
+        place = np.array([seen.setdefault(key, len(seen)) for key in keys], np.int32)
+        first = np.unique(place, return_index=True)[1]
+        rows = csr_array(
+            (self.weights, place[self.words], self.indptr), shape=(len(self), len(seen))
+        )
+        rows.sum_duplicates()
+        return replace(
+            self,
+            indptr=rows.indptr.astype(np.int64),
+            words=rows.indices,
+            weights=rows.data,
+            parts=csr_array(parts[first]),
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

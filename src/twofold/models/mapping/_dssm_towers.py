@@ -15,7 +15,6 @@ from twofold.errors import DataError
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
     are_had,
-    contrast,
     distinct,
     histories_without,
     in_random_order,
@@ -26,6 +25,7 @@ from twofold.nn.convolutions import TextConvolution, segment_max
 from twofold.nn.deal import in_groups, shuffled
 from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
 from twofold.nn.loop import train
+from twofold.nn.losses import dssm_softmax
 from twofold.nn.pooling import mean_bags, sum_bags
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import UniformSampler
@@ -252,7 +252,7 @@ class PairLoss:
         y = document.finish(shown)
         clicked, drawn = y[at[: len(item)]], y[at[len(item) :]].view(*others.shape, -1)
         asks = query.finish(query.pool(said, Ragged(bag, bags.offsets)))
-        return contrast(asks, clicked, drawn, self.gamma, hits)
+        return dssm_softmax(asks, clicked, drawn, self.gamma, hits)
 
     def represented(self, said: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the towers make of texts in queries and of documents; a shared one reads each text once."""

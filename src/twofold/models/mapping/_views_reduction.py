@@ -6,6 +6,7 @@ Recommendation Systems", WWW, section 6.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -18,10 +19,11 @@ from twofold.features.design import width_of
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.typing import F32, I32, I64
 
-STRIDE = 104_729
-"""Step between two bits of a feature in the pool of random numbers."""
+STRIDE, STEP = 104_729, 7919
+"""Steps between two bits of a feature, and between two features of a bit, in the pool of random numbers."""
 SKETCH = 64
 """Numbers by which a feature is known when features are clustered."""
+NOTHING = "nobody is known by what known_by names; add another of items, words and features to it"
 
 
 @hyperparameters
@@ -54,7 +56,7 @@ class LSH:
     """The tag in files."""
     bits: Annotated[PositiveInt, Search(200, 10_000, log=True)] = 2000
     """Projections."""
-    pool: PositiveInt = 1_000_000
+    pool: Annotated[int, Field(ge=10_000)] = 1_000_000
     """Normal numbers that all projections share."""
 
 
@@ -74,21 +76,25 @@ class Reduced:
         """Whether rows become signs of projections."""
         return len(self.pool) > 0
 
+    def sums(self, rows: csr_array) -> csr_array:
+        """Return the sums of rows (n, W) over the features of each new column, (n, width)."""
+        kept = self.place[rows.indices] >= 0
+        ends = np.concatenate([[0], np.cumsum(kept)])[rows.indptr]
+        shape = ((rows.shape or (0, 0))[0], self.width)
+        made = csr_array((rows.data[kept], self.place[rows.indices[kept]], ends), shape=shape)
+        made.sum_duplicates()
+        return made
+
     def of(self, rows: csr_array) -> csr_array | F32:
         """Return rows (n, W) in the new columns, (n, width): sparse sums, or projections before their sign."""
         if not self.signs:
-            kept = self.place[rows.indices] >= 0
-            ends = np.concatenate([[0], np.cumsum(kept)])[rows.indptr]
-            shape = ((rows.shape or (0, 0))[0], self.width)
-            made = csr_array((rows.data[kept], self.place[rows.indices[kept]], ends), shape=shape)
-            made.sum_duplicates()
-            return made
+            return self.sums(rows)
         out = np.zeros(((rows.shape or (0, 0))[0], self.width), np.float32)
         bits = np.arange(self.width, dtype=np.int64) * STRIDE
         for first in range(0, width_of(rows), 1024):
             some = csr_array(rows[:, first : first + 1024])
             feature = np.arange(first, first + width_of(some), dtype=np.int64)
-            directions = self.pool[(feature[:, None] * 7919 + bits) % len(self.pool)]
+            directions = self.pool[(feature[:, None] * STEP + bits) % len(self.pool)]
             out += np.asarray(some @ directions, np.float32)
         return out
 
@@ -109,20 +115,35 @@ def learn_reduction(how: Reduction, people: csr_array, rng: np.random.Generator)
             order = np.argsort(-holders, kind="stable")[:most]
             kept = np.sort(order[holders[order] >= least])
             if not len(kept):
-                raise DataError(
-                    f"no feature is had by a share of {share:g} of the people; lower the share of TopK"
-                )
+                if holders.any():
+                    raise DataError(
+                        f"no feature is had by a share of {share:g} of the people; lower the share of TopK"
+                    )
+                raise DataError(NOTHING)
             place = np.full(len(holders), -1, np.int32)
             place[kept] = np.arange(len(kept), dtype=np.int32)
             return Reduced(place=place, pool=nothing, width=len(kept))
         case KMeans(clusters=clusters):
             place = clustered(people, holders, clusters, rng)
             if place.max(initial=-1) < 0:
-                raise DataError("nobody has a feature; there is nothing to cluster")
+                raise DataError(NOTHING)
             return Reduced(place=place, pool=nothing, width=int(place.max()) + 1)
         case LSH(bits=bits, pool=pool):
-            numbers = rng.standard_normal(pool, np.float32)
+            numbers = rng.standard_normal(coprime(pool, STRIDE * STEP), np.float32)
             return Reduced(place=np.zeros(0, np.int32), pool=numbers, width=bits)
+
+
+def coprime(least: int, other: int) -> int:
+    """Return the smallest number from `least` on that shares no factor with `other`: multiples of `other` meet all of its remainders.
+
+    Example
+    -------
+    >>> coprime(10, 15), coprime(11, 15)
+    (11, 11)
+    """
+    while math.gcd(least, other) > 1:
+        least += 1
+    return least
 
 
 def clustered(people: csr_array, holders: I64, clusters: int, rng: np.random.Generator) -> I32:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from twofold.features.design import width_of
 from twofold.models.mapping._dssm_batches import (
     are_had,
-    contrast,
     histories_without,
     in_random_order,
 )
@@ -23,6 +22,7 @@ from twofold.models.mapping._dssm_towers import DenseTower
 from twofold.nn.deal import within_groups
 from twofold.nn.encoders import Activation
 from twofold.nn.loop import train
+from twofold.nn.losses import dssm_softmax
 from twofold.nn.ragged import Ragged
 from twofold.nn.weights import arrays_of
 from twofold.typing import F32, I32, I64
@@ -136,7 +136,7 @@ class ViewLoss:
         """Return the mean loss of y_U (B, d) with the items (B,) against `others` (J,), `hits` (B, J) left out."""
         found, place = torch.unique(torch.cat([item, others]), return_inverse=True)
         y = tower.finish(tower.table.pool(self.items, "sum", found))
-        return contrast(people, y[place[: len(item)]], y[place[len(item) :]], self.gamma, hits)
+        return dssm_softmax(people, y[place[: len(item)]], y[place[len(item) :]], self.gamma, hits)
 
 
 def train_views(

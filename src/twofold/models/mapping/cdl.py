@@ -30,7 +30,6 @@ from twofold.data.columns import Bag
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
-from twofold.errors import NotConvergedError
 from twofold.features.design import unit_rows
 from twofold.features.text import Weight, WordCode
 from twofold.hyperparameters import Search, hyperparameters
@@ -48,6 +47,7 @@ from twofold.models.mapping._autoencoder import (
 )
 from twofold.models.mapping._confidence import Side, Weights
 from twofold.models.mapping._content import content_column, learn_code, read_words
+from twofold.nn.deal import shuffled
 from twofold.progress import track
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
@@ -104,7 +104,7 @@ class CDL:
     seen_weight: PositiveFloat = 1.0
     """a: confidence in a pair of the log."""
     unseen_weight: PositiveFloat = 0.01
-    """b: confidence in any other pair, below a."""
+    """b: confidence in any other pair, at most a."""
     noise: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of an item's words that is masked out of the encoder's input."""
     start: Literal["drawn", "components"] = "drawn"
@@ -117,6 +117,10 @@ class CDL:
     """Items a step of the network; None is 256, or as many as leave a pass 8 steps where items are few."""
     learning_rate: Annotated[PositiveFloat, Search(1e-4, 1e-2, log=True)] = 1e-3
     """Step size of Adam."""
+
+    def __post_init__(self) -> None:
+        """Refuse a confidence in pairs outside the log above that in the others."""
+        _confidence.check_weights(self, self.seen_weight, self.unseen_weight)
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None
@@ -241,12 +245,11 @@ def weighted(code: WordCode, counts: csr_array) -> csr_array:
 
 def scaled(bag: csr_array) -> csr_array:
     """Return counts (n, S) divided by the largest of their row: in 0 ... 1."""
-    largest = np.ones(len(bag.indptr) - 1, np.float32)
-    np.maximum.at(largest, np.repeat(np.arange(len(largest)), np.diff(bag.indptr)), bag.data)
-    return csr_array(
-        (bag.data / np.repeat(largest, np.diff(bag.indptr)), bag.indices, bag.indptr),
-        shape=bag.shape,
-    )
+    largest = np.zeros(len(bag.indptr) - 1, np.float32)
+    lengths = np.diff(bag.indptr)
+    np.maximum.at(largest, np.repeat(np.arange(len(largest)), lengths), bag.data)
+    shares = bag.data / np.repeat(largest, lengths)
+    return csr_array((shares, bag.indices, bag.indptr), shape=bag.shape)
 
 
 def alternate(
@@ -271,7 +274,7 @@ def alternate(
         loss = one_pass(
             model, course, trainer, bag, v, (model.reconstruction, weights.item_reg), rng
         )
-        check_loss(loss, f"in epoch {epoch}")
+        trainer.check(loss, f"in epoch {epoch}")
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
         log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
@@ -302,22 +305,8 @@ def pretrain(
         nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)
         for epoch in track(range(1, model.pretraining + 1), f"CDL, layer {layer + 1}"):
             loss = one_pass(model, course, trainer, below, nowhere, (1.0, 0.0), rng)
-            check_loss(loss, f"in pass {epoch} over layer {layer + 1}")
+            trainer.check(loss, f"in pass {epoch} over layer {layer + 1}")
         below = csr_array(encode(pair, below))
-
-
-def check_loss(loss: float, when: str) -> None:
-    """Refuse a loss of the network that is not finite.
-
-    Raises
-    ------
-    NotConvergedError
-        Saying when, and what to lower.
-    """
-    if not np.isfinite(loss):
-        raise NotConvergedError(
-            f"CDL diverged: the loss of the network became {loss} {when}; lower `learning_rate`"
-        )
 
 
 def one_pass(
@@ -334,16 +323,15 @@ def one_pass(
     `weights` are those of the reconstruction and of the distance to v (n_items, K).
     """
     restore, tie = weights
-    order = rng.permutation(len(v))
     total = 0.0
-    for first in range(0, len(v), course.batch_size):
-        rows = order[first : first + course.batch_size]
+    for rows in shuffled(len(v), course.batch_size, rng):
         clean = csr_array(bag[rows])
         noisy = masked(clean, model.noise, rng)
         share = 1 / len(rows)
         by_weight, by_bias, value = slopes(
             trainer.net, noisy, clean, v[rows], restore * share, tie * share
         )
+        trainer.began = trainer.began or value
         trainer.step(by_weight, by_bias)
         total += value * len(rows)
     return total / len(v)

@@ -71,7 +71,7 @@ class CTR:
     seen_weight: PositiveFloat = 1.0
     """a: confidence in a pair of the log."""
     unseen_weight: PositiveFloat = 0.01
-    """b: confidence in any other pair, below a."""
+    """b: confidence in any other pair, at most a."""
     topics: Literal["joint", "fixed"] = "joint"
     """Whether theta and beta move with the factors, or stay where LDA put them (the paper's footnote 3)."""
     start: Literal["lda", "even"] = "lda"
@@ -86,6 +86,10 @@ class CTR:
     """At most so many rounds of updates."""
     tolerance: NonNegativeFloat = 1e-4
     """Stop when a round lowers the objective by less than this share."""
+
+    def __post_init__(self) -> None:
+        """Refuse a confidence in pairs outside the log above that in the others."""
+        _confidence.check_weights(self, self.seen_weight, self.unseen_weight)
 
     def fit(
         self, train: Dataset, *, validation: Dataset | None = None, rng: Rng = None

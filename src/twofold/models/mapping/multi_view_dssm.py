@@ -309,8 +309,10 @@ def learned(
         own = csr_array((n_users, width_of(parts)), dtype=np.float32)
     user = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(bags.indptr))
     item = bags.indices.astype(np.int64)
-    other = (np.diff(own.indptr)[user] > 0) | (
-        known_items(bags, parts)[user] > (np.diff(parts.indptr) > 0)[item]
+    # What a reduction leaves out is not known; projections leave nothing out.
+    said, had = (one if reduced.signs else reduced.sums(one) for one in (own, parts))
+    other = (np.diff(said.indptr)[user] > 0) | (
+        known_items(bags, had)[user] > (np.diff(had.indptr) > 0)[item]
     )
     kept = (place[item] >= 0) & texts.known[item] & other
     if not kept.any():

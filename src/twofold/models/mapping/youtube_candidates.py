@@ -81,7 +81,7 @@ class YouTubeCandidates:
     features: tuple[str, ...] | None = None
     """User features and context columns to read; None reads all that can be read, () none."""
     min_count: PositiveInt = 1
-    """Training rows that must hold a level of a category for it to have a vector; others are zero."""
+    """People, or events for circumstances, that must have a level of a category for it to have a vector; others are zero."""
     example_age: bool = True
     """Whether the age of the example is read: newest time of training less its own, 0 at serving."""
     examples_per_user: PositiveInt = 100

@@ -81,7 +81,7 @@ class YouTubeRanker:
     features: tuple[str, ...] | None = None
     """User features, item features and context columns to read; None reads all that can be read, () none."""
     min_count: PositiveInt = 1
-    """Training rows that must hold an item or a level for it to have a vector; others are zero."""
+    """Impressions that must show an item, and people, items or events that must have a level, for it to have a vector; others are zero."""
     weighted: bool = True
     """Whether clicks count with their watch time; otherwise the odds of a click are learned."""
     negatives: PositiveInt = 4
