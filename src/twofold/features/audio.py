@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import polars as pl
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
-from scipy.sparse import csr_array
 
 from twofold.data.columns import Column, Text, kind_of
 from twofold.errors import ConfigError, DataError, need
+from twofold.features.mel import mel_filters
 from twofold.features.sound_cache import read_entry, write_entry
 from twofold.hyperparameters import hyperparameters, values
 from twofold.progress import track
@@ -98,16 +98,9 @@ class LogMel:
         spectrum = librosa.stft(
             samples, n_fft=self.window, hop_length=self.hop, pad_mode="constant"
         )
-        filters = librosa.filters.mel(
-            sr=self.sample_rate, n_fft=self.window, n_mels=self.bands, fmin=self.low, fmax=self.high
-        )
-        if not filters.any():
-            raise ConfigError(
-                f"LogMel has no frequency in {self.low:g} ... {self.high or self.sample_rate / 2:g} Hz: "
-                f"those of a frame are {self.sample_rate / self.window:g} Hz apart; raise `high` or `window`"
-            )
-        # Sparse, because a dense product depends on the number of threads in its last bits.
-        power = csr_array(filters) @ np.abs(spectrum) ** 2  # (bands, frames)
+        high = self.sample_rate / 2 if self.high is None else self.high
+        filters = mel_filters(self.sample_rate, self.window, self.bands, self.low, high)
+        power = filters @ np.abs(spectrum) ** 2  # (bands, frames)
         return np.ascontiguousarray(np.log1p(self.scale * power).T, np.float32)
 
     def samples(self, path: str | Path) -> F32:

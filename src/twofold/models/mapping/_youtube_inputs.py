@@ -30,7 +30,9 @@ from twofold.typing import F32, I32, I64, Bool
 class Block(NamedTuple):
     """Columns of n rows: for each embedding table the weights of its rows, and numbers."""
 
-    fields: tuple[csr_array, ...]  # (n, rows of the table), rows sum to 1, or to less where a value is not known
+    fields: tuple[
+        csr_array, ...
+    ]  # (n, rows of the table), rows sum to 1, or to less where a value is not known
     dense: F32  # (n, width)
 
 
