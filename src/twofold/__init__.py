@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twofold.models._base import FittedModel as FittedModel
     from twofold.models._base import Memory as Memory
     from twofold.pipeline import Pipeline as Pipeline
+    from twofold.resuming import checkpoints as checkpoints
     from twofold.split import Split as Split
     from twofold.tuning import tune as tune
     from twofold.vectors import Vectors as Vectors
@@ -54,6 +55,7 @@ HOMES = {
     "Vectors": "twofold.vectors",
     "baskets": "twofold.data.sequences",
     "applications": "twofold.applications",
+    "checkpoints": "twofold.resuming",
     "compare": "twofold.evaluation",
     "datasets": "twofold.datasets",
     "evaluate": "twofold.evaluation",
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "applications",
     "baskets",
+    "checkpoints",
     "compare",
     "datasets",
     "evaluate",

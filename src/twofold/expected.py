@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twofold.errors import ConfigError, DataError
+from twofold.keeping import fitting
 
 
 def check_log(given: object, owner: str) -> None:
@@ -114,7 +115,9 @@ def of_logs(fit: Callable[..., Any]) -> Callable[..., Any]:
         check_log(train, owner)
         if named.get("validation") is not None:
             check_log(named["validation"], f"{owner}, for validation,")
-        return fit(self, train, *given, **named)
+        learned_from = {name: one for name, one in named.items() if name != "rng"}
+        with fitting(self, (train, *given), learned_from):
+            return fit(self, train, *given, **named)
 
     return checked
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
 """Whose versions a run records."""
-LOCK = ".lock"
+LOCK, TRAINING = ".lock", "training"
 BEGUN = {"run.json", ".run.json.draft", ".job.json.draft"}
 """What a run that was stopped at its very beginning may have left."""
 UNUSED = BEGUN | {"job.json", "log.txt", LOCK}
@@ -53,6 +53,11 @@ class Run:
     def model(self) -> Path:
         """Where `fit` puts its model."""
         return self.path / "model"
+
+    @property
+    def training(self) -> Path:
+        """Where networks keep their state while they learn (`twofold.checkpoints`)."""
+        return self.path / TRAINING
 
     def model_of(self, name: str) -> Path:
         """Where `compare` puts a model."""
@@ -85,10 +90,17 @@ class Run:
         model.save(self.model_of(name))
         self.result_of(name).parent.mkdir(parents=True, exist_ok=True)
         persistence.save(result, self.result_of(name), "result")
+        self.forget_training()
         log.info("%s done in %.1f s: %s", name, result.fit_seconds, dict(result.report.values))
+
+    def forget_training(self) -> None:
+        """Remove the state of networks that have learned."""
+        if self.training.is_dir():
+            shutil.rmtree(self.training)
 
     def finish(self, board: Leaderboard) -> None:
         """Write the leaderboard as text, JSON and HTML."""
+        self.forget_training()
         write_page(self.path / "leaderboard.txt", f"{board}\n")
         write_page(self.path / "leaderboard.json", board.to_json())
         board.to_html(self.path / "report.html")
@@ -157,7 +169,7 @@ def _is_unused(path: Path) -> bool:
     """Say whether a folder holds nothing but the beginning of a run, at which nobody is at work."""
     if not path.is_dir():
         return False
-    there = {one.name for one in path.iterdir()}
+    there = {one.name for one in path.iterdir()} - {TRAINING}
     if there - UNUSED or not (there <= BEGUN or "job.json" in there):
         return False
     if LOCK not in there:

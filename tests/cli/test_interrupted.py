@@ -3,13 +3,14 @@
 import json
 import logging
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 import twofold as tw
-from twofold import cli, runs
-from twofold.cli import app, inspect
+from twofold import cli, resuming, runs
+from twofold.cli import app, compare, inspect, train
 from twofold.errors import ConfigError, DataError, NotConvergedError
 
 JOB = """
@@ -368,3 +369,36 @@ def test_a_folder_or_file_of_somebody_else_is_left_alone(run, log_file, tmp_path
 def test_a_folder_without_results_has_no_leaderboard(tmp_path):
     with pytest.raises(ConfigError, match="no results"):
         runs.leaderboard(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_a_network_goes_on_after_its_last_checkpoint(command, run, log_file, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    from twofold.nn import loop
+
+    for module in (train, compare):
+        monkeypatch.setattr(module, "checkpoints", partial(resuming.checkpoints, every=0))
+    made, write = [], loop.write_checkpoint
+
+    def written(folder, identity, history, tensors):
+        write(folder, identity, history, tensors)
+        made.append(len(history.losses))
+        if len(made) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "write_checkpoint", written)
+    name = ["SASRec"] if command == "fit" else ["--model", "SASRec"]
+    asked = (command, *name, "--data", log_file, "--seed", 1)
+    code, _, err = run(*asked, "--out", tmp_path / "run")
+    assert code == 130
+    assert "the same command goes on" in err
+    assert [one.name[:7] for one in (tmp_path / "run" / "training").iterdir()] == ["SASRec-"]
+    code, _, _ = run(*asked, "--out", tmp_path / "run")
+    assert (code, made[:4]) == (0, [1, 2, 3, 4])
+    assert not (tmp_path / "run" / "training").exists()
+    made[:] = [0] * 9  # never stopped again
+    run(*asked, "--out", tmp_path / "whole")
+    one, other = (runs.model_folder(tmp_path / folder) for folder in ("run", "whole"))
+    kept = [path.relative_to(one) for path in one.rglob("*.npy")]
+    assert kept
+    assert all((one / path).read_bytes() == (other / path).read_bytes() for path in kept)

@@ -9,7 +9,7 @@ import twofold
 
 SOURCE = Path(twofold.__file__).parent
 LAYERS = [
-    ["_version", "errors", "typing", "field_notes", "expected"],
+    ["_version", "errors", "typing", "field_notes", "keeping", "expected"],
     ["hyperparameters", "random", "progress", "_lazy", "manifest", "locks", "drafts"],
     ["persistence"],
     ["data", "datasets"],
@@ -29,7 +29,17 @@ LAYERS = [
     ["split", "metrics"],
     ["evaluation"],
     ["online"],
-    ["testing", "plans", "fingerprints", "runs", "jobs", "toml_text", "trials", "tuning"],
+    [
+        "testing",
+        "plans",
+        "fingerprints",
+        "resuming",
+        "runs",
+        "jobs",
+        "toml_text",
+        "trials",
+        "tuning",
+    ],
     ["applications"],
     ["serve"],
     ["cli", "__main__"],

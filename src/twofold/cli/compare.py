@@ -37,6 +37,7 @@ from twofold.evaluation.run import DEFAULT_RATING
 from twofold.jobs import Job
 from twofold.models.baselines.ease import check_memory, free_memory
 from twofold.plans import DataPlan, EvaluationPlan
+from twofold.resuming import checkpoints
 from twofold.split import Split
 
 USUAL_MODELS = ("ItemKNN", "EASE", "IALS", "BPR")
@@ -192,7 +193,7 @@ def run_comparison(
         _progress(name, result, fitted)
 
     kept = f"what was finished is kept in {run.path}; the same command goes on from there"
-    with runs.at_work(run), interruptible(kept):
+    with runs.at_work(run), interruptible(kept), checkpoints(run.training):
         done = run.results()
         if done:
             note(f"going on: {', '.join(done)} done before")

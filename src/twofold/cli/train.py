@@ -34,6 +34,7 @@ from twofold.fingerprints import fingerprint
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan
+from twofold.resuming import checkpoints
 from twofold.split import Split, held_out
 
 SHARE = 0.1
@@ -100,8 +101,8 @@ def fit(
     if cut is not None:
         check_split(job, cut)
     run = runs.open_run(out, {**job.as_dict(), "held_out": holds_out}, log, seed)
-    kept = "no model was written; the same command begins again"
-    with runs.at_work(run), interruptible(kept):
+    kept = "no model was written; the same command goes on: a network from its last checkpoint, another model from the start"
+    with runs.at_work(run), interruptible(kept), checkpoints(run.training):
         if (run.model / persistence.MANIFEST).exists():
             note(f"{run.model} was trained before, by the same job on the same data")
             fitted = loading.load(run.model)
@@ -111,6 +112,7 @@ def fit(
                 cut.train if cut else log, validation=cut.validation if cut else None, rng=seed
             )
             fitted.save(run.model)
+            run.forget_training()
         report = None
         if cut is not None:
             report = evaluate_model(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from twofold.errors import ConfigError, DataError, IncompatibleFileError, NotConvergedError
 from twofold.hyperparameters import values
+from twofold.keeping import Place, place_of
 from twofold.nn.checkpoint import read_checkpoint, write_checkpoint
 from twofold.nn.deal import Deal, shuffled
 from twofold.nn.optimisers import SGD, Adagrad, Adam
@@ -94,7 +95,8 @@ def train(
     clip
         Longest norm of the gradient of all parameters together; longer ones are shortened.
     checkpoint
-        A folder, written after each epoch. If it holds a run that began alike, that run is continued.
+        A folder, written after each epoch. If it holds a run that began alike, that run is continued. Where absent,
+        that of `twofold.checkpoints`, if one is open.
     about
         Whatever else makes this run this run (hyperparameters, the fingerprint of the data), as JSON
         values: a checkpoint that says otherwise is refused.
@@ -122,7 +124,7 @@ def train(
     """
     check_arguments(n_examples, epochs, batch_size, clip, patience, validating=validate is not None)
     root = int(rng.integers(2**63))
-    identity = {
+    identity: Mapping[str, Any] = {
         "label": label,
         "seed": root,
         "optimiser": values(optimiser),
@@ -137,12 +139,15 @@ def train(
     module.to(place)
     steppers = build(optimiser, module)
     history, best = History(), {}
-    if checkpoint is not None and (kept := read_checkpoint(checkpoint, identity)) is not None:
-        facts, tensors = kept
+    kept = None if checkpoint is None else Place(checkpoint, 0.0, 0.0)
+    if kept is None and (found := place_of(identity)) is not None:
+        kept, identity = found
+    if kept is not None and (before := read_checkpoint(kept.folder, identity)) is not None:
+        facts, tensors = before
         history = History(**facts)
         if len(history.losses) > epochs:
             raise IncompatibleFileError(
-                f"{checkpoint} is {len(history.losses)} epochs old, {epochs} are asked for; delete it to start anew"
+                f"{kept.folder} is {len(history.losses)} epochs old, {epochs} are asked for; delete it to start anew"
             )
         best = restore(module, steppers, tensors)
     advice = f"lower `learning_rate` ({optimiser.learning_rate:g})"
@@ -183,8 +188,9 @@ def train(
                 history.scores.append(validated(module, validate, label, epoch))
                 if history.best_epoch == 0 or history.scores[-1] > max(history.scores[:-1]):
                     history.best_epoch, best = epoch, copied(module)
-            if checkpoint is not None:
-                write_checkpoint(checkpoint, identity, history, kept_state(module, steppers, best))
+            if kept is not None and kept.is_due():
+                state = kept_state(module, steppers, best)
+                write_checkpoint(kept.folder, identity, history, state)
             score = f", score {history.scores[-1]:.5f}" if history.scores else ""
             log.debug(
                 "%s epoch %d/%d: loss %.6g%s", label, epoch, epochs, history.losses[-1], score
