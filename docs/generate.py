@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -80,6 +82,19 @@ The list metrics are held to scikit-learn, ranx and trec_eval (pytrec_eval) in t
 | Mult-VAE's published code | Recall@k | divides by min(k, relevant): `recall_capped` here; NGCF and LightGCN divide by all relevant items: `recall` here |
 | SASRec, BERT4Rec, NCF papers | HR, NDCG | rank one target among 100 sampled items; not comparable with full ranking |
 """
+SAID = re.compile(r"^(Differs from the papers?): (.*?)(?:\n\s*\n|\Z)", re.M | re.S)
+"""The paragraph of a docstring on what differs from a paper: how it opens, and the rest."""
+WRITTEN = re.compile(r"^\*\*Differs from the papers?\.\*\*.*(?:\n(?!\*\*).+)*", re.M)
+"""That of a page: up to an empty line, or the next paragraph with a heading."""
+LETTERS = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "theta": "θ", "mu": "μ"}
+SYMBOLS = {
+    **{rf"(?<![A-Za-z]){name}(?![A-Za-z])": letter for name, letter in LETTERS.items()},
+    r"sqrt\((\w)\)": r"√\1",
+    r"sqrt\(": "√(",
+    r"\+-": "±",
+    r"(?<=\w) \. (?=\w)": "·",
+}
+"""How pages write what docstrings spell, by regular expression."""
 
 
 def reference() -> str:
@@ -107,9 +122,71 @@ def metric_table() -> str:
     return METRICS_HEAD + "\n".join(rows) + "\n" + METRICS_FOOT
 
 
+def differs(name: str) -> str | None:
+    """Return the paragraph of a model's page on what differs from its paper; None where no docstring says anything.
+
+    It stands once: in the docstring of the module, of the class, or of its ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If it stands in several.
+    """
+    cls = getattr(tw.models, name)
+    docs = [inspect.getdoc(one) or "" for one in (inspect.getmodule(cls), cls, cls.fit)]
+    found = [one for doc in docs for one in SAID.findall(doc)]
+    if len(found) > 1:
+        raise ValueError(f"{name} says {len(found)} times what differs from its paper; say it once")
+    if not found:
+        return None
+    opening, said = found[0]
+    said = " ".join(said.split()).replace("``", "`")
+    said = said[0].upper() + said[1:]
+    # What stands between backticks is code.
+    parts = re.split("(`[^`]*`)", said)
+    return f"**{opening}.** " + "".join(
+        one if at % 2 else spelled(one) for at, one in enumerate(parts)
+    )
+
+
+def spelled(text: str) -> str:
+    """Return text of a docstring with the symbols and links of a page."""
+    for written, symbol in SYMBOLS.items():
+        text = re.sub(written, symbol, text)
+    return re.sub(r"decision (\d{4})", lambda found: linked(found[1]), text)
+
+
+def linked(number: str) -> str:
+    """Return a link from a model's page to a decision."""
+    (path,) = (HERE / "decisions").glob(f"{number}-*.md")
+    return f"[decision {number}](../decisions/{path.name})"
+
+
+def model_pages() -> dict[str, str]:
+    """Return the pages of models with what their docstrings say differs from a paper, by path.
+
+    Raises
+    ------
+    ValueError
+        If a page has no place for it, or has one though no docstring says anything.
+    """
+    paths = {path.stem.replace("_", ""): path for path in (HERE / "models").glob("*.md")}
+    pages: dict[str, str] = {}
+    for name in tw.models.__all__:
+        said, path = differs(name), paths[name.lower()]
+        page, places = WRITTEN.subn(said or "", path.read_text())  # no backslashes in it
+        if places != (said is not None):
+            raise ValueError(
+                f"{path.name} has {places} paragraphs on what differs from the paper, and the docstring of {name} "
+                f"{'none' if said is None else 'one'}; give the page as many"
+            )
+        pages[f"models/{path.name}"] = page
+    return pages
+
+
 def main() -> int:
     """Write the pages, or with ``--check`` say whether they are current."""
-    pages = {"hyperparameters.md": reference(), "metrics.md": metric_table()}
+    pages = {"hyperparameters.md": reference(), "metrics.md": metric_table(), **model_pages()}
     if "--check" in sys.argv:
         return int(any((HERE / name).read_text() != page for name, page in pages.items()))
     for name, page in pages.items():

@@ -1,6 +1,8 @@
 """Documentation that is generated is current; links and commands in it exist."""
 
+import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +25,68 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def test_the_hyperparameter_page_is_current():
     ran = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], check=False)
     assert ran.returncode == 0, "run: make docs"
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def page_of(name):
+    pages = {path.stem.replace("_", ""): path for path in (ROOT / "docs" / "models").glob("*.md")}
+    return pages[name.lower()]
+
+
+@pytest.mark.parametrize("name", tw.models.__all__)
+def test_what_differs_from_a_paper_is_what_the_docstring_says(generate, name):
+    lines = page_of(name).read_text().splitlines()
+    said = [line for line in lines if line.startswith("**Differs from")]
+    cls = getattr(tw.models, name)
+    docs = [one.__doc__ or "" for one in (sys.modules[cls.__module__], cls, cls.fit)]
+    assert len(said) == sum(doc.count("Differs from the paper") for doc in docs)
+    assert said == ([] if generate.differs(name) is None else [generate.differs(name)])
+    spelled = set(re.findall(r"[a-z]{5,}", " ".join(docs).lower()))
+    for line in said:  # word for word, but for symbols and links
+        told = re.sub(r"\]\([^)]*\)", "", line).lower()
+        assert set(re.findall(r"[a-z]{5,}", told)) <= spelled
+
+
+def test_a_paragraph_of_a_docstring_is_written_as_a_page_writes(generate):
+    assert generate.spelled("theta_j is in +-sqrt(d) of v_i . beta") == "θ_j is in ±√d of v_i·β"
+    assert generate.spelled("see decision 0008").startswith("see [decision 0008](../decisions/0008")
+    said = generate.differs("CTR")
+    assert said.startswith("**Differs from the paper.** Items")
+    assert '`start="even"`' in said
+    assert "`eta`" in said
+
+
+@pytest.mark.parametrize("change", ["another word", "another line"])
+def test_a_page_that_is_out_of_date_is_found(generate, change, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("images"))
+    monkeypatch.setattr(generate, "HERE", tmp_path / "docs")
+    monkeypatch.setattr(sys, "argv", ["generate.py", "--check"])
+    assert generate.main() == 0
+    page = tmp_path / "docs" / "models" / "bpr.md"
+    text = page.read_text()
+    (line,) = re.findall(r"^\*\*Differs.*$", text, re.M)
+    stale = line + "\nby hand" if change == "another line" else line.replace("epoch", "pass")
+    page.write_text(text.replace(line, stale))
+    assert generate.main() == 1
+    monkeypatch.setattr(sys, "argv", ["generate.py"])
+    assert generate.main() == 0
+    assert page.read_text() == text
+
+
+def test_a_page_without_a_place_for_what_differs_is_told(generate, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("images"))
+    monkeypatch.setattr(generate, "HERE", tmp_path / "docs")
+    page = tmp_path / "docs" / "models" / "bpr.md"
+    page.write_text(re.sub(r"^\*\*Differs.*$", "", page.read_text(), flags=re.M))
+    with pytest.raises(ValueError, match=r"bpr\.md has 0 paragraphs .* BPR one"):
+        generate.model_pages()
 
 
 @pytest.mark.parametrize("name", tw.models.__all__)

@@ -10,6 +10,10 @@ the k nearest neighbours of i of similarity(i, j), with
     bm25     the cosine of profiles weighted by Robertson's BM25
 
 and h the shrinkage, which takes similarities that rest on little evidence towards 0.
+
+Differs from the papers: neighbours are those of the item that is scored (Sarwar), not of the history's items (Deshpande &
+Karypis), and similarities are not normalised by their sum: the order of a list needs no rating scale. BM25 weights are
+those of Robertson & Zaragoza (2009), k1 = 1.2, b = 0.75, with 1 added inside the logarithm so that no weight is negative.
 """
 
 from __future__ import annotations

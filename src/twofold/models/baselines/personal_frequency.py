@@ -7,6 +7,8 @@ events e of a person's history,
     score(i) = sum over e of i of 2^(-age(e) / half_life)  +  popularity * count(i) / max count
 
 where the age counts from the person's last event.
+
+Differs from the paper: Hu et al. use the frequency as a vector for nearest neighbours; this is the frequency itself.
 """
 
 from __future__ import annotations

@@ -83,9 +83,10 @@ class BiasedMF:
         Notes
         -----
         Differs from the paper: the ratings come block by block instead of in one random order (see
-        `twofold.kernels.mf_sgd`), the blocks in a new order each epoch; ratings are divided by a quarter
-        of their range inside; without biases the initial factors are moved so that their products lie
-        about the mean rating. Temporal dynamics and implicit feedback are in `FM`.
+        `twofold.kernels.mf_sgd`), the blocks in a new order each epoch; they are divided by a quarter of their range
+        inside; without biases the initial factors are moved so that their products lie about the mean rating, from where
+        descent starts as well as with mu. Of the later sections, confidence levels are in `IALS`, temporal dynamics and
+        implicit feedback in `FM`.
         """
         del validation
         memory = Memory.of(train)

@@ -84,8 +84,8 @@ class BPMF:
 
         Notes
         -----
-        Differs from the paper: `thin` sweeps lie between kept samples; the start is a short PMF of 20
-        passes instead of a converged one; the scale spans 4 units inside, whatever the ratings are.
+        Differs from the paper: `thin` sweeps lie between kept samples; the chain starts from 20 passes of PMF instead of
+        a converged one; the mean rating is subtracted and the scale spans 4 units inside, whatever the ratings are.
         """
         del validation
         random = generator(rng)

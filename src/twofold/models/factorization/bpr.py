@@ -113,10 +113,11 @@ class BPR:
 
         Notes
         -----
-        Differs from the paper: an epoch visits every observed pair once, block by block, instead of
-        drawing pairs with replacement; the unobserved item comes from a random sixteenth of the
-        catalogue that is dealt anew each epoch (see `twofold.kernels.bpr_sgd`); items have a bias
-        unless `item_bias` is false. Users who took everything they could be shown teach nothing.
+        Differs from the paper: an epoch visits every observed pair once, block by block, instead of drawing pairs with
+        replacement; the unobserved item comes from a random sixteenth of the catalogue that is dealt anew before each
+        epoch, so that over the epochs every item is as likely: in return blocks run side by side without a lock, stay in
+        the cache, and give the same bytes for every number of threads (decision 0008, `twofold.kernels.bpr_sgd`); items
+        have a bias unless `item_bias` is false; users who took everything they could be shown teach nothing.
         """
         del validation
         memory = Memory.of(train)

@@ -103,11 +103,11 @@ class FM:
 
         Notes
         -----
-        Differs from the paper: the features of an event are read as relations (Rendle 2013); numbers end at
-        those of training; SGD halves
-        the squared loss and counts no penalty on w_0, and begins at the mean; ALS has one penalty for
-        all weights and one for all factors; a sweep of MCMC ends with the priors; the adaptive SGD (SGDA) is not offered; the ordered probit is
-        not in it (Albert & Chib 1993; Cowles 1996, see `_probit`).
+        Differs from the paper: the features of an event are read as relations (Rendle 2013); ratings are divided by a quarter of their range inside;
+        numbers end at those of training, where libFM goes on in a line; SGD halves the squared loss, as libFM's program does (so `learning_rate` is
+        twice that of Algorithm 1), begins at the mean and counts no penalty on w_0; the adaptive SGD (SGDA) is not offered; ALS has one penalty for
+        all weights and one for all factors; a sweep of MCMC ends with the priors, where Algorithm 3 begins with them (decision 0012); the ordered
+        probit is not in it (Albert & Chib 1993; Cowles 1996): its cut points move one at a time by a random walk whose step is adapted throughout.
         """
         del validation
         if self.task == "ordered" and not isinstance(self.learner, MCMC):

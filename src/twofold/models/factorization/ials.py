@@ -1,14 +1,16 @@
 """Implicit alternating least squares (iALS).
 
-Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets", ICDM; Rendle,
-Krichene, Zhang & Koren (2022), "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
-RecSys; iALS++: Rendle, Krichene, Zhang & Koren (2021). With S the observed pairs, r_ui the value of a
-pair, x_u and y_i the factors, #_u the number of u's pairs plus alpha_0 |I|, and #_i likewise,
+Hu, Koren & Volinsky (2008), "Collaborative Filtering for Implicit Feedback Datasets", ICDM; Rendle, Krichene, Zhang & Koren (2022), "Revisiting
+the Performance of iALS on Item Recommendation Benchmarks", RecSys; iALS++: Rendle, Krichene, Zhang & Koren (2021). With S the observed pairs,
+r_ui the value of a pair, x_u and y_i the factors, #_u the number of u's pairs plus alpha_0 |I|, and #_i likewise,
 
     L = sum_S c_ui (1 - x_u . y_i)^2 + alpha_0 sum (x_u . y_i)^2
         + lambda (sum_u #_u^nu |x_u|^2 + sum_i #_i^nu |y_i|^2),       c_ui = 1 + alpha r_ui,
 
 where the second sum runs over all pairs (2022) or over those that are not in S (2008).
+
+Differs from the papers: a sweep solves the items first and then the users, so that known users fit the items that are kept; ``Exact()`` is the papers' solution, the
+default takes two conjugate-gradient steps a row (Takács, Pilászy & Tikk 2011); neither paper has `alpha` with ``zeros="all"``, or `nu` with ``zeros="unobserved"``.
 """
 
 from __future__ import annotations

@@ -88,10 +88,10 @@ class PMF:
 
         Notes
         -----
-        Differs from the paper: the scale spans 4 units inside instead of 1, so that the penalties are
-        16 times as large for the same model; every minibatch carries its share of the penalties; each
-        pass cuts the same minibatches, in a new order. Unbounded, the mean rating is subtracted.
-        Constrained PMF and the adaptive prior are not offered.
+        Differs from the paper: the scale spans 4 units inside instead of 1, so that a penalty is 16 times as large for
+        the same model where `bounded`, and 4 times where not, where the mean rating is subtracted too; every minibatch
+        carries its share of the penalties, so that one pass adds up to Eq. 4; the minibatches are dealt once and come in
+        a new order each pass. Constrained PMF and the adaptive prior are not offered.
         """
         del validation
         memory = Memory.of(train)

@@ -7,13 +7,13 @@ corrupted words, X_c the clean ones, c_ij = a for the pairs in the log and b for
     L = lambda_u/2 sum |u_i|^2 + lambda_w/2 sum (|W_l|^2 + |b_l|^2) + lambda_v/2 sum |v_j - f_e(X_0j)|^2
         + lambda_n/2 sum |f_r(X_0j) - X_cj|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2,
     u_i = (V C_i V' + lambda_u I)^-1 V C_i R_i,
-    v_j = (U C_j U' + lambda_v I)^-1 (U C_j R_j + lambda_v f_e(X_j)).
+    v_j = (U C_j U' + lambda_v I)^-1 (U C_j R_j + lambda_v f_e(X_cj)).
 
-The paper prints C_i in the second update, where its own objective gives C_j.
-
-Differs from the paper: items without an event are outside the matrix (v_j = f_e, no zeros for them), the
-code is linear unless asked otherwise, words can be weighted, the first layer can start at their principal
-directions, the steps are Adam's, and there is no dropout.
+Differs from the paper: in the update of v_j the code is that of the words without noise, X_c, as it is of new items (the
+paper has X_0, and prints C_i there, where its objective gives C_j); items without an event are outside the matrix and
+stay at their code (v_j = f_e, no zeros for them); the code is linear by default (``code="sigmoid"`` is the paper's);
+words can be weighted; the first layer can start at their principal directions, where a linear autoencoder ends; the steps
+are Adam's in place of momentum; there is no dropout.
 """
 
 from __future__ import annotations

@@ -7,7 +7,12 @@ b for the others:
     L = lambda_u/2 sum |u_i|^2 + lambda_v/2 sum |v_j - theta_j|^2 + 1/2 sum c_ij (r_ij - u_i . v_j)^2
         - sum_j sum_w n_jw log sum_k theta_jk beta_kw - eta sum_k sum_w log beta_kw.
 
-The last term is the prior of the topics. Articles that nobody has are outside the matrix: c_ij is 0, v_j = theta_j as LDA has it (out-of-matrix prediction).
+The last term is the prior of the topics.
+
+Differs from the paper: items without an event are outside the matrix: c_ij is 0 for them, not b, and they stay at their
+prior mean, v_j = theta_j, as LDA has it; beta moves with its prior, as a count of `eta` for every word; theta may begin
+at even proportions (``start="even"``), where the paper's begins at LDA's; LDA is our own compiled one, tested against
+scikit-learn's.
 """
 
 from __future__ import annotations

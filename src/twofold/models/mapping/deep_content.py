@@ -64,10 +64,11 @@ class DeepContent:
 
     Notes
     -----
-    Differs from the papers: content is any column (the sound of a song, words, tags, numbers), not a bag of
-    words of MFCCs; factors are centred and scaled by one number before they are learned; `epsilon` and `alpha` of
-    the confidence are not given in the first paper. Of the second, people are embedded by the factorization rather than by
-    doc2vec, and neither its refinement of the fitted vectors nor its feature-based ranker is there.
+    Differs from the papers: content is any column (words, tags, numbers; of a sound the mean and spread of its mel bands,
+    or the sound itself for the CNN), not MFCCs in a bag of words; factors are centred and scaled by one number before
+    they are learned; the first paper gives neither the sizes of its CNN nor `alpha` and `epsilon` of the confidence. Of
+    the second, people's vectors come from the factorization, not from doc2vec, and neither its refinement of the fitted
+    vectors nor its feature-based ranker is there.
 
     Example
     -------

@@ -2,8 +2,8 @@
 
 Huang, He, Gao, Deng, Acero & Heck (2013), "Learning Deep Structured Semantic Models for Web Search using
 Clickthrough Data", CIKM; Shen, He, Gao, Deng & Mesnil (2014), "A Latent Semantic Model with
-Convolutional-Pooling Structure for Information Retrieval", CIKM. With x the counts of the letter
-tri-grams of a text (section 3.2),
+Convolutional-Pooling Structure for Information Retrieval", CIKM. With x the counts of the
+words of a text, and W_1 the letter tri-grams of each word, which are given (section 3.2),
 
     l_1 = W_1 x,  l_i = tanh(W_i l_i-1 + b_i),  y = tanh(W_N l_N-1 + b_N),            Eq. 3
     R(Q, D) = cos(y_Q, y_D),                                                          Eq. 4
@@ -87,12 +87,13 @@ class DSSM:
 
     Notes
     -----
-    Differs from the paper: a history is the mean of its items' rows (the maximum, for the convolution), at
-    training a random stretch of at most `history` of them and never with the item that is to be found, whose words would
-    give it away; negatives that the user has are left out of the sum; words and n-grams are weighted
-    and scaled to length 1 unless ``weight="count"``; the steps are Adam's unless `optimiser` says otherwise; the first layer has
-    a bias; both sides can share one tower, and dense ones can begin at the principal directions of the words
-    (``start="components"``). The papers give no value of gamma.
+    Differs from the papers: a history can be the query, as the mean of its items' rows (the maximum, for the
+    convolution), in training of a random stretch of at most `history` of them and never with the item that is to be
+    found, whose words would give it away; negatives that the user has are left out of the sum; words of dense towers are
+    weighted by tf-idf and n-grams by their rarity, both scaled to length 1, unless ``weight="count"`` (the papers); the
+    steps are Adam's unless `optimiser` says otherwise; the convolution and the layer after it have biases; both sides can
+    share one tower, and dense ones can begin at the principal directions of the words (``start="components"``), where the
+    papers draw all weights; no validation part stops training. The papers give no value of gamma.
 
     Example
     -------

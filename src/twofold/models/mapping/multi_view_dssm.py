@@ -6,7 +6,7 @@ in DSSM, and a the view of pair j,
 
     max sum_j ln [exp(gamma cos(y_U, y_a,j)) / sum over X' of view a of exp(gamma cos(y_U, f_a(X')))],      Eq. 6
 
-(which prints no logarithm) where X' are the item itself and some that are drawn from the same view. A step takes pairs of one view and moves the
+where X' are the item itself and some that are drawn from the same view. A step takes pairs of one view and moves the
 user's tower and that view's alone (Algorithm 1), so that every view teaches what people are like to all others.
 """
 
@@ -60,11 +60,11 @@ class MultiViewDSSM:
 
     Notes
     -----
-    Differs from the paper: people are known by the items of their history (without the one that is to be
-    found), by the words of these, and by words of their own, where the paper has search words and visited
-    domains; all item views share one list of n-grams; features are clustered by a random projection of who has
-    them; every pair is an example of its own, not the average of all that a person liked; negatives that the
-    person has are left out of the sum. The paper gives no sizes, gamma or step.
+    Differs from the paper: the sum is of logarithms, as in DSSM, where Eq. 6 prints that of the ratios; people are known
+    by the items of their history (without the one that is to be found), by the words of these, and by words of their own,
+    where the paper has search words and visited domains; all item views share one list of n-grams; features are clustered
+    by a random projection of who has them; every pair is an example of its own, not the average of all that a person
+    liked; negatives that the person has are left out of the sum. The paper gives no sizes, gamma or step.
 
     Example
     -------

@@ -125,10 +125,10 @@ class ContextEmbedding:
 
         Notes
         -----
-        Differs from the paper: steps are AdaGrad's over small batches, contexts are withheld at random,
-        surrounding items are those before the event unless `sides` is ``both``, and lists are by ln P:
-        where negatives are drawn, ln P_n(i) is added to v_i . h. Features are those of the surrounding
-        items, since that of the item itself is not known when one asks.
+        Differs from the paper: the form is that of the tutorial and of CBOW, the paper's settings and tables were not compared; steps are AdaGrad's on small
+        batches, one step size a row, so that threads change nothing; contexts are withheld at random (`withheld`), so that any part can be told when asked;
+        surrounding items are those before the event, as when one asks what is next, unless `sides` is ``both``, and features are theirs, since the item's own
+        are not known then; ln P_n(i) is added where negatives are drawn, so that lists are by ln P; subsampling and hierarchical softmax are off by default.
         """
         del validation
         memory, random = Memory.of(train), generator(rng)

@@ -131,10 +131,11 @@ class Doc2Vec:
 
         Notes
         -----
-        Differs from the paper: negative sampling in place of hierarchical softmax, with negatives from a random
-        sixteenth of the vocabulary that is dealt anew for each 128th of the training or every 262,144 tokens; vectors are averaged in PV-DM,
-        not concatenated. PV-DM moves the vectors of a mean by its gradient, once in a round of at most 4,096
-        places; see `twofold.kernels.cbow`.
+        Differs from the papers: negative sampling takes the place of hierarchical softmax; negatives come from a random sixteenth of the
+        vocabulary that is dealt anew for each 128th of the training or every 262,144 tokens (decision 0008); PV-DM averages vectors, it does
+        not concatenate them, and moves them by the gradient of the mean, once in a short round of at most 4,096 places, with negatives from a
+        pool of 128 draws (decision 0014, `twofold.kernels.cbow`); in inference frequent tokens are not thinned out by chance: their steps are
+        scaled by the probability to stay. For every number of threads the same seed gives the same bytes.
         """
         del validation
         memory = Memory.of(train)

@@ -11,9 +11,10 @@ With x_t the item of step t, as a one-hot vector or embedded, and the update gat
 learned on sessions that run side by side: step t of a batch continues step t - 1 of the same lanes, h is carried, and set
 to 0 where a new session begins. Negatives are the other items of the batch, and further ones in proportion to supp_i^alpha.
 
-Differs from the paper: gradients reach one step back, as in the authors' code; the softmax is over all items where these are no more than
-`samples`; a negative that is the row's own item is left out; ln Q is that of batch and sample together; long sessions begin early in a pass, and one of more
-than 1,024 events, and more than a lane has in all, is trained in pieces, each from h = 0.
+Differs from the papers: gradients reach one step back, as in the authors' code; all items are negatives where these are no more than
+`samples`, so that the softmax is exact; a negative that is the row's own item is left out; ln Q is that of batch and sample together,
+ln(B p_i + S q_i); long sessions begin rather early in a pass, so that few lanes outlast the others, and one of more than 1,024 events,
+and more than a lane has in all, is trained in pieces, each from h = 0; there is one layer.
 """
 
 from __future__ import annotations

@@ -149,10 +149,10 @@ class HRM:
 
         Notes
         -----
-        Differs from the paper: the ranking is by v_i . v^H + ln P_I(i) unless `correction` is off; the items of a user's first basket are learned too, from the user alone; the
-        step falls over the epochs; a drawn item that is the target is drawn again; dropout is on the units of
-        v^H and less than the 0.5 that is reported. The paper's text was not at hand: equations and k are from
-        reports of it.
+        Differs from the paper: the ranking is by v_i . v^H + ln P_I(i) unless `correction` is off; the items of a user's first basket are
+        learned too, from the user alone; the step falls in a line over the epochs; a drawn item that is the target is drawn again, and with
+        S-BPR it may be another one of the same basket; dropout is on the units of v^H and is 0.3, not the 0.5 that is reported of the paper, as
+        validation baskets preferred. The paper's text was not at hand: equations and k = 25 are from reports of it.
         """
         del validation
         memory = Memory.of(train)

@@ -8,6 +8,10 @@ history of the question says of item i, zero for what is new,
     p(i | q) = exp(a s(q, i) + b n(i) + w . f(q, i)) / sum over j,
 
 a conditional logit (McFadden 1974), whose few weights are learned on events that the model was not trained on.
+
+Differs from the papers: Anderson, Kumar, Tomkins & Vassilvitskii (2014, "The Dynamics of Repeat Consumption") fit frequency
+("quality") and a free weight for each distance to repeats alone; here distances have one slope, and what is new competes in
+the same softmax. The logit is McFadden's (1974). A wrapped model is not its paper's any more: tables name both.
 """
 
 from __future__ import annotations

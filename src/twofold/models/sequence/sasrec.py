@@ -9,9 +9,10 @@ Kang & McAuley (2018), "Self-Attentive Sequential Recommendation", ICDM. With M 
 
 learned by telling the item after each place from one drawn at random (Eq. 7), all places of a history at once.
 
-Differs from the paper: items are scaled by sqrt(d) and a norm stands at the end, as in the authors' code; the newest event stands
-at place n however short the history, in training as in serving, without padding in front; attention can have several heads, and the
-loss can be a softmax over all or sampled items.
+Differs from the paper: queries, keys and values are all of norm(x), as the paper writes and its code does not; items are scaled by
+sqrt(d) and a norm stands at the end, as in the authors' code; nothing is padded in front: the newest event stands at place n however
+short the history, in training as in serving; attention can have several heads; the loss can be a softmax over all or sampled items,
+and is by default.
 """
 
 from __future__ import annotations

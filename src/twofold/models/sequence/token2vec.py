@@ -149,11 +149,14 @@ class Token2Vec:
 
         Notes
         -----
-        Differs from the paper: negatives come from a random sixteenth of the vocabulary that is dealt anew
-        for each 128th of the training or every 262,144 tokens, and pairs are visited block by block in between (skip-gram), or input vectors
-        are moved once in a round of at most 4,096 places (CBOW); see `twofold.kernels.skip_gram` and
-        `twofold.kernels.cbow`. CBOW moves input vectors by the gradient of the mean, where word2vec.c
-        forgets to divide by the size of the window. A sequence of more than 65,536 tokens is cut.
+        Differs from the papers: negatives come from a random sixteenth of the vocabulary that is dealt anew for each 128th of the training or
+        every 262,144 tokens; over the deals every token is as likely as P_n says. In between skip-gram visits pairs block by block (decision
+        0008, `twofold.kernels.skip_gram`); CBOW moves input vectors once in a short round of at most 4,096 places, with a group's negatives
+        from a pool of 128 draws (decision 0014, `twofold.kernels.cbow`), and by the gradient of the mean, where word2vec.c gives each vector of
+        the window the gradient of the sum: hence a larger first step, 0.1. Frequent tokens stay with word2vec's probability sqrt(t/f) + t/f
+        rather than the paper's sqrt(t/f). Input vectors begin in +-1/d, twice as long as word2vec.c's, so that rare tokens come away from zero
+        sooner. The logistic function is computed, not looked up. A sequence of more than 65,536 tokens is cut. For every number of threads the
+        same seed gives the same bytes.
         """
         del validation
         memory = Memory.of(train)
