@@ -72,3 +72,13 @@ def test_a_single_id_is_no_list_of_them(items):
     for one in ("a", 5):
         with pytest.raises(ConfigError, match="must be lists of item ids"):
             allowed_items(items, one)
+
+
+def test_truth_values_are_asked_for_as_they_are_written():
+    log = {"u": [1, 1, 2], "i": ["a", "b", "c"]}
+    items = {"i": ["a", "b", "c"], "vegan": [True, False, True]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=items)
+    model = tw.models.Popularity().fit(data)
+    listed = model.recommend(users=[9], k=3, where={"vegan": True})["item"].to_list()
+    assert sorted(listed) == ["a", "c"]
+    assert model.recommend(users=[9], k=3, where={"vegan": [False]})["item"].to_list() == ["b"]

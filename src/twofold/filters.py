@@ -65,9 +65,10 @@ def allowed_items(
 
 
 def values_of(wanted: Any) -> list[Any]:
-    """Return the values that are asked of a category, tags or a bag: one, or several."""
+    """Return the values that are asked of a category, tags or a bag: one, or several; truth values as columns have them."""
     several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
-    return list(wanted) if several else [wanted]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    values: list[Any] = list(wanted) if several else [wanted]  # pyright: ignore[reportUnknownArgumentType]
+    return [str(one).lower() if isinstance(one, bool) else one for one in values]
 
 
 def holds(name: str, column: Column, wanted: Any) -> Bool:

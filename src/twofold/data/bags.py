@@ -31,7 +31,8 @@ def bag(values: pl.Series, name: str, *, is_tags: bool) -> Bag:
         rows = [levels_in(one, row, name) for row, one in enumerate(values.to_list())]
         rows = [{key: n for key, n in one.items() if n} for one in rows]
         counts = [level_counts(one, row, name) for row, one in enumerate(rows)]
-        listed = pl.Series(name, [list(one) for one in rows], strict=False)
+        empty = None if any(rows) else pl.List(pl.String)  # nothing says of what kind levels are
+        listed = pl.Series(name, [list(one) for one in rows], dtype=empty, strict=False)
     elif isinstance(values.dtype, pl.List | pl.Array):
         listed = values.cast(pl.List(values.dtype.inner)) if values.dtype != pl.List else values
     else:
