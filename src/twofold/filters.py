@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from twofold.data.alone import written
 from twofold.data.columns import Bag, Category, Column, Number, Time, kind_of
 from twofold.data.entities import Entities
 from twofold.data.times import parse_times
@@ -68,7 +69,7 @@ def values_of(wanted: Any) -> list[Any]:
     """Return the values that are asked of a category, tags or a bag: one, or several; truth values as columns have them."""
     several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes)
     values: list[Any] = list(wanted) if several else [wanted]  # pyright: ignore[reportUnknownArgumentType]
-    return [str(one).lower() if isinstance(one, bool) else one for one in values]
+    return [written(one) if isinstance(one, bool) else one for one in values]
 
 
 def holds(name: str, column: Column, wanted: Any) -> Bool:

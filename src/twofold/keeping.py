@@ -18,6 +18,26 @@ from typing import Any
 from twofold._version import __version__
 
 
+@dataclass(eq=False)
+class Fitting:
+    """An estimator, and what it learns from."""
+
+    estimator: object
+    logs: Sequence[Any]
+    named: Mapping[str, Any]
+    told: Mapping[str, Any] | None = None
+
+    def identity(self, digest: Callable[[Any], str]) -> Mapping[str, Any]:
+        """Return what tells it from others; read once, and only where something is kept."""
+        if self.told is None:
+            self.told = {
+                "estimator": repr(self.estimator),
+                "logs": [digest(one) for one in self.logs],
+                "named": {name: digest(one) for name, one in self.named.items()},
+            }
+        return self.told
+
+
 @dataclass
 class Keeper:
     """An open folder, and what is being fitted, the outermost first."""
@@ -27,7 +47,7 @@ class Keeper:
     """Seconds between two checkpoints of a training."""
     digest: Callable[[Any], str]
     """Tells one log, or fitted model, from another."""
-    fitted: tuple[Mapping[str, Any], ...] = ()
+    fitted: tuple[Fitting, ...] = ()
 
 
 OPEN: ContextVar[Keeper | None] = ContextVar("OPEN", default=None)
@@ -41,12 +61,7 @@ def fitting(estimator: object, logs: Sequence[Any], named: Mapping[str, Any]) ->
         yield
         return
     outside = keeper.fitted
-    own = {
-        "estimator": repr(estimator),
-        "logs": [keeper.digest(one) for one in logs],
-        "named": {name: keeper.digest(one) for name, one in named.items()},
-    }
-    keeper.fitted = (*outside, own)
+    keeper.fitted = (*outside, Fitting(estimator, logs, named))
     try:
         yield
     finally:
@@ -79,7 +94,8 @@ def place_of(identity: Mapping[str, Any]) -> tuple[Place, Mapping[str, Any]] | N
     keeper = OPEN.get()
     if keeper is None:
         return None
-    whole = {**identity, "twofold": __version__, "fitted": list(keeper.fitted)}
+    fitted = [one.identity(keeper.digest) for one in keeper.fitted]
+    whole = {**identity, "twofold": __version__, "fitted": fitted}
     name = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
     folder = keeper.folder / f"{identity['label']}-{name}"
     return Place(folder, keeper.every, time.monotonic()), whole

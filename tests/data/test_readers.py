@@ -97,9 +97,10 @@ def test_a_first_row_that_holds_what_is_asked_for_is_the_header(tmp_path):
     log, things = tmp_path / "log.csv", tmp_path / "things.csv"
     log.write_text("Kunde;Ware\nanna;Tee\nbert;Kaffee\n")
     things.write_text("Bezeichnung;Art\nTee;heiß\nKaffee;heiß\n")
-    data = tw.Dataset.read(
-        log, user="Kunde", item="Ware", items=things, item_features={"Art": "category"}
-    )
+    with pytest.warns(DataWarning, match="read from its first column, 'Bezeichnung'; call the"):
+        data = tw.Dataset.read(
+            log, user="Kunde", item="Ware", items=things, item_features={"Art": "category"}
+        )
     assert data.frame().select("user", "item").rows() == [("anna", "Tee"), ("bert", "Kaffee")]
     assert data.frame("items").rows() == [("Kaffee", "heiß"), ("Tee", "heiß")]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +14,9 @@ from twofold.data.columns import Kind
 from twofold.data.convert import guess_kind
 from twofold.data.dataset import Dataset
 from twofold.data.frames import as_frame, flatten
-from twofold.data.names import near_usual, plain, usual
+from twofold.data.names import KEYS, near_usual, plain, usual, words
 from twofold.data.readers import read_frame
+from twofold.data.roles import NAMELESS
 from twofold.errors import DataWarning
 
 FEW = 50
@@ -28,8 +28,7 @@ def read_beside(
 ) -> pl.DataFrame | None:
     """Read what is known of users, items or links; the id column is called `key` afterwards.
 
-    It is the column `key`, or one with the same name but for signs and case, or with a usual name of
-    this role, or the first one that has a name. Paths of sounds may be told from the file's own folder.
+    It is the column `key`, or the one that `key_column` finds. Paths of sounds may be told from the file's own folder.
     """
     if source is None:
         return None
@@ -45,12 +44,46 @@ def read_beside(
     names = frame.columns
     if not key or key in names:
         return frame
-    alike = [one for one in names if plain(one) == plain(key)]
-    alike += [one for one in names if usual(one) == role]
-    alike += [one for one in names if near_usual(one) == role]
-    named = [one for one in names if not re.match(r"^column_\d+$", one)]
-    chosen = (alike or named or names)[0]
+    chosen = key_column(names, key, role)
+    if chosen is None:
+        chosen = next((one for one in names if not NAMELESS.match(one)), names[0])
+        if len(names) > 1 and not NAMELESS.match(chosen):
+            warnings.warn(
+                f"{source} has no column {key!r}: the ids of the {role}s are read from its first column, {chosen!r}; "
+                f"call the column of the ids {key!r} if that is another one",
+                DataWarning,
+                stacklevel=2,
+            )
     return frame.rename({chosen: key})
+
+
+def key_column(names: Sequence[str], key: str, role: str) -> str | None:
+    """Return the column with the ids of users or items whose ids the log has in the column `key`, or None.
+
+    It has the same name but for signs and case, or but for words such as id; or a usual name of this role; or is called id.
+
+    Example
+    -------
+    >>> key_column(["artist_id", "song_id"], "song", "item"), key_column(["stock", "id"], "movieId", "item")
+    ('song_id', 'id')
+    >>> key_column(["stock", "title"], "movieId", "item") is None
+    True
+    """
+
+    def core(name: str) -> list[str]:
+        return [one for one in words(name) if one not in KEYS]
+
+    for alike in (
+        lambda one: plain(one) == plain(key),
+        lambda one: core(one) == core(key) != [],
+        lambda one: usual(one) == role,
+        lambda one: near_usual(one) == role,
+        lambda one: words(one) == ["id"],
+    ):  # fmt: skip
+        for one in names:
+            if alike(one):
+                return one
+    return None
 
 
 def _near(paths: pl.Series, folder: Path) -> pl.Series:

@@ -25,9 +25,8 @@ def mel_filters(rate: int, window: int, bands: int, low: float, high: float) -> 
     """
     librosa: Any = need("librosa", "audio")
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Empty filters"
-        )  # told below, by the names of the settings
+        # Told below, by the names of the settings.
+        warnings.filterwarnings("ignore", "Empty filters")
         found = librosa.filters.mel(sr=rate, n_fft=window, n_mels=bands, fmin=low, fmax=high)
     empty = int(np.count_nonzero(~found.any(axis=1)))
     apart = f"those of a frame are {rate / window:g} Hz apart"

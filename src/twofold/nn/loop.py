@@ -22,6 +22,7 @@ from twofold.hyperparameters import values
 from twofold.keeping import Place, place_of
 from twofold.nn.checkpoint import read_checkpoint, write_checkpoint
 from twofold.nn.deal import Deal, shuffled
+from twofold.nn.descent import check_descent
 from twofold.nn.optimisers import SGD, Adagrad, Adam
 from twofold.nn.steppers import build, clip_gradients, kept_state, restore, set_rates
 from twofold.nn.weights import copied, digest
@@ -30,8 +31,6 @@ from twofold.typing import F32
 
 log = logging.getLogger(__name__)
 Loss: TypeAlias = Tensor | Mapping[str, Tensor]
-FAR = 100.0
-"""Times the loss of untrained weights above which training made them worse."""
 TELLING = 16
 """Examples of a batch whose mean loss tells of the others."""
 LossOf: TypeAlias = Callable[[Tensor, torch.Generator], Loss]
@@ -195,7 +194,8 @@ def train(
             log.debug(
                 "%s epoch %d/%d: loss %.6g%s", label, epoch, epochs, history.losses[-1], score
             )
-    check_descent(history, label, advice)
+    last = history.losses[history.best_epoch - 1]
+    check_descent(label, history.began, last, f"in epoch {history.best_epoch}", advice)
     if best:
         module.load_state_dict(best)
     module.eval()
@@ -288,16 +288,6 @@ def check_weights(module: nn.Module, label: str, when: str, advice: str) -> None
             raise NotConvergedError(
                 f"{label} diverged: weight {name} is not finite {when}; {advice}"
             )
-
-
-def check_descent(history: History, label: str, advice: str) -> None:
-    """Refuse weights whose loss is far above that of the untrained ones."""
-    last = history.losses[history.best_epoch - 1]
-    if 0 < history.began * FAR < last:
-        raise NotConvergedError(
-            f"{label} diverged: the loss was {history.began:.3g} before the first step and {last:.3g} in epoch "
-            f"{history.best_epoch}; {advice}"
-        )
 
 
 def validated(module: nn.Module, validate: Callable[[], float], label: str, epoch: int) -> float:

@@ -19,13 +19,10 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from twofold.errors import NotConvergedError
 from twofold.kernels.products import product
 from twofold.kernels.reconstruct import adam_step, reconstruction_slopes
 from twofold.typing import F32, F64
 
-FAR = 100.0
-"""Times the loss of untrained weights above which training made them worse."""
 OVERSAMPLING = 10
 """Directions beyond those that are wanted, by which subspace iteration becomes exact sooner."""
 Code: TypeAlias = Literal["linear", "sigmoid", "unit"]
@@ -166,19 +163,6 @@ class Trainer:
         self.began = 0.0
         arrays = (*net.weights, *net.biases)
         self.moments = [(np.zeros_like(one), np.zeros_like(one)) for one in arrays]
-
-    def check(self, loss: float, when: str) -> None:
-        """Refuse a mean loss that is not finite, or far above that of the first batch before a step.
-
-        Raises
-        ------
-        NotConvergedError
-            Saying when, and what to lower.
-        """
-        if not np.isfinite(loss) or 0 < FAR * self.began < loss:
-            raise NotConvergedError(
-                f"CDL diverged: the loss of the network became {loss:.3g} {when}; lower `learning_rate` ({self.rate:g})"
-            )
 
     def step(self, by_weight: list[F32], by_bias: list[F32]) -> None:
         """Take one step along the slopes; a layer without slopes stays."""

@@ -28,11 +28,9 @@ from twofold.typing import F32, I32, I64, Bool
 
 
 class Block(NamedTuple):
-    """Columns of n rows: for each embedding table the weights of its rows, and numbers."""
+    """Columns of n rows: for each embedding table the weights of its rows, which sum to 1, or to less where a value is not known; and numbers."""
 
-    fields: tuple[
-        csr_array, ...
-    ]  # (n, rows of the table), rows sum to 1, or to less where a value is not known
+    fields: tuple[csr_array, ...]  # (n, rows of the table)
     dense: F32  # (n, width)
 
 

@@ -48,6 +48,7 @@ from twofold.models.mapping._autoencoder import (
 from twofold.models.mapping._confidence import Side, Weights
 from twofold.models.mapping._content import content_column, learn_code, read_words
 from twofold.nn.deal import shuffled
+from twofold.nn.descent import check_descent
 from twofold.progress import track
 from twofold.random import generator
 from twofold.typing import F32, I32, Rng
@@ -274,7 +275,7 @@ def alternate(
         loss = one_pass(
             model, course, trainer, bag, v, (model.reconstruction, weights.item_reg), rng
         )
-        trainer.check(loss, f"in epoch {epoch}")
+        check_descent("CDL", trainer.began, loss, f"in epoch {epoch}", advice(model))
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
         log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
@@ -305,8 +306,14 @@ def pretrain(
         nowhere = np.zeros((n_items, len(pair.biases[0])), np.float32)
         for epoch in track(range(1, model.pretraining + 1), f"CDL, layer {layer + 1}"):
             loss = one_pass(model, course, trainer, below, nowhere, (1.0, 0.0), rng)
-            trainer.check(loss, f"in pass {epoch} over layer {layer + 1}")
+            when = f"in pass {epoch} over layer {layer + 1}"
+            check_descent("CDL", trainer.began, loss, when, advice(model))
         below = csr_array(encode(pair, below))
+
+
+def advice(model: CDL) -> str:
+    """Return what to do about a network that diverged."""
+    return f"lower `learning_rate` ({model.learning_rate:g})"
 
 
 def one_pass(
