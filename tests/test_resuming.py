@@ -113,8 +113,12 @@ def test_short_trainings_leave_nothing(tmp_path):
 
 
 def test_bad_folders_and_times_are_told(tmp_path):
-    with pytest.raises(ConfigError, match="every got -1"), tw.checkpoints(tmp_path, every=-1):
-        pass
+    for every in (-1, "soon", float("nan"), True):
+        with pytest.raises(ConfigError, match="every got"), tw.checkpoints(tmp_path, every=every):
+            pass
+    for folder in (None, 3, ""):
+        with pytest.raises(ConfigError, match="needs a folder"), tw.checkpoints(folder):
+            pass
     with tw.checkpoints(tmp_path, every=0):
         NETWORKS["DSSM"].fit(log(), rng=0)
         (folder,) = tmp_path.iterdir()

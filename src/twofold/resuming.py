@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from twofold.errors import ConfigError
 from twofold.fingerprints import digest_of
@@ -32,7 +33,7 @@ def checkpoints(folder: str | Path, *, every: float = EVERY) -> Generator[None]:
     Raises
     ------
     ConfigError
-        If `every` is below 0.
+        If `every` is below 0 or no number, or `folder` is no path.
     DataError
         By `fit`, if a checkpoint cannot be written.
     IncompatibleFileError
@@ -48,8 +49,14 @@ def checkpoints(folder: str | Path, *, every: float = EVERY) -> Generator[None]:
     ...     len(list(Path(folder).iterdir()))
     1
     """
-    if not every >= 0:
-        raise ConfigError(f"checkpoints: every got {every}; allowed: seconds, 0 or more")
+    seconds: Any = every
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ConfigError(f"checkpoints: every got {every!r}; allowed: seconds, 0 or more")
+    place: Any = folder
+    if not isinstance(place, str | Path) or not str(place):
+        raise ConfigError(
+            f"checkpoints needs a folder, such as tw.checkpoints('training'); got {folder!r}"
+        )
     token = OPEN.set(Keeper(Path(folder), every, digest_of))
     try:
         yield
