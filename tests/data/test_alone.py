@@ -124,3 +124,9 @@ def test_rows_that_say_something_else_are_found_in_every_kind():
 
 def test_a_missing_time_is_missing():
     assert reader("x", LIKE["time"])(None) == NO_TIME
+
+
+@pytest.mark.parametrize("cells", [[], [None], [{}, None], [{}]])
+def test_a_bag_of_which_nothing_is_told_is_empty(cells):
+    read = column_of("parts", cells, LIKE["bag"])
+    assert (len(read), len(read.codes)) == (len(cells), 0)
