@@ -572,3 +572,25 @@ def test_cold_products_are_found_by_their_titles_above_tf_idf(real):
         return float((hit / np.diff(wanted.indptr)).mean())
 
     assert recall(scores) > recall(profile) + 0.01
+
+
+def test_words_of_people_that_stand_for_histories_unasked_are_told():
+    """Everybody takes even or odd things, and says something that has nothing to do with it."""
+    log = planted_log()
+    people = {"user": log.users.ids.ids, "bio": [f"tea sun {one % 3}" for one in range(40)]}
+    data = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=log.frame("items"), users=people,
+        item_features={"title": "text"}, user_features={"bio": "text"},
+    )  # fmt: skip
+    dense = {"encoder": {"kind": "dense", "hidden": (16,)}, "factors": 8, "content": "title"}
+    with pytest.warns(DataWarning, match="by their 'bio' and reads no history .* query=''"):
+        tw.models.DSSM(**dense, epochs=1).fit(data, rng=0)
+    tw.models.DSSM(**dense, epochs=1, query="bio").fit(data, rng=0)
+    model = tw.models.DSSM(**dense, epochs=30, query="").fit(data, rng=0)
+    assert (
+        model.recommend(users=[100], k=1)["item"].to_list()
+        == tw.models.DSSM(**dense, epochs=30)
+        .fit(log, rng=0)
+        .recommend(users=[100], k=1)["item"]
+        .to_list()
+    )

@@ -37,7 +37,7 @@ from twofold.models._base import Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
-from twofold.models.mapping._dssm_columns import query_column, texts_of
+from twofold.models.mapping._dssm_columns import query_column, say_passed_over, texts_of
 from twofold.models.mapping._dssm_known import KnownByWords
 from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
@@ -127,7 +127,7 @@ class DSSM:
     content: str | None = None
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     query: str | None = None
-    """The user feature with the words (bag, tags or text); None is the only bag or text feature, if there is one."""
+    """The user feature with the words (bag, tags or text); None is the only bag or text feature, if there is one, "" none."""
     history: Annotated[int, Field(ge=2)] = 50
     """Items of a history that are read at a time in training."""
     gamma: Annotated[PositiveFloat, Search(3, 50, log=True)] = 10.0
@@ -176,6 +176,8 @@ class DSSM:
         memory = Memory.of(train)
         column = content_column("DSSM", self.content, train.items)
         asked = query_column("DSSM", self.query, train.users)
+        if asked is not None and self.query is None:
+            say_passed_over(asked, train)
         need("torch", "deep")
         columns = [texts_of(column, train.items)]
         columns += [texts_of(asked, train.users)] if asked else []

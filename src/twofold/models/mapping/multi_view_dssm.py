@@ -85,7 +85,7 @@ class MultiViewDSSM:
     content: str | None = None
     """The item feature with the words (bag, tags or text); None is the only bag or text feature."""
     query: str | None = None
-    """The user feature with the words (bag, tags or text); None is the only bag or text feature, if there is one."""
+    """The user feature with the words (bag, tags or text); None is the only bag or text feature, if there is one, "" none."""
     known_by: Annotated[tuple[Known, ...], Field(min_length=1)] = ("items", "words", "features")
     """What the user view reads: the items of a history, the words of these, the words of `query`."""
     reduction: Annotated[TopK | KMeans | LSH, Field(discriminator="kind")] = TopK()
