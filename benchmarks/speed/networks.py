@@ -1,6 +1,6 @@
 """Seconds of a pass of the networks of two towers beside LibRecommender's and torch-rechub's, and how well each ranks.
 
-``python benchmarks/speed/networks.py [--data ml-1m] [--epochs 5] [--only candidates|words] [--users 1500] [--save]``
+``python benchmarks/speed/networks.py [--data ml-100k] [--epochs 5] [--only candidates|words] [--users 1500] [--save]``
 
 Candidates: everybody's LAST items are to be found among all others by the ids before them; every model has the step size of RATES
 that finds the LAST items before these best, and is then trained once with each of REPEATS seeds, in turns. Words: items held out
@@ -26,7 +26,7 @@ from twofold.models import DSSM, YouTubeCandidates
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import beside
 
-DATA = beside.option("--data", "ml-1m")
+DATA = beside.option("--data", "ml-100k")
 EPOCHS = int(beside.option("--epochs", "5"))
 ONLY = beside.option("--only", "")
 USERS = int(beside.option("--users", "1500"))
