@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
+from twofold.data.alone import spread
 from twofold.data.columns import Bag, Column, Number, Text, Time, Vector, present
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
@@ -144,12 +145,13 @@ def question(
                 f"{what} must map names to values of one person, such as {{'age': 30}}; got {' '.join(repr(columns).split()):.60}"
             )
     told = history if history is not None else [] if user is None else None
+    features = spread(features or {}, model.users.features)
     return questions(
         model,
         None if user is None else [user],
         None if told is None else [told],
         {name: [value] for name, value in (context or {}).items()},
-        {name: [value] for name, value in (features or {}).items()},
+        {name: [value] for name, value in features.items()},
         None if text is None else [text],
     )[0]
 
@@ -235,23 +237,41 @@ def of_words(model: PairOfEncoders, person: Queries, target: int) -> list[Reason
 
 def of_columns(model: PairOfEncoders, person: Queries, target: int) -> list[Reason]:
     """Return the features and circumstances that are said and read, with the score without each."""
-    found: list[tuple[str, str, Column, Queries]] = []
-    features, context = person.features, person.context
-    for name, column in features.items():
-        if name in model.feature_levels:
-            kept = {one: features[one] for one in features if one != name}
-            found.append(("features", name, column, replace(person, features=kept)))
-    for name, column in context.items():
-        if name in model.context_kinds:
-            kept = {one: context[one] for one in context if one != name}
-            found.append(("context", name, column, replace(person, context=kept)))
-    if person.time is not None:
-        found.append(("context", TIME, Time(person.time), replace(person, time=None)))
-    return [
-        Reason(kind, target, f"{name}={spelled(column)}", float(scores_of(model, left, target)[0]))
-        for kind, name, column, left in found
-        if present(column)[0]
+    told = [
+        (kind, name, column)
+        for kind, columns, read in (
+            ("features", person.features, model.feature_levels),
+            ("context", person.context, model.context_kinds),
+        )
+        for name, column in columns.items()
+        if name in read and present(column)[0]
     ]
+    at = {(kind, name): row for row, (kind, name, _) in enumerate(told)}
+    several = replace(
+        person.take(np.zeros(len(told), np.int64)),
+        features=without(person.features, "features", at),
+        context=without(person.context, "context", at),
+    )
+    scores = scores_of(model, several, target).tolist() if told else []
+    if person.time is not None:
+        told.append(("context", TIME, Time(person.time)))
+        scores.append(float(scores_of(model, replace(person, time=None), target)[0]))
+    return [
+        Reason(kind, target, f"{name}={spelled(column)}", score)
+        for (kind, name, column), score in zip(told, scores, strict=True)
+    ]
+
+
+def without(
+    columns: Mapping[str, Column], kind: str, at: Mapping[tuple[str, str], int]
+) -> dict[str, Column]:
+    """Return columns of one row for each in `at`, each of them missing in the row that stands there for it."""
+    return {
+        name: column.with_missing_row().take(
+            (np.arange(len(at)) == at.get((kind, name), UNKNOWN)).astype(np.int64)
+        )
+        for name, column in columns.items()
+    }
 
 
 def words_in(text: Text) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 
 from twofold.data.columns import Column, Kind, Text, kind_of
 from twofold.data.convert import column_from_values
-from twofold.data.frames import as_frame
+from twofold.data.frames import as_frame, series_of
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.times import parse_times
@@ -21,6 +22,7 @@ from twofold.features.words import as_series
 from twofold.rank import PairOfEncoders
 from twofold.typing import I64, History, Ids
 
+NO_KEYS: frozenset[str] = frozenset()
 TIME = "time"
 """The name under which the time of a question is given among its context."""
 
@@ -66,9 +68,6 @@ def questions(
         )
     rows = np.full(n, UNKNOWN, np.int32) if users is None else model.users.ids.rows(users)
     context, time = said(model, context)
-    declared: dict[str, Kind] = {
-        name: kind_of(column) for name, column in model.users.features.items()
-    }
     own = Histories.empty(n)
     if histories is not None:
         own = told(model.items.ids, histories, model.memory.value_range, rates=model.predicts_values)  # fmt: skip
@@ -78,7 +77,7 @@ def questions(
         np.full(n, histories is not None),
         time,
         query_columns(context, model.context_kinds),
-        user_columns(features, declared),
+        user_columns(features, model.users.features),
         None if text is None else Text(as_series(text)),
     )
     who = pl.Series("user", list(range(n)) if users is None else list(users), strict=False)
@@ -96,19 +95,24 @@ def said(
 
 
 def query_columns(
-    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
+    given: Mapping[str, Sequence[Any]],
+    kinds: Mapping[str, Kind],
+    like: Mapping[str, Column] = MappingProxyType({}),
 ) -> dict[str, Column]:
     """Read the caller's columns with the kinds that they had in training, where that is known."""
+    raw = {
+        name: series_of(name, list(one), "the questions", NO_KEYS) for name, one in given.items()
+    }
     return {
-        name: column_from_values(name, pl.Series(name, list(column), strict=False), kinds.get(name))
-        for name, column in given.items()
+        name: column_from_values(name, values, kinds.get(name), like.get(name))
+        for name, values in raw.items()
     }
 
 
 def user_columns(
-    given: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]
+    given: Mapping[str, Sequence[Any]], known: Mapping[str, Column]
 ) -> dict[str, Column]:
-    """Read features of people.
+    """Read features of people as the `known` ones were read.
 
     Raises
     ------
@@ -116,9 +120,9 @@ def user_columns(
         If a name is none of the user features.
     """
     for name in given:
-        if kinds and name not in kinds:
-            raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, kinds)}")
-    return query_columns(given, kinds)
+        if known and name not in known:
+            raise ConfigError(f"no user feature {name!r}; {did_you_mean(name, known)}")
+    return query_columns(given, {name: kind_of(one) for name, one in known.items()}, known)
 
 
 def by_column(given: Any, what: str) -> Mapping[str, Sequence[Any]]:

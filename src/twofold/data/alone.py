@@ -6,9 +6,10 @@ each is brought to a form that has one meaning (`reader`), and columns are made 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, cast
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import polars as pl
 
-from twofold.data.bags import SEPARATORS, bag
+from twofold.data.bags import bag
 from twofold.data.columns import (
     NO_TIME,
     Bag,
@@ -32,7 +33,9 @@ from twofold.data.convert import category, column_from_values
 from twofold.data.entities import levels_of
 from twofold.data.frames import series_of
 from twofold.data.names import NUMBER
+from twofold.data.places import is_degrees
 from twofold.data.vocabulary import Vocabulary
+from twofold.data.written import as_list, separators
 from twofold.errors import DataError
 
 Reader: TypeAlias = Callable[[Any], Any]
@@ -60,7 +63,8 @@ def reader(name: str, like: Column) -> Reader:
             truths = bool(known.str.to_lowercase().is_in(TRUTHS).any())
             return lambda value: level(name, value, numbers=numbers, truths=truths)
         case Bag():
-            return lambda value: levels(name, value, like)
+            signs = separators(like.levels)
+            return lambda value: levels(name, value, like, signs)
         case Number():
             return lambda value: number(name, value, like)
         case Time():
@@ -80,28 +84,41 @@ def level(name: str, value: Any, *, numbers: bool, truths: bool) -> str | None:
     """Read the level of a category; `numbers` and `truths` say what levels of training were."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list):
+    if isinstance(value, list | dict):
         raise unlike(name, "one level an item", value, "give one")
     if truths if isinstance(value, bool) else numbers:
         return written(value)
     raise unlike(name, "texts", value, "give a text")
 
 
-def levels(name: str, value: Any, like: Bag) -> list[str] | dict[str, float] | None:
-    """Read tags as a list, and a bag as its levels with their counts."""
+def levels(
+    name: str, value: Any, like: Bag, signs: Sequence[str]
+) -> list[str] | dict[str, float] | None:
+    """Read tags as a list, and a bag as its levels with their counts; `signs` may separate them."""
     if value is None:
         return None
-    if isinstance(value, str) and not like.is_tags and value.lstrip().startswith("{"):
+    if isinstance(value, str):
+        value = _as_told(value, signs, is_tags=like.is_tags)
+    if isinstance(value, dict) and like.is_tags:
+        raise unlike(name, "tags", value, "give a list of them")
+    told = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if any(isinstance(one, dict | list) for one in told):
         made = cast("Bag", whole(name, value, like))
         names = [str(made.levels[code]) for code in made.codes.tolist()]
-        return dict(zip(names, made.counts.tolist(), strict=True))
-    if isinstance(value, str):
-        sign = next((one for one in SEPARATORS if one in value), "\0")
-        found = [part for one in value.split(sign) if (part := one.strip())]
-    else:
-        told = cast("list[Any]", value) if isinstance(value, list) else [value]
-        found = [tag(name, one) for one in told if one is not None]
+        return names if like.is_tags else dict(zip(names, made.counts.tolist(), strict=True))
+    found = [tag(name, one) for one in told if one is not None]
     return found if like.is_tags else {one: float(n) for one, n in Counter(found).items()}
+
+
+def _as_told(value: str, signs: Sequence[str], *, is_tags: bool) -> Any:
+    """Return the list or the object that a text was written from, or what stands between the first of `signs` that it has."""
+    if (listed := as_list(value)) is not None:
+        return listed
+    if not is_tags and value.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    sign = next((one for one in signs if one in value), "\0")
+    return [part for one in value.split(sign) if (part := one.strip())]
 
 
 def tag(name: str, value: Any) -> str:
@@ -115,7 +132,7 @@ def tag(name: str, value: Any) -> str:
 
 def number(name: str, value: Any, like: Column) -> float | None:
     """Read a number."""
-    if isinstance(value, list):
+    if isinstance(value, list | dict):
         raise unlike(name, "a number", value, "give one")
     if value is None or (isinstance(value, int | float) and abs(value) <= LARGEST):
         return None if value is None else float(value)
@@ -129,7 +146,7 @@ def time(name: str, value: Any, like: Column) -> int:
     """Read a time as seconds since 1970."""
     if value is None:
         return NO_TIME
-    if isinstance(value, bool | list):
+    if isinstance(value, bool | list | dict):
         raise unlike(name, "a time", value, "give a date such as 2024-12-31, or seconds since 1970")
     if isinstance(value, str) and DAY.fullmatch(value):
         with suppress(ValueError):  # of a day that does not exist, of which more is said below
@@ -143,7 +160,9 @@ def vector(name: str, value: Any, like: Vector) -> list[float]:
     if value is None or value == "":
         return [float("nan")] * width
     wanted = "a latitude and a longitude" if like.is_place else f"a list of {width:,} numbers"
-    if not isinstance(value, list | str):
+    if not isinstance(value, list | str | dict):
+        raise unlike(name, wanted, value, "give them")
+    if isinstance(value, dict) and not (like.is_place and is_degrees([*value])):
         raise unlike(name, wanted, value, "give them")
     made = cast("Vector", whole(name, value, like)).values
     if made.shape[1] != width:
@@ -174,6 +193,8 @@ def unlike(name: str, wanted: str, value: Any, hint: str) -> DataError:
             got = f"the boolean {str(value).lower()}"
         case list():
             got = "a list"
+        case dict():
+            got = "an object"
         case int() | float():
             got = f"the number {value}"
         case _:
@@ -205,6 +226,37 @@ def column_of(name: str, values: list[Any], like: Column) -> Column:
         case Vector():
             made = np.array(values, np.float64).reshape(len(values), like.values.shape[1])
             return Vector(made if like.is_place else made.astype(np.float32), like.is_place)
+
+
+def spread(features: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Return the fields of objects as features ``outer.inner``, as tables of records are read; not those of features that are `known`.
+
+    Example
+    -------
+    >>> spread({"size": {"width": 2, "unit": {"name": "cm"}}, "words": {"tea": 1}}, {"words"})
+    {'size.width': 2, 'size.unit.name': 'cm', 'words': {'tea': 1}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in features.items():
+        if isinstance(value, Mapping) and name not in known:
+            inner = cast("Mapping[str, Any]", value)
+            found |= spread({f"{name}.{key}": one for key, one in inner.items()}, known)
+        else:
+            found[name] = value
+    return found
+
+
+def leaves(value: Any, depth: int) -> Iterator[Any]:
+    """Return the names and values in nested lists and objects, and what lies deeper than `depth` as it is."""
+    if not depth or not isinstance(value, dict | list):
+        yield value
+    elif isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from leaves(one, depth - 1)
+    else:
+        for key, one in cast("dict[str, Any]", value).items():
+            yield key
+            yield from leaves(one, depth - 1)
 
 
 def typed(values: pl.Series, known: Vocabulary) -> pl.Series:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from twofold.data.columns import NO_TIME, Column, Kind
-from twofold.data.convert import column_from_values, guess_kind, numbers
+from twofold.data.convert import column_from_values, guess_kind, is_one_column, numbers
 from twofold.data.dataset import Dataset, Features
 from twofold.data.entities import NO_LINKS, Entities
 from twofold.data.frames import flatten, pick
@@ -195,9 +195,11 @@ def entities(
     like = like.cast(pl.Int64) if like.dtype == pl.Int32 else like
     if ids.dtype != like.dtype and len(like):
         ids = _same_type(ids, like, what, key)
+    named = wanted(features, but=key)
     if features is None:
-        bags = [one for one in frame.columns if guess_kind(frame[one]) == "bag"]
-        frame = flatten(frame, but=bags)
+        frame = flatten(frame, stays=is_one_column)
+    elif any(one not in frame.columns for one in named):
+        frame = flatten(frame, but=named)
     given = frame
     good = ids.is_not_null() & ids.is_first_distinct()
     if not good.all():
@@ -209,7 +211,7 @@ def entities(
     if features is None:
         chosen = {name: guess_kind(frame[name]) for name in frame.columns if name != key}
     else:
-        chosen = wanted(features, but=key)
+        chosen = named
     own = what[:-1]  # what `Dataset.frame` calls the ids
     if own in chosen and features is None:
         notes.append(f"the {what} have a column {own!r} beside their ids {key!r}; it was left out")

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from twofold.data.columns import Kind
-from twofold.data.convert import guess_kind
+from twofold.data.convert import is_one_column
 from twofold.data.dataset import Dataset
 from twofold.data.frames import as_frame, flatten
 from twofold.data.names import KEYS, near_usual, plain, usual, words
@@ -40,7 +40,7 @@ def read_beside(
     folder = Path(source).parent
     frame = frame.with_columns(_near(frame[name], folder) for name in sounds)
     if key not in frame.columns:  # in nested records it may be inside
-        frame = flatten(frame, [one for one in frame.columns if guess_kind(frame[one]) == "bag"])
+        frame = flatten(frame, stays=is_one_column)
     names = frame.columns
     if not key or key in names:
         return frame

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from twofold.data.bags import bag
+from twofold.data.bags import LABELS, bag
 from twofold.data.columns import (
     KINDS,
+    Bag,
     Category,
     Column,
     Kind,
@@ -20,21 +21,40 @@ from twofold.data.columns import (
     Time,
     Vector,
 )
-from twofold.data.names import MISSING, NUMBER
+from twofold.data.names import MISSING, NUMBER, plain
+from twofold.data.places import as_degrees, is_degrees
 from twofold.data.times import first_bad, parse_times
 from twofold.data.vocabulary import as_ids, factorize, is_text
+from twofold.data.written import LIST, as_list, unwritten
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.typing import F32, Bool
 
 THOUSANDS_COMMA = r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?$"
 DECIMAL_COMMA = r"^[+-]?(?:[0-9]+|[0-9]{1,3}(?:[. ][0-9]{3})+),[0-9]+$"
 DECIMAL_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
+COUNTS = (
+    "count",
+    "counts",
+    "n",
+    "weight",
+    "weights",
+    "value",
+    "score",
+    "times",
+    "amount",
+    "frequency",
+)
+"""Names of the number in a list of levels with their counts."""
+LOOKED_AT = 100
+"""Cells that are looked at to tell whether a text was written as a list."""
 FEW_LEVELS = 0.5
 """A string column with fewer distinct values than this share of its rows is a category, else a text."""
 
 
-def column_from_values(name: str, values: pl.Series, kind: Kind | None) -> Column:
-    """Read a raw column as `kind`; None = guess it.
+def column_from_values(
+    name: str, values: pl.Series, kind: Kind | None, like: Column | None = None
+) -> Column:
+    """Read a raw column as `kind`; None = guess it. `like` is the column of training, where this is read for a model.
 
     Raises
     ------
@@ -52,7 +72,8 @@ def column_from_values(name: str, values: pl.Series, kind: Kind | None) -> Colum
         case "category":
             return category(values, name)
         case "tags" | "bag":
-            return bag(values, name, is_tags=chosen == "tags")
+            known = like.levels if isinstance(like, Bag) else None
+            return bag(values, name, is_tags=chosen == "tags", known=known)
         case "number":
             return Number(numbers(values, f"column {name!r}"))
         case "text" | "sound":
@@ -69,25 +90,75 @@ def guess_kind(values: pl.Series) -> Kind:
     """Return the kind that a column is read as when none is declared."""
     kind = values.dtype
     if isinstance(kind, pl.List | pl.Array):
-        inner: Any = kind.inner
-        return "vector" if inner.is_numeric() and isinstance(kind, pl.Array) else "tags"
+        return _of_lists(values)
     if kind.is_temporal():
         return "time"
     if kind.is_numeric():
         return "number"
     if isinstance(kind, pl.Struct):
-        return (
-            "bag" if kind.fields and all(one.dtype.is_numeric() for one in kind.fields) else "text"
-        )
+        return _of_objects(values)
     if kind == pl.String and len(values):
         if _is_written_number(values):
             return "number"
         if _is_written_day(values):
             return "time"
+        if _is_written_list(values):
+            return _of_lists(unwritten(values.drop_nulls()))
         if values.str.contains("|", literal=True).any():
             return "tags"
         return "category" if values.n_unique() <= max(2, FEW_LEVELS * len(values)) else "text"
     return "category"
+
+
+def is_one_column(values: pl.Series) -> bool:
+    """Say whether objects are read as one column, and not as one for each of their fields."""
+    return guess_kind(values) in ("bag", "place")
+
+
+def _of_lists(values: pl.Series) -> Kind:
+    """Return the kind of lists: vectors of numbers, bags of objects with a count, tags; text of what is none of them."""
+    if values.dtype == pl.Object:
+        found = [one for row in values.to_list() for one in row if one is not None]
+        if not all(isinstance(one, dict) for one in found):
+            return "text"
+        values = pl.Series([pl.Series(found, strict=False)])
+    kind: Any = values.dtype
+    inner: Any = kind.inner
+    if isinstance(inner, pl.Struct):
+        fields: dict[str, Any] = {plain(one.name): one.dtype for one in inner.fields}
+        texts = [name for name, one in fields.items() if is_text(one)]
+        counts = [name for name, one in fields.items() if one.is_numeric() and name in COUNTS]
+        if len(fields) == 2 and len(texts) == len(counts) == 1:
+            return "bag"
+        return "tags" if len(texts) == 1 or set(texts) & set(LABELS) else "text"
+    if inner.is_float() or (inner.is_numeric() and isinstance(kind, pl.Array)):
+        lengths = values.list.len() if isinstance(kind, pl.List) else values.arr.len()
+        return "vector" if lengths.drop_nulls().n_unique() == 1 else "text"
+    return "tags" if is_text(inner) or inner.is_integer() or inner == pl.Null else "text"
+
+
+def _of_objects(values: pl.Series) -> Kind:
+    """Return the kind of objects: a place, a bag where they hold whole counts or most have a few of all levels; text otherwise."""
+    kind: Any = values.dtype
+    names = [one.name for one in kind.fields]
+    if not names or not all(one.dtype.is_numeric() for one in kind.fields):
+        return "text"
+    if is_degrees(names):
+        return "place"
+    cells = values.drop_nulls().struct.unnest()
+    if 2 * sum(cells.null_count().row(0)) > cells.height * cells.width:
+        return "bag"
+    whole = all(((one.drop_nulls() >= 0) & (one.drop_nulls() % 1 == 0)).all() for one in cells)
+    return "bag" if whole else "text"
+
+
+def _is_written_list(values: pl.Series) -> bool:
+    """Say whether most cells of a text were written as lists."""
+    known = values.filter(values.str.strip_chars() != "")
+    alike = known.filter(known.str.contains(LIST))
+    if 2 * len(alike) < len(known) or not len(alike):
+        return False
+    return all(as_list(one) is not None for one in alike.head(LOOKED_AT))
 
 
 def _is_written_number(values: pl.Series) -> bool:
@@ -208,14 +279,15 @@ def category(values: pl.Series, name: str) -> Category:
 
 
 def written_vectors(values: pl.Series, name: str) -> pl.Series:
-    """Return text such as "52.5,13.4" as lists of numbers, null where it is empty.
+    """Return text such as "52.5,13.4" or "[52.5 13.4]" as lists of numbers, null where it is empty.
 
     Raises
     ------
     DataError
         Naming the first that holds something else.
     """
-    text = values.set(values.str.strip_chars() == "", None)
+    bare = values.str.strip_chars(" \t\n[]()")
+    text = bare.set(bare == "", None).str.replace_all(r"\s*,\s*|\s+", ",")
     parts = text.str.split(",").list.eval(
         pl.element().str.strip_chars().cast(pl.Float64, strict=False)
     )
@@ -232,6 +304,8 @@ def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
     """Read arrays of one length, NaN where missing; a place is (latitude, longitude) or "lat,lon"."""
     if values.dtype == pl.String:
         values = written_vectors(values, name)
+    if is_place and isinstance(values.dtype, pl.Struct):
+        values = as_degrees(values, name)
     if not isinstance(values.dtype, pl.List | pl.Array):
         raise DataError(f"column {name!r} must hold a list of numbers a row; got {values.dtype}")
     rows: Sequence[Any] = values.to_list()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -213,13 +213,18 @@ def pick(frame: pl.DataFrame, name: str, what: str) -> pl.Series:
     return frame[name]
 
 
-def flatten(frame: pl.DataFrame, but: Iterable[str] = ()) -> pl.DataFrame:
-    """Return nested objects as columns ``outer.inner``, all but those in `but`."""
-    kept = frozenset(but)
+def flatten(
+    frame: pl.DataFrame,
+    but: Iterable[str] = (),
+    stays: Callable[[pl.Series], bool] = lambda _: False,
+) -> pl.DataFrame:
+    """Return nested objects as columns ``outer.inner``, all but those in `but` and those that `stays` says so of."""
+    kept = set(but)
     while nested := [
         name
         for name, kind in frame.schema.items()
         if isinstance(kind, pl.Struct) and name not in kept and kind.fields
     ]:
-        frame = frame.unnest(nested, separator=".")
+        kept |= {name for name in nested if stays(frame[name])}
+        frame = frame.unnest([name for name in nested if name not in kept], separator=".")
     return frame

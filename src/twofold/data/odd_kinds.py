@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from twofold.data.bags import split_tags
 from twofold.data.columns import Kind
 from twofold.data.names import MISSING, NUMBER
 from twofold.data.vocabulary import is_text
+from twofold.data.written import split_tags
 from twofold.errors import DataWarning
 
 Owner = Literal["users", "items", "context"]

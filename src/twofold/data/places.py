@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from twofold.data.names import DEGREES, plain
-from twofold.errors import DataWarning
+from twofold.errors import DataError, DataWarning
 
 PLACE = "place"
 """The kind, and the name of the feature that is made of two columns."""
@@ -83,6 +84,35 @@ def joined(frame: pl.DataFrame, columns: tuple[str, str]) -> pl.Series:
     """Return [latitude, longitude] of each row."""
     both = np.column_stack([_degrees(frame[one]).to_numpy() for one in columns])
     return pl.Series(PLACE, both.tolist(), dtype=pl.List(pl.Float64))
+
+
+def is_degrees(names: Sequence[str]) -> bool:
+    """Say whether the fields of an object are a latitude and a longitude.
+
+    Example
+    -------
+    >>> is_degrees(["lat", "lng"]), is_degrees(["x", "y"])
+    (True, False)
+    """
+    bare = [plain(one) for one in names]
+    return len(bare) == 2 and all(any(one in some for one in bare) for some in DEGREES)
+
+
+def as_degrees(values: pl.Series, name: str) -> pl.Series:
+    """Return objects of a latitude and a longitude as [latitude, longitude].
+
+    Raises
+    ------
+    DataError
+        If they have other fields.
+    """
+    cells = values.struct.unnest()
+    if not is_degrees(cells.columns):
+        raise DataError(
+            f"column {name!r} must hold two numbers, or objects of a latitude and a longitude; got the fields {cells.columns}"
+        )
+    found = _named(cells, "")
+    return joined(cells, found) if found else values
 
 
 def _named(frame: pl.DataFrame, but: str) -> tuple[str, str] | None:

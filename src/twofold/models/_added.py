@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, vstack
 from twofold.data.columns import Kind, kind_of
 from twofold.data.convert import column_from_values
 from twofold.data.entities import Entities
-from twofold.data.frames import as_frame
+from twofold.data.frames import as_frame, flatten
 from twofold.data.interactions import Histories
 from twofold.data.joined import joined
 from twofold.data.queries import Queries
@@ -160,6 +160,8 @@ def read_items(model: FittedModel, items: Any) -> Entities:
         raise DataError(
             f"new items bring their ids in a column 'item', whatever it was called in training; got {', '.join(frame.columns)}"
         )
+    if any(name not in frame.columns for name in trained):
+        frame = flatten(frame, but=trained)
     check_names(trained, [name for name in frame.columns if name != "item"])
     ids = like_known(as_ids(frame["item"], "item"), model.items.ids)
     if ids.null_count() or ids.n_unique() < len(ids):
@@ -167,7 +169,7 @@ def read_items(model: FittedModel, items: Any) -> Entities:
             "each new item needs an id of its own in the column 'item'; one is missing or twice"
         )
     features = {
-        name: column_from_values(name, frame[name], kind_of(column))
+        name: column_from_values(name, frame[name], kind_of(column), column)
         for name, column in trained.items()
     }
     return Entities(Vocabulary(ids), features)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from twofold.data.alone import column_of, reader
+from twofold.data.alone import column_of, reader, spread
 from twofold.data.columns import Category, Column
 from twofold.data.entities import Entities, differing
 from twofold.data.vocabulary import UNKNOWN, WHOLE, Vocabulary
@@ -33,6 +33,7 @@ def read_told(
             own = own_id(item, known)
             if own in ids:
                 raise DataError(f"the item {own!r} is told twice; tell it once")
+            features = spread(features, readers)
             check_names(readers, features)
             row = {name: read(features[name]) for name, read in readers.items()}
         except DataError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from twofold.data.alone import spread
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.told import history_rows, taken_apart
@@ -157,12 +158,12 @@ def described(served: Served, question: Question, queries: Queries) -> Queries:
     context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
     if TIME in served.model.context_kinds:
         context.setdefault(TIME, [int(time.time() if question.time is None else question.time)])
-    features = {name: [value] for name, value in (question.features or {}).items()}
+    features = spread(question.features or {}, served.model.users.features)
     said, _ = questions(
         served.model,
         [0],
         context=context,
-        features=features,
+        features={name: [value] for name, value in features.items()},
         text=None if question.words is None else [question.words],
     )
     return replace(

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from twofold.data.alone import spread
 from twofold.data.columns import Text
 from twofold.data.vocabulary import UNKNOWN
 from twofold.models._base import FittedModel
@@ -30,7 +31,7 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
     DataError
         If the model does not read content, or a feature is missing or of another kind.
     """
-    item = own_id(live, text)
+    item, features = own_id(live, text), spread(features, live.base.items.features)
     await live.work(check_sounds, live.base, features)
     async with live.changing:
         known = int(live.base.items.ids.rows([item])[0]) != UNKNOWN

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from twofold.data.alone import leaves
 from twofold.data.told import LARGEST
 from twofold.field_notes import add_notes
 from twofold.variety import Diversity
@@ -30,6 +31,8 @@ LONGEST_HISTORY, LONGEST_LIST, LONGEST_BATCH, LONGEST_EVENTS = 10_000, 1000, 100
 """Items of a history or of allow and deny; items of a list; questions and events of one request."""
 MOST_NOTES, LONGEST_NOTE = 20, 1000
 """Notes of one answer, and the characters of each."""
+DEEPEST = 3
+"""Lists and objects in each other of which a feature may be."""
 MOST_COLUMNS = 1000
 """Features or context columns of one body."""
 EVENT_FIELDS = ("user", "item", "value", "time", "kind", "session")
@@ -71,30 +74,32 @@ SCALAR: list[dict[str, Any]] = [
 ]  # fmt: skip
 COLUMN = {"anyOf": [*SCALAR, {"type": "array", "items": {"anyOf": SCALAR}}]}
 NAME: dict[str, Any] = {"minLength": 1, "pattern": r"^[^\x00]+$"}
-Columns = Annotated[
-    dict[str, Any],
-    Field(max_length=MOST_COLUMNS),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "propertyNames": NAME,
-            "additionalProperties": COLUMN,
-            "maxProperties": MOST_COLUMNS,
-        }
-    ),
-]
+
+
+def nested(depth: int) -> list[dict[str, Any]]:
+    """Return what a value may be that lists and objects in each other may make up."""
+    if not depth:
+        return SCALAR
+    inner = {"anyOf": nested(depth - 1)}
+    objects = {"type": "object", "propertyNames": NAME, "additionalProperties": inner}
+    return [*SCALAR, {"type": "array", "items": inner}, objects]
+
+
+def _columns(names: Any, value: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "object", "propertyNames": names, "additionalProperties": value, "maxProperties": MOST_COLUMNS})  # fmt: skip
+
+
+MostColumns = Field(max_length=MOST_COLUMNS)
+Columns = Annotated[dict[str, Any], MostColumns, _columns(NAME, COLUMN)]
 """Values by name: texts, numbers, or lists of them; `check_columns` holds them to it."""
+Features = Annotated[dict[str, Any], MostColumns, _columns(NAME, {"anyOf": nested(DEEPEST)})]
+"""The same, and objects and lists of them: what a table of records may hold."""
 Circumstances = Annotated[
     dict[str, Any],
-    Field(max_length=MOST_COLUMNS),
-    WithJsonSchema(
-        {
-            "type": "object", "propertyNames": {**NAME, "not": {"enum": list(EVENT_FIELDS)}},
-            "additionalProperties": COLUMN, "maxProperties": MOST_COLUMNS,
-        }
-    ),
-]  # fmt: skip
-"""The same beside the fields of an event, whose names are taken."""
+    MostColumns,
+    _columns({**NAME, "not": {"enum": list(EVENT_FIELDS)}}, COLUMN),
+]
+"""Columns beside the fields of an event, whose names are taken."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 
 
@@ -141,7 +146,7 @@ class Question(Body):
     """A user id; one that was never seen is answered too."""
     history: History | None = None
     """A list of item ids or of lists of them, oldest first, in place of what is known of the user; what an inner list holds was taken together."""
-    features: Columns | None = None
+    features: Features | None = None
     """User features by name, for models that read them."""
     words: Words | None = None
     """What the person says, for models that read words."""
@@ -172,7 +177,7 @@ class Question(Body):
             ("context", self.context),
             ("where", self.where),
         ):
-            check_columns(name, columns or {})
+            check_columns(name, columns or {}, DEEPEST if name == "features" else 1)
         return self
 
 
@@ -188,8 +193,8 @@ def check_somebody(body: Body) -> None:
         raise ValueError("the question names nobody; give user, history, features or words")
 
 
-def check_columns(name: str, columns: dict[str, Any]) -> None:
-    """Refuse numbers that are not finite, texts that cannot be kept, and what holds more than a list.
+def check_columns(name: str, columns: dict[str, Any], depth: int = 1) -> None:
+    """Refuse numbers that are not finite, texts that cannot be kept, and lists and objects in more than `depth` others.
 
     Raises
     ------
@@ -199,10 +204,12 @@ def check_columns(name: str, columns: dict[str, Any]) -> None:
     for key, value in columns.items():
         if not key or "\x00" in key:
             raise ValueError(f"{name} has a column without a name; name it")
-        parts: list[Any] = value if isinstance(value, list) else [value]
-        for one in parts:
+        if depth == 1 and isinstance(value, dict):
+            raise ValueError(f"{name}.{key} holds an object; give a text, a number, or a list of them")  # fmt: skip
+        for one in leaves(value, depth):
             if isinstance(one, dict | list):
-                raise ValueError(f"{name}.{key} holds {'an object' if isinstance(one, dict) else 'a list in a list'}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
+                what = "an object" if isinstance(one, dict) else "a list"
+                raise ValueError(f"{name}.{key} holds {what} in {depth} others; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not abs(one) <= LARGEST:
                 raise ValueError(
                     f"{name}.{key} is {one}; give a finite number, within {LARGEST:g} of 0"
@@ -238,7 +245,7 @@ class Explanation(Body):
     """A user."""
     history: History | None = None
     """A list of item ids or of lists of them, in place of those of a user."""
-    features: Columns | None = None
+    features: Features | None = None
     """User features by name, for models that read them."""
     words: Words | None = None
     """What the person says, for models that read words."""
@@ -250,8 +257,8 @@ class Explanation(Body):
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
         check_somebody(self)
-        for name, columns in (("features", self.features), ("context", self.context)):
-            check_columns(name, columns or {})
+        check_columns("features", self.features or {}, DEEPEST)
+        check_columns("context", self.context or {})
         return self
 
 
@@ -299,12 +306,12 @@ class Item(Body):
 
     model_config = example({"features": {"title": "Storm over the coast", "genres": ["drama"]}})
 
-    features: Annotated[Columns, Field(default_factory=dict)]
+    features: Annotated[Features, Field(default_factory=dict)]
     """The item features of training, by name."""
 
     @model_validator(mode="after")
     def _finite(self) -> Self:
-        check_columns("features", self.features)
+        check_columns("features", self.features, DEEPEST)
         return self
 
 
