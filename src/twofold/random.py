@@ -33,3 +33,15 @@ def generator(rng: Rng) -> np.random.Generator:
 def kernel_seed(rng: np.random.Generator) -> int:
     """Draw one seed for a compiled kernel, in 1 ... 2^31 - 1."""
     return int(rng.integers(1, 2**31 - 1))
+
+
+def seed_of(rng: Rng) -> int:
+    """Return the seed of several trainings: `rng` itself where it is one, so that each of them is what ``fit(rng=seed)`` makes.
+
+    Example
+    -------
+    >>> seed_of(7)
+    7
+    """
+    drawn = generator(rng)
+    return int(rng) if isinstance(rng, int | np.integer) else int(drawn.integers(2**31))

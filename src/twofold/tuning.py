@@ -25,7 +25,7 @@ from twofold.metrics import parse
 from twofold.metrics.names import Metric
 from twofold.plans import EvaluationPlan, TunePlan
 from twofold.progress import track
-from twofold.random import generator
+from twofold.random import seed_of
 from twofold.split import Split, check_leaks
 from twofold.trials import holds, same_search, study_of, suggest, trial_table
 from twofold.typing import Rng
@@ -55,6 +55,13 @@ class Tuned:
     """Trials that left the finite numbers."""
     table: pl.DataFrame
     """A row a trial, best first; see `trial_table`."""
+
+    @property
+    def idle(self) -> list[str]:
+        """The hyperparameters that were searched, where all of several trials have the same value of the metric; none otherwise."""
+        metric, *searched, _ = self.table.columns[1:]
+        same = self.trials > 1 and self.table[metric].drop_nulls().n_unique() == 1
+        return searched if same else []
 
 
 def to_tune(job: Job) -> list[str]:
@@ -204,8 +211,7 @@ def tune(
         )
     if isinstance(trials, bool) or not isinstance(trials, Integral) or trials < 1:
         raise ConfigError(f"trials must be an integer >= 1; got {trials!r}")
-    drawn = generator(rng)
-    seed = int(rng) if isinstance(rng, Integral) else int(drawn.integers(2**31))
+    seed = seed_of(rng)
     if not isinstance(folder, str | Path | None):
         raise ConfigError(f"folder must be a path, or None to keep no trials; got {folder!r}")
     where = None if folder is None else Path(folder)

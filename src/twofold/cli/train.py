@@ -178,7 +178,10 @@ def evaluate(
     candidates: Candidates = AS_THE_RUN,
     ask: Ask = AS_THE_RUN,
     html: Annotated[Path | None, typer.Option(help="Also write the report as a page.")] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of ties and bootstraps. [default: as the run]", show_default=False),
+    ] = None,
     json: Json = False,
     *,
     said: dict[str, Any],
@@ -186,8 +189,8 @@ def evaluate(
     """Measure a model on what it was not trained on.
 
     With the data that it was made from, the part that was held out is measured; other data are a
-    held-out log as they are, without the pairs that training had. Questions are those of the model's run
-    unless told otherwise.
+    held-out log as they are, without the pairs that training had. Questions, metrics and the seed are those of the
+    model's run unless told otherwise.
 
     Example: `twofold evaluate runs/ials --metric ndcg@10 --metric recall@20`
     """
@@ -213,7 +216,7 @@ def evaluate(
     report = evaluate_model(
         model,
         cut,
-        metric or None,
+        metric or _recorded(path).get("metrics"),
         relevant_from=plan.relevant_from,
         unknown_items=plan.unknown_items,
         candidates=plan.candidates,
@@ -222,7 +225,7 @@ def evaluate(
         new=plan.new,
         exclude_seen=plan.exclude_seen,
         confidence=plan.confidence,
-        rng=seed,
+        rng=_recorded(path).get("seed", 0) if seed is None else seed,
     )
     if html is not None:
         note(f"wrote {report.to_html(html)}")
@@ -233,8 +236,13 @@ def evaluate(
 
 def _asked_before(path: Path) -> dict[str, Any]:
     """Return how the run of a model measured it."""
+    return dict(_recorded(path).get("evaluation", {}))
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """Return the job of the run that a model lies in; nothing where it lies in none."""
     found = runs.recorded(path)
-    return {} if found is None else dict(found[0].get("evaluation", {}))
+    return {} if found is None else found[0]
 
 
 def _data_of(path: Path, data: str, said: dict[str, Any]) -> DataPlan:

@@ -91,6 +91,11 @@ def tune(
                 f"{one.default:.4f} as the job had it; {one.trials} settings tried"
                 + (f", {one.failed} failed" if one.failed else "")
             )
+            if one.idle:
+                note(
+                    f"note: {name}: all settings have the same {job.tune.metric}, so {' and '.join(one.idle)} change nothing here; "
+                    "give other hyperparameters of it by hand"
+                )
         best = job.as_dict()
         best["models"].update({name: tuning.table(one) for name, one in found.items()})
         target = write_page(run.path / "tuned.toml", to_toml(best))

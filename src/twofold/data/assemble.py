@@ -34,6 +34,8 @@ from twofold.kernels.sort_events import order_by_user_and_time
 from twofold.typing import F32, I32, I64, Bool
 
 Duplicates = Literal["keep", "last", "sum", "mean"]
+NAMED = 10
+"""Columns that a note names."""
 DUPLICATES: tuple[Duplicates, ...] = ("keep", "last", "sum", "mean")
 
 
@@ -212,6 +214,13 @@ def entities(
         chosen = {name: guess_kind(frame[name]) for name in frame.columns if name != key}
     else:
         chosen = named
+    if features is not None and (
+        left := [one for one in frame.columns if one not in {*named, key}]
+    ):
+        some = ", ".join(map(repr, left[:NAMED])) + (
+            f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
+        )
+        notes.append(f"columns of the {what} that were not read, for others are named: {some}")
     own = what[:-1]  # what `Dataset.frame` calls the ids
     if own in chosen and features is None:
         notes.append(f"the {what} have a column {own!r} beside their ids {key!r}; it was left out")

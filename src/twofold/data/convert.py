@@ -138,7 +138,7 @@ def _of_lists(values: pl.Series) -> Kind:
 
 
 def _of_objects(values: pl.Series) -> Kind:
-    """Return the kind of objects: a place, a bag where they hold whole counts or most have a few of all levels; text otherwise."""
+    """Return the kind of objects: a place, a bag where most lack most of the levels; text where they are records."""
     kind: Any = values.dtype
     names = [one.name for one in kind.fields]
     if not names or not all(one.dtype.is_numeric() for one in kind.fields):
@@ -146,10 +146,7 @@ def _of_objects(values: pl.Series) -> Kind:
     if is_degrees(names):
         return "place"
     cells = values.drop_nulls().struct.unnest()
-    if 2 * sum(cells.null_count().row(0)) > cells.height * cells.width:
-        return "bag"
-    whole = all(((one.drop_nulls() >= 0) & (one.drop_nulls() % 1 == 0)).all() for one in cells)
-    return "bag" if whole else "text"
+    return "bag" if 2 * sum(cells.null_count().row(0)) >= cells.height * cells.width else "text"
 
 
 def _is_written_list(values: pl.Series) -> bool:

@@ -26,6 +26,8 @@ LONG_SENTENCE = (
     r"\S(?:\s+\S+){3}\s+\S|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{16}"
 )
 """Five words, or as many letters."""
+TAG = r"</?(?i:a|b|br|div|em|h[1-6]|i|img|li|ol|p|span|strong|table|td|tr|u|ul)(?:\s[^<>]*)?/?>"
+"""A tag of HTML, as texts of the web have them."""
 SHOWN = 40
 """Characters of a cell that are repeated."""
 
@@ -48,10 +50,19 @@ def say_odd_kind(
     guessed: bool,
     stacklevel: int,
 ) -> None:
-    """Note, and warn of, a column that hardly is of the `kind` that it is read as; where that was declared, of sentences alone."""
+    """Note, and warn of, a column that hardly is of the `kind` that it is read as; where that was declared, of sentences alone. Of text that is HTML, too."""
     if not is_text(values.dtype) or len(values) < FEW:
         return
     values = values.cast(pl.String)
+    if kind == "text" and (tag := markup(values)):
+        notes.append(
+            f"{name!r} of the {owner} holds HTML, such as {tag}, of which names and links are read as words"
+        )
+        warnings.warn(
+            f"{notes[-1]}; take it out before, such as by re.sub('<[^>]+>', ' ', text)",
+            DataWarning,
+            stacklevel=stacklevel,
+        )
     odd = (stray_cell(values, kind) if guessed else None) or sentences(
         values, kind, told=not guessed
     )
@@ -67,6 +78,19 @@ def say_odd_kind(
         DataWarning,
         stacklevel=stacklevel,
     )
+
+
+def markup(values: pl.Series) -> str:
+    """Return the first tag of HTML of a text most cells of which have some; or nothing.
+
+    Example
+    -------
+    >>> markup(pl.Series(["<p>Tea</p>", "Cake<br/>", "1 < 2"]))
+    '<p>'
+    """
+    cells = values.drop_nulls().head(LOOKED_AT)
+    tags = cells.str.extract(TAG, 0).drop_nulls()
+    return tags[0] if len(tags) and 2 * len(tags) >= len(cells) else ""
 
 
 def stray_cell(values: pl.Series, kind: Kind) -> Odd | None:

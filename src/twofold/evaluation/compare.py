@@ -29,7 +29,7 @@ from twofold.metrics import parse
 from twofold.models._base import FittedModel
 from twofold.models.baselines.mean_rating import MeanRating
 from twofold.models.baselines.popularity import Popularity
-from twofold.random import generator
+from twofold.random import seed_of
 from twofold.split import Split, check_leaks
 from twofold.typing import Rng
 
@@ -281,7 +281,7 @@ def compare(
     ):
         entries.setdefault(name, baseline)
     check_leaks(split)
-    seed = int(generator(rng).integers(2**31))
+    seed = seed_of(rng)
     results: dict[str, Result] = dict(done or {})
     failed: dict[str, str] = {}
     for name, one in entries.items():

@@ -69,6 +69,8 @@ def add_items(model: FittedModel, items: Any) -> FittedModel:
         given, names = items, list(items.features)
     else:
         frame = as_frame(items, "the new items")
+        if any(name not in frame.columns for name in model.items.features):
+            frame = flatten(frame, but=model.items.features)
         given, names = read_items(model, frame), [one for one in frame.columns if one != "item"]
     new = new_items(model, given)
     grown = model.place(new)
@@ -146,7 +148,7 @@ def placed(
     )
 
 
-def read_items(model: FittedModel, items: Any) -> Entities:
+def read_items(model: FittedModel, frame: pl.DataFrame) -> Entities:
     """Read new items from a frame: the ids in ``item``, and the features with the kinds of training.
 
     Raises
@@ -154,14 +156,11 @@ def read_items(model: FittedModel, items: Any) -> Entities:
     DataError
         If the ids or a feature that the model was trained with are missing.
     """
-    frame = as_frame(items, "the new items")
     trained = model.items.features
     if "item" not in frame.columns:
         raise DataError(
             f"new items bring their ids in a column 'item', whatever it was called in training; got {', '.join(frame.columns)}"
         )
-    if any(name not in frame.columns for name in trained):
-        frame = flatten(frame, but=trained)
     check_names(trained, [name for name in frame.columns if name != "item"])
     ids = like_known(as_ids(frame["item"], "item"), model.items.ids)
     if ids.null_count() or ids.n_unique() < len(ids):
