@@ -46,6 +46,21 @@ def quantile_powers(values: F64, knots: F64, shares: F64) -> tuple[F32, int]:
     return np.column_stack([x, x**2, np.sqrt(x), missing]).astype(np.float32), int(outside)
 
 
+def mean_powers(shares: F64) -> F32:
+    """Return the means of x~, x~^2 and sqrt(x~) over the training values, and 0 for the indicator of missing, (4,).
+
+    `shares` are those of all values below each knot, so that a knot has what lies up to the next one.
+
+    Example
+    -------
+    >>> mean_powers(np.array([0.0, 0.25])).tolist()  # a quarter of the values is the smaller one
+    [0.1875, 0.046875, 0.375, 0.0]
+    """
+    weight = np.diff(shares, append=1.0)
+    means = [float(weight @ shares**power) for power in (1.0, 2.0, 0.5)]
+    return np.array([*means, 0.0], np.float32)
+
+
 def cells(places: F64, degrees: float) -> I64:
     """Return the cell of every place (n, 2) on a grid of `degrees`, (n,), -1 where missing.
 

@@ -7,7 +7,7 @@ What each kind becomes:
 
 ``category``         one id of a level; a level that training did not have is the declared id `unknown`
 ``tags``, ``bag``    several ids with weights that sum to 1 a row (the mean)
-``number``           x~, x~^2, sqrt(x~), and an indicator of a missing one; infinity is the end of the range
+``number``           x~, x~^2, sqrt(x~), on request less their means, and an indicator of a missing one; infinity is the end of the range
 ``vector``           every element centred and scaled, and an indicator of a row with a missing element
 ``time``             ids of the hour and of the weekday (UTC), and the age in seconds, treated as a number
 ``place``            one id of a cell of a grid
@@ -37,6 +37,7 @@ from twofold.features.numbers import (
     centre_and_scale,
     distribution,
     finite_or_missing,
+    mean_powers,
     quantile_powers,
     standardised,
 )
@@ -88,6 +89,8 @@ class Table:
     """Training rows that must have a level or cell for it to get a row of its own; rarer ones train `unknown`."""
     quantiles: Annotated[int, Field(ge=2)] = 1000
     """Knots of the distribution of a number."""
+    centred: bool = False
+    """Whether x~, x~^2 and sqrt(x~) are taken from their training means, so that a missing number lies in the middle and not at the least."""
     cell_degrees: Annotated[PositiveFloat, Field(le=90)] = 0.1
     """Height and width of a cell of the grid for places; 0.1 degrees of latitude are 11 km."""
 
@@ -271,6 +274,8 @@ class TableCode:
                 missing[code.name] = int(np.count_nonzero(np.diff(made[0].offsets) == 0))
                 continue
             dense, outside = numbers_of(code, column, now)
+            if self.settings.centred and code.shares is not None:
+                dense -= mean_powers(code.shares) * (1 - dense[:, -1:])
             unknown |= outside
             missing[code.name] = int(np.count_nonzero(dense[:, -1]))
             parts.append(dense)

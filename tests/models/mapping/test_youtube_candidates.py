@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
 import twofold as tw
@@ -18,6 +19,7 @@ from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping import _youtube_searches as searching
 from twofold.testing import planted_log
 
 torch = pytest.importorskip("torch")
@@ -57,6 +59,20 @@ def fitted(seed=0, **settings):
     return tw.models.YouTubeCandidates(**kept).fit(random_log(seed), rng=seed)
 
 
+QUANTILES = np.arange(6) / 6
+MEANS = np.array([(QUANTILES**power).mean() for power in (1, 2, 0.5)])
+"""Of the quantile of a number that is another one for each of six people, its square and its root."""
+
+
+def joined(sides):
+    """The inputs of examples, a row each, as a block of questions has them."""
+    blocks = []
+    for block, rows in sides:
+        fields = tuple(csr_array(one[rows]) for one in block.fields)
+        blocks.append(inputs.Block(fields, block.dense[rows]))
+    return inputs.joined(*blocks)
+
+
 def by_hand(model, row, device):
     """u of a known user in float64, from the log and the formula of section 3.2."""
     w = {name: one.astype(np.float64) for name, one in model.weights.items()}
@@ -79,7 +95,7 @@ def by_hand(model, row, device):
             np.zeros(3),  # the age of the example
             w["tables.2.weight"][country],
             w["tables.3.weight"][device_row],
-            [x, x**2, np.sqrt(x), 0],
+            *[np.array([x, x**2, np.sqrt(x)]) - MEANS, [0]],
         ]
     )
     for at in range(max(settings.depth, 1)):
@@ -108,18 +124,20 @@ def test_a_query_is_the_tower_written_out(depth, layer_norm):
 
 
 def test_numpy_serves_what_torch_trained():
-    from twofold.models.mapping._youtube_towers import Tower, ragged
+    from twofold.models.mapping._youtube_towers import Tower, reading
     from twofold.nn.weights import load_into
 
     model = fitted(depth=2, item_bias=True, layer_norm=True)
-    block = model.inputs(Queries.known(np.arange(5, dtype=np.int32)))
+    asked = Queries.known(np.arange(5, dtype=np.int32))
+    sides = [inputs.Side.each(one) for one in model.parts(asked)]
+    block = model.inputs(asked)
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, layer_norm=True, hidden_step=1.0, rng=torch.Generator(),
+        linear=False, dropout=0.0, layer_norm=True, hidden_step=1.0, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
-    u = tower([ragged(one) for one in block.fields], torch.from_numpy(block.dense))
+    u = tower(reading(sides))
     scores = u @ tower.items.weight.T + tower.bias
     ours = model.forward(block) @ model.item_vectors.T
     np.testing.assert_allclose(ours, scores.numpy(), rtol=1e-5, atol=1e-5)
@@ -130,19 +148,20 @@ def test_validation_is_the_mean_reciprocal_rank():
     from twofold.nn.weights import load_into
 
     model = fitted()
-    block, labels = model.examples(random_log(0), np.random.default_rng(0))
+    sides, labels = model.examples(random_log(0), np.random.default_rng(0))
+    block = joined(sides)
     tables = [model.weights[f"tables.{at}.weight"].shape for at in range(len(block.fields))]
     tower = Tower(
         tables, block.dense.shape[1], model.estimator.sizes, 9,
-        n_own=2, linear=False, dropout=0.0, layer_norm=False, hidden_step=1.0, rng=torch.Generator(),
+        linear=False, dropout=0.0, layer_norm=False, hidden_step=1.0, rng=torch.Generator(),
     )  # fmt: skip
     load_into(tower, model.weights)
     scores = model.forward(block) @ model.item_vectors.T
     wanted = 1 / rankdata(-scores, axis=1)[np.arange(len(labels)), labels]
-    assert reciprocal_rank(tower, block, labels)() == pytest.approx(wanted.mean(), rel=1e-5)
+    assert reciprocal_rank(tower, sides, labels)() == pytest.approx(wanted.mean(), rel=1e-5)
     with torch.no_grad():
         tower.items.weight.zero_()
-    assert reciprocal_rank(tower, block, labels)() == pytest.approx(1 / 5)  # all nine level
+    assert reciprocal_rank(tower, sides, labels)() == pytest.approx(1 / 5)  # all nine level
 
 
 def test_validation_looks_at_the_first_events_of_each_user(monkeypatch):
@@ -161,7 +180,8 @@ def test_validation_looks_at_the_first_events_of_each_user(monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_held_out_event_is_asked_for_with_all_that_came_before_it(seed):
     model, later = fitted(watches=4), random_log(seed + 1, n_users=8, n_items=11, moments=8)
-    block, labels = model.held_out(later, np.random.default_rng(0))
+    sides, labels = model.held_out(later, np.random.default_rng(0))
+    block = joined(sides)
     events = in_drawn_order(later, np.random.default_rng(0)).interactions
     known, at = model.items.ids, 0
     for place, (user, item) in enumerate(zip(events.user, events.item, strict=True)):
@@ -182,11 +202,11 @@ def test_a_held_out_event_is_asked_for_with_all_that_came_before_it(seed):
 
 def test_newcomers_of_the_validation_part_are_asked_for_with_their_columns():
     model, later = fitted(), random_log(1, n_users=8)
-    block, labels = model.held_out(later, np.random.default_rng(0))
+    (_, people, _), labels = model.held_out(later, np.random.default_rng(0))
     assert len(labels) == len(later)
     new = model.users.ids.rows(later.users.ids.ids)[later.interactions.user] < 0
     assert new.any()
-    country = block.fields[-2]  # tables: watches, searches, country, device
+    country = people.block.fields[0]
     assert (country.sum(axis=1)[new] == 1).all()
 
 
@@ -248,6 +268,7 @@ def test_the_log_as_it_is_read_has_no_label_in_its_inputs():
     after, _ = model.examples(other, np.random.default_rng(0))
     made = inputs.examples_of(events, "future", 50, 100, np.random.default_rng(0))
     example = int(np.flatnonzero(made.event == at)[0])
+    before, after = joined(before), joined(after)
     for one, two in zip(before.fields, after.fields, strict=True):
         assert (one[[example]] != two[[example]]).nnz == 0
     assert (before.fields[0] != after.fields[0]).nnz > 0
@@ -269,8 +290,9 @@ def test_every_pass_draws_examples_and_the_order_of_a_moment_anew(most):
     for seed in (1, 2, 1):
         batches = now.deal(n, 16, np.random.default_rng(seed))
         np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
-        assert len(now.dense) == len(now.labels) == n
-        drawn.append((now.labels.tolist(), now.bags[0].ids.tolist()))
+        (bags, _, _), *_ = now.sides
+        assert all(len(rows) == n for _, _, rows in now.sides)
+        drawn.append((now.labels.tolist(), bags[0].ids.tolist()))
     assert drawn[0] == drawn[2]
     assert drawn[0][0] != drawn[1][0]
     assert drawn[0][1] != drawn[1][1]
@@ -373,14 +395,14 @@ def test_searches_of_people_lead_where_nothing_was_watched():
 
 def test_the_last_search_tokens_are_those_at_the_end_of_a_text():
     said = Text(pl.Series(["a b c d", "e"]))
-    ends, found = inputs.spoken(said)
+    ends, found = searching.spoken(said)
     assert ends.tolist() == [0, 7, 8]
     assert found.to_list() == ["a", "b", "a b", "c", "b c", "d", "c d", "e"]
-    known = inputs.learn_tokens(said, 100)
-    read = inputs.last_tokens(said, known, 3).toarray()
+    known = searching.learn_tokens(said, 100)
+    read = searching.last_tokens(said, known, 3).toarray()
     shares = [dict(zip(known.ids, row, strict=True)) for row in read]
     assert {name for name, share in shares[0].items() if share} == {"b c", "d", "c d"}
-    together = inputs.last_tokens(said, known, 3, np.array([0, 2]))[[0]].toarray()[0]
+    together = searching.last_tokens(said, known, 3, np.array([0, 2]))[[0]].toarray()[0]
     assert {one for one, share in zip(known.ids, together, strict=True) if share} == {
         "d",
         "c d",
@@ -427,7 +449,8 @@ def test_validation_keeps_an_earlier_pass():
     last, kept = (
         estimator.fit(split.train, validation=one, rng=0) for one in (None, split.validation)
     )
-    block, labels = kept.held_out(split.validation, np.random.default_rng(0))
+    sides, labels = kept.held_out(split.validation, np.random.default_rng(0))
+    block = joined(sides)
 
     def reciprocal(model):
         ranks = rankdata(-(model.forward(block) @ model.item_vectors.T), axis=1)
@@ -544,9 +567,51 @@ def test_watches_are_left_out_in_training_alone():
     assert not np.array_equal(plain.item_vectors, thinned.item_vectors)
     people = log.users.ids.ids.to_list()
     assert thinned.recommend(users=people, k=3).equals(thinned.recommend(users=people, k=3))
-    inputs, _ = thinned.examples(log, np.random.default_rng(0))
-    whole, _ = plain.examples(log, np.random.default_rng(0))
-    zeros = (inputs.fields[0].data == 0).mean()
-    assert 0.4 < zeros < 0.6
-    kept = inputs.fields[0].data > 0
-    np.testing.assert_allclose(inputs.fields[0].data[kept], 2 * whole.fields[0].data[kept])
+    left, whole = (
+        one.examples(log, np.random.default_rng(0))[0][0].block.fields[0].data
+        for one in (thinned, plain)
+    )
+    assert 0.4 < (left == 0).mean() < 0.6
+    np.testing.assert_allclose(left[left > 0], 2 * whole[left > 0])
+
+
+def of_hours(n=6000, n_items=30):
+    """A third of the items is taken before three o'clock alone, which is an eighth of the time, the others later; everybody has an age."""
+    rng = np.random.default_rng(0)
+    hour = rng.uniform(0, 24, n)
+    item = np.where(hour < 3, rng.integers(0, 10, n), 10 + rng.integers(0, 20, n))
+    return tw.Dataset.from_frames(
+        {"u": rng.integers(0, 300, n), "i": item, "t": rng.integers(0, 86400 * 90, n), "hour": hour},
+        user="u", item="i", time="t", context={"hour": "number"},
+        users={"u": range(300), "age": rng.uniform(10, 80, 300)}, user_features={"age": "number"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "model", [tw.models.YouTubeCandidates(epochs=15), tw.models.YouTubeRanker()]
+)
+def test_a_number_that_is_not_told_is_not_the_least_one(model):
+    fitted = model.fit(of_hours(), rng=0)
+    early = {
+        told: (fitted.recommend(users=range(100), k=5, exclude_seen=False, context=context)["item"] < 10).mean()
+        for told, context in (
+            ("nothing", None), ("none", {"hour": [None] * 100}), ("one", {"hour": [1.0] * 100}), ("noon", {"hour": [12.0] * 100}),
+        )
+    }  # fmt: skip
+    assert early["one"] > 0.2  # the ranker must learn the product of two things
+    assert max(early["nothing"], early["none"], early["noon"]) < 0.05
+
+
+def test_columns_and_circumstances_are_withheld_each_for_itself(monkeypatch):
+    drawn = []
+
+    def kept(share, rows, rng):
+        drawn.append(towers_kept(share, rows, rng))
+        return drawn[-1]
+
+    towers_kept = towers.kept
+    monkeypatch.setattr(towers, "kept", kept)
+    tw.models.YouTubeCandidates(factors=4, epochs=1, unsaid=0.5).fit(of_hours(), rng=0)
+    people, there = (torch.cat(drawn[at::2])[:, 0].numpy() for at in (0, 1))
+    shares = [((people == a) & (there == b)).mean() for a in (0, 1) for b in (0, 1)]
+    np.testing.assert_allclose(shares, 0.25, atol=0.03)

@@ -13,6 +13,7 @@ from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models._shown import Shown
 from twofold.models.mapping import _youtube_impressions as impressions
+from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping import _youtube_layers as layers
 from twofold.models.mapping._youtube_impressions import Pairs
 from twofold.testing import planted_log
@@ -98,6 +99,14 @@ def test_watches_are_the_last_clicks_before_the_moment():
         np.testing.assert_allclose(rows[at], wanted, atol=1e-6)
 
 
+def powers(one, code):
+    """The quantile of a number, its square and its root, less their means, and whether it is missing."""
+    if np.isnan(one):
+        return [0, 0, 0, 1]
+    x, share = np.interp(one, code.knots, code.shares), np.diff(code.shares, append=1)
+    return [x**power - share @ code.shares**power for power in (1, 2, 0.5)] + [0]
+
+
 def by_hand(model, user, item, device, named=()):
     """e^(Wx + b) of a pair at the newest moment, in float64; `named` are the scores of candidate models."""
     data = shown_log()
@@ -110,9 +119,7 @@ def by_hand(model, user, item, device, named=()):
     values = counted(data, user, item, newest + 1)
     values[3] = max(values[3] - 1, 0)
     for code, one in zip(model.pair_code.codes, [*values, *named], strict=True):
-        x = 0.0 if np.isnan(one) else np.interp(one, code.knots, code.shares)
-        numbers += [x, x**2, np.sqrt(x), np.isnan(one)]
-    age = np.interp(user, *(model.user_code.codes[0].knots, model.user_code.codes[0].shares))
+        numbers += powers(one, code)
     makers = model.item_code.codes[0].levels.ids.to_list()
     devices = model.context_code.codes[0].levels.ids.to_list()
     x = np.concatenate(
@@ -121,7 +128,7 @@ def by_hand(model, user, item, device, named=()):
             w["tables.0.weight"][makers.index("abc"[item % 3])],
             w["items.weight"][last].mean(axis=0),
             w["tables.1.weight"][devices.index(device)],
-            [age, age**2, np.sqrt(age), 0],
+            powers(user, model.user_code.codes[0]),
             numbers,
         ]
     )
@@ -210,15 +217,26 @@ def test_training_and_serving_are_the_same_network():
     net = Ranking(model.weights["items.weight"].shape, tables, [width, 6, 1], torch.Generator())
     load_into(net, model.weights)
     history = model.memory.history
-    people = model.people_block(Queries.known(np.arange(6, dtype=np.int32)))
-    block = model.query_block(history, np.arange(6), history.indptr[1:], people, {})
+    asked = Queries.known(np.arange(6, dtype=np.int32))
+    people, told = (
+        model.people_block(asked),
+        {"device": Category(np.array([0, 1] * 3, np.int32), Vocabulary.of(["phone", "tv"]))},
+    )
+    block = model.query_block(history, np.arange(6), history.indptr[1:], people, told)
     left, _ = layers.first_layer(model.weights, block, 1, model.items_through[1])
+    watched = model.watched_block(history, np.arange(6), history.indptr[1:])
+    there = inputs.encode_columns(model.context_code, told, 6)
     sides = []
-    for side, at in ((model.item_block, [4] * 6), (block, range(6))):
+    for side, at in (
+        (model.item_block, [4] * 6),
+        (watched, range(6)),
+        (people, range(6)),
+        (there, range(6)),
+    ):
         bags = [ragged(one) for one in side.fields]
         sides.append((bags, torch.from_numpy(side.dense), torch.tensor(at)))
     pair = np.zeros((6, model.pair_code.width), np.float32)
-    found = net(sides, torch.from_numpy(pair), (1.0, 1.0)).numpy()
+    found = net(sides, torch.from_numpy(pair)).numpy()
     x = left + model.items_through[0][4] + model.weights["layers.layers.0.bias"]
     ours = layers.dense_layers(np.maximum(x, 0), model.weights, "layers", last_relu=False, skip=1)
     np.testing.assert_allclose(ours[:, 0], found, rtol=1e-5, atol=1e-5)

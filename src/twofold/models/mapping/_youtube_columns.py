@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from twofold.data.entities import Levels
@@ -51,6 +52,11 @@ class ReadsColumns(FittedModel):
         return check_said(
             queries, self.user_code, self.users.features, self.context_levels, self.context_names
         )
+
+    @cached_property
+    def everybody(self) -> Block:
+        """What is read of the features of the training users, a row each."""
+        return encode_columns(self.user_code, self.users.features, len(self.users))
 
     def people_block(self, queries: Queries) -> Block:
         """Return what is read of the features of n people: those that are told, else those of training.

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import polars as pl
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Column, Text, kind_of
-from twofold.data.dataset import Dataset
+from twofold.data.columns import Column, kind_of
 from twofold.data.entities import Levels
 from twofold.data.file_order import drawn_within
 from twofold.data.interactions import Histories, Interactions
 from twofold.data.queries import Queries, telling
-from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
+from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.table import KINDS, Table, TableCode
-from twofold.features.words import words_of
 from twofold.questions import TIME
 from twofold.typing import F32, I32, I64, Bool
 
@@ -48,13 +45,13 @@ def dimension(rows: int, per_bit: float) -> int:
 def learn_columns(
     columns: Mapping[str, Column], wanted: Sequence[str] | None, min_count: int
 ) -> TableCode:
-    """Return how those of `columns` that are wanted (None = all) and can be read are encoded."""
+    """Return how those of `columns` that are wanted (None = all) and can be read are encoded; a number that is not told is the mean one."""
     names = [
         name
         for name, column in columns.items()
         if kind_of(column) in KINDS and (wanted is None or name in wanted)
     ]
-    return Table(min_count=min_count).fit(columns, names)
+    return Table(min_count=min_count, centred=True).fit(columns, names)
 
 
 def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> None:
@@ -97,6 +94,22 @@ def encode_columns(code: TableCode, columns: Mapping[str, Column], n: int) -> Bl
             fields.append(csr_array(made[:, : ids.n_rows - 1]))
         dense.append(read.dense)
     return Block(tuple(fields), np.hstack(dense).astype(np.float32))
+
+
+class Side(NamedTuple):
+    """A block, and the row of it that each of n examples reads, (n,)."""
+
+    block: Block
+    rows: I64
+
+    @classmethod
+    def each(cls, block: Block) -> Side:
+        """Return a block of which every example has a row of its own."""
+        return cls(block, np.arange(len(block.dense)))
+
+
+Sides: TypeAlias = tuple[Side, Side, Side]
+"""What n examples of candidate generation read: watches, searches and age; columns of people; circumstances."""
 
 
 def joined(*blocks: Block) -> Block:
@@ -142,57 +155,6 @@ def mean_of_two(before: tuple[I64, I64], after: tuple[I64, I64], ids: I32, width
     for part, own in zip(parts, weight, strict=True):
         part.data *= np.repeat(own / total, np.diff(part.indptr))
     return csr_array(parts[0] + parts[1])
-
-
-class Tokens(NamedTuple):
-    """The words and pairs of neighbouring words of n texts, ragged: text i has ``ids[indptr[i]:indptr[i + 1]]``."""
-
-    indptr: I64  # (n + 1,)
-    ids: I32  # (nnz,)
-
-
-def spoken(text: Text) -> tuple[I64, pl.Series]:
-    """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, in the order in which a text comes to their ends."""
-    words = words_of(text)
-    row = np.repeat(np.arange(len(words)), np.diff(words.indptr))
-    single = words.distinct.ids.cast(pl.String).gather(pl.Series(words.ids, dtype=pl.UInt32))
-    inside = np.flatnonzero(row[1:] == row[:-1])
-    first, second = (single.gather(pl.Series(inside + k, dtype=pl.UInt32)) for k in (0, 1))
-    pairs = first + pl.Series([" "]) + second if len(inside) else single.head(0)
-    owner = np.concatenate([row, row[inside]])
-    # A pair stands behind its second word.
-    place = np.concatenate([np.arange(len(row)), inside + 1.5])
-    order = np.lexsort((place, owner))
-    found = pl.concat([single, pairs]).gather(pl.Series(order, dtype=pl.UInt32))
-    counts = np.bincount(owner, minlength=len(words))
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
-
-
-def learn_tokens(text: Text, most: int) -> Vocabulary:
-    """Return the `most` most frequent tokens."""
-    _, found = spoken(text)
-    levels, codes = factorize(found)
-    counts = np.bincount(codes, minlength=len(levels))
-    return levels.take(np.sort(np.argsort(-counts, kind="stable")[:most]))
-
-
-def read_tokens(text: Text, known: Vocabulary) -> Tokens:
-    """Return the known tokens of every text; others are passed over."""
-    indptr, found = spoken(text)
-    rows = known.rows(found) if len(found) else np.zeros(0, np.int32)
-    kept = rows != UNKNOWN
-    ends = np.concatenate([[0], np.cumsum(kept)])[indptr]
-    return Tokens(ends.astype(np.int64), rows[kept].astype(np.int32))
-
-
-def last_tokens(text: Text, known: Vocabulary, most: int, whose: I64 | None = None) -> csr_array:
-    """Return the means of the last `most` known tokens of n texts, or of what each of n people said, shape (n, tokens).
-
-    The texts of person i are ``whose[i]`` to ``whose[i + 1]`` - 1.
-    """
-    indptr, ids = read_tokens(text, known)
-    ends = indptr if whose is None else indptr[whose]
-    return mean_rows(np.maximum(ends[:-1], ends[1:] - most), ends[1:], ids, len(known))
 
 
 class Examples(NamedTuple):
@@ -248,28 +210,6 @@ def came_before(
     met = passed[chosen] - since.indptr[user]
     stop = whole.indptr[user] + history.lengths[user] + met
     return mean_rows(np.maximum(whole.indptr[user], stop - watches), stop, whole.item, width)
-
-
-def searches_of(name: str | None, train: Dataset) -> Text:
-    """Return the column with the searches.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of this name, or it is no text.
-    """
-    columns = {**train.users.features, **train.interactions.context}
-    column = columns.get(name or "")
-    if column is None:
-        raise ConfigError(
-            f"YouTubeCandidates.searches got {name!r}, which is no context column or user feature; "
-            f"{did_you_mean(name, columns)}"
-        )
-    if not isinstance(column, Text) or column.is_path:
-        raise ConfigError(
-            f"YouTubeCandidates.searches got {name!r}, which is no text column; declare it as text"
-        )
-    return column
 
 
 def example_age(time: I64 | None, events: I64) -> F32:

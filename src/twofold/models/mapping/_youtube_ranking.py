@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.models.mapping._youtube_impressions import first_odds
-from twofold.models.mapping._youtube_inputs import Block, dimension
+from twofold.models.mapping._youtube_inputs import Side, dimension
 from twofold.models.mapping._youtube_towers import kept, ragged, silence
 from twofold.nn.deal import batch_of
 from twofold.nn.encoders import MLP, Embeddings
@@ -19,7 +19,7 @@ from twofold.nn.losses import weighted_logistic
 from twofold.nn.optimisers import Adam
 from twofold.nn.ragged import Ragged
 from twofold.nn.weights import arrays_of
-from twofold.typing import F32, I32
+from twofold.typing import F32
 
 if TYPE_CHECKING:
     from twofold.models.mapping.youtube_ranker import YouTubeRanker
@@ -48,27 +48,29 @@ class Ranking(nn.Module):
         self,
         sides: Sequence[tuple[Sequence[Ragged], Tensor, Tensor]],
         pair: Tensor,
-        said: Sequence[Tensor | float],
+        said: Sequence[Tensor | float] = (1.0, 1.0),
     ) -> Tensor:
-        """Return the logit of every row; the first bags of each side are of items, the others of the tables in order.
+        """Return the logit of every row.
 
-        A side is bags, numbers and the rows of both that are read (B,). Its columns are withheld where its `said` (B, 1) is 0.
+        Sides are of the item, of the watched ones, of people and of circumstances: bags, numbers and the rows of both
+        that are read (B,). The first bags of the first two are of items, the others of the tables in order; people and
+        circumstances are withheld where their part of `said` (B, 1) is 0.
         """
-        parts: list[Tensor] = []
-        at = 0
-        for (bags, dense, rows), keep in zip(sides, said, strict=True):
-            parts.append(self.items.pool(bags[0], "sum", rows))
-            for bag in bags[1:]:
-                table = self.tables[at]
-                parts.append(keep * table.pool(bag, "sum", rows))  # pyright: ignore[reportCallIssue]
-                at += 1
-            parts.append(keep * dense[rows])
-        return self.layers(torch.cat([*parts, pair], dim=1))[:, 0]
+        tables = iter(self.tables)
+        (own, numbers, item), (watched, _, whose), *columns = sides
+        parts = [self.items.pool(own[0], "sum", item)]
+        parts += [next(tables).pool(bag, "sum", item) for bag in own[1:]]  # pyright: ignore[reportCallIssue]
+        parts += [numbers[item], self.items.pool(watched[0], "sum", whose)]
+        last: list[Tensor] = []
+        for (bags, dense, rows), keep in zip(columns, said, strict=True):
+            parts += [keep * next(tables).pool(bag, "sum", rows) for bag in bags]  # pyright: ignore[reportCallIssue]
+            last.append(keep * dense[rows])
+        return self.layers(torch.cat([*parts, *last, pair], dim=1))[:, 0]
 
 
 def fit_ranking(
     model: YouTubeRanker,
-    sides: Sequence[tuple[Block, I32]],
+    sides: Sequence[Side],
     pair: F32,
     told: int,
     value: F32,
@@ -76,17 +78,18 @@ def fit_ranking(
 ) -> Mapping[str, F32]:
     """Train on P impressions and return the weights.
 
-    `sides` hold what is read of the items and of the people, and which row of it each impression has (P,); `pair`
-    (P, width of the pair features) the numbers of the impression, of which the last `told` are withheld from the share
+    `sides` hold what is read of the items, of the last watched ones, of people and of circumstances, and which row of
+    it each impression has (P,); `pair` (P, width of the pair features) the numbers of the impression, of which the last `told` are withheld from the share
     `unsaid`, `value` (P,) its watch time, 0 without a click.
     """
     rows = [[one.shape[1] for one in block.fields if one.shape] for block, _ in sides]
-    tables = [(rows[0][0], dimension(rows[0][0], model.dimensions_per_bit))]
-    tables += [(n, dimension(n, 1.0)) for own in rows for n in own[1:]]
-    width = 2 * tables[0][1] + sum(d for _, d in tables[1:])
+    items = (rows[0][0], dimension(rows[0][0], model.dimensions_per_bit))
+    of_item, columns = ([(n, dimension(n, 1.0)) for n in own] for own in (rows[0][1:], rows[2] + rows[3]))  # fmt: skip
+    tables = [*of_item, *columns]
+    width = 2 * items[1] + sum(d for _, d in tables)
     width += sum(block.dense.shape[1] for block, _ in sides) + pair.shape[1]
     draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    net = Ranking(tables[0], tables[1:], [width, *model.hidden, 1], draw)
+    net = Ranking(items, tables, [width, *model.hidden, 1], draw)
     clicked, weight = value > 0, value if model.weighted else np.ones_like(value)
     with torch.no_grad():
         last = net.layers.layers[-1]
@@ -95,18 +98,19 @@ def fit_ranking(
         (
             [ragged(one) for one in block.fields],
             torch.from_numpy(block.dense),
-            torch.from_numpy(row).long(),
+            torch.from_numpy(row),
         )
         for block, row in sides
     ]
     numbers, clicks = torch.from_numpy(pair), torch.from_numpy(clicked)
     watched = torch.from_numpy(weight.copy())  # those of a log may not be written to
     own = numbers.shape[1] - told
-    pooled = [tables[0][1] + sum(dimension(n, 1.0) for n in one[1:]) for one in rows]
-    silence(net.layers, [*pooled, 0], [*(dense[row.unique()] for _, dense, row in held), numbers])
+    pooled = [items[1] + sum(d for _, d in some) for some in (of_item, columns)]
+    there = [dense[row.unique()] for _, dense, row in held]
+    silence(net.layers, [*pooled, 0, 0], [there[0], there[2], there[3], numbers])
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        said = (1.0, kept(model.unsaid, rows, random))
+        said = [kept(model.unsaid, rows, random) for _ in ("people", "circumstances")]
         mine = numbers[rows]
         if told:
             named = kept(model.unsaid, rows, random) * mine[:, own:]

@@ -11,8 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twofold.features.table import POWERS as AGE
-from twofold.models.mapping._youtube_inputs import Block, dimension
+from twofold.models.mapping._youtube_inputs import Sides, dimension
 from twofold.nn.deal import batch_of, passes_over, shuffled
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import infer, train
@@ -32,8 +31,10 @@ BATCH, STEPS = 512, 40
 LEAST_PASSES, MEETINGS = 10, 60
 """Passes, and meetings of an item in all of them together, where the model does not say."""
 
-Draw: TypeAlias = Callable[[np.random.Generator], tuple[Block, I64]]
-"""Draws the examples of a pass: inputs and labels, n rows each, as many every time."""
+Draw: TypeAlias = Callable[[np.random.Generator], tuple[Sides, I64]]
+"""Draws the examples of a pass: what they read, and their labels (n,), as many every time."""
+Read: TypeAlias = tuple[list[Ragged], Tensor, Tensor]
+"""Bags and numbers of a side, and the rows of both that are read."""
 
 
 class Tower(nn.Module):
@@ -47,8 +48,6 @@ class Tower(nn.Module):
         Width of the numbers, of which the first three are of the age.
     sizes
         Widths of the layers.
-    n_own
-        How many of the first tables are of watches and searches.
     linear
         Whether there is one layer without ReLU (depth 0).
     layer_norm
@@ -64,7 +63,6 @@ class Tower(nn.Module):
         sizes: Sequence[int],
         n_items: int,
         *,
-        n_own: int,
         linear: bool,
         dropout: float,
         layer_norm: bool,
@@ -72,7 +70,6 @@ class Tower(nn.Module):
         rng: torch.Generator,
     ) -> None:
         super().__init__()
-        self.n_own = n_own
         self.tables = nn.ModuleList(Embeddings(n, d, rng=rng) for n, d in tables)
         width = sum(d for _, d in tables) + n_dense
         self.layers = MLP(
@@ -87,22 +84,19 @@ class Tower(nn.Module):
         self.items = Embeddings(n_items, sizes[-1], rng=rng)
         self.bias = nn.Parameter(torch.zeros(n_items))
 
-    def forward(
-        self,
-        bags: Sequence[Ragged],
-        dense: Tensor,
-        rows: Tensor | None = None,
-        said: Tensor | None = None,
-    ) -> Tensor:  # B rows -> (B, d)
-        """Return u of every row, or of `rows` (B,) of the bags and numbers; where `said` (B, 1) is 0, the columns of user and circumstances are withheld."""
-        pooled = [
-            table.pool(bag, "sum", rows)  # pyright: ignore[reportCallIssue]
-            for table, bag in zip(self.tables, bags, strict=True)
-        ]
-        dense = dense if rows is None else dense[rows]
-        mine = [*pooled[: self.n_own], dense[:, :AGE]]
-        columns = torch.cat([*pooled[self.n_own :], dense[:, AGE:]], dim=1)
-        return self.layers(torch.cat([*mine, columns if said is None else columns * said], dim=1))
+    def forward(self, sides: Sequence[Read], said: Sequence[Tensor | float] = (1.0, 1.0)) -> Tensor:  # B rows -> (B, d)  # fmt: skip
+        """Return u of every row; where a part of `said` (B, 1) is 0, the columns of people, or the circumstances, are withheld."""
+        pooled: list[Tensor] = []
+        numbers: list[Tensor] = []
+        for (bags, dense, rows), keep in zip(sides, (1.0, *said), strict=True):
+            tables = self.tables[len(pooled) : len(pooled) + len(bags)]
+            pooled += [
+                keep * table.pool(bag, "sum", rows)  # pyright: ignore[reportCallIssue]
+                for table, bag in zip(tables, bags, strict=True)
+            ]
+            numbers.append(keep * dense[rows])
+        own = len(sides[0][0])
+        return self.layers(torch.cat([*pooled[:own], numbers[0], *pooled[own:], *numbers[1:]], dim=1))  # fmt: skip
 
 
 def kept(share: float, rows: Tensor, rng: torch.Generator) -> Tensor:
@@ -126,6 +120,23 @@ def ragged(rows: csr_array) -> Ragged:
     return Ragged.of(rows.indptr, rows.indices, rows.data.astype(np.float32))
 
 
+def reading(sides: Sides) -> list[Read]:
+    """Return what examples read as torch wants it."""
+    return [
+        (
+            [ragged(one) for one in block.fields],
+            torch.from_numpy(block.dense),
+            torch.from_numpy(rows),
+        )
+        for block, rows in sides
+    ]
+
+
+def at(sides: Sequence[Read], rows: Tensor) -> list[Read]:
+    """Return what the examples at `rows` (B,) read."""
+    return [(bags, dense, own[rows]) for bags, dense, own in sides]
+
+
 class Pass:
     """The examples of a pass as torch wants them; dealing the next one draws them anew."""
 
@@ -135,10 +146,9 @@ class Pass:
 
     def take(self, rng: np.random.Generator) -> None:
         """Hold other examples."""
-        inputs, labels = self.draw(rng)
-        self.rows = [one.shape[1] for one in inputs.fields if one.shape]
-        self.bags = [ragged(one) for one in inputs.fields]
-        self.dense, self.labels = torch.from_numpy(inputs.dense), torch.from_numpy(labels)
+        sides, labels = self.draw(rng)
+        self.tables = [[one.shape[1] for one in side.block.fields if one.shape] for side in sides]
+        self.sides, self.labels = reading(sides), torch.from_numpy(labels)
 
     def deal(self, n_examples: int, batch_size: int, rng: np.random.Generator) -> list[I64]:
         """Draw the examples of a pass and return its batches."""
@@ -150,7 +160,7 @@ def fit_tower(
     model: YouTubeCandidates,
     draw: Draw,
     n_items: int,
-    held_out: tuple[Block, I64] | None,
+    held_out: tuple[Sides, I64] | None,
     rng: np.random.Generator,
 ) -> tuple[Mapping[str, F32], int]:
     """Train the network on examples that are drawn before each pass, and return its weights and the pass that they are of.
@@ -159,23 +169,26 @@ def fit_tower(
     With `held_out` examples training stops when the mean of 1 / rank of their labels no longer rises.
     """
     start = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    now, n_own = Pass(draw, rng), 1 if model.searches is None else 2
-    widths = [model.factors] * n_own + [dimension(one, 1.0) for one in now.rows[n_own:]]
+    now = Pass(draw, rng)
+    mine, columns = now.tables[0], now.tables[1] + now.tables[2]
+    tables = [(n, model.factors) for n in mine] + [(n, dimension(n, 1.0)) for n in columns]
+    n_dense = sum(dense.shape[1] for _, dense, _ in now.sides)
     tower = Tower(
-        list(zip(now.rows, widths, strict=True)), now.dense.shape[1], model.sizes, n_items, n_own=n_own,
+        tables, n_dense, model.sizes, n_items,
         linear=model.depth == 0, dropout=model.dropout, layer_norm=model.layer_norm, hidden_step=model.hidden_step, rng=start,
     )  # fmt: skip
     tower.bias.requires_grad_(model.item_bias)
-    own, columns = sum(widths[:n_own]) + AGE, sum(widths[n_own:])
-    silence(tower.layers, [own, columns], [now.dense[:, :0], now.dense[:, AGE:]])
+    (_, age, _), *others = now.sides
+    before = sum(d for _, d in tables) + age.shape[1]
+    silence(tower.layers, [before, 0], [dense[rows.unique()] for _, dense, rows in others])
     counts = np.bincount(now.labels.numpy(), minlength=n_items)
     # One more, so that every item can be drawn.
     sampler = PopularitySampler.of(counts + 1.0, exponent=model.negatives_exponent)
     among = SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        said = kept(model.unsaid, rows, random)
-        u = tower(now.bags, now.dense, rows, said)  # (B, d)
+        said = [kept(model.unsaid, rows, random) for _ in others]
+        u = tower(at(now.sides, rows), said)  # (B, d)
         label = now.labels[rows]
         v = tower.items.weight
         if n_items <= model.negatives:
@@ -218,20 +231,22 @@ def among_drawn(
     the most popular items would learn too high scores (the ranking objective of Ma & Collins 2018, "Noise Contrastive Estimation
     and Negative Sampling for Conditional Models", EMNLP).
     """
-    own = (u * F.embedding(label, v)).sum(1) + bias[label] - sampler.log_q(label)
+    # Gathered together, for the gradient of a gather is as large as the catalogue.
+    of_label, of_drawn = F.embedding(torch.cat([label, drawn.ids]), v).split([len(label), len(drawn.ids)])  # fmt: skip
+    own = (u * of_label).sum(1) + bias[label] - sampler.log_q(label)
     nowhere = torch.full_like(label, -1)
-    return among(u, F.embedding(drawn.ids, v), bias[drawn.ids] - drawn.log_q, nowhere, own)
+    return among(u, of_drawn, bias[drawn.ids] - drawn.log_q, nowhere, own)
 
 
-def reciprocal_rank(tower: Tower, inputs: Block, labels: I64) -> Callable[[], float]:
+def reciprocal_rank(tower: Tower, sides: Sides, labels: I64) -> Callable[[], float]:
     """Return what measures the mean of 1 / rank of the labels (n,) of held-out examples among all items."""
-    bags, dense = [ragged(one) for one in inputs.fields], torch.from_numpy(inputs.dense)
+    read = reading(sides)
     target = torch.from_numpy(labels)
 
     def measure() -> float:
         u = infer(
             tower,
-            lambda rows: tower(bags, dense, rows),
+            lambda rows: tower(at(read, rows)),
             len(labels),
             device="cpu",
         )

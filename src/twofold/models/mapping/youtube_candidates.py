@@ -39,8 +39,9 @@ from twofold.features.table import POWERS
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
 from twofold.models.mapping import _youtube_inputs as inputs
+from twofold.models.mapping import _youtube_searches as searching
 from twofold.models.mapping._youtube_columns import ReadsColumns
-from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_inputs import Block, Side, Sides
 from twofold.models.mapping._youtube_layers import dense_layers
 from twofold.random import generator
 from twofold.rank import FALLBACK, Encoded, sources
@@ -95,19 +96,19 @@ class YouTubeCandidates:
     item_bias: bool = False
     """Whether each item has a bias beside v_i; it is one more coordinate at serving."""
     layer_norm: bool = False
-    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers whose layers take whole steps."""
+    """Whether what goes into a ReLU is brought to mean 0 and variance 1 first; for deep towers whose layers take whole steps. Depth 0 has none."""
     watch_dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.6)] = 0.0
     """Share of the watches of an example that is left out in training, at random; the others count the more."""
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
-    """Share of units of the hidden layers that is zeroed in training."""
+    """Share of units of the hidden layers that is zeroed in training; depth 0 and 1 have none."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of examples whose columns of user and circumstances are withheld, for people known by history alone."""
+    """Share of examples whose columns of the user are withheld, and share whose circumstances are, for questions that do not tell them."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
     """Step size of Adam."""
     hidden_step: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Share of `learning_rate` that layers after the first one take; with whole steps they learn people by heart."""
+    """Share of `learning_rate` that layers after the first one take, which depth 0 and 1 do not have; with whole steps they learn people by heart."""
     decay: bool = False
     """Whether the step falls in a line to 0 over the `epochs`."""
     batch_size: PositiveInt | None = None
@@ -184,12 +185,9 @@ class FittedYouTubeCandidates(ReadsColumns):
         """Return the model as it is before training: with codes of the columns and no weights."""
         people, context = train.users.features, train.interactions.context
         inputs.check_names(model.features, people, context)
-        tokens, searched = Vocabulary.of([]), csr_array((train.n_users, 0), dtype=np.float32)
-        if model.searches is not None:
-            said = inputs.searches_of(model.searches, train)
-            tokens = inputs.learn_tokens(said, model.search_vocabulary)
-            whose = train.interactions.indptr if model.searches in context else None
-            searched = inputs.last_tokens(said, tokens, model.search_tokens, whose)
+        tokens, searched = searching.learn_searches(
+            model.searches, train, model.search_vocabulary, model.search_tokens
+        )
         return cls(
             estimator=model,
             memory=memory,
@@ -201,32 +199,31 @@ class FittedYouTubeCandidates(ReadsColumns):
             weights={},
         )
 
-    def examples(self, train: Dataset, rng: np.random.Generator) -> tuple[Block, I64]:
-        """Return inputs and labels of the training examples of a pass, n rows each."""
+    def examples(self, train: Dataset, rng: np.random.Generator) -> tuple[Sides, I64]:
+        """Return what the training examples of a pass read, and their labels (n,)."""
         model: YouTubeCandidates = self.estimator
         train = in_drawn_order(train, rng)
         events = train.interactions
         made = inputs.examples_of(events, model.labels, model.watches, model.examples_per_user, rng)
-        n, who = len(made.event), events.user[made.event]
+        who = events.user[made.event].astype(np.int64)
         watched = inputs.mean_of_two(made.before, made.after, events.item, train.n_items)
         fields = [inputs.thinned(watched, model.watch_dropout, rng)]
         if model.searches in events.context:
-            found = inputs.read_tokens(inputs.searches_of(model.searches, train), self.tokens)
+            found = searching.read_tokens(searching.searches_of(model.searches, train), self.tokens)
             stop = found.indptr[made.before[1]]
             start = np.maximum(found.indptr[events.indptr[who]], stop - model.search_tokens)
             fields.append(inputs.mean_rows(start, stop, found.ids, len(self.tokens)))
         elif model.searches is not None:
             fields.append(csr_array(self.searched[who]))
-        people = inputs.encode_columns(self.user_code, inputs.taken(train.users.features, who), n)
-        there = inputs.encode_columns(
-            self.context_code, inputs.taken(events.context, made.event), n
-        )
+        context = inputs.taken(events.context, made.event)
+        there = inputs.encode_columns(self.context_code, context, len(who))
         age = inputs.example_age(events.time if model.example_age else None, made.event)
-        block = inputs.joined(Block(tuple(fields), inputs.powers(age)), people, there)
-        return block, events.item[made.event].astype(np.int64)
+        mine = Block(tuple(fields), inputs.powers(age))
+        sides = Side.each(mine), Side(self.everybody, who), Side.each(there)
+        return sides, events.item[made.event].astype(np.int64)
 
-    def held_out(self, validation: Dataset, rng: np.random.Generator) -> tuple[Block, I64] | None:
-        """Return inputs and labels of held-out events of known items: at most `HELD_OUT`, the first ones of each user.
+    def held_out(self, validation: Dataset, rng: np.random.Generator) -> tuple[Sides, I64] | None:
+        """Return what held-out events of known items read, and the items: at most `HELD_OUT`, the first ones of each user.
 
         Each is asked for with all that its user, known or new, did before it, in training and since.
         """
@@ -245,11 +242,13 @@ class FittedYouTubeCandidates(ReadsColumns):
             features=inputs.taken(validation.users.features, people, self.user_code.levels),
             context=inputs.taken(events.context, first, read),
         )
-        block, history = self.inputs(asked), self.memory.history.take(row)
+        (mine, columns, there), history = self.parts(asked), self.memory.history.take(row)
         watched = inputs.came_before(
             history, events, item, first, self.estimator.watches, len(self.items)
         )
-        return block._replace(fields=(watched, *block.fields[1:])), item[first].astype(np.int64)
+        mine = mine._replace(fields=(watched, *mine.fields[1:]))
+        every = np.arange(len(first))
+        return (Side(mine, every), Side(columns, every), Side(there, every)), item[first].astype(np.int64)  # fmt: skip
 
     # ---- serving ------------------------------------------------------------------------------
 
@@ -309,7 +308,11 @@ class FittedYouTubeCandidates(ReadsColumns):
         return Encoded(vectors, source)
 
     def inputs(self, queries: Queries) -> Block:
-        """Return what the tower reads of n queries; the age of the example is 0."""
+        """Return what the tower reads of n queries."""
+        return inputs.joined(*self.parts(queries))
+
+    def parts(self, queries: Queries) -> tuple[Block, Block, Block]:
+        """Return watches, searches and the age, which is 0, of n queries; their columns; and their circumstances."""
         model: YouTubeCandidates = self.estimator
         n, user = len(queries), queries.user
         known = np.where(queries.has_history, UNKNOWN, user).astype(np.int32)
@@ -319,9 +322,8 @@ class FittedYouTubeCandidates(ReadsColumns):
         fields = [inputs.last_items(history, model.watches, len(self.items))]
         if model.searches is not None:
             fields.append(self.searched_by(queries))
-        block = Block(tuple(fields), inputs.powers(np.zeros(n, np.float32)))
-        return inputs.joined(
-            block,
+        return (
+            Block(tuple(fields), inputs.powers(np.zeros(n, np.float32))),
             self.people_block(queries),
             inputs.encode_columns(self.context_code, queries.context, n),
         )
@@ -332,7 +334,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         rows = inputs.rows_of(self.searched, queries.user)
         for text in (queries.features.get(name), queries.context.get(name), queries.text):
             if isinstance(text, Text):
-                rows = filled(rows, inputs.last_tokens(text, self.tokens, most))
+                rows = filled(rows, searching.last_tokens(text, self.tokens, most))
         return rows
 
     def forward(self, block: Block) -> F32:

@@ -40,7 +40,7 @@ from twofold.models.mapping import _youtube_impressions as impressions
 from twofold.models.mapping import _youtube_inputs as inputs
 from twofold.models.mapping._youtube_columns import ReadsColumns
 from twofold.models.mapping._youtube_impressions import Pairs
-from twofold.models.mapping._youtube_inputs import Block
+from twofold.models.mapping._youtube_inputs import Block, Side
 from twofold.models.mapping._youtube_layers import dense_layers, first_layer
 from twofold.questions import TIME
 from twofold.random import generator
@@ -88,7 +88,7 @@ class YouTubeRanker:
     negatives: PositiveInt = 4
     """Unobserved items drawn for each watch of a log without impressions that were passed by."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of impressions whose columns of user and circumstances are withheld, for people known by history alone."""
+    """Share of impressions whose columns of the user are withheld, and share whose circumstances are, for questions that do not tell them."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
@@ -151,12 +151,14 @@ class YouTubeRanker:
         columns = {**unread.pair_columns(memory.history, pairs), **named}
         unread = replace(unread, pair_code=inputs.learn_columns(columns, None, 1))
         pair = inputs.encode_columns(unread.pair_code, columns, len(item)).dense
-        known = inputs.taken(train.users.features, pairs.who)
-        known = inputs.encode_columns(unread.user_code, known, len(item))
-        there = inputs.taken(events.context, asked.event)
-        people = unread.query_block(memory.history, pairs.who, pairs.stop, known, there)
+        there = inputs.encode_columns(unread.context_code, events.context, len(events))
         told = sum(one.width for one in unread.pair_code.codes if one.name in named)
-        sides = [(unread.item_block, item), (people, np.arange(len(item), dtype=np.int32))]
+        sides = [
+            Side(unread.item_block, item.astype(np.int64)),
+            Side(unread.watched_block(memory.history, pairs.who, pairs.stop), np.arange(len(item))),
+            Side(unread.everybody, pairs.who.astype(np.int64)),
+            Side(there, asked.event.astype(np.int64)),
+        ]
         weights = ranking.fit_ranking(self, sides, pair, told, asked.value, random)
         for name, array in weights.items():
             check_finite(name, np.atleast_2d(array), "lower learning_rate")
@@ -206,6 +208,14 @@ class FittedYouTubeRanker(ReadsColumns):
         columns = inputs.encode_columns(self.item_code, self.items.features, n)
         return inputs.joined(Block((own,), np.zeros((n, 0), np.float32)), columns)
 
+    def watched_block(self, histories: Histories, who: I64, stop: I64) -> Block:
+        """Return the means of the last clicks before `stop` (n,) of histories `who` (n,); items of too few impressions are zero."""
+        watched = impressions.last_watched(
+            histories, who, stop, self.estimator.watches, len(self.items)
+        )
+        watched.data *= (self.shown >= self.estimator.min_count)[watched.indices]
+        return Block((watched,), np.zeros((len(who), 0), np.float32))
+
     def query_block(
         self,
         histories: Histories,
@@ -214,16 +224,9 @@ class FittedYouTubeRanker(ReadsColumns):
         people: Block,
         context: Mapping[str, Column],
     ) -> Block:
-        """Return what is read of n people and circumstances, clicks before `stop` (n,) of histories `who` (n,) first.
-
-        Items of too few impressions are zero.
-        """
-        watched = impressions.last_watched(
-            histories, who, stop, self.estimator.watches, len(self.items)
-        )
-        watched.data *= (self.shown >= self.estimator.min_count)[watched.indices]
+        """Return what is read of n people and circumstances, clicks before `stop` (n,) of histories `who` (n,) first."""
         return inputs.joined(
-            Block((watched,), np.zeros((len(who), 0), np.float32)),
+            self.watched_block(histories, who, stop),
             people,
             inputs.encode_columns(self.context_code, context, len(who)),
         )
