@@ -599,7 +599,7 @@ def test_a_number_that_is_not_told_is_not_the_least_one(model):
         )
     }  # fmt: skip
     assert early["one"] > 0.2  # the ranker must learn the product of two things
-    assert max(early["nothing"], early["none"], early["noon"]) < 0.05
+    assert max(early["nothing"], early["none"], early["noon"]) < 0.1
 
 
 def test_columns_and_circumstances_are_withheld_each_for_itself(monkeypatch):
