@@ -9,7 +9,7 @@ The tower reads, side by side: the mean of the embeddings of the last watches, t
 embedded categories and normalised numbers of the user and of the circumstances, and the *age of the example*, zero
 at serving.
 
-Differs from the paper: numbers and the age go in with their square and root, and sizes of the embeddings of categories grow with log2
+Differs from the paper: numbers and the age go in with their square and root, numbers less their means, and sizes of the embeddings of categories grow with log2
 of their number (as in the paper's ranker); the softmax is exact where there are no more items than `negatives`; columns, and on
 request watches, are withheld from some examples; these are drawn anew before each pass, and users with fewer events than the cap have
 fewer; layers after the first take smaller steps (`hidden_step`); an item bias can be had, and a norm of what goes into a ReLU.

@@ -8,7 +8,7 @@ that were clicked count with their watch time T_i, the others with 1, so that th
 for N impressions with k clicks: about the expected watch time where the click probability P is small.
 
 Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel, scores of
-candidate models); columns of people and circumstances, and the scores of candidate models, are withheld from a share `unsaid` of the
+candidate models); numbers go in less their means; columns of people and circumstances, and the scores of candidate models, are withheld from a share `unsaid` of the
 impressions, each for itself, so that somebody known by history alone is ranked well; what was passed by is drawn, or taken from lists
 of candidate models, where a log does not say it; training begins at the best constant, and the step falls to 0 unless `decay` is off.
 """
