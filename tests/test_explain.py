@@ -1,6 +1,7 @@
 """Reasons of people who are known by words, features or circumstances: what was planted is what is named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -254,3 +255,19 @@ def test_the_command_line_gives_the_same_reasons(tmp_path, capsys, words, machin
     assert code == 2
     assert "does not read words" in err
     assert "give one of --user and --history, or --text, --feature or --context" in run(folders[1], "i3")[2]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["FM", "YouTubeCandidates", "YouTubeRanker"])
+def test_reasons_of_all_columns_are_those_of_each_left_out_alone(name):
+    pytest.importorskip("torch")
+    model = getattr(tw.models, name)().fit(told_log(), rng=0)
+    asked = explain.question(model, 100, None, None, None, {"mood": "glad", "hour": 9})
+    person, target = explain.whole(model, asked), 3
+    found = explain.of_columns(model, person, target)
+    assert [one.kind for one in found] == ["features", "context", "context"]
+    for one in found:
+        name = one.name.split("=")[0]
+        left = {kept: column for kept, column in getattr(person, one.kind).items() if kept != name}
+        alone = replace(person, **{one.kind: left})
+        score = float(explain.scores_of(model, alone, target)[0])
+        assert one.score == pytest.approx(score, rel=1e-5)

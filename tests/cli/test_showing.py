@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import twofold as tw
-from twofold.cli import compare, doctor
+from twofold.cli import compare, doctor, train
 from twofold.data.synthetic import small_log
 from twofold.errors import DataError
 
@@ -231,6 +231,47 @@ def test_tune_without_a_job_tells_the_next_command(run, log_file, tmp_path):
     assert "holds settings and no model" in run("recommend", folder)[2]
     code, _, err = run(*command, "ndcg@5", "--trials", 2, "--out", folder)
     assert (code, "belongs to another job" in err) == (2, True)
+
+
+def test_tune_says_when_no_setting_makes_a_difference(run, log_file, tmp_path):
+    command = (
+        "tune",
+        "--data",
+        log_file,
+        "--model",
+        "EASE",
+        "--trials",
+        3,
+        "--metric",
+        "recall@1000",
+    )
+    _, out, err = run(
+        *command, "--split", "random", "--out", tmp_path / "tuned"
+    )  # as many as there are items
+    assert "the best 3 of 3 trials" in out
+    assert "note: EASE: all settings have the same recall@1000, so reg change nothing here" in err
+
+
+def test_evaluate_says_what_the_leaderboard_says(run, log_file, tmp_path):
+    folder = tmp_path / "board"
+    command = ("compare", "--data", log_file, "--model", "BPR", "--metric", "recall@7", "--seed", 3)
+    assert run(*command, "--out", folder)[0] == 0
+    board = json.loads((folder / "leaderboard.json").read_text())["models"]["BPR"]["report"][
+        "metrics"
+    ]
+    _, out, _ = run("evaluate", folder / "models" / "BPR", "--json")
+    found = json.loads(out)["metrics"]
+    assert list(found) == ["recall@7"]
+    assert found == board
+
+
+def test_a_long_ranking_is_said_before_it_begins(run, log_file, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    command = ("fit", "YouTubeRanker", "--data", log_file, "--set", "epochs=1", "--out")
+    assert "takes long" not in run(*command, tmp_path / "one")[2]
+    monkeypatch.setattr(train, "MANY_PAIRS", 10)
+    _, _, err = run(*command, tmp_path / "other")
+    assert "which takes long; the model is saved: stop here, or fit with --test 0" in err
 
 
 def test_the_command_starts_as_a_module_and_shows_its_version():

@@ -33,12 +33,16 @@ from twofold.evaluation import evaluate as evaluate_model
 from twofold.fingerprints import fingerprint
 from twofold.jobs import Job
 from twofold.metrics import parse
+from twofold.models._base import FittedModel
 from twofold.plans import DataPlan, EvaluationPlan, SplitPlan
+from twofold.rank import ScoresCandidates
 from twofold.resuming import checkpoints
 from twofold.split import Split, held_out
 
 SHARE = 0.1
 """What `fit` holds out unless told otherwise."""
+MANY_PAIRS = 100_000_000
+"""Pairs that a model which scores each by itself takes a minute or more to read."""
 AS_THE_RUN = "as the run"
 """Stands for the policy with which the model's run measured it."""
 
@@ -115,6 +119,8 @@ def fit(
             run.forget_training()
         report = None
         if cut is not None:
+            if long := long_ranking(fitted, cut):
+                note(long)
             report = evaluate_model(
                 fitted,
                 cut,
@@ -135,6 +141,17 @@ def fit(
             note(f"note: {remark}")
     say(f"saved {run.model}")
     say(what_next(out, cut))
+
+
+def long_ranking(model: FittedModel, cut: Split) -> str:
+    """Return what there is to say before a model that reads a pair at a time ranks everything for everybody; nothing where it is soon done."""
+    people, n = cut.test.n_users, len(model.items)
+    if not isinstance(model, ScoresCandidates) or people * n < MANY_PAIRS:
+        return ""
+    return (
+        f"{type(model.estimator).__name__} reads {people * n:,} pairs of {people:,} people and {n:,} items to rank them, which takes long; "
+        "the model is saved: stop here, or fit with --test 0, and ask it for the candidates of other models in a pipeline"
+    )
 
 
 def what_next(out: Path, cut: Split | None) -> str:
