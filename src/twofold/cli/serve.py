@@ -160,6 +160,8 @@ def promote(
         return
     for one in done["objections"]:
         note(f"note: forced although {one}")
+    for one in done.get("notes", []):
+        note(f"note: {one}")
     say(f"version {done['live']} is live; it was version {done['before']}")
 
 

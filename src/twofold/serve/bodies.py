@@ -188,6 +188,8 @@ class Promoted(Described):
     """The version that answered before."""
     objections: list[str] = Field(default_factory=list)
     """What was passed over by force."""
+    notes: Notes | None = None
+    """Features of training that added items were told without, or in another kind: they are missing in them. Missing without any."""
 
 
 class Shadowed(Described):

@@ -114,9 +114,11 @@ def against_answers(new: Served, live: Served, settings: Settings) -> list[str]:
     held = [live.ids[row] for row in np.setdiff1d(added, live.withdrawn).tolist()]
     lost = np.flatnonzero(new.model.items.ids.rows(held) == UNKNOWN)
     if len(lost):
+        which = f"{len(lost):,} items that were added, such as {held[int(lost[0])]!r}"
         found.append(
-            f"it does not know {len(lost):,} items that were added, such as {held[int(lost[0])]!r}; take a model that "
-            "reads content, or one that was trained with them"
+            f"it cannot place {which}: the log says why; PUT them again, or take one that was trained with them"
+            if new.model.reads_content
+            else f"it does not know {which}; take a model that reads content, or one that was trained with them"
         )
     slow = float(np.quantile(seconds, 0.95)) * 1000 if seconds else 0.0
     if slow > settings.max_latency_ms:

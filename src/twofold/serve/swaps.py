@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from twofold.models._base import FittedModel
+from twofold.models._told import read_told
 from twofold.serve.failures import Refused
+from twofold.serve.growth import missing_in, notes
 from twofold.serve.guardrails import Candidate, objections
 from twofold.serve.live import Live
 from twofold.serve.registry import PROMOTE, ROLL_BACK, SHADOW, before
@@ -34,16 +36,18 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
         current = found.version(live.served.version)
         old = live.served
 
-        def prepare() -> tuple[Served, FittedModel, list[str]]:
+        def prepare() -> tuple[Served, FittedModel, list[str], list[str]]:
             made, base = live.open_version(found, number)
+            told = live.items if base.reads_content else {}
+            lacking = notes(missing_in(read_told(base, told, strict=False)))
             against = objections(
                 Candidate(made, wanted.report, wanted.data),
                 Candidate(old, current.report, current.data),
                 live.settings,
             )
-            return made, base, [*against, *live.assigner.against(number)]
+            return made, base, [*against, *live.assigner.against(number)], lacking
 
-        made, base, against = await live.wait(prepare)
+        made, base, against, lacking = await live.wait(prepare)
         if against and not force:
             raise Refused(
                 409, "refused", f"version {number} is not promoted: {'; '.join(against)}",
@@ -53,7 +57,8 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
         await live.wait(live.registry.change, PROMOTE, number, said)
         live.swap(made, base)
         live.metrics.changes.labels(PROMOTE).inc()
-    return {"live": number, "before": old.version, "objections": against}
+    done = {"live": number, "before": old.version, "objections": against}
+    return done | ({"notes": lacking} if lacking else {})
 
 
 async def roll_back(live: Live) -> dict[str, Any]:
