@@ -209,7 +209,8 @@ def check_columns(name: str, columns: dict[str, Any], depth: int = 1) -> None:
         for one in leaves(value, depth):
             if isinstance(one, dict | list):
                 what = "an object" if isinstance(one, dict) else "a list"
-                raise ValueError(f"{name}.{key} holds {what} in {depth} others; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
+                where = "a list" if depth == 1 else f"{depth} others"
+                raise ValueError(f"{name}.{key} holds {what} in {where}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not abs(one) <= LARGEST:
                 raise ValueError(
                     f"{name}.{key} is {one}; give a finite number, within {LARGEST:g} of 0"
