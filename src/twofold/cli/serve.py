@@ -139,6 +139,13 @@ def promote(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Although the checks say no.")] = False,
+    other_data: Annotated[
+        bool,
+        typer.Option(
+            "--other-data",
+            help="Its report may be of other data, as of a new log: reports are not compared, all else is checked.",
+        ),
+    ] = False,
     why: Annotated[str, typer.Option("--note", help="Why; kept with the promotion.")] = "",
     store: StoreUrl = "",
     json: Json = False,
@@ -153,7 +160,7 @@ def promote(
         from twofold.serve import swaps
 
         number = int(model) if model.isdigit() else await swaps.register(live, model)
-        return await swaps.promote(live, number, force=force, note=why)
+        return await swaps.promote(live, number, force=force, note=why, other_data=other_data)
 
     done = _changed(state, store, work)
     if json:

@@ -227,7 +227,9 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     )
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
-        done = await swaps.promote(live, version, force=body.force, note=body.note)
+        done = await swaps.promote(
+            live, version, force=body.force, note=body.note, other_data=body.other_data
+        )
         others.wrote(OF_CHANGES)
         return Json(done)
 

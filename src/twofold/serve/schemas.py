@@ -328,10 +328,12 @@ class Registration(Body):
 class Promotion(Body):
     """How to promote."""
 
-    model_config = example({}, {"force": True, "note": "trained on a new log"})
+    model_config = example({}, {"other_data": True, "note": "trained on a new log"})
 
     force: StrictBool = False
     """Promote although the checks say no; what they say is kept with the promotion."""
+    other_data: StrictBool = False
+    """Its report may be of other data than the live model's, as of every model of a new log: reports are not compared then, all else is checked."""
     note: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
     """Why."""
 

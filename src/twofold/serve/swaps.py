@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from twofold.models._base import FittedModel
@@ -14,14 +15,18 @@ from twofold.serve.registry import PROMOTE, ROLL_BACK, SHADOW, before
 from twofold.serve.served import Served
 from twofold.serve.shadow import Shadow
 
+log = logging.getLogger(__name__)
+
 
 async def register(live: Live, path: str) -> int:
     """Add a model to the registry."""
     return await live.wait(live.registry.register, path)
 
 
-async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[str, Any]:
-    """Make a version live if nothing speaks against it, or by force.
+async def promote(
+    live: Live, number: int, *, force: bool, note: str, other_data: bool = False
+) -> dict[str, Any]:
+    """Make a version live if nothing speaks against it, or by force; reports of `other_data` are not compared.
 
     Raises
     ------
@@ -44,6 +49,7 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
                 Candidate(made, wanted.report, wanted.data),
                 Candidate(old, current.report, current.data),
                 live.settings,
+                other_data=other_data,
             )
             return made, base, [*against, *live.assigner.against(number)], lacking
 
@@ -51,9 +57,12 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
         if against and not force:
             raise Refused(
                 409, "refused", f"version {number} is not promoted: {'; '.join(against)}",
-                "train a better one, or promote with force",
+                "mend that, or promote with force, which passes over all of it",
             )  # fmt: skip
-        said = "; ".join([*([note] if note else []), *(f"forced: {one}" for one in against)])
+        for one in against:
+            log.warning("version %d is promoted by force although %s", number, one)
+        told = ["other data: the reports were not compared"] if other_data else []
+        said = "; ".join([*([note] if note else []), *told, *(f"forced: {one}" for one in against)])  # fmt: skip
         await live.wait(live.registry.change, PROMOTE, number, said)
         live.swap(made, base)
         live.metrics.changes.labels(PROMOTE).inc()
