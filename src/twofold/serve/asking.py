@@ -16,6 +16,7 @@ from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError
 from twofold.explain import question
+from twofold.filters import check_where
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.questions import TIME, questions
@@ -88,6 +89,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     )
     notes += added_alone(history, served.model.n_trained)
     if question.where:
+        check_where(served.model.items, question.where)
         notes += unmet(served.model.items, question.where)
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
         queries = described(served, question, queries)

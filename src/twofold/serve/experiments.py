@@ -114,13 +114,14 @@ class Declared:
         if plan.method != "ab_test":
             a, b = plan.control, next(other for other in plan.variants if other != plan.control)
             rival = Rival(plan.method, self.versions.get((one.name, b)))
-            return Assignment(deciding.variant, tuple(arms), self.versions.get((one.name, a)), rival=rival, coin=coin)  # fmt: skip
+            return Assignment(deciding.variant, tuple(arms), self.versions.get((one.name, a)), rival=rival, coin=coin, deciding=one.name)  # fmt: skip
         return Assignment(
             deciding.variant,
             tuple(arms),
             self.versions.get((one.name, deciding.variant)),
             explore=plan.variants[deciding.variant].explore,
             coin=coin,
+            deciding=one.name,
         )
 
 
