@@ -8,9 +8,21 @@ from twofold.models._base import FittedModel
 from twofold.serve.experiments import Declared
 
 
-def cautions(declared: Declared, live: FittedModel, models: Mapping[int, FittedModel]) -> list[str]:
-    """Return a sentence for each variant that is answered by one of the `models`, by version, which reads less than the live one."""
+def cautions(
+    declared: Declared, live: FittedModel, models: Mapping[int, FittedModel], kinds: Collection[str]
+) -> list[str]:
+    """Return a sentence for each metric that counts none of the `kinds` that make histories, and for each variant that reads less than the live model.
+
+    `models` are those of the variants, by version.
+    """
     said: list[str] = []
+    for name, one in declared.experiments.slices.items():
+        for metric, counted in one.experiment.metrics.items():
+            if kinds and counted.event and counted.event not in kinds:
+                said.append(
+                    f"experiment {name!r}: metrics.{metric} counts events of the kind {counted.event!r}, and this server is told "
+                    f"--kind {', '.join(kinds)}: set metrics.{metric}.event if one of those is meant"
+                )
     for (name, variant), number in declared.versions.items():
         lost = unread_by(models[number], live)
         if lost:

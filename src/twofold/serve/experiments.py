@@ -189,7 +189,7 @@ def reported(one: Slice, logs: ExperimentLogs) -> dict[str, Any]:
         return {"name": one.name, "headline": "nobody has taken part yet", "comparisons": []}
     make = report if one.experiment.method == "ab_test" else interleaving_report.report
     try:
-        told = plain(make(one, exposures, logs.events()).as_dict())
+        told = plain(make(one, exposures, logs.events(), kinds=logs.kinds).as_dict())
     except DataError as error:
         return {"name": one.name, "headline": str(error), "comparisons": []}
     told["exposures"] = len(exposures)

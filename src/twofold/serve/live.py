@@ -166,7 +166,7 @@ class Live:
                 self.others[number] = (self.served, self.base) if live else self.open_version(found, number)  # fmt: skip
             self.assigner = declared
             models = {number: base for number, (_, base) in self.others.items()}
-            for one in cautions(declared, self.base, models):
+            for one in cautions(declared, self.base, models, self.settings.kinds):
                 log.warning("%s", one)
         if found.shadow is not None and events:
             try:
