@@ -126,7 +126,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         body = await read(request, Explanation)
         await others.fresh()
         found = await live.explain(body)
-        return Json({**found, **live.about("model", request.scope["request_id"])})
+        return Json({**found, **live.about(found["source"], request.scope["request_id"])})
 
     # ---- events -----------------------------------------------------------------------------
 

@@ -232,14 +232,15 @@ class Live:
     async def explain(self, body: Explanation) -> dict[str, Any]:
         """Return what raises the score of an item, the strongest first, and what is to be noted of the question."""
         served, body = self.served, named(self.base.users.ids, body)
-        model, asked = served.model, somebody(served, body, self.histories)
+        model, (asked, timing) = served.model, somebody(served, body, self.histories)
 
         def make() -> dict[str, Any]:
             lost = passed_over(model.items.ids, {"history": body.history})
-            notes = [*lost, *added_alone(asked.history, model.n_trained), *remarks(model, asked)]
-            notes = notes[:MOST_NOTES]
+            lost += added_alone(asked.history, model.n_trained)
+            notes = [*timing, *lost, *remarks(model, asked)][:MOST_NOTES]
             found = reasons(model, asked, model.items.ids.row(body.item)).head(body.k).to_dicts()
-            return {"reasons": found, **({"notes": notes} if notes else {})}
+            said = {"reasons": found, "source": served.source_of(asked)}
+            return said | ({"notes": notes} if notes else {})
 
         return await self.work(make)
 
