@@ -52,7 +52,10 @@ def test_an_explanation_has_the_clock_of_the_list(served, tmp_path):
     scores = set()
     for when in (1_600_300_000, 1_700_000_000):
         asked = {"user": 101, "time": when}
-        own = {"exclude_seen": False, "allow": [mine]}  # what is later than the question is not read
+        own = {
+            "exclude_seen": False,
+            "allow": [mine],
+        }  # what is later than the question is not read
         (listed,) = client.post("/recommend", json={**asked, **own}).json()["items"]
         told = client.post("/explain", json={**asked, "item": listed["item"]}).json()
         assert "notes" not in told

@@ -317,3 +317,21 @@ def test_a_state_that_was_there_stays_where_a_server_cannot_start(models, tmp_pa
     assert run("serve", tmp_path / "state", "--experiment", tmp_path / "none.toml")[0] == 2
     with contextlib.closing(Store(settings.url)) as store:
         assert [row["id"] for rows in store.all_events() for row in rows] == ["e"]
+
+
+def test_models_of_everything_are_compared_by_the_reports_of_their_parts(served, tmp_path, run):
+    """Without a report (`--test 0`) nothing could be promoted but by force."""
+    tw.testing.planted_log().frame("interactions").write_csv(tmp_path / "log.csv")
+    for name, factors in (("one", 4), ("two", 6)):
+        code, _, err = run("fit", "IALS", "--data", tmp_path / "log.csv", "--out", tmp_path / name, "--refit", "--test", "0.2", "--set", f"factors={factors}")  # fmt: skip
+        assert code == 0, err
+    client = served(tmp_path / "one")
+    client.post("/models", json={"path": str(tmp_path / "two")})
+    first, second = client.get("/models").json()["versions"]
+    assert first["report"]["notes"][-1].startswith("trained again on everything")
+    done = client.post("/models/2/promote", json={})
+    value, low = second["report"]["metrics"]["ndcg@10"]["value"], first["report"]["metrics"]["ndcg@10"]["low"]  # fmt: skip
+    if value < low:
+        assert "its ndcg@10 is" in done.json()["error"]["message"]
+    else:
+        assert done.json() == {"live": 2, "before": 1, "objections": []}, done.text

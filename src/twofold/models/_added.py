@@ -69,7 +69,8 @@ def add_items(model: FittedModel, items: Any) -> FittedModel:
         given, names = items, list(items.features)
     else:
         frame = as_frame(items, "the new items")
-        given, names = read_items(model, frame), [one for one in frame.columns if one != "item"]
+        own = flatten(frame, but=model.items.features).columns
+        given, names = read_items(model, frame), [one for one in own if one != "item"]
     new = new_items(model, given)
     grown = model.place(new)
     tell([*passed_over(model, given, names), *remarks_on(grown, new)])
