@@ -56,13 +56,25 @@ def allowed_items(
         raise ConfigError(
             f"where must say what features must be, as in {{'genre': 'comedy'}}; got {where!r}"
         )
+    check_where(items, where or {})
     for name, wanted in (where or {}).items():
+        mask &= holds(name, items.features[name], wanted)
+    return mask
+
+
+def check_where(items: Entities, where: Iterable[str]) -> None:
+    """Refuse names that are none of the item features.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first, with the nearest.
+    """
+    for name in where:
         if name not in items.features:
             raise ConfigError(
                 f"where names {name!r}, which is no item feature; {did_you_mean(name, items.features)}"
             )
-        mask &= holds(name, items.features[name], wanted)
-    return mask
 
 
 def values_of(wanted: Any) -> list[Any]:

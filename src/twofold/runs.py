@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("numpy", "scipy", "numba", "polars", "pydantic")
 """Whose versions a run records."""
-LOCK, TRAINING = ".lock", "training"
+LOCK, TRAINING, MEASURED = ".lock", "training", "measured"
 BEGUN = {"run.json", ".run.json.draft", ".job.json.draft"}
 """What a run that was stopped at its very beginning may have left."""
 UNUSED = BEGUN | {"job.json", "log.txt", LOCK}
@@ -53,6 +53,11 @@ class Run:
     def model(self) -> Path:
         """Where `fit` puts its model."""
         return self.path / "model"
+
+    @property
+    def measured(self) -> Path:
+        """Where `fit --refit` puts the model that it measures; `model` is trained on everything."""
+        return self.path / MEASURED
 
     @property
     def training(self) -> Path:

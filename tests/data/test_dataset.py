@@ -256,3 +256,16 @@ def test_what_is_said_is_what_a_model_learned():
     assert telling(columns, {}, 3).tolist() == [False] * 3
     assert present(Time(np.array([0, NO_TIME]))).tolist() == [True, False]
     assert present(Vector(np.array([[0, np.nan], [0, 1]], np.float32))).tolist() == [False, True]
+
+
+def test_ids_without_a_row_in_their_table_are_noted():
+    """A log with new items was read with the old table of items, and nobody was told that they have no features."""
+    log = {"user": ["a", "b", "b"], "item": ["x", "y", "z"]}
+    items, users = {"item": ["x"], "year": [1990.0]}, {"user": ["a"], "age": [30.0]}
+    made = tw.Dataset.from_frames(log, user="user", item="item", items=items, users=users)
+    assert made.notes == (
+        "1 user of the log, such as 'b', has no row in the users: its features are missing",
+        "2 items of the log, such as 'y', have no row in the items: their features are missing",
+    )
+    whole = {"item": ["x", "y", "z"], "year": [1.0, 2.0, 3.0]}
+    assert not tw.Dataset.from_frames(log, user="user", item="item", items=whole).notes

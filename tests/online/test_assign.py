@@ -211,6 +211,11 @@ new = { weight = 1, model = "runs/ship" }
     assert assign_many(again["ranker"], UNITS[:100], 2e9) == assign_many(made["ranker"], UNITS[:100], 2e9)  # fmt: skip
     with pytest.raises(ConfigError, match="did you mean 'ranker'"):
         made["rankr"]
+    for written in ("5", "'5'"):
+        (tmp_path / "number.toml").write_text(f"[experiments.r.variants]\ncontrol = {{}}\nnew = {{ model = {written} }}")  # fmt: skip
+        assert read(tmp_path / "number.toml")["r"].experiment.variants["new"].model == "5"
+    with pytest.raises(ConfigError, match="model"):
+        from_dict({"experiments": {"r": {"variants": {"control": {}, "new": {"model": True}}}}})
     with pytest.raises(ConfigError, match="did you mean"):
         read(tmp_path / "exp.tml")
     with pytest.raises(ConfigError, match="cannot read"):

@@ -170,6 +170,26 @@ def test_no_event_at_all_is_zero_and_no_difference():
     assert {one.verdict for one in found.comparisons} == {"no difference shown"}
     assert all(math.isnan(one.relative.value) for one in found.comparisons)
     assert "+0 [" in found.headline or "too few units" in found.headline
+    assert found.notes[0] == "ctr: no event of the kind 'click' was counted; the log has no event at all"  # fmt: skip
+
+
+def test_a_kind_of_event_that_the_log_does_not_have_is_noted():
+    """A site that calls its clicks cook was told 0 against 0, no difference."""
+    shown, done = browsed(0.5)
+    assert not report(declared(), shown, done).notes
+    cook = done.with_columns(kind=pl.lit("cook"))
+    found = report(declared(), shown, cook)
+    assert found.notes == (
+        "ctr: no event of the kind 'click' was counted; the log has cook: set metrics.ctr.event to what is meant",
+        "conversion: no event of the kind 'purchase' was counted; the log has cook: set metrics.conversion.event to what is meant",
+    )
+    assert report(declared(), shown, done.clear(), kinds=["cook"]).notes == found.notes
+    again = report(declared(metrics={"ctr": {"kind": "click_through", "event": "cook"}}), shown, cook)  # fmt: skip
+    assert not again.notes
+    mixed = shown.with_columns(items=pl.lit(["a"]), teams=pl.lit([0]))
+    interleaved = interleaving_report(declared(method="team_draft"), mixed, cook)
+    assert interleaved.notes == found.notes[:1] == tuple(interleaved.as_dict()["notes"])
+    assert found.notes[0][:20] in interleaved.to_html()
 
 
 def test_wrong_logs_are_one_sentence():

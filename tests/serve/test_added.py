@@ -6,6 +6,7 @@ import wave
 from shutil import copyfile
 
 import numpy as np
+import polars as pl
 import pytest
 from tests_of_serving import Process, items_of
 
@@ -90,7 +91,20 @@ def test_values_written_in_several_ways_are_read_by_themselves_before_and_after_
     assert scores(again, *told) == pytest.approx(alone, rel=1e-6)
 
 
-def test_an_item_that_cannot_be_read_any_more_is_logged_and_the_others_are_there(served, films):
+def heard_of_growth(open_server):
+    """Return what `open_server` returns, and what the log says of added items meanwhile."""
+    said, logger = [], logging.getLogger("twofold.serve.growth")
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+    try:
+        return open_server(), said
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_value_that_cannot_be_read_any_more_is_missing_and_logged(served, films):
+    """The whole item was dropped."""
     client = served(films)
     for item in ("l1", "l2"):
         assert put(client, item).status_code == 200
@@ -99,16 +113,46 @@ def test_an_item_that_cannot_be_read_any_more_is_logged_and_the_others_are_there
         "old", {**WHOLE, "title": ["a"]}, now, withdrawn=False
     ).result()  # as versions before took it
     client.__exit__(None, None, None)
-    said, logger = [], logging.getLogger("twofold.serve.growth")
-    handler = logging.Handler()
-    handler.emit = lambda record: said.append(record.getMessage())
-    logger.addHandler(handler)
-    try:
-        again = served(None)
-    finally:
-        logger.removeHandler(handler)
-    assert said == ["version 1 goes without item 'old': feature 'title' holds a text; got a list: give one text, or null where nothing is known"]  # fmt: skip
-    assert sorted(scores(again, "l1", "l2", "old")) == ["l1", "l2"]
+    again, said = heard_of_growth(lambda: served(None))
+    assert said == [
+        "version 1: feature 'title' of training is missing in item 'old', which was told with it in another kind "
+        "(feature 'title' holds a text; got a list: give one text, or null where nothing is known): PUT what is known of it"
+    ]
+    assert sorted(scores(again, "l1", "l2", "old")) == ["l1", "l2", "old"]
+    assert put(again, "blank", title=None).status_code == 200
+    assert scores(again, "old")["old"] == pytest.approx(scores(again, "blank")["blank"])
+
+
+def test_added_items_stay_where_a_version_has_other_columns_or_kinds(served, films, tmp_path):
+    """One new column dropped every added item at a promotion, and said to take a model that reads content."""
+    client = served(films)
+    for item in ("l1", "l2", "l3"):
+        assert put(client, item).status_code == 200
+    log = tw.load(films).memory.log()
+    table = log.frame("items").with_columns(author=pl.lit("ann"), lang=pl.lit(7.5))
+    kinds = {
+        "title": "text",
+        "lang": "number",
+        "author": "category",
+    }  # another kind, a new one, and one less
+    frame = log.frame("interactions")
+    data = tw.Dataset.from_frames(frame, user="user", item="item", items=table, item_features=kinds)
+    base = {"model": "IALS", "factors": 4, "epochs": 3}
+    tw.models.DeepContent(factorization=base, network={"kind": "linear"}).fit(data, rng=0).save(tmp_path / "second")  # fmt: skip
+    client.post("/models", json={"path": str(tmp_path / "second")})
+    refused = client.post("/models/2/promote", json={}).json()["error"]["message"]
+    assert "that were added" not in refused
+    done, logged = heard_of_growth(lambda: client.post("/models/2/promote", json={"force": True}).json())  # fmt: skip
+    lang, author = done["notes"]
+    assert lang.startswith("feature 'lang' of training is missing in 3 items, such as 'l1', that were told with it in another kind")  # fmt: skip
+    assert author == "feature 'author' of training is missing in 3 items, such as 'l1', that were told without it: PUT what is known of it"  # fmt: skip
+    assert logged[:2] == [f"version 2: {one}" for one in (lang, author)]
+    assert sorted(scores(client, "l1", "l2", "l3")) == ["l1", "l2", "l3"]
+    assert client.put("/items/l4", json={"features": WHOLE}).status_code == 422, (
+        "a caller brings all"
+    )
+    client.__exit__(None, None, None)
+    assert sorted(scores(served(None), "l1", "l2", "l3")) == ["l1", "l2", "l3"]
 
 
 def test_a_column_that_training_did_not_have_is_noted(served, films):

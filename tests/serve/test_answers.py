@@ -246,6 +246,26 @@ def test_similar_and_explain(ask, models):
     assert ask.post("/explain", json={"user": "unheard", "item": "i5"}).status_code == 422
 
 
+def test_an_explanation_is_made_as_the_list_is(ask, served, tmp_path):
+    """It said model, whatever the list said."""
+    ask.post("/events", json={"user": "stranger", "item": "i1"})
+    deep = tmp_path / "content"
+    tw.models.FM(factors=2, learner={"method": "als", "epochs": 2}).fit(tw.testing.planted_log(), rng=0).save(deep)  # fmt: skip
+    pipeline = tw.Pipeline(candidates=[tw.models.ItemKNN(), tw.models.IALS(factors=4)])
+    pipeline.fit(tw.testing.planted_log(), rng=0).save(tmp_path / "pipe")
+    several = [ask, served(deep, state="state-2"), served(tmp_path / "pipe", state="state-3")]
+    questions = [{"user": 101}, {"user": "stranger"}, {"history": ["i1"]}, {"user": 101, "history": ["i2"]}, {"features": {"taste": "even"}}]  # fmt: skip
+    met = set()
+    for client in several:
+        for question in questions:
+            listed = client.post("/recommend", json=question).json()
+            told = client.post("/explain", json={**question, "item": "i3"})
+            if told.status_code == 200:
+                assert told.json()["source"] == listed["source"], question
+                met.add(listed["source"])
+    assert met >= {"model", "fold-in", "content"}
+
+
 def test_a_new_item_is_recommendable_at_the_next_call(served, tmp_path):
     words = ["apple pear plum", "apple plum fig", "bolt nut screw", "nut screw nail", "pear fig apple", "nail bolt nut"]  # fmt: skip
     rows = [(f"u{u}", f"i{i}") for u in range(12) for i in range(6) if (i in (0, 1, 4)) == (u % 2 == 0) and (u + i) % 3]  # fmt: skip

@@ -126,3 +126,21 @@ def test_a_name_with_an_equals_sign_is_trained_on(served, run, tmp_path):
     code, out, err = run("describe", "--data", log, "--context", "a=b=category")
     assert code == 0, err
     assert "a=b (category)" in out
+
+
+def test_a_circumstance_that_may_be_mistyped_is_noted(served, tmp_path):
+    """It was kept as a column of its own without a word."""
+    learner = {"method": "als", "epochs": 3}
+    tw.models.FM(factors=2, learner=learner).fit(told_log(), rng=0).save(tmp_path / "fm")
+    client = served(tmp_path / "fm")
+    sent = {"user": 101, "item": "i1", "context": {"modo": "glad", "zzzzzz": 1, "hour": 3}}
+    kept = client.post("/events", json=[sent, {**sent, "user": 102}]).json()
+    assert kept["accepted"] == 2
+    assert kept["notes"] == [
+        "the live model does not read the circumstance 'modo', which is kept for the next training; did you mean 'mood'?",
+        "the live model does not read the circumstance 'zzzzzz', which is kept for the next training; it reads hour, mood",
+    ]
+    fine = {"user": 101, "item": "i1", "context": {"mood": "glad"}}
+    assert "notes" not in client.post("/events", json=fine).json()
+    plain = served(state="plain").post("/events", json={"user": 101, "item": "i1", "context": {"modo": 1}})  # fmt: skip
+    assert "notes" not in plain.json(), "a model that reads none says nothing of any"

@@ -267,3 +267,20 @@ def test_what_is_deleted_after_its_days_is_in_no_report(at):
     assert sum(at.report()["units"].values()) == 80
     at.live.store.delete_before(T0 + DAY).result()
     assert sum(at.report()["units"].values()) == 30
+
+
+def test_a_metric_that_counts_no_kind_of_the_server_is_told(served, tmp_path, caplog):
+    """A server of cooked recipes reported 0 clicks against 0, and no difference."""
+    (tmp_path / "exp.toml").write_text("[experiments.first]\n" + VARIANTS.format(name="first"))
+    client = served("good", experiment=str(tmp_path / "exp.toml"), kinds=("cook",))
+    (said,) = [one.getMessage() for one in caplog.records if "counts events of the kind" in one.getMessage()]  # fmt: skip
+    assert said.endswith("--kind cook: set metrics.click_through.event if one of those is meant")
+    listed = client.post("/recommend", json={"user": 101}).json()
+    event = {"user": 101, "item": listed["items"][0]["item"], "kind": "cook", "request_id": listed["request_id"]}  # fmt: skip
+    assert client.post("/events", json=event).json()["accepted"] == 1
+    served.live.store.do(lambda connection: None).result()
+    notes = client.get("/experiments/first").json()["notes"]
+    assert "click_through: no event of the kind 'click' was counted; the log has cook: set metrics.click_through.event to what is meant" in notes  # fmt: skip
+    caplog.clear()
+    served("good", state="other", experiment=str(tmp_path / "exp.toml"), kinds=("click",))
+    assert not [one for one in caplog.records if "counts events" in one.getMessage()]

@@ -2,7 +2,11 @@
 
 import time
 
+import pytest
+
+import twofold as tw
 from twofold.serve.tables import EXPOSURES
+from twofold.testing import planted_log
 
 
 def exposures(served):
@@ -37,3 +41,30 @@ def test_a_question_of_the_future_is_refused_and_logs_nothing(served):
         told = ask.post("/recommend", content=body, headers={"content-type": "application/json"})
         assert told.status_code == 422, bad
     assert exposures(served) == []
+
+
+def test_an_explanation_has_the_clock_of_the_list(served, tmp_path):
+    """It was asked as of the end of training, and the list as of now: the same question had other scores."""
+    pytest.importorskip("torch", reason="the extra deep is not installed")
+    tw.models.YouTubeRanker(hidden=(4,), epochs=2).fit(planted_log(), rng=0).save(tmp_path / "m")
+    client = served(tmp_path / "m")
+    mine = tw.load(tmp_path / "m").memory.log().frame().filter(user=101)["item"][0]
+    scores = set()
+    for when in (1_600_300_000, 1_700_000_000):
+        asked = {"user": 101, "time": when}
+        own = {
+            "exclude_seen": False,
+            "allow": [mine],
+        }  # what is later than the question is not read
+        (listed,) = client.post("/recommend", json={**asked, **own}).json()["items"]
+        told = client.post("/explain", json={**asked, "item": listed["item"]}).json()
+        assert "notes" not in told
+        assert told["reasons"][0]["score"] == pytest.approx(listed["score"], rel=1e-5)
+        assert any(one["reason"].startswith("time=") for one in told["reasons"])
+        scores.add(told["reasons"][0]["score"])
+    assert len(scores) == 2
+    (note,) = client.post("/explain", json={"history": ["i1"], "item": "i3"}).json()["notes"]
+    assert note.startswith("the model reads the time of the question, and none was told: it is asked as of now, 20")  # fmt: skip
+    assert "notes" not in client.post("/recommend", json={"history": ["i1"]}).json()
+    ahead = client.post("/explain", json={"history": ["i1"], "item": "i3", "time": time.time() * 1000})  # fmt: skip
+    assert ahead.json()["error"]["code"] == "bad_time"

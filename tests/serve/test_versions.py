@@ -73,7 +73,10 @@ def test_less_is_better_of_errors_and_other_data_do_not_match():
     live = Candidate(None, report(metric="rmse"), "d")
     assert not against_report(Candidate(None, report(0.55, metric="rmse"), "d"), live, None)
     assert "its rmse is 0.6100" in against_report(Candidate(None, report(0.61, metric="rmse"), "d"), live, None)[0]  # fmt: skip
-    assert "other data" in against_report(Candidate(None, report(0.1, metric="rmse"), "e"), live, None)[0]  # fmt: skip
+    other = Candidate(None, report(0.1, metric="rmse"), "e")
+    assert "other data" in against_report(other, live, None)[0]
+    assert not against_report(other, live, None, other_data=True)
+    assert against_report(Candidate(None, None, "e"), live, None, other_data=True)
 
 
 def test_promote_and_roll_back(served, models):
@@ -137,6 +140,31 @@ def test_a_model_without_a_report_or_of_other_data_is_refused(served, models, tm
     answer = client.post(f"/models/{number}/promote", json={})
     assert "other data" in answer.json()["error"]["message"]
     assert client.post("/recommend", json={"user": 101}).json()["version"] == 1
+
+
+def test_a_new_log_needs_no_force_and_what_is_forced_is_named(served, models, tmp_path, run, caplog):  # fmt: skip
+    """Every model of a new log was promoted by force, which passes over what else is wrong too."""
+    log = tw.testing.planted_log().frame("interactions").head(350)
+    log.write_csv(tmp_path / "other.csv")
+    code, _, err = run("fit", "IALS", "--data", tmp_path / "other.csv", "--out", tmp_path / "new", "--refit")  # fmt: skip
+    assert code == 0, err
+    asked = {"other_data": True, "note": "November"}
+    slow = served(max_latency_ms=1e-6, state="slow")
+    slow.post("/models", json={"path": str(tmp_path / "new")})
+    refused = slow.post("/models/2/promote", json=asked)
+    assert refused.status_code == 409
+    assert "other data" not in refused.json()["error"]["message"]
+    assert "ms are asked for" in refused.json()["error"]["message"]
+    objections = slow.post("/models/2/promote", json={"force": True}).json()["objections"]
+    assert len(objections) == 2
+    said = [one.getMessage() for one in caplog.records if "by force although" in one.getMessage()]
+    assert [one.partition(" although ")[2][:20] for one in said] == [one[:20] for one in objections]
+    client = served()
+    client.post("/models", json={"path": str(tmp_path / "new")})
+    done = client.post("/models/2/promote", json=asked)
+    assert done.json() == {"live": 2, "before": 1, "objections": []}, done.text
+    last = client.get("/models").json()["changes"][-1]
+    assert last["note"] == "November; other data: the reports were not compared"
 
 
 def test_a_corrupt_model_is_refused_and_the_live_one_stays(served, models, tmp_path):
@@ -289,3 +317,21 @@ def test_a_state_that_was_there_stays_where_a_server_cannot_start(models, tmp_pa
     assert run("serve", tmp_path / "state", "--experiment", tmp_path / "none.toml")[0] == 2
     with contextlib.closing(Store(settings.url)) as store:
         assert [row["id"] for rows in store.all_events() for row in rows] == ["e"]
+
+
+def test_models_of_everything_are_compared_by_the_reports_of_their_parts(served, tmp_path, run):
+    """Without a report (`--test 0`) nothing could be promoted but by force."""
+    tw.testing.planted_log().frame("interactions").write_csv(tmp_path / "log.csv")
+    for name, factors in (("one", 4), ("two", 6)):
+        code, _, err = run("fit", "IALS", "--data", tmp_path / "log.csv", "--out", tmp_path / name, "--refit", "--test", "0.2", "--set", f"factors={factors}")  # fmt: skip
+        assert code == 0, err
+    client = served(tmp_path / "one")
+    client.post("/models", json={"path": str(tmp_path / "two")})
+    first, second = client.get("/models").json()["versions"]
+    assert first["report"]["notes"][-1].startswith("trained again on everything")
+    done = client.post("/models/2/promote", json={})
+    value, low = second["report"]["metrics"]["ndcg@10"]["value"], first["report"]["metrics"]["ndcg@10"]["low"]  # fmt: skip
+    if value < low:
+        assert "its ndcg@10 is" in done.json()["error"]["message"]
+    else:
+        assert done.json() == {"live": 2, "before": 1, "objections": []}, done.text

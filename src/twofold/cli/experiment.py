@@ -119,8 +119,8 @@ def report(
         say(str(made.ratio))
         if made.comparisons:
             say(f"\n{table(made.frame())}")
-        for one in made.notes:
-            note(f"note: {one}")
+    for one in () if json else made.notes:
+        note(f"note: {one}")
     if out is not None:
         write_page(out, made.to_html())
         note(f"wrote {out}")

@@ -38,9 +38,12 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 
 def check_target(
-    path: Path, suffixes: Iterable[str] = tuple(WRITERS), such_as: str = "lists.csv"
+    path: Path,
+    suffixes: Iterable[str] = tuple(WRITERS),
+    such_as: str = "lists.csv",
+    option: str = "--out",
 ) -> None:
-    """Check before any work that a file with one of the `suffixes` can be written there.
+    """Check before any work that a file with one of the `suffixes` can be written there, as `option` says.
 
     Raises
     ------
@@ -49,12 +52,12 @@ def check_target(
     """
     allowed = tuple(suffixes)
     if path.suffix.lower() not in allowed:
-        raise ConfigError(f"--out must end in {', '.join(allowed)}; got {path.name!r}")
+        raise ConfigError(f"{option} must end in {', '.join(allowed)}; got {path.name!r}")
     if path.is_dir():
-        raise ConfigError(f"--out {path} is a folder; name a file, such as {path / such_as}")
+        raise ConfigError(f"{option} {path} is a folder; name a file, such as {path / such_as}")
     there = next(one for one in (path.parent, *path.parent.parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"--out {path} cannot be written: {there} is no folder to write into")
+        raise ConfigError(f"{option} {path} cannot be written: {there} is no folder to write into")
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:

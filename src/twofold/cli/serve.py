@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -138,6 +139,13 @@ def promote(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Although the checks say no.")] = False,
+    other_data: Annotated[
+        bool,
+        typer.Option(
+            "--other-data",
+            help="Its report may be of other data, as of a new log: reports are not compared, all else is checked.",
+        ),
+    ] = False,
     why: Annotated[str, typer.Option("--note", help="Why; kept with the promotion.")] = "",
     store: StoreUrl = "",
     json: Json = False,
@@ -152,7 +160,7 @@ def promote(
         from twofold.serve import swaps
 
         number = int(model) if model.isdigit() else await swaps.register(live, model)
-        return await swaps.promote(live, number, force=force, note=why)
+        return await swaps.promote(live, number, force=force, note=why, other_data=other_data)
 
     done = _changed(state, store, work)
     if json:
@@ -160,6 +168,8 @@ def promote(
         return
     for one in done["objections"]:
         note(f"note: forced although {one}")
+    for one in done.get("notes", []):
+        note(f"note: {one}")
     say(f"version {done['live']} is live; it was version {done['before']}")
 
 
@@ -230,17 +240,31 @@ def events(
         list[str],
         typer.Option(help="Kind of event to write; repeatable. All but impressions otherwise."),
     ] = [],  # noqa: B006
+    items_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the items that were added, with their features, for --items; with --with-training those of training too.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreUrl = "",
     json: Json = False,
 ) -> None:
     """Write the events of a server as a log, ready for the next training.
 
-    Example: `twofold events runs/ials-serving --with-training --out log.parquet`
+    Example: `twofold events runs/ials-serving --with-training --out log.parquet --items-out items.jsonl`
     """
     check_target(out)
+    if items_out is not None:
+        check_target(items_out, such_as="items.jsonl", option="--items-out")
+        if items_out.absolute() == out.absolute():
+            raise ConfigError(f"--out and --items-out are both {out}; name two files")
     need("sqlalchemy", "serve")
     # As above.
+    from twofold.cli.item_files import write_items
+    from twofold.cli.options import flags_of
     from twofold.serve.export import log_of
+    from twofold.serve.item_table import items_of
     from twofold.serve.live import Live
     from twofold.serve.settings import Settings
 
@@ -248,15 +272,27 @@ def events(
     try:
         frame: pl.DataFrame = log_of(live, training=training)
         forgotten = sorted(live.base.context_kinds.keys() & set(frame.columns) - {"time"})
+        table, notes = (None, []) if items_out is None else items_of(live, training=training)
     finally:
         live.close()
     write(frame, out)
+    kinds: dict[str, Any] = {}
+    if items_out is not None and table is not None and len(table) and table.features:
+        kinds = write_items(table, items_out)
+    for one in notes:
+        note(f"note: {one}")
     if training and forgotten:
         note(
             f"a model does not remember the circumstances of its training: {', '.join(forgotten)} of those events "
             "is empty; to train on them, put the log itself before the events, without --with-training"
         )
     if json:
-        say_json({"rows": len(frame), "out": str(out)})
-    else:
-        say(f"wrote {len(frame):,} events to {out}")
+        found = {"rows": len(frame), "out": str(out)}
+        of_items = {"rows": 0 if table is None else len(table), "out": str(items_out) if kinds else None, "item_features": kinds}  # fmt: skip
+        say_json(found | ({} if items_out is None else {"items": of_items}))
+        return
+    say(f"wrote {len(frame):,} events to {out}")
+    if kinds and table is not None:
+        say(f"wrote {len(table):,} items to {items_out}; read them with {shlex.join(flags_of({'items': items_out, 'item_features': kinds}))}")  # fmt: skip
+    elif items_out is not None:
+        note(f"note: no item has features, so {items_out} was not written")

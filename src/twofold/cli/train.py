@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,8 @@ SHARE = 0.1
 """What `fit` holds out unless told otherwise."""
 MANY_PAIRS = 100_000_000
 """Pairs that a model which scores each by itself takes a minute or more to read."""
+AGAIN = "trained again on everything with the same settings; the report is of the model that was trained on the training part"
+"""What a report says of a model that it was not made of."""
 AS_THE_RUN = "as the run"
 """Stands for the policy with which the model's run measured it."""
 
@@ -71,6 +74,13 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Then train again on everything, with the same settings, and save that model with the report of the first.",
+        ),
+    ] = False,
     unknown_items: UnknownItems = "count",
     candidates: Candidates = "all",
     ask: Ask = "each user",
@@ -83,6 +93,8 @@ def fit(
 
     Example: `twofold fit IALS --data ratings.csv --out runs/ials --set factors=128`
     """
+    if refit and test == 0:
+        raise ConfigError("--refit measures a part that is held out before it trains on everything; leave out --test 0, or --refit")  # fmt: skip
     plan = jobs.section(
         EvaluationPlan,
         {"unknown_items": unknown_items, "candidates": candidates, "ask": ask},
@@ -104,19 +116,12 @@ def fit(
     cut = job.split.make(log, seed) if holds_out else None
     if cut is not None:
         check_split(job, cut)
-    run = runs.open_run(out, {**job.as_dict(), "held_out": holds_out}, log, seed)
+    told = {**job.as_dict(), "held_out": holds_out, **({"refit": True} if refit else {})}
+    run = runs.open_run(out, told, log, seed)
     kept = "no model was written; the same command goes on: a network from its last checkpoint, another model from the start"
     with runs.at_work(run), interruptible(kept), checkpoints(run.training):
-        if (run.model / persistence.MANIFEST).exists():
-            note(f"{run.model} was trained before, by the same job on the same data")
-            fitted = loading.load(run.model)
-        else:
-            note(f"training {model} on {cut.train if cut else log}")
-            fitted = estimator.fit(
-                cut.train if cut else log, validation=cut.validation if cut else None, rng=seed
-            )
-            fitted.save(run.model)
-            run.forget_training()
+        train, validation = (cut.train, cut.validation) if cut else (log, None)
+        fitted = learned(run.measured if refit else run.model, model, estimator, train, validation, seed)  # fmt: skip
         report = None
         if cut is not None:
             if long := long_ranking(fitted, cut):
@@ -129,6 +134,10 @@ def fit(
                 ask=plan.ask,
                 rng=seed,
             )
+        if refit and report is not None:
+            learned(run.model, model, for_as_long(estimator, fitted), log, None, seed)
+            report = replace(report, notes=(*report.notes, AGAIN))
+        run.forget_training()
         if report is not None:
             write_page(run.path / "metrics.json", report.to_json())
     if json:
@@ -139,6 +148,8 @@ def fit(
         say(str(report))
         if remark := report.remark():
             note(f"note: {remark}")
+    if refit:
+        note(f"note: {AGAIN}")
     say(f"saved {run.model}")
     say(what_next(out, cut))
 
@@ -152,6 +163,30 @@ def long_ranking(model: FittedModel, cut: Split) -> str:
         f"{type(model.estimator).__name__} reads {people * n:,} pairs of {people:,} people and {n:,} items to rank them, which takes long; "
         "the model is saved: stop here, or fit with --test 0, and ask it for the candidates of other models in a pipeline"
     )
+
+
+def learned(
+    folder: Path,
+    name: str,
+    estimator: Any,
+    data: Dataset,
+    validation: Dataset | None,
+    seed: int,
+) -> FittedModel:
+    """Return the model of a folder, trained and saved there if it is not yet."""
+    if (folder / persistence.MANIFEST).exists():
+        note(f"{folder} was trained before, by the same job on the same data")
+        return loading.load(folder)
+    note(f"training {name} on {data}")
+    fitted: FittedModel = estimator.fit(data, validation=validation, rng=seed)
+    fitted.save(folder)
+    return fitted
+
+
+def for_as_long(estimator: Any, fitted: FittedModel) -> Any:
+    """Return an estimator that learns for as many passes as `fitted` found best, where it tells."""
+    best = getattr(fitted, "best_epoch", None)
+    return estimator if best is None else replace(estimator, epochs=best)
 
 
 def what_next(out: Path, cut: Split | None) -> str:
@@ -289,6 +324,11 @@ def _held_out(path: Path, remembered: Dataset, log: Dataset) -> Split:
         raise DataError(
             "this model was trained on all of these data, so nothing in them can test it; "
             "give later data, or fit with --test 0.1"
+        )
+    if job.get("refit") and path.name != runs.MEASURED:
+        raise DataError(
+            f"this model was trained again on all of these data, so nothing in them can test it; its report is of {path.parent / runs.MEASURED}: "
+            "measure that one, or give later data"
         )
     cut = dict(job["split"])
     return SplitPlan(kind=cut.pop("kind"), options=cut).make(log, about["seed"])

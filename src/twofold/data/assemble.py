@@ -117,6 +117,8 @@ def assemble(
         if strangers := of_nobody(found, ids, what):
             notes.append(strangers)
             warnings.warn(f"{strangers}; check the column of their ids", DataWarning, stacklevel=3)
+        elif bare := without_row(found, ids, what):
+            notes.append(bare)
     people, user_rows = join_ids(people, user_ids)
     del user_ids
     things, item_rows = join_ids(things, item_ids)
@@ -251,6 +253,21 @@ def of_nobody(known: Entities, ids: pl.Series, what: str) -> str:
     if not known.features or not len(known) or (known.ids.rows(ids.unique()) != UNKNOWN).any():
         return ""
     return f"none of the {len(known):,} {what} with features, such as {known.ids[0]!r}, is in the log, which has such as {ids[0]!r}"
+
+
+def without_row(known: Entities, ids: pl.Series, what: str) -> str:
+    """Return what there is to say of ids of the log of which the table of `what` has no row; nothing where it has all."""
+    if not known.features or not len(known):
+        return ""
+    met = ids.unique(maintain_order=True)
+    lost = np.flatnonzero(known.ids.rows(met) == UNKNOWN)
+    if not len(lost):
+        return ""
+    one, some = f"such as {met[int(lost[0])]!r}, ", len(lost) > 1
+    return (
+        f"{len(lost):,} {what if some else what[:-1]} of the log, {one}{'have' if some else 'has'} no row in the {what}: "
+        f"{'their' if some else 'its'} features are missing"
+    )
 
 
 def _same_type(ids: pl.Series, like: pl.Series, what: str, key: str) -> pl.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,24 +18,51 @@ from twofold.typing import I64, Id
 from twofold.unseen import CONTENT, shown, unread
 
 
+class Told(NamedTuple):
+    """Items that were told, and what could not be read of them."""
+
+    items: Entities
+    wrong: dict[Id, DataError]
+    """What is wrong with each item that is left out."""
+    missing: dict[str, dict[Id, DataError | None]]
+    """By feature, the items in which it is missing: None where they do not bring it, else why it cannot be read."""
+
+
 def read_told(
-    model: FittedModel, told: Mapping[Id, Mapping[str, Any]]
-) -> tuple[Entities, dict[Id, DataError]]:
-    """Read items by id and features, each by itself; also return what is wrong with those that cannot be read."""
+    model: FittedModel, told: Mapping[Id, Mapping[str, Any]], *, strict: bool = True
+) -> Told:
+    """Read items by id and features, each by itself.
+
+    `strict` leaves out an item that lacks a feature of training or has it in another kind; otherwise that feature is
+    missing in it, as where items were told to an earlier version of the model.
+    """
     trained = of_training(model)
     readers = {name: reader(name, column) for name, column in trained.items()}
     known = model.items.ids
     values: dict[str, list[Any]] = {name: [] for name in readers}
     ids: dict[Id, None] = {}
     wrong: dict[Id, DataError] = {}
+    missing: dict[str, dict[Id, DataError | None]] = {}
     for item, features in told.items():
+        row: dict[str, Any] = {}
         try:
             own = own_id(item, known)
             if own in ids:
                 raise DataError(f"the item {own!r} is told twice; tell it once")
             features = spread(features, readers)
-            check_names(readers, features)
-            row = {name: read(features[name]) for name, read in readers.items()}
+            if strict:
+                check_names(readers, features)
+            for name, read in readers.items():
+                try:
+                    row[name] = read(features.get(name))
+                except DataError as error:
+                    if strict:
+                        raise
+                    row[name] = read(None)
+                    missing.setdefault(name, {})[item] = error
+                else:
+                    if name not in features:
+                        missing.setdefault(name, {})[item] = None
         except DataError as error:
             wrong[item] = error
             continue
@@ -44,7 +71,7 @@ def read_told(
             values[name].append(value)
     kind = pl.Int64() if known.is_integer else pl.String()
     features = {name: column_of(name, values[name], one) for name, one in trained.items()}
-    return Entities(Vocabulary(pl.Series("item", list(ids), dtype=kind)), features), wrong
+    return Told(Entities(Vocabulary(pl.Series("item", list(ids), dtype=kind)), features), wrong, missing)  # fmt: skip
 
 
 def of_training(model: FittedModel) -> dict[str, Column]:

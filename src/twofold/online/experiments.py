@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import BeforeValidator, Field, PositiveFloat
 
 from twofold.errors import ConfigError, did_you_mean, nearest
 from twofold.hyperparameters import hyperparameters, names, values
@@ -38,13 +38,18 @@ AnyMetric = Annotated[
 ]
 
 
+def _as_text(model: Any) -> Any:
+    """Return the number of a version as the text that it may be written as too."""
+    return str(model) if isinstance(model, int) and not isinstance(model, bool) else model
+
+
 @hyperparameters
 class Variant:
     """One of the things that are compared."""
 
     weight: PositiveFloat = 1.0
     """Its share is the weight over the sum of weights."""
-    model: str | None = None
+    model: Annotated[str, BeforeValidator(_as_text)] | None = None
     """What answers: a model or version of the server's registry; None = the live one."""
     explore: Policy | None = None
     """Lists are drawn, with chances that are logged, so that off-policy estimates can be made; None = the best first."""

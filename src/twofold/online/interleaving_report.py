@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -25,7 +25,7 @@ from twofold.online.interleave import (
 )
 from twofold.online.logs import event_log, exposure_log, of_experiment
 from twofold.online.outcomes import ClickThrough, answers
-from twofold.online.report import moment
+from twofold.online.report import moment, uncounted
 from twofold.online.sequential import FIRST_LOOK, always_valid_p
 from twofold.online.track import PLANNED
 
@@ -46,6 +46,8 @@ class InterleavingReport:
     """Of the declared test: of the margin, at any day, or of the sign test, once."""
     until: float
     """Seconds since 1970: nothing later was looked at."""
+    notes: tuple[str, ...] = ()
+    """What cannot be told."""
 
     @property
     def headline(self) -> str:
@@ -69,6 +71,7 @@ class InterleavingReport:
             "b": self.b,
             "p_value": self.p_value,
             "preference": asdict(self.preference),
+            "notes": list(self.notes),
             "experiment": values(self.experiment),
         }
 
@@ -79,11 +82,17 @@ class InterleavingReport:
             for name, one in asdict(self.preference).items()
         ]
         body = f"<h1>Experiment {escape(self.name)}</h1><p class='lead'>{escape(self.headline)}</p>"
+        body += "".join(f"<p>{escape(one)}</p>" for one in self.notes)
         return document(f"Experiment {self.name}", body + table(["", "value"], rows, "Preference"))
 
 
 def report(
-    slice_: Slice, exposures: pl.DataFrame, events: pl.DataFrame, *, until: float | None = None
+    slice_: Slice,
+    exposures: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    until: float | None = None,
+    kinds: Collection[str] | None = None,
 ) -> InterleavingReport:
     """Credit the clicks of interleaved lists, and test which ranker people prefer.
 
@@ -95,6 +104,8 @@ def report(
         See `twofold.online.logs`; exposures need `items`, and `teams` or `ranking_a` and `ranking_b`.
     until
         Seconds since 1970: nothing later is looked at.
+    kinds
+        Kinds of events that there are, where `events` holds those that are counted alone; None = those of `events`.
 
     Raises
     ------
@@ -104,12 +115,13 @@ def report(
         If a log is wrong or lacks what is credited from.
     """
     experiment = slice_.experiment
-    metric = next(iter(experiment.metrics.values()))
+    first, metric = next(iter(experiment.metrics.items()))
     if experiment.method not in NEEDED:
         raise ConfigError(f"experiment {slice_.name!r} does not interleave; its method is {experiment.method}")  # fmt: skip
     if not isinstance(metric, ClickThrough):
         raise ConfigError(f"interleaving is credited by clicks: the first metric of {slice_.name!r} must be a click_through")  # fmt: skip
     shown, done = exposure_log(of_experiment(exposures, slice_.name)).frame, event_log(events).frame
+    notes = uncounted({first: metric}, done["kind"] if kinds is None else kinds)
     if until is not None:
         shown, done = (one.filter(pl.col("time") <= until) for one in (shown, done))
     for name in NEEDED[experiment.method]:
@@ -135,6 +147,7 @@ def report(
         found,
         p,
         last if until is None else until,
+        tuple(notes),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,6 +20,9 @@ from twofold.online.logs import Log, event_log, exposure_log, of_experiment
 from twofold.online.outcomes import ClickThrough, Metric, Units, outcomes_at, units_of
 from twofold.online.ratio_check import ALARM, RatioCheck, ratio_check, sequential_ratio_check
 from twofold.online.track import Look, days, track
+
+KINDS = 10
+"""Kinds of events that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,12 @@ def lifted(one: Comparison) -> str:
 
 
 def report(
-    slice_: Slice, exposures: pl.DataFrame, events: pl.DataFrame, *, until: float | None = None
+    slice_: Slice,
+    exposures: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    until: float | None = None,
+    kinds: Collection[str] | None = None,
 ) -> ExperimentReport:
     """Read the two logs of an experiment, and say what it shows.
 
@@ -159,6 +167,8 @@ def report(
         their variants tell apart.
     until
         Seconds since 1970: nothing later is looked at; None = the last time in the logs.
+    kinds
+        Kinds of events that there are, where `events` holds those that are counted alone; None = those of `events`.
 
     Raises
     ------
@@ -199,6 +209,7 @@ def report(
     ratio_p = float(sequential_ratio_check(_arrivals(units, variants, times), weights)[-1])
     alarm = ratio_p < ALARM if experiment.test == "sequential" else ratio.alarm
     notes = _left_out(shown, done, units)
+    notes += uncounted(experiment.metrics, done.frame["kind"] if kinds is None else kinds)
     found: list[_Found] = []
     for name, metric in experiment.metrics.items():
         rows = outcomes_at(units, *logs, metric, times, before_days=experiment.before_days)
@@ -257,6 +268,24 @@ def _left_out(shown: Log, done: Log, units: Units) -> list[str]:
         if many:
             notes.append(f"{many:,} {what} were left out")
     return notes
+
+
+def uncounted(metrics: Mapping[str, Metric], kinds: Iterable[str]) -> list[str]:
+    """Return a note for each metric that counts a kind of event of which the log, with these `kinds`, has none.
+
+    Example
+    -------
+    >>> uncounted({"ctr": ClickThrough()}, ["cook", "save", "cook"])
+    ["ctr: no event of the kind 'click' was counted; the log has cook, save: set metrics.ctr.event to what is meant"]
+    """
+    there = sorted(set(kinds))
+    has = f"the log has {', '.join(there[:KINDS])}{', ...' if there[KINDS:] else ''}: set metrics.{{}}.event to what is meant"  # fmt: skip
+    has = has if there else "the log has no event at all"
+    return [
+        f"{name}: no event of the kind {one.event!r} was counted; {has.format(name)}"
+        for name, one in metrics.items()
+        if one.event and one.event not in there
+    ]
 
 
 def _arrivals(units: Units, variants: list[str], times: list[float]) -> np.ndarray:

@@ -10,16 +10,16 @@ import orjson
 
 from twofold.models._base import FittedModel
 from twofold.serve.growth import notes
-from twofold.serve.lists import Answers
 from twofold.serve.schemas import Question
 from twofold.serve.served import Answer
 from twofold.serve.store import Row
-from twofold.serve.variants import Arm, Assignment, Trace
+from twofold.serve.variants import Arm, Trace
 from twofold.typing import Id
 from twofold.unseen import gathered
 
 if TYPE_CHECKING:
     from twofold.serve.live import Live
+    from twofold.serve.turns import Turn
 
 
 class Similar(NamedTuple):
@@ -37,15 +37,9 @@ def similar_to(model: FittedModel, item: Id, k: int, hidden: Collection[Id]) -> 
     return Similar([one for one in pairs if one[0] not in hidden][:k], notes(said))
 
 
-def told(
-    live: Live,
-    served: Answers,
-    assignment: Assignment,
-    question: Question,
-    answer: Answer,
-    request_id: str,
-) -> dict[str, Any]:
+def told(live: Live, one: Turn, answer: Answer, request_id: str) -> dict[str, Any]:
     """Return an answer as it is sent, and log the exposure."""
+    question, assignment, served = one.question, one.assignment, one.served
     live.metrics.answer(served.version, assignment.variant, answer.source)
     trace = answer.trace
     arms = assignment.arms
@@ -74,11 +68,11 @@ def told(
         said["experiments"] = {arm.experiment: arm.variant for arm in assignment.arms}
     if trace is not None and trace.propensities is not None:
         said["propensity"] = math.prod(trace.propensities)
-        for one, chance in zip(items, trace.propensities, strict=True):
-            one["propensity"] = chance
+        for line, chance in zip(items, trace.propensities, strict=True):
+            line["propensity"] = chance
     if trace is not None and trace.versions is not None:
-        for one, version in zip(items, trace.versions, strict=True):
-            one["version"] = version
+        for line, version in zip(items, trace.versions, strict=True):
+            line["version"] = version
     return said
 
 

@@ -126,7 +126,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
         body = await read(request, Explanation)
         await others.fresh()
         found = await live.explain(body)
-        return Json({**found, **live.about("model", request.scope["request_id"])})
+        return Json({**found, **live.about(found["source"], request.scope["request_id"])})
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -227,7 +227,9 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     )
     async def promote(version: int, request: Request) -> Response:
         body = await read(request, Promotion)
-        done = await swaps.promote(live, version, force=body.force, note=body.note)
+        done = await swaps.promote(
+            live, version, force=body.force, note=body.note, other_data=body.other_data
+        )
         others.wrote(OF_CHANGES)
         return Json(done)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from twofold.data.told import history_rows, taken_apart
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError
 from twofold.explain import question
+from twofold.filters import check_where
 from twofold.index.layered import NONE
 from twofold.models._added import WithItems
 from twofold.questions import TIME, questions
@@ -88,6 +90,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     )
     notes += added_alone(history, served.model.n_trained)
     if question.where:
+        check_where(served.model.items, question.where)
         notes += unmet(served.model.items, question.where)
     if question.words is not None or question.features or question.context or served.model.context_kinds:  # fmt: skip
         queries = described(served, question, queries)
@@ -99,22 +102,40 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     return Asked(queries, hidden, vector, tuple(notes))
 
 
-def somebody(served: Served, body: Explanation, live: LiveHistories) -> Queries:
-    """Translate for whom an item is to be explained; what was done since training is part of the history.
+def timed(served: Served, body: Body) -> dict[str, Any]:
+    """Return the circumstances of a question, with its time where the model reads it: now, unless it is told."""
+    context = dict(body.context or {})
+    if TIME in served.model.context_kinds:
+        context.setdefault(TIME, int(time.time() if body.time is None else body.time))
+    return context
+
+
+def somebody(served: Served, body: Explanation, live: LiveHistories) -> tuple[Queries, list[str]]:
+    """Translate for whom an item is to be explained, as a list is asked for; also return which time was taken where none is told.
+
+    What was done since training is part of the history.
 
     Raises
     ------
     ConfigError
         If nothing is known of the user and nothing else is said, or what is said cannot be read.
+    Refused
+        If it is asked in the future.
     """
+    check_time(body.time, time.time(), "a question")
+    context = timed(served, body)
+    notes: list[str] = []
+    if TIME in context and body.time is None and TIME not in (body.context or {}):
+        moment = datetime.fromtimestamp(context[TIME], UTC).isoformat()[:19]
+        notes.append(f"the model reads the time of the question, and none was told: it is asked as of now, {moment} UTC; tell it as time")  # fmt: skip
     history: History | None = body.history
     if history is None and body.user is not None:
         history = served.history_of(body.user, live)
-    asked = question(served.model, body.user, history, body.words, body.features, body.context)
+    asked = question(served.model, body.user, history, body.words, body.features, context)
     said = body.user is None or history is not None or body.words is not None or body.features or body.context  # fmt: skip
     if asked.user[0] == UNKNOWN and not said:
         raise ConfigError(f"nothing is known of user {body.user!r}; give a history")
-    return asked
+    return asked, notes
 
 
 def passed_over(ids: Vocabulary, asked: Mapping[str, Any]) -> list[str]:
@@ -155,9 +176,7 @@ def described(served: Served, question: Question, queries: Queries) -> Queries:
     ConfigError
         If words are given to a model that reads none, or there is no such feature.
     """
-    context: dict[str, list[Any]] = {k: [v] for k, v in (question.context or {}).items()}
-    if TIME in served.model.context_kinds:
-        context.setdefault(TIME, [int(time.time() if question.time is None else question.time)])
+    context: dict[str, list[Any]] = {k: [v] for k, v in timed(served, question).items()}
     features = spread(question.features or {}, served.model.users.features)
     said, _ = questions(
         served.model,

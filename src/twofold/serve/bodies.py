@@ -91,7 +91,7 @@ class Reasons(About):
     reasons: list[dict[str, Any]]
     """What is known of the person, the strongest first, with what the score would lose without each: an item of the history, a word (kind text), a feature or a circumstance (kinds features and context, with reason name=value)."""
     notes: Notes | None = None
-    """Values of context and features that the model never learned, columns that it does not read; missing without any."""
+    """Values of context and features that the model never learned, columns that it does not read, the time that was taken for now; missing without any."""
 
 
 class Near(Described):
@@ -126,7 +126,7 @@ class Kept(About):
     ids: list[str]
     """Their ids, in the order in which they were sent."""
     notes: Notes | None = None
-    """Items that the catalogue does not have; missing without any."""
+    """Items that the catalogue does not have, circumstances that the live model does not read though it reads others; missing without any."""
 
 
 class Added(About):
@@ -188,6 +188,8 @@ class Promoted(Described):
     """The version that answered before."""
     objections: list[str] = Field(default_factory=list)
     """What was passed over by force."""
+    notes: Notes | None = None
+    """Features of training that added items were told without, or in another kind: they are missing in them. Missing without any."""
 
 
 class Shadowed(Described):

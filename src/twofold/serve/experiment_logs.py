@@ -129,6 +129,8 @@ class ExperimentLogs:
         self.slice = one
         self._shown = pl.DataFrame(schema={"seq": pl.Int64})
         self._done = pl.DataFrame(schema=DONE)
+        self.kinds: frozenset[str] | None = None
+        """Kinds of events of the store, where one that is counted is not among them; None = all that are counted are there."""
 
     def refresh(self, store: Store) -> None:
         """Read what is new, and drop what the store has deleted."""
@@ -146,6 +148,8 @@ class ExperimentLogs:
             events = event_parts(store, plan.unit, self._after(store, self._done), *where)
             self._done = _joined(self._done, events)
         with store.engine.connect() as connection:
+            met = None if kinds - {""} <= {*self._done["kind"].unique()} else connection.execute(select(EVENTS.c.kind).distinct())  # fmt: skip
+            self.kinds = None if met is None else frozenset(met.scalars())
             oldest = [connection.execute(select(func.min(one.c.time))).scalar() for one in (EXPOSURES, EVENTS)]  # fmt: skip
         for frame, since in (("_shown", oldest[0]), ("_done", oldest[1])):
             kept: pl.DataFrame = getattr(self, frame)

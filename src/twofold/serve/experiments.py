@@ -114,13 +114,14 @@ class Declared:
         if plan.method != "ab_test":
             a, b = plan.control, next(other for other in plan.variants if other != plan.control)
             rival = Rival(plan.method, self.versions.get((one.name, b)))
-            return Assignment(deciding.variant, tuple(arms), self.versions.get((one.name, a)), rival=rival, coin=coin)  # fmt: skip
+            return Assignment(deciding.variant, tuple(arms), self.versions.get((one.name, a)), rival=rival, coin=coin, deciding=one.name)  # fmt: skip
         return Assignment(
             deciding.variant,
             tuple(arms),
             self.versions.get((one.name, deciding.variant)),
             explore=plan.variants[deciding.variant].explore,
             coin=coin,
+            deciding=one.name,
         )
 
 
@@ -188,7 +189,7 @@ def reported(one: Slice, logs: ExperimentLogs) -> dict[str, Any]:
         return {"name": one.name, "headline": "nobody has taken part yet", "comparisons": []}
     make = report if one.experiment.method == "ab_test" else interleaving_report.report
     try:
-        told = plain(make(one, exposures, logs.events()).as_dict())
+        told = plain(make(one, exposures, logs.events(), kinds=logs.kinds).as_dict())
     except DataError as error:
         return {"name": one.name, "headline": str(error), "comparisons": []}
     told["exposures"] = len(exposures)

@@ -22,7 +22,7 @@ SCHEMA = {
     "context": pl.String,  # a JSON object
     "ids": pl.Int8,
 }
-UNSAID = ("session",)
+UNSAID = ("session", "time")
 """Columns that are left out where no event has them."""
 
 

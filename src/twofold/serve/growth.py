@@ -12,10 +12,10 @@ from twofold.data.entities import Entities
 from twofold.errors import DataError
 from twofold.models._added import new_items, remarks_on
 from twofold.models._base import FittedModel
-from twofold.models._told import passed_over, read_told
+from twofold.models._told import Told, passed_over, read_told
 from twofold.serve.schemas import LONGEST_NOTE, MOST_NOTES
 from twofold.typing import Id
-from twofold.unseen import gathered
+from twofold.unseen import gathered, shown
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ def read_one(model: FittedModel, item: Id, features: Mapping[str, Any]) -> Entit
     DataError
         If a feature is missing or of another kind.
     """
-    read, wrong = read_told(model, {item: features})
-    if wrong:
-        raise wrong[item]
-    return read
+    told = read_told(model, {item: features})
+    if told.wrong:
+        raise told.wrong[item]
+    return told.items
 
 
 def grown_by(
@@ -70,17 +70,38 @@ def notes(said: list[str]) -> list[str]:
 def grown_by_what_is_left(
     version: int, model: FittedModel, items: Mapping[Id, Mapping[str, Any]]
 ) -> FittedModel:
-    """Return the model with those of the items that can be read and placed; the log says of the others, whose sound is gone, why."""
+    """Return the model with those of the items that can be read and placed, as items of an earlier version.
+
+    Features that they do not bring, or bring in another kind, are missing in them. The log says which, and why it goes
+    without an item whose sound is gone.
+    """
     if not items:
         return model
-    read, wrong = read_told(model, items)
-    for item, error in wrong.items():
+    told = read_told(model, items, strict=False)
+    for item, error in told.wrong.items():
         log.warning("version %d goes without item %r: %s", version, item, error)
     with gathered() as heard:
-        model = placed(version, model, new_items(model, read))
-    for one in heard:
+        model = placed(version, model, new_items(model, told.items))
+    for one in [*missing_in(told), *heard]:
         log.warning("version %d: %s", version, one)
     return model
+
+
+def missing_in(told: Told) -> list[str]:
+    """Return a sentence for each feature of training that items which were added to an earlier version do not have as it was there."""
+    said: list[str] = []
+    for name, items in told.missing.items():
+        for lack in (True, False):
+            some = [one for one, error in items.items() if (error is None) is lack]
+            if not some:
+                continue
+            item, error = shown(some[0]), items[some[0]]
+            who = f"item {item}, which was" if len(some) == 1 else f"{len(some):,} items, such as {item}, that were"  # fmt: skip
+            why = "told without it" if lack else f"told with it in another kind ({error})"
+            said.append(
+                f"feature {shown(name)} of training is missing in {who} {why}: PUT what is known of it"
+            )
+    return said
 
 
 def placed(version: int, model: FittedModel, items: Entities) -> FittedModel:

@@ -39,26 +39,30 @@ class Candidate:
     data: str | None
 
 
-def objections(new: Candidate, live: Candidate, settings: Settings) -> list[str]:
-    """Return what speaks against promoting `new`; empty where nothing does."""
-    found = against_report(new, live, settings.metric)
+def objections(
+    new: Candidate, live: Candidate, settings: Settings, *, other_data: bool = False
+) -> list[str]:
+    """Return what speaks against promoting `new`, whose report may be of `other_data`; empty where nothing does."""
+    found = against_report(new, live, settings.metric, other_data=other_data)
     found += against_answers(new.served, live.served, settings)
     return found
 
 
-def against_report(new: Candidate, live: Candidate, metric: str | None) -> list[str]:
-    """Compare the offline reports: the new value may not lie below the live model's interval."""
+def against_report(
+    new: Candidate, live: Candidate, metric: str | None, *, other_data: bool = False
+) -> list[str]:
+    """Compare the offline reports: the new value may not lie below the live model's interval; those of `other_data` are not compared."""
     if new.report is None:
         return [
-            "it has no offline report; train it with twofold fit or compare, which measure what was held out"
+            "it has no offline report; train it with twofold fit --refit, which measures what was held out and then trains on everything"
         ]
     if live.report is None:
         return []
     if new.data != live.data:
-        return [
+        return [] if other_data else [
             "its report was made on other data than the live model's, or with other columns of them; "
-            "train both on the same log"
-        ]
+            "train both on the same log, or promote it with other_data (--other-data), which compares no reports and checks the rest"
+        ]  # fmt: skip
     for key in SAME:
         if new.report.get(key) != live.report.get(key):
             return [
@@ -114,9 +118,11 @@ def against_answers(new: Served, live: Served, settings: Settings) -> list[str]:
     held = [live.ids[row] for row in np.setdiff1d(added, live.withdrawn).tolist()]
     lost = np.flatnonzero(new.model.items.ids.rows(held) == UNKNOWN)
     if len(lost):
+        which = f"{len(lost):,} items that were added, such as {held[int(lost[0])]!r}"
         found.append(
-            f"it does not know {len(lost):,} items that were added, such as {held[int(lost[0])]!r}; take a model that "
-            "reads content, or one that was trained with them"
+            f"it cannot place {which}: the log says why; PUT them again, or take one that was trained with them"
+            if new.model.reads_content
+            else f"it does not know {which}; take a model that reads content, or one that was trained with them"
         )
     slow = float(np.quantile(seconds, 0.95)) * 1000 if seconds else 0.0
     if slow > settings.max_latency_ms:

@@ -11,12 +11,15 @@ import numpy as np
 import orjson
 
 from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import nearest
+from twofold.questions import TIME
 from twofold.serve.asking import SOME
 from twofold.serve.failures import check_time, shown
 from twofold.serve.live import Live
 from twofold.serve.schemas import Event
 from twofold.serve.store import Row
 from twofold.serve.tables import id_bits
+from twofold.unseen import plain
 
 
 async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
@@ -43,7 +46,7 @@ async def take(live: Live, events: Sequence[Event]) -> dict[str, Any]:
         "duplicates": len(rows) - len(added),
         "ids": [row["id"] for row in rows],
     }
-    notes = unknown_items(live, events)
+    notes = [*unknown_items(live, events), *strange_circumstances(live, events)]
     return kept | ({"notes": notes} if notes else {})
 
 
@@ -56,6 +59,26 @@ def unknown_items(live: Live, events: Sequence[Event]) -> list[str]:
         return []
     some = ", ".join(map(shown, lost[:SOME])) + (", ..." if len(lost) > SOME else "")
     return [f"items that are not known were kept: {some}"]
+
+
+def strange_circumstances(live: Live, events: Sequence[Event]) -> list[str]:
+    """Return a sentence on circumstances that the live model does not read, where it reads others: one may be mistyped."""
+    known = live.base.context_kinds
+    read = [one for one in known if one != TIME]
+    told = dict.fromkeys(name for one in events for name in one.context or ())
+    strange = [one for one in told if one not in known] if read else []
+    said: list[str] = []
+    for one in strange[:SOME]:
+        near = nearest(one, read)
+        hint = (
+            f"did you mean {shown(near)}?"
+            if near
+            else f"it reads {', '.join(map(plain, read[:SOME]))}"
+        )
+        said.append(f"the live model does not read the circumstance {shown(one)}, which is kept for the next training; {hint}")  # fmt: skip
+    if strange[SOME:]:
+        said.append(f"and {len(strange) - SOME:,} more circumstances")
+    return said
 
 
 def event_row(live: Live, event: Event, now: float) -> Row:

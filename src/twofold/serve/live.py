@@ -24,7 +24,7 @@ from twofold.serve.failures import Refused, saying_which
 from twofold.serve.growth import grown_by_what_is_left
 from twofold.serve.guardrails import warmed
 from twofold.serve.histories import LiveHistories
-from twofold.serve.lists import Answers, Explorer, Mixer, plain
+from twofold.serve.lists import plain
 from twofold.serve.metrics import Metrics
 from twofold.serve.registry import START, Registered, Registry
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
@@ -33,7 +33,8 @@ from twofold.serve.settings import Settings
 from twofold.serve.shadow import Shadow
 from twofold.serve.store import Row, Store
 from twofold.serve.tables import ITEMS
-from twofold.serve.variants import Assigner, Assignment, Everybody
+from twofold.serve.turns import Turn, turn
+from twofold.serve.variants import Assigner, Everybody
 from twofold.typing import Id
 from twofold.unseen import added_alone, remarks
 
@@ -156,6 +157,7 @@ class Live:
         self.change_seen = max((row["seq"] for row in found.changes), default=0)
         if self.settings.experiment is not None and events:
             # Statistics take a third of a second to load, for which servers without an experiment do not wait.
+            from twofold.serve.cautions import cautions
             from twofold.serve.experiments import Declared
 
             declared = Declared.read(self.settings.experiment, found)
@@ -163,6 +165,9 @@ class Live:
                 live = number == self.served.version
                 self.others[number] = (self.served, self.base) if live else self.open_version(found, number)  # fmt: skip
             self.assigner = declared
+            models = {number: base for number, (_, base) in self.others.items()}
+            for one in cautions(declared, self.base, models, self.settings.kinds):
+                log.warning("%s", one)
         if found.shadow is not None and events:
             try:
                 self.shadow = Shadow(self.open_version(found, found.shadow)[0], found.share)
@@ -174,55 +179,35 @@ class Live:
 
     async def recommend(self, question: Question, request_id: str) -> dict[str, Any]:
         """Answer one question."""
-        question = named(self.base.users.ids, question)
-        assignment = self.assigner.assign(question.user, question.session)
-        served = self.pick(assignment, request_id)
+        one = turn(self, question, request_id)
+        question = one.question
         began = time.perf_counter()
-        asked = served.asked(question, self.histories)
-        if served.is_quick(question):
-            answer = served.of_asked(asked, question)
-        else:
-            answer = await self.work(served.of_asked, asked, question)
+        answer = one.answer() if one.served.is_quick(question) else await self.work(one.answer)
         seconds = time.perf_counter() - began
         if self.shadow is not None and self.shadow.takes(question):
             own = plain(answer, question.k)
             self.shadow.ask(question, self.histories, own, seconds, self.threads)
-        return told(self, served, assignment, question, answer, request_id)
+        return told(self, one, answer, request_id)
 
     async def batch(self, questions: Sequence[Question], request_id: str) -> list[dict[str, Any]]:
         """Answer several questions, beside others that come in meanwhile."""
-        parts: list[tuple[Assignment, Answers, Any, Question]] = []
-        for at, said in enumerate(questions):
-            question = named(self.base.users.ids, said)
-            assignment = self.assigner.assign(question.user, question.session)
-            served = self.pick(assignment, f"{request_id}.{at}")
+        turns: list[Turn] = []
+        for at, question in enumerate(questions):
             with saying_which(at):
-                parts.append((assignment, served, served.asked(question, self.histories), question))
+                turns.append(turn(self, question, f"{request_id}.{at}"))
 
         def make() -> list[Answer]:
             made: list[Answer] = []
-            for at, (_, served, asked, question) in enumerate(parts):
+            for at, one in enumerate(turns):
                 with saying_which(at):
-                    made.append(served.of_asked(asked, question))
+                    made.append(one.answer())
             return made
 
         answers = await self.work(make)
         return [
-            told(self, served, assignment, question, answer, f"{request_id}.{at}")
-            for at, ((assignment, served, _, question), answer) in enumerate(
-                zip(parts, answers, strict=True)
-            )
+            told(self, one, answer, f"{request_id}.{at}")
+            for at, (one, answer) in enumerate(zip(turns, answers, strict=True))
         ]
-
-    def pick(self, assignment: Assignment, request_id: str) -> Answers:
-        """Return what an assignment says shall answer a request."""
-        served, draws = self.version(assignment.version), (*assignment.coin, request_id)
-        if assignment.rival is not None:
-            method, other = assignment.rival
-            return Mixer(served, self.version(other), method, draws)
-        if assignment.explore is not None:
-            return Explorer(served, assignment.explore, draws)
-        return served
 
     def version(self, number: int | None) -> Served:
         """Return a version that is at hand; None = the live one."""
@@ -247,14 +232,15 @@ class Live:
     async def explain(self, body: Explanation) -> dict[str, Any]:
         """Return what raises the score of an item, the strongest first, and what is to be noted of the question."""
         served, body = self.served, named(self.base.users.ids, body)
-        model, asked = served.model, somebody(served, body, self.histories)
+        model, (asked, timing) = served.model, somebody(served, body, self.histories)
 
         def make() -> dict[str, Any]:
             lost = passed_over(model.items.ids, {"history": body.history})
-            notes = [*lost, *added_alone(asked.history, model.n_trained), *remarks(model, asked)]
-            notes = notes[:MOST_NOTES]
+            lost += added_alone(asked.history, model.n_trained)
+            notes = [*timing, *lost, *remarks(model, asked)][:MOST_NOTES]
             found = reasons(model, asked, model.items.ids.row(body.item)).head(body.k).to_dicts()
-            return {"reasons": found, **({"notes": notes} if notes else {})}
+            said = {"reasons": found, "source": served.source_of(asked)}
+            return said | ({"notes": notes} if notes else {})
 
         return await self.work(make)
 

@@ -43,6 +43,7 @@ SECONDS = 1e11
 """A time beyond this (the year 5138) is not in seconds."""
 
 IntegerId = Annotated[StrictInt, Field(ge=-LARGEST_ID, le=LARGEST_ID)]
+EventId = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00]+$")]
 TextId = Annotated[StrictStr, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
 Identifier = IntegerId | TextId
 """The caller's id: an integer of 64 bits, or a text of 1 to 512 characters."""
@@ -101,6 +102,7 @@ Circumstances = Annotated[
 ]
 """Columns beside the fields of an event, whose names are taken."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
 class Described(BaseModel):
@@ -166,7 +168,7 @@ class Question(Body):
     """Weight of variety in maximal marginal relevance; 0 keeps the order."""
     session: TextId | None = None
     """Session id, for experiments that assign by session."""
-    time: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    time: Seconds | None = None
     """When it is asked, in seconds since 1970 UTC, for replays and simulations: the time of the exposure; now where missing."""
 
     @model_validator(mode="after")
@@ -251,7 +253,9 @@ class Explanation(Body):
     words: Words | None = None
     """What the person says, for models that read words."""
     context: Columns | None = None
-    """Circumstances by name, for models that read them; the time is one where it is given."""
+    """Circumstances by name, for models that read them; the time is now unless given."""
+    time: Seconds | None = None
+    """When it is asked, as of a question; now where missing."""
     k: Length = 10
     """Most reasons to name."""
 
@@ -276,15 +280,13 @@ class Event(Body):
     """Who."""
     item: Identifier
     """With what."""
-    id: Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00]+$")] | None = (
-        None
-    )
+    id: EventId | None = None
     """Name of the event: the same one is counted once, however often it is sent. Made up where missing."""
     kind: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "interaction"
     """What was done: click, play, purchase, rating, impression, ..."""
     value: Number | None = None
     """Rating, count, price, seconds."""
-    time: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    time: Seconds | None = None
     """Seconds since 1970 UTC; now where missing."""
     request_id: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
     """The answer that the item was listed in."""
@@ -328,10 +330,12 @@ class Registration(Body):
 class Promotion(Body):
     """How to promote."""
 
-    model_config = example({}, {"force": True, "note": "trained on a new log"})
+    model_config = example({}, {"other_data": True, "note": "trained on a new log"})
 
     force: StrictBool = False
     """Promote although the checks say no; what they say is kept with the promotion."""
+    other_data: StrictBool = False
+    """Its report may be of other data than the live model's, as of every model of a new log: reports are not compared then, all else is checked."""
     note: Annotated[StrictStr, Field(max_length=1000, pattern=r"^[^\x00]*$")] = ""
     """Why."""
 

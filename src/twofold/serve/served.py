@@ -17,7 +17,7 @@ from twofold.index.coded import Coded
 from twofold.index.layered import NONE, Layered, Searches
 from twofold.models._added import WithItems, known_part
 from twofold.models._base import FittedModel
-from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, recalled
+from twofold.rank import CONTENT, FALLBACK, FOLD_IN, MODEL, SOURCES, RanksItself, rank, recalled
 from twofold.serve import asking
 from twofold.serve.asking import Asked
 from twofold.serve.histories import LiveHistories
@@ -229,6 +229,12 @@ class Served:
                 return inner.lookup(queries.user), MODEL
         vectors, source = self.model.encode(recalled(self.model, queries))
         return vectors, int(source[0])
+
+    def source_of(self, queries: Queries) -> str:
+        """Return how the list of one question is made."""
+        if isinstance(self.model, RanksItself):
+            return SOURCES[int(rank(self.model, queries, 1).source[0])]
+        return SOURCES[self.vector_of(queries)[1]]
 
     def popular_without(self, hidden: I32, k: int) -> I32:
         """Return the `k` most popular rows that are not hidden."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from twofold.models._base import FittedModel
+from twofold.models._told import read_told
 from twofold.serve.failures import Refused
+from twofold.serve.growth import missing_in, notes
 from twofold.serve.guardrails import Candidate, objections
 from twofold.serve.live import Live
 from twofold.serve.registry import PROMOTE, ROLL_BACK, SHADOW, before
 from twofold.serve.served import Served
 from twofold.serve.shadow import Shadow
+
+log = logging.getLogger(__name__)
 
 
 async def register(live: Live, path: str) -> int:
@@ -18,8 +23,10 @@ async def register(live: Live, path: str) -> int:
     return await live.wait(live.registry.register, path)
 
 
-async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[str, Any]:
-    """Make a version live if nothing speaks against it, or by force.
+async def promote(
+    live: Live, number: int, *, force: bool, note: str, other_data: bool = False
+) -> dict[str, Any]:
+    """Make a version live if nothing speaks against it, or by force; reports of `other_data` are not compared.
 
     Raises
     ------
@@ -34,26 +41,33 @@ async def promote(live: Live, number: int, *, force: bool, note: str) -> dict[st
         current = found.version(live.served.version)
         old = live.served
 
-        def prepare() -> tuple[Served, FittedModel, list[str]]:
+        def prepare() -> tuple[Served, FittedModel, list[str], list[str]]:
             made, base = live.open_version(found, number)
+            told = live.items if base.reads_content else {}
+            lacking = notes(missing_in(read_told(base, told, strict=False)))
             against = objections(
                 Candidate(made, wanted.report, wanted.data),
                 Candidate(old, current.report, current.data),
                 live.settings,
+                other_data=other_data,
             )
-            return made, base, [*against, *live.assigner.against(number)]
+            return made, base, [*against, *live.assigner.against(number)], lacking
 
-        made, base, against = await live.wait(prepare)
+        made, base, against, lacking = await live.wait(prepare)
         if against and not force:
             raise Refused(
                 409, "refused", f"version {number} is not promoted: {'; '.join(against)}",
-                "train a better one, or promote with force",
+                "mend that, or promote with force, which passes over all of it",
             )  # fmt: skip
-        said = "; ".join([*([note] if note else []), *(f"forced: {one}" for one in against)])
+        for one in against:
+            log.warning("version %d is promoted by force although %s", number, one)
+        told = ["other data: the reports were not compared"] if other_data else []
+        said = "; ".join([*([note] if note else []), *told, *(f"forced: {one}" for one in against)])  # fmt: skip
         await live.wait(live.registry.change, PROMOTE, number, said)
         live.swap(made, base)
         live.metrics.changes.labels(PROMOTE).inc()
-    return {"live": number, "before": old.version, "objections": against}
+    done = {"live": number, "before": old.version, "objections": against}
+    return done | ({"notes": lacking} if lacking else {})
 
 
 async def roll_back(live: Live) -> dict[str, Any]:

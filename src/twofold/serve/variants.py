@@ -50,6 +50,13 @@ class Assignment(NamedTuple):
     """None = one version answers alone."""
     coin: tuple[str, ...] = ()
     """What draws depend on, beside the request id: salts and the unit."""
+    deciding: str = ""
+    """Name of the experiment that says what is answered; empty where none does."""
+
+    def aside(self) -> Assignment:
+        """Return what is left where the live version answers in place of what an experiment says: the others alone."""
+        arms = tuple(one for one in self.arms if self.deciding and one.experiment != self.deciding)
+        return Assignment(arms[0].variant if arms else LIVE, arms)
 
 
 class Trace(NamedTuple):

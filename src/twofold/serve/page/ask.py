@@ -11,6 +11,7 @@ from pydantic import Field
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN
+from twofold.errors import TwofoldError
 from twofold.explain import latest, weighed, whole
 from twofold.models._base import FittedModel
 from twofold.serve.answers import similar_to
@@ -19,6 +20,7 @@ from twofold.serve.live import Live
 from twofold.serve.page.items import Card, cards
 from twofold.serve.schemas import Body, Identifier, Question
 from twofold.serve.served import Asked, Served
+from twofold.serve.variants import LIVE
 from twofold.similar import cosine
 from twofold.typing import I32
 
@@ -108,17 +110,20 @@ class Reasons(NamedTuple):
     """Events that `raised` looked at, where the history is longer; 0 otherwise."""
 
 
-def pick(live: Live, question: Question) -> tuple[Served, str]:
-    """Return the version that answers a question, and the variant."""
+def pick(live: Live, question: Question) -> tuple[Served, str, Asked]:
+    """Return the version that answers a question, the variant, and the question as it is translated; the live one where the other cannot read it."""
     assignment = live.assigner.assign(question.user, question.session)
-    return live.version(assignment.version), assignment.variant
+    served = live.version(assignment.version)
+    try:
+        return served, assignment.variant, served.asked(question, live.histories)
+    except TwofoldError:
+        return live.served, LIVE, live.served.asked(question, live.histories)
 
 
 async def recommend(live: Live, question: Question) -> List:
     """Return the list of a question."""
     question = named(live.base.users.ids, question)
-    served, variant = pick(live, question)
-    asked = served.asked(question, live.histories)
+    served, variant, asked = pick(live, question)
 
     def make() -> List:
         answer = served.of_asked(asked, question)
@@ -162,8 +167,7 @@ async def why(live: Live, body: Why) -> Reasons:
         If the item is not known.
     """
     question = named(live.base.users.ids, body.question)
-    served, _ = pick(live, question)
-    asked = served.asked(question, live.histories)
+    served, _, asked = pick(live, question)
 
     def make() -> Reasons:
         model = served.model
