@@ -210,8 +210,7 @@ def check_columns(name: str, columns: dict[str, Any], depth: int = 1) -> None:
             raise ValueError(f"{name}.{key} holds an object; give a text, a number, or a list of them")  # fmt: skip
         for one in leaves(value, depth):
             if isinstance(one, dict | list):
-                what = "an object" if isinstance(one, dict) else "a list"
-                inside = "a list" if depth == 1 else f"{depth} others"
+                what, inside = "an object" if isinstance(one, dict) else "a list", "a list" if depth == 1 else f"{depth} others"  # fmt: skip
                 raise ValueError(f"{name}.{key} holds {what} in {inside}; give a text, a number, or a list of them")  # noqa: TRY004  # fmt: skip
             if isinstance(one, float) and not abs(one) <= LARGEST:
                 raise ValueError(
