@@ -193,6 +193,12 @@ def test_settings_that_say_nothing_clear_are_refused(texts, sentence):
         jobs.assignments(texts, tw.models.IALS)
 
 
+@pytest.mark.parametrize("end", ["null", "None"])
+def test_a_bound_may_be_left_open_beside_a_day(end):
+    (least, most) = jobs._value("where", f"[2024-06-01,{end}]")
+    assert (str(least), most) == ("2024-06-01", None)
+
+
 def test_settings_are_toml_or_bare_words():
     texts = ["factors=8", "zeros=all", 'solver={method="exact"}', "reg=1e-3", "alpha=None"]
     assert jobs.assignments(texts, tw.models.IALS) == {

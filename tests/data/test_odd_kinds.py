@@ -186,3 +186,38 @@ def test_digits_of_other_scripts_are_no_numbers(cell):
     assert data.frame("items")["w"].to_list() == items["w"]
     with pytest.raises(DataError, match="'w' must hold numbers"):
         tw.Dataset.from_frames(log, user="u", item="i", items=items, item_features={"w": "number"})
+
+
+PAGES = [f"<p>Soup number {one}</p><br/>with <a href='x'>beans</a>" for one in range(N)]
+
+
+@pytest.mark.parametrize("kinds", [None, {"c": "text"}])
+def test_texts_that_are_html_are_told(kinds):
+    data, told = of_items(PAGES, kinds)
+    assert (
+        told == [note for note in told if "'c' of the items holds HTML, such as <p>" in note] != []
+    )
+    assert any("holds HTML" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    "cell", ["1 < 2 and 3 > 2", "a <- b", "<3 you", "x<y>z", "see <https://a.b>", "List<String>"]
+)
+def test_signs_that_are_no_tags_of_html_are_not(cell):
+    _, told = of_items([f"{cell} {one}" for one in range(N)], {"c": "text"})
+    assert told == []
+
+
+def test_columns_beside_those_that_are_named_are_noted():
+    log, items = (
+        {"u": [1, 2], "i": [1, 2]},
+        {"i": [1, 2], **{f"c{one}": [3, 4] for one in range(13)}},
+    )
+    data = tw.Dataset.from_frames(log, user="u", item="i", items=items, item_features=["c0"])
+    (note,) = (one for one in data.notes if "not read" in one)
+    assert note == (
+        "columns of the items that were not read, for others are named: "
+        "'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8', 'c9', 'c10' and 2 more"
+    )
+    whole = tw.Dataset.from_frames(log, user="u", item="i", items=items)
+    assert not any("not read" in one for one in whole.notes)
