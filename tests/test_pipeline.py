@@ -52,6 +52,26 @@ def test_the_best_are_padded_and_ties_go_to_the_lower_item():
     np.testing.assert_array_equal(best[1], [2, 1, 0, -np.inf])
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("diversity", [0.3, 0.6, 1.0])
+def test_every_next_item_is_worth_most_beside_all_before_it(seed, diversity):
+    """By brute force: the penalty of an item is its largest cosine to any that was chosen."""
+    rng = np.random.default_rng(seed)
+    vectors, scores = rng.normal(size=(8, 3)), np.sort(rng.random(8))[::-1]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevance = (scores - scores[-1]) / (scores[0] - scores[-1])
+    chosen = [0]
+    while len(chosen) < 6:
+        worth = {
+            one: (1 - diversity) * relevance[one] - diversity * max(unit[chosen] @ unit[one])
+            for one in set(range(8)) - set(chosen)
+        }
+        chosen.append(max(worth, key=worth.get))
+    given = np.arange(8, dtype=np.int32)[None], scores[None].astype(np.float32)
+    found, _ = diversify(*given, vectors.astype(np.float32), 6, diversity)
+    assert found[0].tolist() == chosen
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_marginal_relevance_is_the_one_on_paper(sparse):
     # items 0 and 1 are alike, 2 is like nothing; relevance 1, .9, 0 after scaling

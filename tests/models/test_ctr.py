@@ -172,6 +172,23 @@ def test_a_known_user_is_their_history_folded_in():
     np.testing.assert_allclose(folded, model.user_factors, atol=1e-4)
 
 
+def test_a_history_with_an_item_that_nobody_had_is_folded_in_by_the_equation():
+    """Eq. 7: such an item weighs a where it is in the history, and nothing elsewhere; the others weigh b."""
+    log = planted_log().frame("interactions").filter(~pl.col("item").is_in(["i2", "i5"]))
+    data = tw.Dataset.from_frames(
+        log, user="user", item="item", items=planted_log().frame("items"), item_features={"title": "text"},
+    )  # fmt: skip
+    model = tw.models.CTR(factors=4, unseen_weight=0.5, user_reg=0.2).fit(data, rng=0)
+    mine, inside = data.items.ids.rows(["i1", "i2", "i4"]), model.memory.popularity > 0
+    assert inside.sum() == 22
+    y, r = model.item_factors.astype(np.float64), np.zeros(24)
+    r[mine] = 1
+    c = np.where(r > 0, 1.0, 0.5 * inside)
+    wanted = np.linalg.solve((y.T * c) @ y + 0.2 * np.eye(4), y.T @ (c * r))
+    history = tw.Histories(np.array([0, 3]), mine, np.ones(3, np.float32))
+    np.testing.assert_allclose(model.fold_in(history)[0], wanted, rtol=1e-4)
+
+
 def test_words_that_cannot_be_read_are_refused():
     data = planted_log()
     with pytest.raises(ConfigError, match="did you mean 'title'"):

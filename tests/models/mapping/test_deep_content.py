@@ -123,6 +123,21 @@ def test_rows_that_are_held_out_say_when_to_stop(monkeypatch):
     assert not epochs[None].scores
 
 
+def test_rows_that_are_held_out_are_never_learned_from():
+    x, goal = rows_and_goal(np.random.default_rng(6), n=200)
+    net = torch.nn.Linear(12, 3)
+    seen = {True: set(), False: set()}
+
+    def encode(rows, random):
+        seen[net.training].update(rows.tolist())
+        return net(torch.from_numpy(x.toarray())[rows])
+
+    model = DEEP(epochs=3, holdout=0.2)
+    training.train_towards(net, encode, goal, model, np.random.default_rng(0))
+    assert len(seen[False]) == 40
+    assert seen[True] == set(range(200)) - seen[False]
+
+
 def test_trees_learn_a_step_and_answer_as_the_library_does():
     rng = np.random.default_rng(7)
     x = rng.integers(0, 2, (300, 6)).astype(np.float32)
