@@ -318,6 +318,17 @@ def test_the_text_that_is_to_be_found_is_never_in_the_query():
             assert longest < 50 or len(texts) == len(own) - 1
 
 
+def test_every_stretch_of_a_long_history_is_read_as_often():
+    bags = Ragged.of(np.array([0, 3, 13]), np.array([90, 91, 92, *range(10)]))
+    user, draw = torch.ones(3500, dtype=torch.int64), torch.Generator().manual_seed(0)
+    found = towers.histories_without(bags, user, torch.full_like(user, 99), 4, draw)
+    stretches = found.ids.view(-1, 4)
+    assert ((stretches - stretches[:, :1]) == torch.arange(4)).all()
+    starts = np.bincount(stretches[:, 0].numpy())
+    assert len(starts) == 7
+    assert np.abs(starts - 500).max() < 100
+
+
 def test_what_a_user_has_is_no_negative():
     data = planted_log()
     loss, clicks, _ = loss_of(tw.models.DSSM(**SMALL, content="title"), data)

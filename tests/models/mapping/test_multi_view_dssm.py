@@ -162,6 +162,28 @@ def test_a_step_moves_the_active_view_and_the_people_alone():
     assert all(one.grad is None for one in made.views[1].parameters())
 
 
+@pytest.mark.parametrize("active", [0, 1])
+def test_negatives_are_all_items_of_the_active_view_and_no_others(active, monkeypatch):
+    rng = np.random.default_rng(4)
+    model, made, pairs = pairs_of(rng)
+    loss, drawn = towers.ViewLoss(model, made, pairs, rng), set()
+    monkeypatch.setattr(loss, "value", lambda *given: drawn.update(given[3].tolist()))
+    rows = torch.from_numpy(np.flatnonzero(pairs.view[pairs.item] == active))
+    for seed in range(20):
+        loss.of_batch(rows, torch.Generator().manual_seed(seed))
+    assert drawn == set(np.flatnonzero(pairs.view == active))
+
+
+def test_every_stretch_of_a_long_history_makes_a_person():
+    rng = np.random.default_rng(7)
+    _, made, pairs = pairs_of(rng, n_users=1, n_items=40)
+    people, history = towers.PeopleRows(pairs, 2, rng), pairs.bags.nnz
+    many = torch.zeros(500, dtype=torch.int64)
+    draw = torch.Generator().manual_seed(0)
+    y = people.through(made.user, many, torch.full_like(many, -1), draw).detach().numpy()
+    assert len(np.unique(y.round(5), axis=0)) == history - 1
+
+
 def by_hand(model, weights, pairs, rows, others, active):
     """Eq. 6 in float64: the mean loss of `rows` against `others`, from the weights of the people's and the active tower."""
 
