@@ -186,6 +186,8 @@ def test_only_good_ratings_are_relevant_where_asked():
     report = tw.evaluate(model, split, ["hit@1"], relevant_from=4)
     assert (report.n_users, report.n_without_target) == (1, 1)
     assert report.per_user["hit@1"].to_list() == [1.0, None]
+    assert tw.evaluate(model, split, ["hit@1"], relevant_from=5).n_users == 1
+    assert tw.evaluate(model, split, ["hit@1"], relevant_from=1).n_users == 2
     with pytest.raises(ConfigError, match="nobody in the test part has anything to measure hit@1"):
         tw.evaluate(model, split, ["hit@1"], relevant_from=9)
 
