@@ -346,6 +346,24 @@ def test_what_a_user_has_is_no_negative():
     assert len(clicks.taken) == has.sum()
 
 
+@pytest.mark.parametrize("drawn", ["each", "batch"])
+def test_negatives_have_words_and_those_that_a_user_has_are_marked(drawn, monkeypatch):
+    data = small_log()
+    loss, clicks, _ = loss_of(tw.models.DSSM(**SMALL, drawn=drawn), data)
+    has, rows = data.interactions.matrix().toarray()[clicks.user] > 0, np.arange(len(clicks.user))
+    met = set()
+
+    def watched(self, bags, item, others, hits):
+        met.update(others.flatten().tolist())
+        wanted = has[:, others] if drawn == "batch" else has[rows[:, None], others]
+        np.testing.assert_array_equal(hits, wanted)
+
+    monkeypatch.setattr(towers.PairLoss, "value", watched)
+    for seed in range(20):
+        loss.of_batch(torch.from_numpy(rows), torch.Generator().manual_seed(seed))
+    assert met == {at for at, title in enumerate(TITLES.values()) if title}
+
+
 @pytest.mark.parametrize("dealt", ["pairs", "people"])
 def test_new_items_and_free_words_follow_the_words(dealt):
     model = tw.models.DSSM(

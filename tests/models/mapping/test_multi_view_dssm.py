@@ -163,14 +163,22 @@ def test_a_step_moves_the_active_view_and_the_people_alone():
 
 
 @pytest.mark.parametrize("active", [0, 1])
-def test_negatives_are_all_items_of_the_active_view_and_no_others(active, monkeypatch):
+def test_negatives_are_of_the_active_view_alone_and_those_that_a_person_has_are_marked(
+    active, monkeypatch
+):
     rng = np.random.default_rng(4)
     model, made, pairs = pairs_of(rng)
     loss, drawn = towers.ViewLoss(model, made, pairs, rng), set()
-    monkeypatch.setattr(loss, "value", lambda *given: drawn.update(given[3].tolist()))
-    rows = torch.from_numpy(np.flatnonzero(pairs.view[pairs.item] == active))
+    rows = np.flatnonzero(pairs.view[pairs.item] == active)
+    has = pairs.bags.toarray()[pairs.user[rows]] > 0
+
+    def watched(people, tower, item, others, hits):
+        drawn.update(others.tolist())
+        np.testing.assert_array_equal(hits, has[:, others])
+
+    monkeypatch.setattr(loss, "value", watched)
     for seed in range(20):
-        loss.of_batch(rows, torch.Generator().manual_seed(seed))
+        loss.of_batch(torch.from_numpy(rows), torch.Generator().manual_seed(seed))
     assert drawn == set(np.flatnonzero(pairs.view == active))
 
 

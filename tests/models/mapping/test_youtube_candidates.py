@@ -450,6 +450,19 @@ def test_validation_keeps_an_earlier_pass():
     assert reciprocal(kept) > reciprocal(last)
 
 
+def test_a_penalty_shrinks_the_weights():
+    plain, held = (fitted(reg=one).weights["layers.layers.0.weight"] for one in (0.0, 1.0))
+    assert np.abs(held).mean() < 0.8 * np.abs(plain).mean()
+
+
+@pytest.mark.parametrize("decay", [False, True])
+def test_the_step_falls_where_asked(decay, monkeypatch):
+    steps = []
+    monkeypatch.setattr("twofold.nn.loop.set_rates", lambda _, rate: steps.append(rate))
+    fitted(decay=decay)
+    assert bool(steps) == decay
+
+
 def remainder_log(n=6000, seed=0):
     """What is watched is the sum of country and device modulo 7: every item is as likely for each country and for each device."""
     rng = np.random.default_rng(seed)
