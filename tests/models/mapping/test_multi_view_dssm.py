@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 import twofold as tw
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
-from twofold.models.mapping._views_people import mean_of
+from twofold.models.mapping._views_people import mean_of, people_rows
 from twofold.models.mapping._views_reduction import LSH, STEP, STRIDE, KMeans, TopK, learn_reduction
 from twofold.testing import planted_log
 
@@ -357,6 +357,17 @@ def test_what_answers_is_what_was_trained():
         tw.Histories(np.array([0, 2]), np.array([0, 3], np.int32), np.ones(2, np.float32))
     )
     np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+
+
+def test_a_person_is_the_mean_of_the_items_and_the_words_beside_it():
+    rng = np.random.default_rng(0)
+    bags, parts, own = rng.random((5, 6)) < 0.5, rng.random((6, 4)), rng.random((5, 4))
+    bags[2] = False
+    sparse = [csr_array(one.astype(np.float32)) for one in (bags, parts, own)]
+    found = people_rows(*sparse).toarray()
+    for row, has in enumerate(bags):
+        mean = parts[has].mean(axis=0) if has.any() else 0
+        np.testing.assert_allclose(found[row], mean + own[row], rtol=1e-5)
 
 
 def test_top_k_keeps_what_enough_people_have():

@@ -463,6 +463,16 @@ def test_the_step_falls_where_asked(decay, monkeypatch):
     assert bool(steps) == decay
 
 
+def test_training_ends_after_so_many_passes_without_a_better_one(monkeypatch):
+    scores = []
+    falling = lambda *given: lambda: scores.append(-len(scores)) or float(scores[-1])  # noqa: E731
+    monkeypatch.setattr(towers, "reciprocal_rank", falling)
+    split = tw.split.temporal(planted_log(), test=0.1, validation=0.2)
+    model = tw.models.YouTubeCandidates(factors=4, epochs=30, patience=3)
+    fitted = model.fit(split.train, validation=split.validation, rng=0)
+    assert (len(scores), fitted.best_epoch) == (4, 1)
+
+
 def remainder_log(n=6000, seed=0):
     """What is watched is the sum of country and device modulo 7: every item is as likely for each country and for each device."""
     rng = np.random.default_rng(seed)
