@@ -42,6 +42,21 @@ def test_fusion_is_the_sum_of_reciprocal_ranks():
     np.testing.assert_allclose(scores, [[1 / 62 + 1 / 61, 1 / 61], [1 / 61, -np.inf]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 2.0])
+def test_lists_are_fused_with_the_smoothing_that_is_asked_for(log, smoothing):
+    parts = [IALS.fit(log, rng=0), EASE.fit(log)]
+    queries = Queries.known(np.arange(log.n_users, dtype=np.int32))
+    found = rank(tw.Pipeline.join(parts, depth=5, smoothing=smoothing), queries, 3)
+    for user in range(log.n_users):
+        worth = dict.fromkeys(range(log.n_items), 0.0)
+        for one in parts:
+            for place, item in enumerate(rank(one, queries, 5).items[user], start=1):
+                worth[int(item)] += 1 / (smoothing + place)
+        best = [worth[one] for one in sorted(worth, key=worth.get, reverse=True)[:3]]
+        np.testing.assert_allclose(found.scores[user], best, rtol=1e-6)
+        np.testing.assert_allclose([worth[one] for one in found.items[user]], best, rtol=1e-6)
+
+
 def test_the_best_are_padded_and_ties_go_to_the_lower_item():
     items, best = best_of(
         np.array([[2, 5, -1], [1, 3, 4]], np.int32),
@@ -50,6 +65,26 @@ def test_the_best_are_padded_and_ties_go_to_the_lower_item():
     )
     np.testing.assert_array_equal(items, [[2, 5, -1, -1], [3, 4, 1, -1]])
     np.testing.assert_array_equal(best[1], [2, 1, 0, -np.inf])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("diversity", [0.3, 0.6, 1.0])
+def test_every_next_item_is_worth_most_beside_all_before_it(seed, diversity):
+    """By brute force: the penalty of an item is its largest cosine to any that was chosen."""
+    rng = np.random.default_rng(seed)
+    vectors, scores = rng.normal(size=(8, 3)), np.sort(rng.random(8))[::-1]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevance = (scores - scores[-1]) / (scores[0] - scores[-1])
+    chosen = [0]
+    while len(chosen) < 6:
+        worth = {
+            one: (1 - diversity) * relevance[one] - diversity * max(unit[chosen] @ unit[one])
+            for one in set(range(8)) - set(chosen)
+        }
+        chosen.append(max(worth, key=worth.get))
+    given = np.arange(8, dtype=np.int32)[None], scores[None].astype(np.float32)
+    found, _ = diversify(*given, vectors.astype(np.float32), 6, diversity)
+    assert found[0].tolist() == chosen
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -315,6 +350,25 @@ def test_candidates_in_front_of_a_ranker_of_impressions_learn_what_was_taken(imp
     assert again.recommend(**asked).equals(model.recommend(**asked))
     blind = tw.Pipeline(candidates=[IALS, EASE]).fit(impressions, rng=0)
     assert (blind.candidates[0].memory.history.value == 0).any()
+
+
+@pytest.mark.parametrize("passed_by", [True, False])
+def test_every_part_is_given_the_validation_part(log, impressions, passed_by, monkeypatch):
+    """Candidate models in front of a ranker of impressions get what was taken of it."""
+    given, ranker = {}, tw.models.YouTubeRanker(epochs=1)
+    for model in (tw.models.EASE, tw.models.YouTubeRanker):
+
+        def fit(self, train, *, validation=None, fit=model.fit, **more):
+            given.setdefault(type(self).__name__, validation)
+            return fit(self, train, validation=validation, **more)
+
+        monkeypatch.setattr(model, "fit", fit)
+    split = tw.split.temporal(impressions if passed_by else log, test=0.1, validation=0.2)
+    later = split.validation
+    tw.Pipeline(candidates=[EASE], ranker=ranker, depth=8).fit(split.train, validation=later, rng=0)
+    assert given["YouTubeRanker"] is later
+    value = later.interactions.value
+    assert given["EASE"].interactions.value.tolist() == value[value > 0].tolist()
 
 
 def test_a_model_that_does_not_know_somebody_does_not_speak_for_them(log):

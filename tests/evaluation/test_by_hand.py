@@ -82,6 +82,16 @@ def test_slices_are_the_users_and_items_they_say(split, popular):
     }
 
 
+def test_strangers_do_not_move_the_middle_between_more_and_less_active_users(split, popular):
+    many = {"u": [*TEST["u"], 10, 11, 12], "i": [*TEST["i"], "a", "a", "a"]}
+    report = tw.evaluate(popular, replace(split, test=dataset(many)), ["recall@2"])
+    assert [(one.label, one.n_users) for one in report.slices][:3] == [
+        ("users without history", 4),
+        ("users with 1 ... 2 events", 3),
+        ("users with more than 2 events", 1),
+    ]
+
+
 def test_unknown_targets_are_counted_or_dropped(split, popular):
     counted = tw.evaluate(popular, split, ["recall@2"])
     dropped = tw.evaluate(popular, split, ["recall@2"], unknown_items="drop")
@@ -178,6 +188,20 @@ def test_ratings_count_once_each():
         tw.evaluate(tw.models.Popularity().fit(train), split, ["rmse"])
 
 
+def test_ratings_of_unknown_items_are_left_out_where_asked():
+    train = dataset({"u": [1, 2], "i": ["a", "b"], "r": [3.0, 3.0]}, value="r")
+    test = dataset({"u": [1, 1, 2], "i": ["b", "new", "new"], "r": [4.0, 9.0, 9.0]}, value="r")
+    split = tw.split.from_parts(train, test)
+    model = tw.models.BiasedMF(factors=1, epochs=1).fit(train, rng=0)
+    counted, dropped = (
+        tw.evaluate(model, split, ["mae"], unknown_items=one) for one in ("count", "drop")
+    )
+    assert counted.weights["mae"].tolist() == [2, 1]
+    assert dropped.weights["mae"].tolist() == [1, 0]
+    predicted = model.predict({"user": [1], "item": ["b"]})["score"][0]
+    assert dropped["mae"] == pytest.approx(abs(predicted - 4), rel=1e-6)
+
+
 def test_only_good_ratings_are_relevant_where_asked():
     train = dataset({"u": [1, 2], "i": ["a", "b"], "r": [3.0, 3.0]}, value="r")
     test = dataset({"u": [1, 2], "i": ["b", "a"], "r": [5.0, 1.0]}, value="r")
@@ -186,6 +210,8 @@ def test_only_good_ratings_are_relevant_where_asked():
     report = tw.evaluate(model, split, ["hit@1"], relevant_from=4)
     assert (report.n_users, report.n_without_target) == (1, 1)
     assert report.per_user["hit@1"].to_list() == [1.0, None]
+    assert tw.evaluate(model, split, ["hit@1"], relevant_from=5).n_users == 1
+    assert tw.evaluate(model, split, ["hit@1"], relevant_from=1).n_users == 2
     with pytest.raises(ConfigError, match="nobody in the test part has anything to measure hit@1"):
         tw.evaluate(model, split, ["hit@1"], relevant_from=9)
 

@@ -159,6 +159,19 @@ def test_bm25_is_its_formula(texts, k1, b):
             assert found[i, j] == pytest.approx(score, rel=1e-5)
 
 
+def test_the_mean_length_of_bm25_counts_known_words_alone():
+    """Of three texts only "red" is known: each is of mean length, so that it weighs its idf."""
+    texts = ["red car", "red bus stop", "red"]
+    found = BagOfWords(weight="bm25", min_count=2).fit(texts).encode(texts).rows.toarray()
+    np.testing.assert_allclose(found, np.full((3, 1), np.log(1 + 0.5 / 3.5)), rtol=1e-6)
+
+
+def test_a_word_that_comes_twice_has_its_ngrams_twice():
+    found = WordHashing().fit(["aa"]).encode(["aa aa bb bb"])
+    assert found.rows.toarray().tolist() == [[2, 2]]
+    assert (found.unknown.tolist(), found.total.tolist()) == ([4], [8])
+
+
 def test_unknown_words_are_counted():
     code = BagOfWords().fit(["red car"])
     found = code.encode(["blue blue car", None, ""])

@@ -222,6 +222,35 @@ def test_pairs_outside_the_log_weigh_at_most_what_those_inside_do(model):
     assert model(seen_weight=0.5, unseen_weight=0.5).unseen_weight == 0.5
 
 
+def test_the_network_reads_words_with_gaps_and_restores_all_of_them(monkeypatch):
+    read, whole, step = 0, 0, cdl.slopes
+
+    def watched(net, noisy, clean, *rest):
+        nonlocal read, whole
+        read, whole = read + noisy.nnz, whole + clean.nnz
+        assert noisy.multiply(clean).nnz == noisy.nnz
+        return step(net, noisy, clean, *rest)
+
+    monkeypatch.setattr(cdl, "slopes", watched)
+    data = planted_log()
+    model = tw.models.CDL(content="title", noise=0.5, epochs=8).fit(data, rng=0)
+    assert whole == 8 * cdl.read_words("title", data.items, model.words.words).nnz
+    assert 0.4 < read / whole < 0.6
+
+
+def test_both_terms_of_a_step_are_means_over_its_items(monkeypatch):
+    seen, step = [], cdl.slopes
+
+    def watched(net, noisy, clean, v, fit, tie):
+        seen.append((fit * len(v), tie * len(v)))
+        return step(net, noisy, clean, v, fit, tie)
+
+    monkeypatch.setattr(cdl, "slopes", watched)
+    model = tw.models.CDL(content="title", reconstruction=1.7, item_reg=2.5, epochs=1)
+    model.fit(planted_log(), rng=0)
+    np.testing.assert_allclose(seen, [(1.7, 2.5)] * 3)
+
+
 def test_batches_of_a_pass_are_about_equal_in_size(monkeypatch):
     seen, step = [], cdl.slopes
 

@@ -86,6 +86,40 @@ def test_a_step_of_theta_lowers_its_part_of_the_objective():
     assert before.sum() < first.sum() - 1
 
 
+def test_the_objective_is_the_one_of_the_paper():
+    """Term by term, item by item: one of them is outside the matrix and has no words in it."""
+    rng = np.random.default_rng(3)
+    has, counts, inside = rng.random((4, 5)) < 0.5, documents(5, 6).toarray(), np.ones(5)
+    has[:, 2] = inside[2] = 0
+    u, v = rng.normal(size=(4, 3)), rng.normal(size=(5, 3))
+    beta, theta = rng.dirichlet(np.ones(6), 3).T, rng.dirichlet(np.ones(3), 5)
+    model = tw.models.CTR(factors=3, unseen_weight=0.1, eta=0.3)
+    wanted = 0.5 * model.user_reg * (u**2).sum() - 0.3 * np.log(beta).sum()
+    for j in range(5):
+        wanted += 0.5 * model.item_reg * ((v[j] - theta[j]) ** 2).sum()
+        if inside[j]:
+            c = np.where(has[:, j], 1.0, 0.1)
+            wanted += 0.5 * (c * (has[:, j] - u @ v[j]) ** 2).sum()
+            wanted -= counts[j] @ np.log(beta @ theta[j])
+    pairs, read = csr_array(has.astype(np.float32)), csr_array(counts[inside > 0])
+    found = ctr.objective(model, pairs, read, beta, u, v, theta, inside)
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_training_ends_where_a_round_lowers_the_objective_by_too_small_a_share(
+    monkeypatch,
+):
+    found, measure = [], ctr.objective
+    keep = lambda *given: found.append(measure(*given)) or found[-1]  # noqa: E731
+    monkeypatch.setattr(ctr, "objective", keep)
+    tw.models.CTR(factors=4, start="even", content="title", tolerance=0.01).fit(
+        planted_log(), rng=0
+    )
+    shares = -np.diff(found) / np.abs(found[:-1])
+    assert len(shares) > 1
+    assert shares[:-1].min() >= 0.01 > shares[-1]
+
+
 @pytest.mark.parametrize("start", ["lda", "even"])
 @pytest.mark.parametrize("kind", ["joint", "fixed"])
 def test_training_never_raises_the_objective(kind, start):
@@ -170,6 +204,23 @@ def test_a_known_user_is_their_history_folded_in():
     model = tw.models.CTR(factors=4).fit(planted_log(), rng=0)
     folded = model.fold_in(model.memory.history)
     np.testing.assert_allclose(folded, model.user_factors, atol=1e-4)
+
+
+def test_a_history_with_an_item_that_nobody_had_is_folded_in_by_the_equation():
+    """Eq. 7: such an item weighs a where it is in the history, and nothing elsewhere; the others weigh b."""
+    log = planted_log().frame("interactions").filter(~pl.col("item").is_in(["i2", "i5"]))
+    data = tw.Dataset.from_frames(
+        log, user="user", item="item", items=planted_log().frame("items"), item_features={"title": "text"},
+    )  # fmt: skip
+    model = tw.models.CTR(factors=4, unseen_weight=0.5, user_reg=0.2).fit(data, rng=0)
+    mine, inside = data.items.ids.rows(["i1", "i2", "i4"]), model.memory.popularity > 0
+    assert inside.sum() == 22
+    y, r = model.item_factors.astype(np.float64), np.zeros(24)
+    r[mine] = 1
+    c = np.where(r > 0, 1.0, 0.5 * inside)
+    wanted = np.linalg.solve((y.T * c) @ y + 0.2 * np.eye(4), y.T @ (c * r))
+    history = tw.Histories(np.array([0, 3]), mine, np.ones(3, np.float32))
+    np.testing.assert_allclose(model.fold_in(history)[0], wanted, rtol=1e-4)
 
 
 def test_words_that_cannot_be_read_are_refused():

@@ -130,6 +130,17 @@ def test_a_tower_is_its_layers():
     assert torch.equal(MLP([3], rng=seeded())(torch.ones(1, 3)), torch.ones(1, 3))
 
 
+def test_hidden_units_are_dropped_and_outputs_are_not():
+    tower = MLP([3, 400, 30], activation="relu", output="identity", dropout=0.5, rng=seeded())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = tower(torch.ones(4000, 3)).detach()
+    assert (found != 0).all()
+    assert (found.std(0) > 0).all(), "every row has dropped other units"
+    whole = tower.eval()(torch.ones(1, 3)).detach()
+    torch.testing.assert_close(found.mean(0), whole[0], rtol=0, atol=0.1)
+
+
 def test_a_layer_norm_stands_before_each_activation_and_nowhere_else():
     tower = MLP([3, 4, 2], activation="relu", layer_norm=True, rng=seeded())
     x = torch.randn(5, 3, generator=seeded())

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -361,6 +362,15 @@ def test_each_epoch_leaves_a_record(caplog):
     assert caplog.records[1].message.endswith("score 0.50000")
 
 
+def test_the_loss_of_an_epoch_is_the_mean_over_its_examples():
+    batches = [np.arange(40), np.arange(40, N)]
+    table = Embeddings(N, 1, rng=torch.Generator().manual_seed(0))
+    still = {"optimiser": SGD(learning_rate=1e-9), "deal": lambda *given: batches, "epochs": 1}
+    _, history = fit(table, noise=0.0, **still)
+    expected = ((table.weight.detach().numpy() - Y) ** 2).mean()
+    assert history.losses == [pytest.approx(expected, rel=1e-6)]
+
+
 LENGTHS = np.arange(N) % 9
 
 
@@ -381,6 +391,24 @@ def test_batches_of_one_group():
         assert np.ptp(LENGTHS[rows]) == 0
 
 
+def test_groups_alternate_at_random():
+    deal = within_groups(LENGTHS)
+    orders = {
+        tuple(int(LENGTHS[rows[0]]) for rows in deal(N, 2, np.random.default_rng(seed)))
+        for seed in range(5)
+    }
+    assert len(orders) == 5
+    assert all(list(one) != sorted(one) for one in orders)
+
+
+def test_any_two_groups_share_a_batch_at_times():
+    together = set()
+    for seed in range(40):
+        for rows in in_groups(LENGTHS)(N, 12, np.random.default_rng(seed)):
+            together |= set(combinations(np.unique(LENGTHS[rows]).tolist(), 2))
+    assert len(together) == 9 * 8 / 2
+
+
 def test_groups_stand_together():
     batches = in_groups(LENGTHS)(N, 8, np.random.default_rng(0))
     halves = [np.unique(LENGTHS[rows]) for rows in batches]
@@ -398,6 +426,14 @@ def test_a_row_encoded_alone_is_the_row_encoded_among_others():
         np.testing.assert_array_equal(alone[0], together[row])
     assert infer(module, lambda rows: module(x[rows]), 0).shape == (0, 17)
     assert module.training
+
+
+def test_nothing_is_dropped_where_rows_are_encoded():
+    module = MLP([3, 40, 2], dropout=0.5, rng=torch.Generator().manual_seed(0))
+    x = torch.from_numpy(X)
+    found = infer(module, lambda rows: module(x[rows]), N)
+    assert module.training
+    np.testing.assert_allclose(found, module.eval()(x).detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_device_is_named():
@@ -477,3 +513,23 @@ def test_adagrad_with_momentum_moves_dense_and_sparse_weights_alike(momentum):
         torch.testing.assert_close(dense, own)
     else:
         assert not torch.allclose(dense, own)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.4])
+def test_weight_decay_is_part_of_the_gradient_of_adagrad(momentum):
+    from twofold.nn.adagrad import MomentumAdagrad
+
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(4, 3))
+    squares, velocity = np.zeros_like(w), np.zeros_like(w)
+    parameter = torch.nn.Parameter(torch.from_numpy(w))
+    optimiser = MomentumAdagrad([parameter], 0.1, momentum, weight_decay=0.7)
+    for _ in range(3):
+        slope = rng.normal(size=w.shape)
+        parameter.grad = torch.from_numpy(slope.copy())
+        slope += 0.7 * w
+        squares += slope**2
+        velocity = momentum * velocity - 0.1 * slope / np.sqrt(squares)
+        w = w + velocity
+        optimiser.step()
+        np.testing.assert_allclose(parameter.detach(), w, rtol=1e-6)

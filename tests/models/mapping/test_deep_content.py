@@ -10,6 +10,7 @@ from twofold.data.convert import column_from_values
 from twofold.data.music import generated_music
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
+from twofold.models.mapping import deep_content
 from twofold.models.mapping._content_dense import ridge
 from twofold.models.mapping._content_goal import Goal, confidence, objective
 from twofold.models.mapping._content_trees import Trees, fit_trees
@@ -63,6 +64,28 @@ def test_the_confidence_is_that_of_the_paper():
     model = IALS.fit(tw.Dataset.from_frames(log, user="u", item="i", value="n"), rng=0)
     c = confidence(model.memory, 2, alpha=2, epsilon=0.5).toarray()
     np.testing.assert_allclose(c, [[1 + 2 * np.log(3), 1 + 2 * np.log(7)], [1, 0]], rtol=1e-6)
+
+
+def test_a_negative_value_of_a_pair_gives_no_confidence():
+    log = {"u": [1, 1, 2], "i": ["a", "b", "a"], "n": [-3.0, 3.0, 1.0]}
+    memory = tw.Memory.of(tw.Dataset.from_frames(log, user="u", item="i", value="n"))
+    c = confidence(memory, 2, alpha=2, epsilon=0.5).toarray()
+    np.testing.assert_allclose(c, [[1, 1 + 2 * np.log(7)], [1 + 2 * np.log(3), 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["items", "users"])
+def test_content_is_mapped_to_the_vectors_of_those_with_a_history(side):
+    log = planted_log().frame("interactions")
+    log = log.filter((pl.col("item") != "i3") & (pl.col("user") != 104))
+    both = {"items": planted_log().frame("items"), "users": planted_log().frame("users")}
+    kinds = {"item_features": {"title": "text"}, "user_features": {"taste": "category"}}
+    data = tw.Dataset.from_frames(log, user="user", item="item", **both, **kinds)
+    base = IALS.fit(data, rng=0)
+    rows, goal = deep_content.goal_of(DEEP(side=side), base)
+    ids, alone = (data.items.ids, "i3") if side == "items" else (data.users.ids, 104)
+    assert set(range(len(ids))) - set(rows) == {ids.rows([alone])[0]}
+    own = base.item_vectors if side == "items" else base.user_factors
+    np.testing.assert_array_equal(goal.vectors, own[rows])
 
 
 def test_the_linear_map_solves_the_normal_equations():
@@ -121,6 +144,24 @@ def test_rows_that_are_held_out_say_when_to_stop(monkeypatch):
     assert epochs[2].best_epoch == 1 + int(np.argmax(epochs[2].scores))
     assert len(epochs[None].losses) == 80
     assert not epochs[None].scores
+
+
+def test_rows_that_are_held_out_are_never_learned_from_and_their_least_loss_is_kept():
+    x, goal = rows_and_goal(np.random.default_rng(6), n=200)
+    net = torch.nn.Linear(12, 3)
+    seen = {True: set(), False: set()}
+
+    def encode(rows, random):
+        seen[net.training].update(rows.tolist())
+        return net(torch.from_numpy(x.toarray())[rows])
+
+    model = DEEP(epochs=3, holdout=0.2)
+    history = training.train_towards(net, encode, goal, model, np.random.default_rng(0))
+    held = torch.tensor(sorted(seen[False]))
+    assert len(held) == 40
+    assert seen[True] == set(range(200)) - seen[False]
+    loss = float(training.loss_towards(goal)(encode(held, None), held).detach())
+    assert max(history.scores) == pytest.approx(-loss, rel=1e-5)
 
 
 def test_trees_learn_a_step_and_answer_as_the_library_does():

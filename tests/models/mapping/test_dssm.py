@@ -318,6 +318,17 @@ def test_the_text_that_is_to_be_found_is_never_in_the_query():
             assert longest < 50 or len(texts) == len(own) - 1
 
 
+def test_every_stretch_of_a_long_history_is_read_as_often():
+    bags = Ragged.of(np.array([0, 3, 13]), np.array([90, 91, 92, *range(10)]))
+    user, draw = torch.ones(3500, dtype=torch.int64), torch.Generator().manual_seed(0)
+    found = towers.histories_without(bags, user, torch.full_like(user, 99), 4, draw)
+    stretches = found.ids.view(-1, 4)
+    assert ((stretches - stretches[:, :1]) == torch.arange(4)).all()
+    starts = np.bincount(stretches[:, 0].numpy())
+    assert len(starts) == 7
+    assert np.abs(starts - 500).max() < 100
+
+
 def test_what_a_user_has_is_no_negative():
     data = planted_log()
     loss, clicks, _ = loss_of(tw.models.DSSM(**SMALL, content="title"), data)
@@ -333,6 +344,24 @@ def test_what_a_user_has_is_no_negative():
     alike = towers.are_had(loss.owners, data.n_users, again, some).numpy()
     np.testing.assert_array_equal(alike, has[np.ix_(again, some)])
     assert len(clicks.taken) == has.sum()
+
+
+@pytest.mark.parametrize("drawn", ["each", "batch"])
+def test_negatives_have_words_and_those_that_a_user_has_are_marked(drawn, monkeypatch):
+    data = small_log()
+    loss, clicks, _ = loss_of(tw.models.DSSM(**SMALL, drawn=drawn), data)
+    has, rows = data.interactions.matrix().toarray()[clicks.user] > 0, np.arange(len(clicks.user))
+    met = set()
+
+    def watched(self, bags, item, others, hits):
+        met.update(others.flatten().tolist())
+        wanted = has[:, others] if drawn == "batch" else has[rows[:, None], others]
+        np.testing.assert_array_equal(hits, wanted)
+
+    monkeypatch.setattr(towers.PairLoss, "value", watched)
+    for seed in range(20):
+        loss.of_batch(torch.from_numpy(rows), torch.Generator().manual_seed(seed))
+    assert met == {at for at, title in enumerate(TITLES.values()) if title}
 
 
 @pytest.mark.parametrize("dealt", ["pairs", "people"])

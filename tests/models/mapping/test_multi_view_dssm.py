@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 import twofold as tw
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
-from twofold.models.mapping._views_people import mean_of
+from twofold.models.mapping._views_people import mean_of, people_rows
 from twofold.models.mapping._views_reduction import LSH, STEP, STRIDE, KMeans, TopK, learn_reduction
 from twofold.testing import planted_log
 
@@ -160,6 +160,36 @@ def test_a_step_moves_the_active_view_and_the_people_alone():
     assert all(one.grad is not None for one in made.views[0].parameters())
     assert all(one.grad is not None for one in made.user.parameters())
     assert all(one.grad is None for one in made.views[1].parameters())
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_negatives_are_of_the_active_view_alone_and_those_that_a_person_has_are_marked(
+    active, monkeypatch
+):
+    rng = np.random.default_rng(4)
+    model, made, pairs = pairs_of(rng)
+    loss, drawn = towers.ViewLoss(model, made, pairs, rng), set()
+    rows = np.flatnonzero(pairs.view[pairs.item] == active)
+    has = pairs.bags.toarray()[pairs.user[rows]] > 0
+
+    def watched(people, tower, item, others, hits):
+        drawn.update(others.tolist())
+        np.testing.assert_array_equal(hits, has[:, others])
+
+    monkeypatch.setattr(loss, "value", watched)
+    for seed in range(20):
+        loss.of_batch(torch.from_numpy(rows), torch.Generator().manual_seed(seed))
+    assert drawn == set(np.flatnonzero(pairs.view == active))
+
+
+def test_every_stretch_of_a_long_history_makes_a_person():
+    rng = np.random.default_rng(7)
+    _, made, pairs = pairs_of(rng, n_users=1, n_items=40)
+    people, history = towers.PeopleRows(pairs, 2, rng), pairs.bags.nnz
+    many = torch.zeros(500, dtype=torch.int64)
+    draw = torch.Generator().manual_seed(0)
+    y = people.through(made.user, many, torch.full_like(many, -1), draw).detach().numpy()
+    assert len(np.unique(y.round(5), axis=0)) == history - 1
 
 
 def by_hand(model, weights, pairs, rows, others, active):
@@ -327,6 +357,17 @@ def test_what_answers_is_what_was_trained():
         tw.Histories(np.array([0, 2]), np.array([0, 3], np.int32), np.ones(2, np.float32))
     )
     np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+
+
+def test_a_person_is_the_mean_of_the_items_and_the_words_beside_it():
+    rng = np.random.default_rng(0)
+    bags, parts, own = rng.random((5, 6)) < 0.5, rng.random((6, 4)), rng.random((5, 4))
+    bags[2] = False
+    sparse = [csr_array(one.astype(np.float32)) for one in (bags, parts, own)]
+    found = people_rows(*sparse).toarray()
+    for row, has in enumerate(bags):
+        mean = parts[has].mean(axis=0) if has.any() else 0
+        np.testing.assert_allclose(found[row], mean + own[row], rtol=1e-5)
 
 
 def test_top_k_keeps_what_enough_people_have():

@@ -282,6 +282,20 @@ def test_no_user_has_more_examples_than_the_cap():
     assert len(np.unique(made.event)) == len(made.event)
 
 
+def test_examples_of_a_user_are_drawn_from_all_events_and_others_in_another_pass():
+    log = {"u": np.repeat(range(4), 10), "i": range(40), "t": range(40)}
+    data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
+    model = tw.models.YouTubeCandidates(factors=2, epochs=1, examples_per_user=3).fit(data, rng=0)
+    met = np.zeros(40, np.int64)
+    for seed in range(100):
+        _, labels = model.examples(data, np.random.default_rng(seed))
+        assert np.bincount(labels // 10).tolist() == [3, 3, 3, 3]
+        assert len(set(labels)) == 12
+        met[labels] += 1
+    assert met.min() > 10
+    assert met.max() < 55
+
+
 @pytest.mark.parametrize("most", [7, 1000])  # some of the events, or all of them in another order
 def test_every_pass_draws_examples_and_the_order_of_a_moment_anew(most):
     model, log = fitted(examples_per_user=most, watches=4), random_log(0, moments=4)
@@ -459,6 +473,29 @@ def test_validation_keeps_an_earlier_pass():
     assert reciprocal(kept) > reciprocal(last)
 
 
+def test_a_penalty_shrinks_the_weights():
+    plain, held = (fitted(reg=one).weights["layers.layers.0.weight"] for one in (0.0, 1.0))
+    assert np.abs(held).mean() < 0.8 * np.abs(plain).mean()
+
+
+@pytest.mark.parametrize("decay", [False, True])
+def test_the_step_falls_where_asked(decay, monkeypatch):
+    steps = []
+    monkeypatch.setattr("twofold.nn.loop.set_rates", lambda _, rate: steps.append(rate))
+    fitted(decay=decay)
+    assert bool(steps) == decay
+
+
+def test_training_ends_after_so_many_passes_without_a_better_one(monkeypatch):
+    scores = []
+    falling = lambda *given: lambda: scores.append(-len(scores)) or float(scores[-1])  # noqa: E731
+    monkeypatch.setattr(towers, "reciprocal_rank", falling)
+    split = tw.split.temporal(planted_log(), test=0.1, validation=0.2)
+    model = tw.models.YouTubeCandidates(factors=4, epochs=30, patience=3)
+    fitted = model.fit(split.train, validation=split.validation, rng=0)
+    assert (len(scores), fitted.best_epoch) == (4, 1)
+
+
 def remainder_log(n=6000, seed=0):
     """What is watched is the sum of country and device modulo 7: every item is as likely for each country and for each device."""
     rng = np.random.default_rng(seed)
@@ -558,6 +595,27 @@ def test_drawn_items_teach_what_all_items_teach():
     drawn, full = (torch.autograd.grad(one, (v, bias)) for one in losses)
     for mine, theirs in zip(drawn, full, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_a_few_drawn_items_teach_what_the_corrected_softmax_of_them_does(n):
+    """Bengio & Senecal (2008): every score is lowered by ln Q, that of the label too; draw by draw in float64."""
+    share = np.arange(1, 9) ** -1.5
+    rng, label = np.random.default_rng(n), torch.tensor([0, 5, 7])
+    given = [rng.normal(size=shape) for shape in ((3, 4), (8, 4), 8)]
+    sampler = PopularitySampler.of(share)
+    u, v, bias = (torch.from_numpy(one.astype(np.float32)).requires_grad_() for one in given)
+    drawn = sampler.draw_distinct(n, torch.Generator().manual_seed(n))
+    loss = towers.among_drawn(u, label, v, bias, sampler, drawn, SoftmaxAmong())
+    ids = sampler.draw((n,), torch.Generator().manual_seed(n)).ids
+    wide = [torch.from_numpy(one).requires_grad_() for one in given]
+    scores = wide[0] @ wide[1].T + wide[2] - torch.from_numpy(np.log(share / share.sum()))
+    among = torch.cat([scores[range(3), label][:, None], scores[:, ids]], dim=1)
+    wanted = -torch.log_softmax(among, dim=1)[:, 0].mean()
+    assert float(loss.detach()) == pytest.approx(float(wanted.detach()), rel=1e-5)
+    found = torch.autograd.grad(loss, (u, v, bias)), torch.autograd.grad(wanted, wide)
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_watches_are_left_out_in_training_alone():

@@ -327,6 +327,31 @@ def test_an_item_of_too_few_impressions_is_a_zero_vector():
     np.testing.assert_array_equal(model.items_through[0][rare], own)
 
 
+def test_watches_of_items_of_too_few_impressions_are_zero_vectors():
+    rare = np.argsort(np.bincount(shown_log().interactions.item))[:2].astype(np.int32)
+    least = np.sort(np.bincount(shown_log().interactions.item))[1] + 1
+    model = fitted(min_count=int(least), features=(), channel=None)
+    items = np.setdiff1d(np.arange(12, dtype=np.int32), rare)
+    pairs = [[items[0], rare[0]], [items[0], rare[1]], [items[0], items[1]]]
+    told = tw.Histories(np.array([0, 2, 4, 6]), np.concatenate(pairs), np.ones(6, np.float32))
+    one, other, third = model.score(Queries.of_histories(told), np.tile(items[2:], (3, 1)))
+    np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(one, third)
+
+
+def test_a_penalty_shrinks_the_weights():
+    plain, held = (fitted(reg=one).weights["layers.layers.0.weight"] for one in (0.0, 1.0))
+    assert np.abs(held).mean() < 0.8 * np.abs(plain).mean()
+
+
+@pytest.mark.parametrize("decay", [False, True])
+def test_the_step_falls_where_asked(decay, monkeypatch):
+    steps = []
+    monkeypatch.setattr("twofold.nn.loop.set_rates", lambda _, rate: steps.append(rate))
+    fitted(decay=decay)
+    assert bool(steps) == decay
+
+
 def test_an_unknown_level_and_an_unsaid_one_are_alike():
     model = fitted()
     ask = {"users": [0], "k": 5, "exclude_seen": False}

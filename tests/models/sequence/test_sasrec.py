@@ -131,6 +131,19 @@ def test_the_gradient_of_a_block_is_that_of_finite_differences():
     torch.autograd.gradcheck(call, given)
 
 
+def test_what_attention_adds_to_a_place_is_dropped_in_training():
+    from twofold.nn.attention import CausalBlock
+
+    block = CausalBlock(8, 2, 0.5, rng=torch.Generator().manual_seed(0))
+    block.outer.data.zero_()  # the layers add nothing
+    x = torch.randn(50, 4, 8, generator=torch.Generator().manual_seed(1))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dropped = float((block(x)[:, -1] == x[:, -1]).float().mean())
+    assert 0.4 < dropped < 0.65
+    assert (block.eval()(x) != x).float().mean() > 0.99
+
+
 def softplus(x):
     return np.log1p(np.exp(x))
 
