@@ -269,3 +269,40 @@ def test_ids_without_a_row_in_their_table_are_noted():
     )
     whole = {"item": ["x", "y", "z"], "year": [1.0, 2.0, 3.0]}
     assert not tw.Dataset.from_frames(log, user="user", item="item", items=whole).notes
+
+
+@pytest.mark.parametrize(
+    "known",
+    [["b", "é", "", "7"], [3, 5, 9], [3, 10**12, -(10**15)], [f"i{one}" for one in range(3000)]],
+)
+def test_a_few_ids_are_found_as_many_are(known):
+    ids = Vocabulary(pl.Series(known))
+    asked = [
+        pl.Series([known[-1], None, known[0]]),
+        pl.Series([known[1], known[1]], dtype=ids.ids.dtype),
+        pl.Series(["7", "zz", None]),
+        pl.Series([5, 7, None, 3]),
+        pl.Series([5], dtype=pl.Int32),
+        pl.Series([5.0, 5.5, None]),
+        pl.Series([None, None]),
+        pl.Series([], dtype=pl.String),
+        pl.Series(["b", "zz"], dtype=pl.Categorical),
+    ]
+    few = [ids.rows(one) for one in asked]
+    many = [Vocabulary(ids.ids).rows(one.extend_constant(None, 2000))[: len(one)] for one in asked]
+    ids.rows([known[0]])  # from here on the dictionary is there
+    for one, a, b in zip(asked, few, many, strict=True):
+        assert a.tolist() == b.tolist() == ids.rows(one).tolist(), one
+        assert a.dtype == ids.rows(one).dtype == np.int32
+
+
+def test_a_few_ids_are_not_joined_and_a_large_vocabulary_gets_no_dictionary_for_them(monkeypatch):
+    small = Vocabulary.of(["a", "b"])
+    large = Vocabulary.of([f"i{one}" for one in range(3000)])
+    assert large.rows(pl.Series(["i7"])).tolist() == [large.row("i7")]
+    again = Vocabulary(large.ids)
+    again.rows(pl.Series(["i7"]))
+    assert "_row_of" not in vars(again)
+    monkeypatch.setattr(pl.DataFrame, "join", None)
+    assert small.rows(pl.Series(["b", None, "c"])).tolist() == [1, -1, -1]
+    assert large.rows(pl.Series(["i7", None])).tolist() == [large.row("i7"), -1]

@@ -140,6 +140,9 @@ def test_what_is_no_sound_is_refused():
         SMALL.spectrograms([], on_error="ignore")
     with pytest.raises(ConfigError, match=r"LogMel reads 0 ... 9000 Hz; allowed is .* 4000"):
         LogMel(sample_rate=8000, high=9000)
+    with pytest.raises(ConfigError, match=r"max_seconds got 2, .* min_seconds \(3\)"):
+        LogMel(max_seconds=2)
+    assert LogMel(min_seconds=2, max_seconds=2).max_seconds == 2
     with pytest.raises(ConfigError, match=r"no frequency in 0 ... 3 Hz: .* 15.625 Hz apart"):
         LogMel(sample_rate=8000, window=512, high=3).of_samples(np.zeros(4000, np.float32))
     with pytest.warns(DataWarning, match=r"of 128 bands of LogMel hold no frequency"):

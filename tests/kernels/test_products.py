@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from twofold.kernels.products import product
+from twofold.kernels.products import blas, one_thread, product
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -30,3 +30,20 @@ def test_the_number_of_threads_changes_no_bit(turned):
 def test_products_without_terms_or_rows_are_empty():
     assert product(np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32)).tolist() == [[0] * 3] * 2  # fmt: skip
     assert product(np.zeros((0, 5), np.float32), np.zeros((5, 3), np.float32)).shape == (0, 3)
+
+
+def test_factorizations_have_the_bits_of_one_thread_and_the_threads_come_back():
+    x = np.random.default_rng(0).standard_normal((300, 900))
+    square = x @ x.T
+    ways = (np.linalg.inv, np.linalg.cholesky, lambda a: np.linalg.eigh(a)[1])
+    found, others = set(), set()
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            with one_thread():
+                found.add(b"".join(way(square).tobytes() for way in ways))
+                assert {one["num_threads"] for one in blas().info()} == {1}
+            assert {one["num_threads"] for one in blas().info()} == {threads}
+            others.add(b"".join(way(square).tobytes() for way in ways))
+    assert len(found) == 1
+    if len(others) == 1:
+        pytest.skip("LAPACK is the same for every number of threads here")

@@ -215,6 +215,11 @@ def test_steps_that_are_far_too_large_are_refused():
         tw.models.CDL(content="title", learning_rate=1e6).fit(planted_log(), rng=0)
 
 
+def test_factors_that_are_drawn_too_wide_are_laid_to_item_reg():
+    with pytest.raises(NotConvergedError, match=r"nan before .*; raise `item_reg` \(1e-30\)"):
+        tw.models.CDL(content="title", item_reg=1e-30).fit(planted_log(), rng=0)
+
+
 @pytest.mark.parametrize("model", [tw.models.CDL, tw.models.CTR])
 def test_pairs_outside_the_log_weigh_at_most_what_those_inside_do(model):
     with pytest.raises(ConfigError, match="unseen_weight got 5; allowed: at most seen_weight"):

@@ -23,7 +23,7 @@ from twofold.data import catalogue
 from twofold.data.synthetic import small_log
 from twofold.models.baselines.ease import free_memory
 
-CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich")
+CORE = ("numpy", "scipy", "numba", "polars", "pydantic", "typer", "rich", "threadpoolctl")
 OPTIONAL = {
     "frames": ("pandas", "pyarrow"),
     "sql": ("sqlalchemy", "psycopg"),

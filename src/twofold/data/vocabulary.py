@@ -20,6 +20,8 @@ WHOLE = re.compile(r"\s*([+-]?[0-9]{1,19})(?:\.0*)?\s*")
 """An integer as it may be written: 7, or 7.0 as in tables where something is missing."""
 
 
+FEW = 1000
+"""Ids that are looked up one by one, and ids of a vocabulary whose dictionary costs less than to join them."""
 COMPOSABLE = r"[\p{M}\u{1100}-\u{11FF}\u{2126}\u{212A}\u{212B}]"
 """Accents, letters of Hangul, and three signs that are letters too: without them an id is composed (NFC)."""
 
@@ -63,6 +65,11 @@ class Vocabulary:
     def _row_of(self) -> dict[Id, int]:
         return {one: row for row, one in enumerate(self.ids.to_list())}
 
+    @property
+    def _is_at_hand(self) -> bool:
+        """Whether the dictionary is there, or as good as there."""
+        return len(self) <= FEW or "_row_of" in self.__dict__
+
     @cached_property
     def _table(self) -> tuple[int, I32] | None:
         """Lookup table from integer ids, offset by the smallest, where they lie close together."""
@@ -86,7 +93,7 @@ class Vocabulary:
         """
         if not isinstance(ids, pl.Series):
             listed = list(ids)
-            if len(listed) < 1000:
+            if len(listed) < FEW:
                 own, get = int if self.is_integer else str, self._row_of.get
                 return np.array(
                     [get(one, UNKNOWN) if type(one) is own else self._row(one) for one in listed],
@@ -107,6 +114,9 @@ class Vocabulary:
             ids = typed.cast(pl.Int64, strict=False)
         elif self.is_integer != ids.dtype.is_integer():
             ids = ids.cast(pl.Int64 if self.is_integer else pl.String, strict=False)
+        few = len(ids) < FEW and ids.dtype == self.ids.dtype and self._is_at_hand
+        if few and (len(ids) < FEW // 10 or self._table is None):
+            return np.array([self._row_of.get(one, UNKNOWN) for one in ids.to_list()], np.int32)
         if self._table is not None:
             low, table = self._table
             raw = ids.cast(pl.Int64).fill_null(low - 1).to_numpy()

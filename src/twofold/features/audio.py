@@ -77,6 +77,11 @@ class LogMel:
                 f"LogMel reads {self.low:g} ... {self.high or top:g} Hz; "
                 f"allowed is 0 <= low < high <= {top:g}, half of sample_rate"
             )
+        if self.max_seconds is not None and self.max_seconds < self.min_seconds:
+            raise ConfigError(
+                f"LogMel.max_seconds got {self.max_seconds:g}, and sounds below min_seconds ({self.min_seconds:g}) are refused; "
+                "allowed is max_seconds >= min_seconds: raise the one or lower the other"
+            )
 
     def frames_in(self, seconds: float) -> int:
         """Return the number of frames of a window of `seconds`, at least 1."""
@@ -227,8 +232,7 @@ class LogMel:
         if on_error not in ("refuse", "skip"):
             raise ConfigError(f"on_error got {on_error!r}; allowed: refuse, skip")
         paths = paths_of(sounds)
-        spectra: list[F32] = []
-        rows: list[int] = []
+        spectra, rows = list[F32](), list[int]()
         skipped: list[tuple[str, str]] = []
         for row, path in enumerate(track(paths, "spectrograms")):
             if path is None:
@@ -275,11 +279,8 @@ class LogMel:
             If `seconds` is not above 0, or `n` is below 0.
         """
         if seconds <= 0 or (n is not None and n < 0):
-            raise ConfigError(
-                f"windows need seconds > 0 and n >= 0; got seconds={seconds:g} and n={n}"
-            )
-        length = self.frames_in(seconds)
-        frames = len(spectrogram)
+            raise ConfigError(f"windows need seconds > 0 and n >= 0; got {seconds:g} and n={n}")
+        length, frames = self.frames_in(seconds), len(spectrogram)
         if frames < length:
             raise DataError(
                 f"a sound of {frames} frames is shorter than a window of {seconds:g} s, {length} frames; "

@@ -1,13 +1,38 @@
-"""Dense products by BLAS whose bits do not depend on its number of threads."""
+"""Dense products and factorizations by BLAS and LAPACK whose bits do not depend on the number of threads."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from twofold.typing import F32
 
 EVEN = 128
 """OpenBLAS cuts a long sum into stretches and halves what is left over; where the half is odd, several threads round it otherwise than one."""
+
+
+@cache
+def blas() -> ThreadpoolController:
+    """Return the library that NumPy multiplies by; to look for it anew costs as much as a small factorization."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Let NumPy use one thread: Cholesky, eigenvalues and singular values are rounded by their number.
+
+    Example
+    -------
+    >>> with one_thread():
+    ...     np.linalg.inv(np.eye(2)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    with blas().limit(limits=1):
+        yield
 
 
 def product(x: F32, y: F32) -> F32:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twofold.nn.encoders import first_weights
+from twofold.nn.encoders import LayerNorm, first_weights
+from twofold.nn.ordered import linear, softmax
 
 
 class CausalBlock(nn.Module):
@@ -33,8 +36,8 @@ class CausalBlock(nn.Module):
         self.outer = first_weights((size, size), size, size, "identity", rng)
         self.inner_bias = nn.Parameter(torch.zeros(size))
         self.outer_bias = nn.Parameter(torch.zeros(size))
-        self.before_attention = nn.LayerNorm(size)
-        self.before_layers = nn.LayerNorm(size)
+        self.before_attention = LayerNorm(size)
+        self.before_layers = LayerNorm(size)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, D) -> (B, T, D)
         """Let every place read the places up to it."""
@@ -44,10 +47,12 @@ class CausalBlock(nn.Module):
             rows, places, 3, self.heads, size // self.heads
         )
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
-        read = F.scaled_dot_product_attention(q, k, v, dropout_p=share, is_causal=True)
-        read = read.transpose(1, 2).reshape(rows, places, size)
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])  # (B, heads, T, T)
+        later = torch.ones(places, places, dtype=torch.bool, device=x.device).triu(1)
+        seen = F.dropout(softmax(scores.masked_fill(later, -torch.inf)), share, self.training)
+        read = (seen @ v).transpose(1, 2).reshape(rows, places, size)
         x = x + F.dropout(read, share, self.training)
-        hidden = torch.relu(F.linear(self.before_layers(x), self.inner.T, self.inner_bias))
+        hidden = torch.relu(linear(self.before_layers(x), self.inner, self.inner_bias))
         hidden = F.dropout(hidden, share, self.training)
-        made = F.linear(hidden, self.outer.T, self.outer_bias)
+        made = linear(hidden, self.outer, self.outer_bias)
         return x + F.dropout(made, share, self.training)

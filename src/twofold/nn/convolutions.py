@@ -17,6 +17,7 @@ from torch.nn.grad import conv1d_input
 
 from twofold.errors import ConfigError, DataError
 from twofold.nn.encoders import MLP, Linear, Table, first_weights
+from twofold.nn.ordered import shifted
 from twofold.nn.ragged import Ragged
 
 
@@ -89,7 +90,7 @@ class TextConvolution(nn.Module):
         n_tokens = len(at)
         row = torch.repeat_interleave(torch.arange(len(lengths), device=at.device), lengths)  # (T,)
         here = torch.arange(n_tokens, device=at.device)
-        h = parts.new_zeros(n_tokens, self.filters) + self.bias  # (T, filters)
+        h = shifted(parts.new_zeros(n_tokens, self.filters), self.bias)  # (T, filters)
         for slot in range(self.window):
             there = here + slot - self.window // 2
             inside = (there >= 0) & (there < n_tokens)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twofold.errors import ConfigError, did_you_mean
+from twofold.nn.ordered import linear, scaled, shifted, sigmoid
 from twofold.nn.pooling import sum_bags
 from twofold.nn.ragged import Ragged
 
@@ -25,7 +26,7 @@ Pooling: TypeAlias = Literal["mean", "sum", "max"]
 ACTIVATIONS = {
     "tanh": torch.tanh,
     "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
+    "sigmoid": sigmoid,
     "identity": lambda x: x,
 }
 """The functions by name."""
@@ -76,7 +77,20 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, n_in) -> (B, n_out)
         """Map the last axis."""
-        return F.linear(x, self.weight.T, self.bias)
+        return linear(x, self.weight, self.bias)
+
+
+class LayerNorm(nn.Module):
+    """Bring each row to mean 0 and variance 1, then scale and shift its units by weights (Ba, Kiros & Hinton 2016, eq. 4)."""
+
+    def __init__(self, size: int, *, device: torch.device | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size, device=device))
+        self.bias = nn.Parameter(torch.zeros(size, device=device))
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., size) -> (..., size)
+        """Map the last axis."""
+        return shifted(scaled(F.layer_norm(x, x.shape[-1:]), self.weight), self.bias)
 
 
 class MLP(nn.Module):
@@ -134,7 +148,7 @@ class MLP(nn.Module):
             )
         )
         self.norms = nn.ModuleList(
-            nn.LayerNorm(n_out, device=rng.device)
+            LayerNorm(n_out, device=rng.device)
             if layer_norm and name != "identity"
             else nn.Identity()
             for n_out, name in zip(sizes[1:], self.names, strict=False)
@@ -240,4 +254,4 @@ class SparseLinear(nn.Module):
 
     def forward(self, x: Ragged) -> Tensor:  # B rows -> (B, n_out)
         """Map rows of (feature, count); counts are 1 where there are no weights."""
-        return self.table.pool(x, "sum") + self.bias
+        return shifted(self.table.pool(x, "sum"), self.bias)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from twofold.nn.ordered import sigmoid, softmax, softplus
 from twofold.nn.ragged import Ragged
 
 LOWEST = -1e30
@@ -113,7 +114,7 @@ def bpr(positive: Tensor, negative: Tensor, hits: Tensor | None = None) -> Tenso
 
     Rendle et al. (2009); Hidasi et al. (2016), "Session-based Recommendations with Recurrent Neural Networks", section 3.1.3.
     """
-    return mean_kept(F.softplus(negative - positive[:, None]), hits)
+    return mean_kept(softplus(negative - positive[:, None]), hits)
 
 
 def top1(positive: Tensor, negative: Tensor, hits: Tensor | None = None) -> Tensor:
@@ -121,7 +122,7 @@ def top1(positive: Tensor, negative: Tensor, hits: Tensor | None = None) -> Tens
 
     Hidasi et al. (2016), section 3.1.3.
     """
-    each = torch.sigmoid(negative - positive[:, None]) + torch.sigmoid(negative**2)
+    each = sigmoid(negative - positive[:, None]) + sigmoid(negative**2)
     return mean_kept(each, hits)
 
 
@@ -144,8 +145,8 @@ def top1_max(positive: Tensor, negative: Tensor, hits: Tensor | None = None) -> 
 
     Hidasi & Karatzoglou (2018), Eq. 6. positive (B,), negative (B, J).
     """
-    s = F.softmax(left_out(negative, hits), dim=1)
-    each = torch.sigmoid(negative - positive[:, None]) + torch.sigmoid(negative**2)
+    s = softmax(left_out(negative, hits))
+    each = sigmoid(negative - positive[:, None]) + sigmoid(negative**2)
     return mean_rows((s * each).sum(1), hits)
 
 
@@ -155,7 +156,7 @@ def weighted_logistic(logit: Tensor, clicked: Tensor, watch_time: Tensor) -> Ten
     Covington, Adams & Sargin (2016), "Deep Neural Networks for YouTube Recommendations", section 4.2. The learned odds
     exp(logit) are then about the expected watch time of an impression. All shapes (B,); watch_time >= 0 is read where `clicked`.
     """
-    gain = torch.where(clicked, watch_time * F.softplus(-logit), F.softplus(logit))
+    gain = torch.where(clicked, watch_time * softplus(-logit), softplus(logit))
     return gain.mean()
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from twofold.nn.encoders import first_weights
+from twofold.nn.ordered import linear, shifted, sigmoid
 
 CellKind: TypeAlias = Literal["rnn", "lstm", "gru"]
 
@@ -28,7 +29,7 @@ def gru_step(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
     """
     size = state.shape[1]
     both = torch.addmm(gates[:, : 2 * size], state, recurrent[:, : 2 * size])
-    z, r = torch.sigmoid(both).chunk(2, dim=1)
+    z, r = sigmoid(both).chunk(2, dim=1)
     fresh = torch.tanh(torch.addmm(gates[:, 2 * size :], r * state, recurrent[:, 2 * size :]))
     return torch.lerp(state, fresh, z)
 
@@ -41,7 +42,7 @@ def lstm_step(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
     size = state.shape[1] // 2
     h, c = state[:, :size], state[:, size:]
     gates = torch.addmm(gates, h, recurrent)
-    i, f, o = torch.sigmoid(gates[:, : 3 * size]).chunk(3, dim=1)
+    i, f, o = sigmoid(gates[:, : 3 * size]).chunk(3, dim=1)
     c = f * c + i * torch.tanh(gates[:, 3 * size :])
     return torch.cat([o * torch.tanh(c), c], dim=1)
 
@@ -87,5 +88,5 @@ class Cell(nn.Module):
     def forward(self, x: Tensor, state: Tensor) -> Tensor:  # (B, n_in), (B, states H) -> state
         """Take one step; x is W x (B, gates H) where the cell has no W."""
         has_inputs = "inputs" in self._parameters
-        gates = torch.addmm(self.bias, x, self.inputs) if has_inputs else x + self.bias
+        gates = linear(x, self.inputs, self.bias) if has_inputs else shifted(x, self.bias)
         return CELLS[self.kind].step(gates, self.recurrent, state)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from twofold.kernels import softmax as kernels
 from twofold.nn.losses import LOWEST
+from twofold.nn.ordered import softplus
 from twofold.typing import F32
 
 
@@ -80,4 +81,4 @@ class SoftmaxAmong:
             return F.cross_entropy(scores, column)
         mine = column[:, None] == torch.arange(len(v), device=v.device)
         rivals = torch.logsumexp(scores.masked_fill(mine, LOWEST), dim=1)
-        return F.softplus(rivals - own).mean()
+        return softplus(rivals - own).mean()

@@ -1,9 +1,13 @@
 """DeepContent: losses and maps against the equations, and the model against its promises."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from scipy.sparse import csr_array
+from sklearn.tree import DecisionTreeRegressor
 
 import twofold as tw
 from twofold.data.convert import column_from_values
@@ -186,6 +190,47 @@ def test_a_tree_sees_a_share_of_the_attributes_and_the_known_ones_more_often():
     roots = used.feature[used.roots]
     assert np.bincount(roots, minlength=3)[2] < 30
     assert np.bincount(roots, minlength=3)[:2].min() > 45
+
+
+def test_trees_on_sparse_rows_are_those_on_dense_ones(monkeypatch):
+    rng = np.random.default_rng(3)
+    levels = np.eye(40, dtype=np.float32)[rng.integers(0, 40, 500)]
+    x = np.hstack([levels, rng.normal(size=(500, 3)), rng.random((500, 30)) * (rng.random((500, 30)) < 0.1)])  # fmt: skip
+    x, widths = x.astype(np.float32), [40, 1, 1, 1, 30]
+    goal = Goal.of(np.column_stack([x[:, 3] + x[:, 41], x[:, 50] > 0]).astype(np.float32))
+    settings = Trees(trees=30)
+    sparse = fit_trees(settings, csr_array(x), widths, goal, np.random.default_rng(0))
+    fit, predict = DecisionTreeRegressor.fit, DecisionTreeRegressor.predict
+    monkeypatch.setattr(DecisionTreeRegressor, "fit", lambda one, a, y: fit(one, a.toarray(), y))
+    monkeypatch.setattr(DecisionTreeRegressor, "predict", lambda one, a: predict(one, a.toarray()))
+    dense = fit_trees(settings, csr_array(x), widths, goal, np.random.default_rng(0))
+    for name in ("roots", "feature", "threshold", "left", "right"):
+        np.testing.assert_array_equal(getattr(sparse, name), getattr(dense, name), name)
+    np.testing.assert_allclose(sparse.value, dense.value, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(sparse.predict(csr_array(x)), dense.predict(csr_array(x)), atol=1e-6)
+
+
+def test_a_wide_feature_costs_trees_what_it_holds():
+    """Dense, these rows would take 16 GB."""
+    rng = np.random.default_rng(0)
+    codes = np.minimum(rng.zipf(1.2, 20_000), 200_000) - 1
+    rows = csr_array((np.ones(20_000, np.float32), codes, np.arange(20_001)), shape=(20_000, 200_000))  # fmt: skip
+    goal = Goal.of((codes == 0).astype(np.float32)[:, None])
+    found = fit_trees(Trees(trees=2), rows, [200_000], goal, rng)
+    assert found.feature[found.roots].tolist() == [0, 0]
+
+
+def test_a_category_too_rare_for_any_leaf_is_told():
+    log = {"u": [u for u in range(30) for _ in range(3)], "i": [(7 * n) % 25 for n in range(90)]}
+    users = {"u": list(range(30)), "sex": ["m", "f"] * 15, "town": [f"t{u}" for u in range(30)]}
+    data = tw.Dataset.from_frames(log, user="u", item="i", users=users, user_features={"sex": "category", "town": "category"})  # fmt: skip
+    deep = tw.models.DeepContent(side="users", network={"kind": "trees", "trees": 2}, factorization=tw.models.IALS(factors=2))  # fmt: skip
+    with pytest.warns(DataWarning, match=r"no level of 'town' .* leaf needs \(10\)") as said:
+        deep.fit(data, rng=0)
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        replace(deep, network={"kind": "trees", "trees": 2, "least": 1}).fit(data, rng=0)
 
 
 def test_trees_that_lead_nowhere_are_refused():

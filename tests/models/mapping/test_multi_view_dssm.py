@@ -469,12 +469,32 @@ def test_a_view_of_one_item_and_a_log_without_views():
         ({"view": "title"}, "a view is a category"),
         ({"content": "titel"}, "did you mean 'title'"),
         ({"query": "says"}, "no user feature"),
+        ({"query": "says", "known_by": ("items",)}, "no user feature"),
         ({"known_by": ("features",)}, "known by what known_by names"),
     ],
 )
 def test_what_is_not_there_is_said(settings, said):
     with pytest.raises((ConfigError, DataError), match=said):
         VIEWS(**SMALL, **settings).fit(two_shops(), rng=0)
+
+
+def test_words_of_people_that_are_named_and_not_read_are_refused():
+    log = two_shops()
+    people = log.frame("users").select("user").with_columns(says=pl.lit("red"))
+    data = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=log.frame("items"), users=people,
+        item_features={"shop": "category", "title": "text"}, user_features={"says": "text"},
+    )  # fmt: skip
+    with pytest.raises(
+        ConfigError, match=r"query got 'says', which known_by=\('items',\) does not"
+    ):
+        VIEWS(**SMALL, query="says", known_by=("items",)).fit(data, rng=0)
+
+
+@pytest.mark.parametrize("model", [tw.models.DSSM, VIEWS])
+def test_one_dimension_in_which_every_cosine_is_1_is_refused(model):
+    with pytest.raises(ConfigError, match="factors got 1"):
+        model(factors=1)
 
 
 def test_divergence_is_told():

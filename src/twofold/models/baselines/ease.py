@@ -3,7 +3,8 @@
 Steck (2019), "Embarrassingly Shallow Autoencoders for Sparse Data", WWW. X binary users x items,
 G = X'X, P = (G + lambda I)^-1 (Eq. 8), B_ij = -P_ij / P_jj off the diagonal and 0 on it.
 
-Differs from the paper: in nothing; P is float64, B float32.
+Differs from the paper: in nothing; P is float64, B float32. LAPACK inverts with all threads, and their number shows in the last
+bit of a few weights (decision 0003).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from twofold.data.interactions import Histories
 from twofold.data.vocabulary import UNKNOWN
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.gaussian_rows import conditional_rows
+from twofold.kernels.products import one_thread
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.factorization._ratings import clipped, unit_of
 from twofold.models.factorization.pmf import PMF, most_probable
@@ -137,6 +138,7 @@ class Prior(NamedTuple):
     precision: F64  # (D, D)
 
 
+@one_thread()
 def sample_prior(rows: F32, beta: float, rng: np.random.Generator) -> Prior:
     """Draw (mu, Lambda) given the rows (N, D) of one side, Eq. 14; mu_0 = 0, nu_0 = D, W_0 = I."""
     x = rows.astype(np.float64)

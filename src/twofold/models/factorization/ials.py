@@ -30,6 +30,7 @@ from twofold.errors import DataError
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels import als
 from twofold.kernels.gram import gram_blocks
+from twofold.kernels.products import one_thread, product
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models.factorization._ials_weights import REG, UNOBSERVED, Share, Weights, weights_of
 from twofold.progress import track
@@ -201,9 +202,8 @@ class FittedIALS(FittedModel):
             np.maximum(rows.data, 0, out=rows.data)
             side = Side.of(model, weights, observations(model, rows), n_items)
         x = np.zeros((len(histories), padded(d)), np.float32)
-        y = widened(self.item_factors)
         base = weights.unobserved * widened(self.item_spectrum[None])[0]
-        solve(Exact(), side, y, base, np.zeros_like(base), x)
+        solve(Exact(), side, widened(self.item_factors), base, np.zeros_like(base), x)
         return np.ascontiguousarray(x[:, :d])
 
 
@@ -309,14 +309,14 @@ def half_step(
     Return both in that basis, and the diagonal (d,).
     """
     spectrum, rotation = axes(fixed, model.factors)
-    fixed, moving = fixed @ rotation, moving @ rotation
+    fixed, moving = product(fixed, rotation), product(moving, rotation)
     base = (weights.unobserved * spectrum).astype(np.float32)
-    share = (mass / len(side.other)).astype(np.float32)
-    moment = np.einsum("n,nd,nd->d", share, fixed, fixed)
+    moment = np.einsum("n,nd,nd->d", (mass / len(side.other)).astype(np.float32), fixed, fixed)
     solve(model.solver, side, fixed, base, moment, moving)
     return fixed, moving, spectrum
 
 
+@one_thread()
 def axes(fixed: F32, d: int) -> tuple[F64, F32]:
     """Return the eigenvalues (padded d,) and eigenvectors of fixed'fixed; the padding is left alone."""
     wide = fixed.shape[1]

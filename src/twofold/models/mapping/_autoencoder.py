@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import expit
 
-from twofold.kernels.products import product
+from twofold.kernels.products import one_thread, product
 from twofold.kernels.reconstruct import adam_step, reconstruction_slopes
 from twofold.typing import F32, F64
 
@@ -138,6 +138,7 @@ def slopes(
     return by_weight, by_bias, value
 
 
+@one_thread()
 def components(x: csr_array, k: int, rng: np.random.Generator, passes: int = 3) -> F32:
     """Return the principal directions of rows x (n, S), (S, at most k), by randomized subspace iteration.
 
@@ -149,8 +150,8 @@ def components(x: csr_array, k: int, rng: np.random.Generator, passes: int = 3) 
     for _ in range(passes):
         above = np.linalg.qr(np.asarray(x @ q))[0]
         q = np.linalg.qr(np.asarray(x.T @ above))[0]
-    product = np.asarray(x @ q)
-    rotation = np.linalg.eigh((product.T @ product).astype(np.float64))[1][:, ::-1]
+    image = np.asarray(x @ q)
+    rotation = np.linalg.eigh((image.T @ image).astype(np.float64))[1][:, ::-1]
     return np.ascontiguousarray(q @ rotation[:, :k], np.float32)
 
 

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from twofold.errors import ConfigError, NotConvergedError
 from twofold.kernels import als
+from twofold.kernels.products import one_thread, product
 from twofold.typing import F32, F64, I32, I64
 
 BLOCK = 1 << 14
@@ -72,7 +73,7 @@ def solve_users(side: Side, v: F32, inside: F32, weights: Weights) -> F32:
         span = span_of(v)
         return turned_back(solve_users(side, v @ span, inside, weights), span, v.shape[1])
     spectrum, rotation = axes(v * inside[:, None])
-    turned = padded(v) @ rotation
+    turned = product(padded(v), rotation)
     a, b = weights.seen, weights.unseen
     outside = 1 - inside[side.other]  # (nnz,): b v v' of these is not in the spectrum
     u = solve(
@@ -100,7 +101,7 @@ def solve_items(side: Side, u: F32, theta: F32, inside: F32, weights: Weights) -
         return theta + turned_back(moved, span, u.shape[1])
     n_users, n_items = len(u), len(theta)
     spectrum, rotation = axes(u)
-    turned = np.concatenate([padded(u), padded(theta)]) @ rotation
+    turned = product(np.concatenate([padded(u), padded(theta)]), rotation)
     a, b, pull = weights.seen, weights.unseen, weights.item_reg
     ends = side.indptr[1:]
     other = np.insert(side.other, ends, n_users + np.arange(n_items, dtype=np.int32))
@@ -136,6 +137,7 @@ def solve(
     return out
 
 
+@one_thread()
 def span_of(x: F32) -> F32:
     """Return an orthonormal basis (d, n) of the rows x (n, d), n < d: what is solved in it costs n^3 in place of d^3.
 
@@ -165,6 +167,7 @@ def padded(x: F32) -> F32:
     return np.pad(x, ((0, 0), (0, width - x.shape[1])))
 
 
+@one_thread()
 def axes(x: F32) -> tuple[F64, F32]:
     """Return the eigenvalues (padded d,) and eigenvectors of x'x.
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from twofold.errors import need
 from twofold.hyperparameters import Search, hyperparameters
+from twofold.kernels.products import one_thread
 from twofold.models.mapping._content_goal import Goal
 from twofold.models.mapping._dssm_serving import layer
 from twofold.typing import F32
@@ -58,6 +59,7 @@ class DenseMap:
         return (self.centre + np.float32(self.scale) * y).astype(np.float32)
 
 
+@one_thread()
 def ridge(rows: csr_array, goal: Goal, reg: float) -> DenseMap:
     """Return the least squares of the scaled vectors on rows (n, width), the intercept without penalty."""
     linear: Any = need("sklearn.linear_model", "learn")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from twofold.data.columns import Column, Text
-from twofold.errors import ConfigError, DataError
+from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.models.mapping._content_dense import MLP, DenseMap, Linear, ridge
 from twofold.models.mapping._content_goal import Goal
 from twofold.models.mapping._content_rows import ContentCode, width_of_code
 from twofold.models.mapping._content_sound import CNN, SoundMap, fit_sound_map
-from twofold.models.mapping._content_trees import TreeMap, Trees, fit_trees
+from twofold.models.mapping._content_trees import TreeMap, Trees, fit_trees, too_rare
 from twofold.typing import F32, Bool
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def fit_map(
     match model.network:
         case Trees() as network:
             widths = [width_of_code(one) for one in code.codes]
+            say_too_rare(network, rows, widths, names)
             return code, fit_trees(network, rows, widths, goal, rng)
         case Linear(reg=reg) if model.loss == "factors":
             return code, ridge(rows, goal, reg)
@@ -64,6 +66,19 @@ def fit_map(
                 (network.hidden, network.dropout) if isinstance(network, MLP) else ((), 0.0)
             )
             return code, fit_dense(rows, goal, hidden, dropout, model, rng)
+
+
+def say_too_rare(
+    network: Trees, rows: csr_array, widths: Sequence[int], names: Sequence[str]
+) -> None:
+    """Warn of attributes that no tree can ask for."""
+    for at in too_rare(network, rows, widths):
+        warnings.warn(
+            f"no level of {names[at]!r} is known of as many rows as a leaf needs ({network.least}), so no tree reads it; "
+            "lower Trees(least=), or leave it out of DeepContent(content=)",
+            DataWarning,
+            stacklevel=5,
+        )
 
 
 def mapped(

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from twofold.data.columns import within
 from twofold.errors import DataError, need
@@ -104,13 +104,16 @@ class TreeMap:
 def fit_trees(
     network: Trees, rows: csr_array, columns: Sequence[int], goal: Goal, rng: np.random.Generator
 ) -> TreeMap:
-    """Fit the ensembles on rows (n, width); `columns` are the widths of the attributes, side by side."""
+    """Fit the ensembles on rows (n, width); `columns` are the widths of the attributes, side by side.
+
+    A tree costs what its columns hold: nothing dense is made of the rows.
+    """
     tree_of: Any = need("sklearn.tree", "learn").DecisionTreeRegressor
-    x = rows.toarray().astype(np.float32)
+    x = by_columns(rows)
+    n, width = x.shape or (0, 0)
     target = goal.scaled.astype(np.float64)
-    starts = np.concatenate([[0], np.cumsum(columns)]).astype(np.int64)
-    edges = list(pairwise(starts.tolist()))
-    known = [float(np.mean(np.any(x[:, a:b] != 0, axis=1))) for a, b in edges]
+    edges = edges_of(columns)
+    known = [len(np.unique(x.indices[x.indptr[a] : x.indptr[b]])) / max(n, 1) for a, b in edges]
     taken = max(1, round(network.attributes * len(columns)))
     chance = np.maximum(known, 1e-9) / np.sum(np.maximum(known, 1e-9))
     fitted: list[tuple[int, Any, I64]] = []
@@ -119,14 +122,40 @@ def fit_trees(
         for _ in range(network.trees):
             some = np.sort(rng.choice(len(columns), taken, replace=False, p=chance))
             at = np.concatenate([np.arange(*edges[one]) for one in some])
+            seen = by_columns(x[:, at])
             tree = tree_of(
                 max_leaf_nodes=network.leaves,
-                min_samples_leaf=min(network.least, max(1, len(x) // 2)),
+                min_samples_leaf=least_of(network, n),
                 random_state=int(rng.integers(2**31)),
-            ).fit(x[:, at], rest)
-            rest -= network.shrinkage * tree.predict(x[:, at])
+            ).fit(seen, rest)
+            rest -= network.shrinkage * tree.predict(csr_array(seen))
             fitted.append((dimension, tree.tree_, at))
-    return joined(fitted, network.shrinkage, x.shape[1], goal)
+    return joined(fitted, network.shrinkage, width, goal)
+
+
+def by_columns(rows: csr_array | csc_array) -> csc_array:
+    """Return rows (n, width) as the library reads them, without zeros that are written down."""
+    made = csc_array(rows, dtype=np.float32, copy=True)
+    made.eliminate_zeros()
+    made.indices, made.indptr = made.indices.astype(np.int32), made.indptr.astype(np.int32)
+    return made
+
+
+def edges_of(columns: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first column of each attribute and the one after its last."""
+    return list(pairwise(np.cumsum([0, *columns]).tolist()))
+
+
+def least_of(network: Trees, n: int) -> int:
+    """Return the rows that a leaf has at least, of n."""
+    return min(network.least, max(1, n // 2))
+
+
+def too_rare(network: Trees, rows: csr_array, columns: Sequence[int]) -> list[int]:
+    """Return the attributes of which no column holds as many rows as a leaf needs: a tree cannot ask for levels of these."""
+    held = np.bincount(rows.indices, minlength=(rows.shape or (0, 0))[1])
+    least = least_of(network, len(rows.indptr) - 1)
+    return [at for at, (a, b) in enumerate(edges_of(columns)) if held[a:b].max(initial=0) < least]
 
 
 def joined(

@@ -26,6 +26,7 @@ from twofold.nn.deal import in_groups, shuffled
 from twofold.nn.encoders import ACTIVATIONS, MLP, Activation, Table, first_weights
 from twofold.nn.loop import train
 from twofold.nn.losses import dssm_softmax
+from twofold.nn.ordered import shifted
 from twofold.nn.pooling import mean_bags, sum_bags
 from twofold.nn.ragged import Ragged
 from twofold.nn.samplers import UniformSampler
@@ -64,7 +65,7 @@ class DenseTower(nn.Module):
 
     def finish(self, x: Tensor) -> Tensor:  # (B, sizes[1]) -> (B, sizes[-1])
         """Return y."""
-        return self.rest(ACTIVATIONS[self.activation](x + self.bias))
+        return self.rest(ACTIVATIONS[self.activation](shifted(x, self.bias)))
 
 
 class ConvolutionTower(nn.Module):

@@ -275,7 +275,8 @@ def alternate(
         loss = one_pass(
             model, course, trainer, bag, v, (model.reconstruction, weights.item_reg), rng
         )
-        check_descent("CDL", trainer.began, loss, f"in epoch {epoch}", advice(model))
+        what = advice(model, trainer.began, weights.item_reg)
+        check_descent("CDL", trainer.began, loss, f"in epoch {epoch}", what)
         u = _confidence.solve_users(by_user, v, inside, weights)
         v = _confidence.solve_items(by_item, u, encode(net, bag), inside, weights)
         log.debug("CDL epoch %d/%d network=%.6g", epoch, model.epochs, loss)
@@ -311,8 +312,10 @@ def pretrain(
         below = csr_array(encode(pair, below))
 
 
-def advice(model: CDL) -> str:
-    """Return what to do about a network that diverged."""
+def advice(model: CDL, began: float = 0.0, item_reg: float = 1.0) -> str:
+    """Return what to do about a network that diverged, or had no finite loss when it `began`: factors are drawn item_reg^-1/2 wide."""
+    if not np.isfinite(began):
+        return f"raise `item_reg` ({item_reg:g})"
     return f"lower `learning_rate` ({model.learning_rate:g})"
 
 

@@ -80,7 +80,7 @@ class CTR:
     topics: Literal["joint", "fixed"] = "joint"
     """Whether theta and beta move with the factors, or stay where LDA put them (the paper's footnote 3)."""
     start: Literal["lda", "even"] = "lda"
-    """Where theta begins when it moves: at LDA's proportions (the paper), or at even ones; beta begins at LDA's."""
+    """Where theta begins: at LDA's proportions (the paper), or at even ones; beta begins at LDA's. Not read where `topics` are fixed."""
     topic_passes: PositiveInt = 40
     """Passes of LDA over the words."""
     alpha: PositiveFloat = 0.1

@@ -97,7 +97,7 @@ class DeepContent:
     epsilon: PositiveFloat = 1e-6
     """Of the confidence, where the loss is on ratings."""
     vocabulary: Annotated[PositiveInt, Search(1000, 50_000, log=True)] = 20_000
-    """Words of a text or bag feature that are kept: those in most rows."""
+    """Words of a text or bag feature that are kept: those in most rows; not read where no such feature is."""
     sound: LogMel = LogMel()
     """How sounds are read: log-mel bands; see ``twofold.features.audio``."""
     on_error: OnError = "refuse"
@@ -105,13 +105,13 @@ class DeepContent:
     optimiser: Optimiser = Adam()
     """How steps are taken; not read by the linear map on factors and by trees."""
     epochs: PositiveInt = 100
-    """Passes over the rows, at most."""
+    """Passes over the rows, at most; not read by the linear map on factors and by trees, which take no steps."""
     batch_size: Annotated[PositiveInt, Search(16, 512, log=True)] = 64
-    """Rows a step."""
+    """Rows a step; not read by the linear map on factors and by trees."""
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the rows that is left out of training to say when to stop; fewer than 10 rows cannot."""
+    """Share of the rows that is left out of training to say when to stop; fewer than 10 rows cannot. Not read by the linear map on factors and by trees."""
     patience: PositiveInt | None = 5
-    """Passes without a better loss on these rows before training stops; None trains on all rows to the end."""
+    """Passes without a better loss on these rows before training stops; None trains on all rows to the end. Not read by the linear map on factors and by trees."""
 
     def fit(
         self,

@@ -110,8 +110,8 @@ class DSSM:
 
     encoder: Annotated[Dense | Convolution, Field(discriminator="kind")] = Dense()
     """The layers of a tower: Dense(hidden=(300, 300)) or Convolution(filters=300, window=3)."""
-    factors: Annotated[PositiveInt, Search(32, 256, log=True)] = 128
-    """Width of the last layer."""
+    factors: Annotated[int, Field(ge=2), Search(32, 256, log=True)] = 128
+    """Width of the last layer; with one, every cosine would be 1 or -1."""
     towers: Annotated[Literal["separate", "shared"], Search(choices=("separate", "shared"))] = (
         "separate"
     )

@@ -27,7 +27,7 @@ from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import Vocabulary
-from twofold.errors import DataError, need
+from twofold.errors import ConfigError, DataError, need
 from twofold.features.design import filled, width_of
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
@@ -92,8 +92,8 @@ class MultiViewDSSM:
     """How the features of people become fewer: TopK(share=0.001), KMeans(clusters=1000), LSH(bits=2000)."""
     hidden: tuple[PositiveInt, ...] = (300, 300)
     """Widths of the layers before the last."""
-    factors: Annotated[PositiveInt, Search(32, 256, log=True)] = 128
-    """Width of the last layer."""
+    factors: Annotated[int, Field(ge=2), Search(32, 256, log=True)] = 128
+    """Width of the last layer; with one, every cosine would be 1 or -1."""
     activation: Literal["tanh", "identity"] = "tanh"
     """After every layer; identity makes the maps linear."""
     inputs: Literal["ngrams", "words"] = "ngrams"
@@ -137,7 +137,7 @@ class MultiViewDSSM:
         DataError
             If the log is empty, no item has a word, or no pair is left to learn from.
         ConfigError
-            If `view`, `content` or `query` names a feature that is not there or is of another kind.
+            If `view`, `content` or `query` names a feature that is not there, is of another kind or is not read.
         NotConvergedError
             If the towers leave the finite numbers.
         MissingDependencyError
@@ -149,8 +149,13 @@ class MultiViewDSSM:
         column = content_column("MultiViewDSSM", self.content, train.items)
         name, levels = views_of(self.view, train.items)
         asked = None
-        if "features" in self.known_by:
+        if self.query or "features" in self.known_by:
             asked = query_column("MultiViewDSSM", self.query, train.users)
+        if asked and "features" not in self.known_by:
+            raise ConfigError(
+                f"MultiViewDSSM.query got {asked!r}, which known_by={self.known_by!r} does not read; "
+                'add "features" to known_by, or leave query out'
+            )
         need("torch", "deep")
         words = [texts_of(column, train.items)]
         words += [texts_of(asked, train.users)] if asked else []

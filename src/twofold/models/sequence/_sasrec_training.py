@@ -16,9 +16,10 @@ from twofold.kernels.hits import accidental_pairs
 from twofold.nn import losses
 from twofold.nn.attention import CausalBlock
 from twofold.nn.deal import batch_of
-from twofold.nn.encoders import Embeddings
+from twofold.nn.encoders import Embeddings, LayerNorm
 from twofold.nn.loop import train
 from twofold.nn.optimisers import Adam
+from twofold.nn.ordered import softplus
 from twofold.nn.samplers import PopularitySampler
 from twofold.nn.softmax import SoftmaxAmong
 from twofold.nn.weights import arrays_of
@@ -52,7 +53,7 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(
             CausalBlock(d, model.heads, model.dropout, rng=rng) for _ in range(model.blocks)
         )
-        self.last = nn.LayerNorm(d)
+        self.last = LayerNorm(d)
 
     def forward(self, items: Tensor, lengths: Tensor) -> Tensor:  # (B, T), (B,) -> (B, T, d)
         """Return a vector after each event; rows end with padding of any items, which no event before it sees."""
@@ -157,8 +158,8 @@ class Batches:
         n = len(after)
         both = F.embedding(torch.cat([after[:, None], drawn], dim=1), self.net.items.weight)
         scores = torch.einsum("nd,njd->nj", x, both)  # (N, 1 + n)
-        others = F.softplus(scores[:, 1:]).masked_fill(hits, 0)
-        return (F.softplus(-scores[:, 0]).sum() + others.sum()) / n
+        others = softplus(scores[:, 1:]).masked_fill(hits, 0)
+        return (softplus(-scores[:, 0]).sum() + others.sum()) / n
 
     def sampled(self, x: Tensor, after: Tensor, n: int, rng: torch.Generator) -> Tensor:
         """Return the mean of -ln softmax over the next item and n that the batch shares, all lowered by ln Q."""
@@ -170,4 +171,4 @@ class Batches:
         scores = torch.addmm(-drawn.log_q, x, others.T)  # (N, n)
         row, column = accidental_pairs(after.numpy(), drawn.ids.numpy(), self.head)
         scores[row, column] = losses.LOWEST
-        return (torch.logaddexp(positive, torch.logsumexp(scores, dim=1)) - positive).mean()
+        return softplus(torch.logsumexp(scores, dim=1) - positive).mean()
