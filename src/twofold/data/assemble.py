@@ -27,6 +27,7 @@ from twofold.data.odd_times import odd_times
 from twofold.data.odd_values import odd_notes
 from twofold.data.places import PLACE, joined, read_as_place
 from twofold.data.times import parse_times
+from twofold.data.unmatched import not_named, of_nobody, without_row
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, as_ids, factorize, look_alikes
 from twofold.errors import ConfigError, DataError, DataWarning, did_you_mean
 from twofold.kernels.gather import gather, is_ascending
@@ -34,8 +35,6 @@ from twofold.kernels.sort_events import order_by_user_and_time
 from twofold.typing import F32, I32, I64, Bool
 
 Duplicates = Literal["keep", "last", "sum", "mean"]
-NAMED = 10
-"""Columns that a note names."""
 DUPLICATES: tuple[Duplicates, ...] = ("keep", "last", "sum", "mean")
 
 
@@ -216,13 +215,8 @@ def entities(
         chosen = {name: guess_kind(frame[name]) for name in frame.columns if name != key}
     else:
         chosen = named
-    if features is not None and (
-        left := [one for one in frame.columns if one not in {*named, key}]
-    ):
-        some = ", ".join(map(repr, left[:NAMED])) + (
-            f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
-        )
-        notes.append(f"columns of the {what} that were not read, for others are named: {some}")
+    if features is not None and (left := not_named(frame.columns, {*named, key}, what)):
+        notes.append(left)
     own = what[:-1]  # what `Dataset.frame` calls the ids
     if own in chosen and features is None:
         notes.append(f"the {what} have a column {own!r} beside their ids {key!r}; it was left out")
@@ -246,28 +240,6 @@ def entities(
             guessed = features is None or kind is None
             say_odd_kind(name, given[name], read_as, what, notes, guessed=guessed, stacklevel=5)
     return Entities(Vocabulary(ids), columns)
-
-
-def of_nobody(known: Entities, ids: pl.Series, what: str) -> str:
-    """Return what there is to say of features of `what` none of which has an event; nothing where one has."""
-    if not known.features or not len(known) or (known.ids.rows(ids.unique()) != UNKNOWN).any():
-        return ""
-    return f"none of the {len(known):,} {what} with features, such as {known.ids[0]!r}, is in the log, which has such as {ids[0]!r}"
-
-
-def without_row(known: Entities, ids: pl.Series, what: str) -> str:
-    """Return what there is to say of ids of the log of which the table of `what` has no row; nothing where it has all."""
-    if not known.features or not len(known):
-        return ""
-    met = ids.unique(maintain_order=True)
-    lost = np.flatnonzero(known.ids.rows(met) == UNKNOWN)
-    if not len(lost):
-        return ""
-    one, some = f"such as {met[int(lost[0])]!r}, ", len(lost) > 1
-    return (
-        f"{len(lost):,} {what if some else what[:-1]} of the log, {one}{'have' if some else 'has'} no row in the {what}: "
-        f"{'their' if some else 'its'} features are missing"
-    )
 
 
 def _same_type(ids: pl.Series, like: pl.Series, what: str, key: str) -> pl.Series:
