@@ -40,6 +40,13 @@ def saved(code, tmp_path):
     return persistence.load(tmp_path / "code", "code", DATA_CLASSES | FEATURE_CLASSES)
 
 
+ENGLAND, SCOTLAND = (
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(one)) for one in name) + "\U000e007f"
+    for name in ("gbeng", "gbsct")
+)
+"""Flags that are spelt by tags, which are not seen."""
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -52,6 +59,9 @@ def saved(code, tmp_path):
         ("हिन्दी ภาษาไทย", ["हिन्दी", "ภาษาไทย"]),
         ("wow😀👍🏽!", ["wow", "😀", "👍🏽"]),
         ("👨‍👩‍👧❤️🇫🇷🇩🇪", ["👨\u200d👩\u200d👧", "❤", "🇫🇷", "🇩🇪"]),
+        ("in\u00adfor\u00admation wor\u2060ld", ["information", "world"]),
+        ("İSTANBUL istanbul I\u0307zmir i\u0307\u0301", ["istanbul", "istanbul", "izmir", "í"]),
+        (f"a {ENGLAND}{SCOTLAND} b", ["a", ENGLAND, SCOTLAND, "b"]),
     ],
 )
 def test_words_of_any_script(text, expected):

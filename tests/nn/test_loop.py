@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from twofold.errors import (  # noqa: E402
     ConfigError,
     DataError,
+    DataWarning,
     IncompatibleFileError,
     NotConvergedError,
 )
@@ -486,6 +487,27 @@ def test_a_layer_takes_its_share_of_a_step(optimiser):
         assert one.any()
     for one, other in zip(share, moved(0.25, optimiser.learning_rate / 2), strict=True):
         torch.testing.assert_close(other, one / 2, rtol=1e-3, atol=1e-7)
+
+
+def rectified(rate, epochs, **options):
+    """Train a rectified tower to tell small numbers from large ones."""
+    tower = MLP([3, 16, 1], activation="relu", rng=torch.Generator().manual_seed(0))
+    x, y = torch.from_numpy(np.abs(X)), torch.from_numpy(np.abs(Y))
+    return train(
+        tower, N, lambda rows, _: ((tower(x[rows]) - y[rows]) ** 2).mean(),
+        optimiser=Adam(learning_rate=rate), epochs=epochs, batch_size=10, rng=np.random.default_rng(0), label="tower", **options,
+    )  # fmt: skip
+
+
+def test_a_network_that_no_example_moves_any_more_is_told():
+    with pytest.warns(DataWarning, match=r"tower scores everything alike.* `learning_rate` \(50\)"):
+        rectified(50.0, 30)
+    rectified(0.02, 30)  # no warning
+
+
+def test_a_network_whose_best_weights_are_those_before_it_died_is_not_told():
+    found = rectified(50.0, 30, validate=iter(range(100, 0, -1)).__next__)
+    assert found.best_epoch == 1
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.4])

@@ -22,12 +22,14 @@ from twofold.typing import F32, I32, I64
 
 WORD = (
     r"[\p{L}\p{N}](?:[\p{L}\p{M}\p{N}]|[\x{200C}\x{200D}][\p{L}\p{M}\p{N}])*"
-    r"|\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\x{200D}\p{Extended_Pictographic})*"
+    r"|\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\x{200D}\p{Extended_Pictographic}|[\x{E0020}-\x{E007F}])*"
     r"|\p{Regional_Indicator}{2}"
 )
-"""A run of letters, marks and digits of any script; or one emoji with its modifiers; or one flag."""
-EMOJI_STYLE = "\ufe0f"
-"""The invisible character that asks for the coloured form of an emoji; the word is the same without."""
+"""A run of letters, marks and digits of any script; or one emoji with its modifiers and tags, which spell the flag of Scotland; or one flag."""
+UNSEEN = r"[\x{FE0F}\x{AD}\x{2060}]"
+"""Characters of a word that are not seen: the wish for the coloured form of an emoji, a soft hyphen, a word joiner."""
+DOTTED = r"i\x{307}+"
+"""What the small form of İ is; its word is written with a plain i."""
 BOUNDARY = "#"
 LARGEST_KEY = 2**62
 
@@ -80,9 +82,10 @@ def split(texts: pl.Series) -> pl.Series:
     """Return the words of every text as lists, linear in the characters; null has none."""
     filled = texts.fill_null("")
     if not filled.str.contains(r"^[\x00-\x7f]*$").all():
-        plain = filled.str.replace_all(EMOJI_STYLE, "", literal=True).str.normalize("NFKC")
+        plain = filled.str.replace_all(UNSEEN, "").str.normalize("NFKC")
         # A letter without a composed small form is composed again after lowering.
-        filled = plain.str.to_lowercase().str.normalize("NFKC")
+        small = plain.str.to_lowercase().str.replace_all(DOTTED, "i")
+        filled = small.str.normalize("NFKC")
     else:
         filled = filled.str.to_lowercase()
     return filled.str.extract_all(WORD)

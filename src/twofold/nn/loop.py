@@ -7,6 +7,7 @@ goes on from the checkpoint of its last whole epoch ends with the bytes of a run
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,14 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from twofold.errors import ConfigError, DataError, IncompatibleFileError, NotConvergedError
+from twofold.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    IncompatibleFileError,
+    NotConvergedError,
+)
 from twofold.hyperparameters import values
 from twofold.keeping import Place, place_of
 from twofold.nn.checkpoint import read_checkpoint, write_checkpoint
 from twofold.nn.deal import Deal, shuffled
 from twofold.nn.descent import check_descent
 from twofold.nn.optimisers import SGD, Adagrad, Adam
-from twofold.nn.steppers import build, clip_gradients, kept_state, restore, set_rates
+from twofold.nn.steppers import build, clip_gradients, kept_state, moves, restore, set_rates
 from twofold.nn.weights import copied, digest
 from twofold.progress import track
 from twofold.typing import F32
@@ -137,7 +144,7 @@ def train(
     place = pick_device(device)
     module.to(place)
     steppers = build(optimiser, module)
-    history, best = History(), {}
+    history, best, still = History(), {}, set[int]()
     kept = None if checkpoint is None else Place(checkpoint, 0.0, 0.0)
     if kept is None and (found := place_of(identity)) is not None:
         kept, identity = found
@@ -160,7 +167,7 @@ def train(
             draw = begin_epoch(root, epoch, place)
             batches = deal(n_examples, batch_size, np.random.default_rng([root, epoch]))
             module.train()
-            total = 0.0
+            total, moved = 0.0, False
             for step, batch in enumerate(batches, 1):
                 when = f"in epoch {epoch}, step {step} of {len(batches)}"
                 rows = torch.from_numpy(batch).to(place)
@@ -170,6 +177,8 @@ def train(
                 for stepper in steppers:
                     stepper.zero_grad(set_to_none=True)
                 loss.backward()
+                if not moved and step > len(batches) // 2:
+                    moved = moves(module, float(loss.detach()))
                 if clip is not None:
                     clip_gradients(module, clip)
                 if decay:
@@ -181,6 +190,7 @@ def train(
                 next(bar, None)
             check_weights(module, label, f"in epoch {epoch}", advice)
             history.losses.append(total / n_examples)
+            still |= set() if moved else {epoch}
             if validate is None:
                 history.best_epoch = epoch
             else:
@@ -196,6 +206,12 @@ def train(
             )
     last = history.losses[history.best_epoch - 1]
     check_descent(label, history.began, last, f"in epoch {history.best_epoch}", advice)
+    if history.best_epoch in still:
+        warnings.warn(
+            f"{label} scores everything alike: late in epoch {history.best_epoch} no example moved a layer any more; {advice}",
+            DataWarning,
+            stacklevel=2,
+        )
     if best:
         module.load_state_dict(best)
     module.eval()

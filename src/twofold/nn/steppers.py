@@ -12,6 +12,9 @@ from twofold.nn.adagrad import MomentumAdagrad
 from twofold.nn.optimisers import SGD, Adagrad, Adam
 from twofold.nn.weights import copied
 
+ENOUGH = 1e-6
+"""A loss below which there is nothing more to learn."""
+
 
 def sparse_parameters(module: nn.Module) -> set[Tensor]:
     """Return the parameters whose gradients hold the rows of the batch alone."""
@@ -84,6 +87,17 @@ def set_rates(steppers: Sequence[torch.optim.Optimizer], rate: float) -> None:
     for stepper in steppers:
         for group in stepper.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
+
+
+def moves(module: nn.Module, loss: float) -> bool:
+    """Say whether a step changes a matrix of weights, or the `loss` is as good as none.
+
+    Rectified units that a step was too long for answer no row any more: no gradient passes them.
+    """
+    found = [one.grad for one in module.parameters() if one.ndim > 1 and one.grad is not None]
+    if loss < ENOUGH or not found:
+        return True
+    return any(bool((one.coalesce().values() if one.is_sparse else one).any()) for one in found)
 
 
 def clip_gradients(module: nn.Module, longest: float) -> None:
