@@ -47,6 +47,8 @@ IMPRESSIONS = 2_000_000
 PEOPLE = 1000
 """Who is asked in the table of two stages, with 20 new impressions each."""
 STAGES = int(beside.option("--impressions", "100000"))
+PENALTY = 5e-4
+"""Of the weighted rankers of the simulated log; odds of a click are a hundredth as large, and so is their loss."""
 LADDER: dict[str, tuple[int, ...]] = {
     "none": (),
     "16": (16,),
@@ -163,7 +165,7 @@ def watch_time() -> None:
     item = data.items.ids.rows(fresh.items.ids.ids)[events.item[order]]
     rows = []
     for label, more in {
-        "weighted": {}, "unweighted": {"weighted": False}, "weighted, linear": {"hidden": ()},
+        "weighted": {"reg": PENALTY}, "unweighted": {"weighted": False}, "weighted, linear": {"hidden": (), "reg": PENALTY},
     }.items():  # fmt: skip
         estimator = YouTubeRanker(
             batch_size=16_384, learning_rate=0.003, epochs=6, unsaid=0.0, **more
