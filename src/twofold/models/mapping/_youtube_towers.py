@@ -33,7 +33,7 @@ LEAST_PASSES, MEETINGS = 10, 60
 
 Draw: TypeAlias = Callable[[np.random.Generator], tuple[Sides, I64]]
 """Draws the examples of a pass: what they read, and their labels (n,), as many every time."""
-Read: TypeAlias = tuple[list[Ragged], Tensor, Tensor]
+Read: TypeAlias = tuple[Sequence[Ragged], Tensor, Tensor]
 """Bags and numbers of a side, and the rows of both that are read."""
 
 
@@ -137,6 +137,12 @@ def at(sides: Sequence[Read], rows: Tensor) -> list[Read]:
     return [(bags, dense, own[rows]) for bags, dense, own in sides]
 
 
+def says(side: Read) -> bool:
+    """Say whether a side has anything to withhold."""
+    bags, numbers, _ = side
+    return bool(bags) or numbers.shape[1] > 0
+
+
 class Pass:
     """The examples of a pass as torch wants them; dealing the next one draws them anew."""
 
@@ -187,7 +193,7 @@ def fit_tower(
     among = SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        said = [kept(model.unsaid, rows, random) for _ in others]
+        said = [kept(model.unsaid, rows, random) if says(side) else 1.0 for side in others]
         u = tower(at(now.sides, rows), said)  # (B, d)
         label = now.labels[rows]
         v = tower.items.weight
