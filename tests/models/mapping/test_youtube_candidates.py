@@ -285,7 +285,7 @@ def test_no_user_has_more_examples_than_the_cap():
 def test_examples_of_a_user_are_drawn_from_all_events_and_others_in_another_pass():
     log = {"u": np.repeat(range(4), 10), "i": range(40), "t": range(40)}
     data = tw.Dataset.from_frames(log, user="u", item="i", time="t")
-    model = tw.models.YouTubeCandidates(factors=2, epochs=1, examples_per_user=3).fit(data, rng=0)
+    model = tw.models.YouTubeCandidates(factors=8, epochs=1, examples_per_user=3).fit(data, rng=0)
     met = np.zeros(40, np.int64)
     for seed in range(100):
         _, labels = model.examples(data, np.random.default_rng(seed))
@@ -459,7 +459,7 @@ def test_a_bias_is_one_more_coordinate():
 
 def test_validation_keeps_an_earlier_pass():
     split = tw.split.temporal(planted_log(), test=0.1, validation=0.2)
-    estimator = tw.models.YouTubeCandidates(factors=8, epochs=40, learning_rate=0.05)
+    estimator = tw.models.YouTubeCandidates(factors=16, epochs=40, learning_rate=0.02)
     last, kept = (
         estimator.fit(split.train, validation=one, rng=0) for one in (None, split.validation)
     )
