@@ -1,5 +1,7 @@
 """Products by BLAS: the same bits for every number of threads."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -47,3 +49,16 @@ def test_factorizations_have_the_bits_of_one_thread_and_the_threads_come_back():
     assert len(found) == 1
     if len(others) == 1:
         pytest.skip("LAPACK is the same for every number of threads here")
+
+
+def test_callers_at_once_leave_as_many_threads_as_there_were():
+    before = [one["num_threads"] for one in blas().info()]
+
+    def call(_):
+        for _ in range(50):
+            with one_thread():
+                np.linalg.eigh(np.eye(8))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(8)))
+    assert [one["num_threads"] for one in blas().info()] == before

@@ -127,10 +127,12 @@ def test_a_format_that_loses_something_is_refused(served, shop, run, tmp_path):
     client = served(shop)
     client.put("/items/n4", json={"features": {**FRESH, "title": "  spaces around  "}})
     table = tmp_path / "items.csv"
+    table.write_text("of the last time")
     where = ("events", tmp_path / "state", "--out", tmp_path / "log.csv")
     code, _, err = run(*where, "--items-out", table)
     assert code != 0
     assert "does not keep the item feature 'title' as it is; write .parquet or .jsonl" in err
-    assert not table.exists()
+    assert table.read_text() == "of the last time"
+    assert not list(tmp_path.glob(".items*"))
     assert run(*where, "--items-out", tmp_path / "log.csv")[0] == 2
     assert "--items-out must end in" in run(*where, "--items-out", tmp_path / "items")[2]

@@ -14,26 +14,31 @@ from twofold.data.beside import read_beside
 from twofold.data.columns import Bag, Column, Kind, Time, Vector, kind_of, present
 from twofold.data.entities import Entities, differing
 from twofold.data.vocabulary import UNKNOWN
+from twofold.drafts import folder_draft
 from twofold.errors import DataError
 
 DAY = 86_400
 
 
 def write_items(items: Entities, path: Path) -> dict[str, Kind]:
-    """Write items with their features, and return the kinds to read them with.
+    """Write items with their features where they can be read back as they are, and return the kinds to read them with.
 
     Raises
     ------
     DataError
-        If the format of `path` does not keep a feature as it is.
+        If the format of `path` does not keep a feature as it is; what was there is left as it was.
     """
     flat = path.suffix.lower() == ".csv"
     columns = {name: _cells(column, flat=flat) for name, column in items.features.items()}
-    write(pl.DataFrame({"item": items.ids.ids, **columns}), path)
     kinds: dict[str, Kind] = {name: kind_of(one) for name, one in items.features.items()}
-    lost = lost_of(items, path, kinds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with folder_draft(path) as aside:
+        trial = aside / path.name
+        write(pl.DataFrame({"item": items.ids.ids, **columns}), trial)
+        lost = lost_of(items, trial, kinds)
+        if not lost:
+            trial.replace(path)
     if lost:
-        path.unlink()
         raise DataError(f"{path.suffix} does not keep the item feature {lost!r} as it is; write .parquet or .jsonl")  # fmt: skip
     return kinds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -15,6 +16,10 @@ EVEN = 128
 """OpenBLAS cuts a long sum into stretches and halves what is left over; where the half is odd, several threads round it otherwise than one."""
 
 
+_ALONE = RLock()
+"""Two callers at once would each give back what the other had set, and leave NumPy with one thread."""
+
+
 @cache
 def blas() -> ThreadpoolController:
     """Return the library that NumPy multiplies by; to look for it anew costs as much as a small factorization."""
@@ -23,7 +28,7 @@ def blas() -> ThreadpoolController:
 
 @contextmanager
 def one_thread() -> Generator[None]:
-    """Let NumPy use one thread: Cholesky, eigenvalues and singular values are rounded by their number.
+    """Let NumPy use one thread, for one caller at a time: Cholesky, eigenvalues and singular values are rounded by their number.
 
     Example
     -------
@@ -31,7 +36,7 @@ def one_thread() -> Generator[None]:
     ...     np.linalg.inv(np.eye(2)).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    with blas().limit(limits=1):
+    with _ALONE, blas().limit(limits=1):
         yield
 
 

@@ -473,19 +473,6 @@ def test_validation_keeps_an_earlier_pass():
     assert reciprocal(kept) > reciprocal(last)
 
 
-def test_a_penalty_shrinks_the_weights():
-    plain, held = (fitted(reg=one).weights["layers.layers.0.weight"] for one in (0.0, 1.0))
-    assert np.abs(held).mean() < 0.8 * np.abs(plain).mean()
-
-
-@pytest.mark.parametrize("decay", [False, True])
-def test_the_step_falls_where_asked(decay, monkeypatch):
-    steps = []
-    monkeypatch.setattr("twofold.nn.loop.set_rates", lambda _, rate: steps.append(rate))
-    fitted(decay=decay)
-    assert bool(steps) == decay
-
-
 def test_training_ends_after_so_many_passes_without_a_better_one(monkeypatch):
     scores = []
     falling = lambda *given: lambda: scores.append(-len(scores)) or float(scores[-1])  # noqa: E731
@@ -631,45 +618,3 @@ def test_watches_are_left_out_in_training_alone():
     )
     assert 0.4 < (left == 0).mean() < 0.6
     np.testing.assert_allclose(left[left > 0], 2 * whole[left > 0])
-
-
-def of_hours(n=6000, n_items=30):
-    """A third of the items is taken before three o'clock alone, which is an eighth of the time, the others later; everybody has an age."""
-    rng = np.random.default_rng(0)
-    hour = rng.uniform(0, 24, n)
-    item = np.where(hour < 3, rng.integers(0, 10, n), 10 + rng.integers(0, 20, n))
-    return tw.Dataset.from_frames(
-        {"u": rng.integers(0, 300, n), "i": item, "t": rng.integers(0, 86400 * 90, n), "hour": hour},
-        user="u", item="i", time="t", context={"hour": "number"},
-        users={"u": range(300), "age": rng.uniform(10, 80, 300)}, user_features={"age": "number"},
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "model", [tw.models.YouTubeCandidates(epochs=15), tw.models.YouTubeRanker()]
-)
-def test_a_number_that_is_not_told_is_not_the_least_one(model):
-    fitted = model.fit(of_hours(), rng=0)
-    early = {
-        told: (fitted.recommend(users=range(100), k=5, exclude_seen=False, context=context)["item"] < 10).mean()
-        for told, context in (
-            ("nothing", None), ("none", {"hour": [None] * 100}), ("one", {"hour": [1.0] * 100}), ("noon", {"hour": [12.0] * 100}),
-        )
-    }  # fmt: skip
-    assert early["one"] > 0.2  # the ranker must learn the product of two things
-    assert max(early["nothing"], early["none"], early["noon"]) < 0.1
-
-
-def test_columns_and_circumstances_are_withheld_each_for_itself(monkeypatch):
-    drawn = []
-
-    def kept(share, rows, rng):
-        drawn.append(towers_kept(share, rows, rng))
-        return drawn[-1]
-
-    towers_kept = towers.kept
-    monkeypatch.setattr(towers, "kept", kept)
-    tw.models.YouTubeCandidates(factors=4, epochs=1, unsaid=0.5).fit(of_hours(), rng=0)
-    people, there = (torch.cat(drawn[at::2])[:, 0].numpy() for at in (0, 1))
-    shares = [((people == a) & (there == b)).mean() for a in (0, 1) for b in (0, 1)]
-    np.testing.assert_allclose(shares, 0.25, atol=0.03)

@@ -339,19 +339,6 @@ def test_watches_of_items_of_too_few_impressions_are_zero_vectors():
     assert not np.array_equal(one, third)
 
 
-def test_a_penalty_shrinks_the_weights():
-    plain, held = (fitted(reg=one).weights["layers.layers.0.weight"] for one in (0.0, 1.0))
-    assert np.abs(held).mean() < 0.8 * np.abs(plain).mean()
-
-
-@pytest.mark.parametrize("decay", [False, True])
-def test_the_step_falls_where_asked(decay, monkeypatch):
-    steps = []
-    monkeypatch.setattr("twofold.nn.loop.set_rates", lambda _, rate: steps.append(rate))
-    fitted(decay=decay)
-    assert bool(steps) == decay
-
-
 def test_an_unknown_level_and_an_unsaid_one_are_alike():
     model = fitted()
     ask = {"users": [0], "k": 5, "exclude_seen": False}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from twofold.models.mapping._youtube_impressions import first_odds
 from twofold.models.mapping._youtube_inputs import Side, dimension
-from twofold.models.mapping._youtube_towers import kept, ragged, says, silence
+from twofold.models.mapping._youtube_towers import kept, ragged, said_of, silence
 from twofold.nn.deal import batch_of
 from twofold.nn.encoders import MLP, Embeddings
 from twofold.nn.loop import train
@@ -110,7 +110,7 @@ def fit_ranking(
     silence(net.layers, [*pooled, 0, 0], [there[0], there[2], there[3], numbers])
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        said = [kept(model.unsaid, rows, random) if says(side) else 1.0 for side in held[2:]]
+        said = said_of(held[2:], model.unsaid, rows, random)
         mine = numbers[rows]
         if told:
             named = kept(model.unsaid, rows, random) * mine[:, own:]

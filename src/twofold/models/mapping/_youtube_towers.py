@@ -137,10 +137,20 @@ def at(sides: Sequence[Read], rows: Tensor) -> list[Read]:
     return [(bags, dense, own[rows]) for bags, dense, own in sides]
 
 
-def says(side: Read) -> bool:
-    """Say whether a side has anything to withhold."""
-    bags, numbers, _ = side
-    return bool(bags) or numbers.shape[1] > 0
+def said_of(
+    sides: Sequence[Read], share: float, rows: Tensor, rng: torch.Generator
+) -> list[Tensor | float]:
+    """Return for people and for circumstances 0 where they are withheld and 1 elsewhere, (B, 1): of a random `share` of the rows people, circumstances or both, a third each.
+
+    Of a side without columns nothing is withheld, and of the other one the whole share.
+    """
+    there = [bool(bags) or numbers.shape[1] > 0 for bags, numbers, _ in sides]
+    if not all(there):
+        return [kept(share, rows, rng) if one else 1.0 for one in there]
+    drawn = torch.rand(len(rows), 1, generator=rng, device=rows.device)
+    people = drawn >= share * 2 / 3
+    circumstances = (drawn < share / 3) | (drawn >= share)
+    return [people.float(), circumstances.float()]
 
 
 class Pass:
@@ -193,7 +203,7 @@ def fit_tower(
     among = SoftmaxAmong()
 
     def loss_of(rows: Tensor, random: torch.Generator) -> Tensor:
-        said = [kept(model.unsaid, rows, random) if says(side) else 1.0 for side in others]
+        said = said_of(others, model.unsaid, rows, random)
         u = tower(at(now.sides, rows), said)  # (B, d)
         label = now.labels[rows]
         v = tower.items.weight

@@ -102,7 +102,7 @@ class YouTubeCandidates:
     dropout: Annotated[float, Field(ge=0, lt=1), Search(0.0, 0.5)] = 0.0
     """Share of units of the hidden layers that is zeroed in training; depth 0 and 1 have none."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of examples whose columns of the user are withheld, and share whose circumstances are, for questions that do not tell them."""
+    """Share of examples from which the columns of the user, the circumstances or both are withheld, for questions that do not tell them."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3

@@ -88,7 +88,7 @@ class YouTubeRanker:
     negatives: PositiveInt = 4
     """Unobserved items drawn for each watch of a log without impressions that were passed by."""
     unsaid: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of impressions whose columns of the user are withheld, and share whose circumstances are, for questions that do not tell them."""
+    """Share of impressions from which the columns of the user, the circumstances or both are withheld, for questions that do not tell them."""
     reg: NonNegativeFloat = 0.0
     """L2 penalty on all weights."""
     learning_rate: Annotated[PositiveFloat, Search(3e-4, 1e-2, log=True)] = 2e-3
