@@ -9,7 +9,7 @@ from pathlib import Path
 
 import twofold as tw
 from twofold.cli.inspect import accepts, span
-from twofold.hyperparameters import names, schema, search_space
+from twofold.hyperparameters import names, parts, schema, search_space
 from twofold.metrics import DEFINITIONS
 
 HERE = Path(__file__).parent
@@ -82,6 +82,7 @@ The list metrics are held to scikit-learn, ranx and trec_eval (pytrec_eval) in t
 | Mult-VAE's published code | Recall@k | divides by min(k, relevant): `recall_capped` here; NGCF and LightGCN divide by all relevant items: `recall` here |
 | SASRec, BERT4Rec, NCF papers | HR, NDCG | rank one target among 100 sampled items; not comparable with full ranking |
 """
+PARTS = "Tables that hyperparameters hold; `twofold tune` searches them with the model, under names like `optimiser.learning_rate`."
 SAID = re.compile(r"^(Differs from the papers?): (.*?)(?:\n\s*\n|\Z)", re.M | re.S)
 """The paragraph of a docstring on what differs from a paper: how it opens, and the rest."""
 WRITTEN = re.compile(r"^\*\*Differs from the papers?\.\*\*.*(?:\n(?!\*\*).+)*", re.M)
@@ -98,22 +99,33 @@ SYMBOLS = {
 
 
 def reference() -> str:
-    """Return the page of all hyperparameters."""
+    """Return the page of all hyperparameters, the parts that several models may hold once at its end."""
     lines = ["# Hyperparameters", "", "Generated from the declarations by `make docs`.", ""]
+    holders: dict[type, list[str]] = {}
     for name in tw.models.__all__:
         cls = getattr(tw.models, name)
-        ranges, described = search_space(cls), schema(cls).get("properties", {})
-        lines += [f"## {name}", "", (cls.__doc__ or "").strip().splitlines()[0], ""]
-        lines += ["| name | accepts | default | tuned over | meaning |", "|---|---|---|---|---|"]
-        for field in names(cls):
-            search = ranges.get(field)
-            tuned = "" if search is None else span(search)
-            about = described[field]
-            meaning = " ".join(about["description"].split())
-            default = repr(getattr(cls(), field))
-            lines.append(f"| `{field}` | {accepts(about)} | `{default}` | {tuned} | {meaning} |")
-        lines.append("")
+        lines += [f"## {name}", "", *rows_of(cls)]
+        for part in parts(cls):
+            holders.setdefault(part, []).append(name)
+    lines += ["# Parts", "", PARTS, ""]
+    for part, owners in sorted(holders.items(), key=lambda one: one[0].__name__):
+        lines += [f"## {part.__name__} ({', '.join(owners)})", "", *rows_of(part)]
     return "\n".join(lines)
+
+
+def rows_of(cls: type) -> list[str]:
+    """Return the first sentence of a declaration and the table of its fields."""
+    ranges, described = search_space(cls), schema(cls).get("properties", {})
+    lines = [(cls.__doc__ or "").strip().splitlines()[0], ""]
+    lines += ["| name | accepts | default | tuned over | meaning |", "|---|---|---|---|---|"]
+    for field in names(cls):
+        search = ranges.get(field)
+        tuned = "" if search is None else span(search)
+        about = described[field]
+        meaning = " ".join(about["description"].split())
+        default = repr(getattr(cls(), field))
+        lines.append(f"| `{field}` | {accepts(about)} | `{default}` | {tuned} | {meaning} |")
+    return [*lines, ""]
 
 
 def metric_table() -> str:

@@ -316,7 +316,8 @@ def test_a_pipeline_is_a_model_of_a_job():
     assert made.models["two"].candidates == tuple(parts)
     again = jobs.from_dict(tomllib.loads(to_toml(made.as_dict())))
     assert again.as_dict() == made.as_dict()
-    assert made.fixed["two"] == ("candidates", "depth")
+    stages = ("candidates.0.model", "candidates.0.factors", "candidates.1.model")
+    assert made.fixed["two"] == (*stages, "depth")
 
 
 def test_a_deep_content_of_a_job_says_its_factorization():

@@ -9,22 +9,115 @@ import twofold as tw
 from twofold import jobs, models
 from twofold.errors import ConfigError, DataError
 from twofold.hyperparameters import search_space
+from twofold.ranges import named, open_ranges, with_settings
 from twofold.testing import planted_log
 from twofold.trials import suggest
 from twofold.tuning import tune_job
 
 TUNABLE = [
-    one for name in models.__all__ if search_space(one := getattr(models, name)) and dataclasses.is_dataclass(one)
+    one() for name in models.__all__ if dataclasses.is_dataclass(one := getattr(models, name)) and open_ranges(one())
 ]  # fmt: skip
+NETWORKS = [{"kind": kind} for kind in ("linear", "mlp", "cnn", "trees")]
+STAGES = {"candidates": [models.IALS(), models.EASE()], "ranker": models.GRU4Rec()}
 
 
-@pytest.mark.parametrize("estimator", TUNABLE, ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "estimator",
+    [*TUNABLE, *(models.DeepContent(network=one) for one in NETWORKS), tw.Pipeline(**STAGES)],
+    ids=lambda one: type(one).__name__,
+)
 def test_what_is_drawn_is_what_the_estimator_takes(estimator):
-    space = search_space(estimator)
+    space = {name: one.search for name, one in open_ranges(estimator).items()}
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(5):
         drawn = suggest(study.ask(), space)
-        assert {name: getattr(estimator(**drawn), name) for name in space} == drawn
+        made = open_ranges(with_settings(estimator, drawn))
+        assert {name: one.value for name, one in made.items()} == drawn
+
+
+def test_the_parts_of_a_model_are_searched_with_it():
+    """A network, an optimiser and a factorization inside declare ranges; only the model's own were searched."""
+    pipeline = open_ranges(tw.Pipeline(**STAGES))
+    assert {
+        "candidates.0.factors",
+        "candidates.1.reg",
+        "ranker.optimiser.learning_rate",
+        "depth",
+    } <= {*pipeline}
+    assert pipeline["candidates.0.factors"].value == models.IALS().factors
+    deep = models.DeepContent(
+        factorization=models.BPR(factors=7), network={"kind": "mlp", "hidden": [9]}
+    )
+    assert open_ranges(deep)["factorization.factors"].value == 7
+    other = with_settings(deep, {"factorization.factors": 5, "network.dropout": 0.25})
+    assert (other.factorization["factors"], other.factorization["model"]) == (5, "BPR")
+    assert (other.network.hidden, other.network.dropout) == ((9,), 0.25)
+    left = open_ranges(deep, fixed=["factorization", "network.dropout"])
+    assert [*left] == ["vocabulary", "optimiser.learning_rate", "batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("network", "loss", "read"),
+    [
+        ("linear", "factors", {"network.reg"}),
+        ("linear", "ratings", {"optimiser.learning_rate", "batch_size"}),
+        ("mlp", "factors", {"network.dropout", "optimiser.learning_rate", "batch_size"}),
+        ("trees", "factors", {"network.trees", "network.leaves", "network.shrinkage"}),
+        ("cnn", "factors", {"network.dropout", "optimiser.learning_rate", "batch_size"}),
+    ],
+)
+def test_what_a_network_does_not_read_is_not_searched(network, loss, read):
+    """Steps and batches were searched of a linear map that takes none, and words where there are no words."""
+    deep = models.DeepContent(network={"kind": network}, loss=loss)
+    worded = planted_log()
+    tags = {"tags": worded.items.features["tags"]}
+    wordless = dataclasses.replace(worded, items=dataclasses.replace(worded.items, features=tags))
+    words = set() if network == "cnn" else {"vocabulary"}
+    assert {*open_ranges(deep, ["factorization"])} == read | words
+    assert {*open_ranges(deep, ["factorization"], worded)} == read | words
+    assert {*open_ranges(deep, ["factorization"], wordless)} == read
+    tags_alone = dataclasses.replace(deep, content=("tags",))
+    assert {*open_ranges(tags_alone, ["factorization"], worded)} == read
+
+
+def test_a_search_moves_what_a_part_holds_and_keeps_what_a_job_sets_of_it(tmp_path):
+    job = jobs.from_dict({
+        "data": {"source": "log.csv"},
+        "models": {"DeepContent": {
+            "factorization": {"model": "IALS", "factors": 3, "epochs": 1},
+            "network": {"kind": "linear"},
+            "vocabulary": 50,
+        }},
+    })  # fmt: skip
+    assert job.fixed["DeepContent"] == (
+        "factorization.model", "factorization.factors", "factorization.epochs", "network.kind", "vocabulary",
+    )  # fmt: skip
+    split = tw.split.random(planted_log(), validation=0.1, rng=0)
+    tuned = tune_job(job, split, "DeepContent", tmp_path / "trials", trials=3)
+    searched = ["factorization.reg", "factorization.unobserved_weight", "network.reg"]
+    assert sorted(tuned.table.columns[2:-1]) == searched
+    assert tuned.estimator.factorization["factors"] == 3
+    assert all(tuned.table[one].n_unique() == 3 for one in searched)
+
+
+def test_nothing_is_left_to_search_where_the_log_has_no_words():
+    log = tw.split.random(planted_log(), validation=0.1, rng=0)
+    deep = models.DeepContent(content=("tags",), network={"kind": "linear"})
+    with pytest.raises(
+        ConfigError, match="on this log DeepContent reads nothing that has a search range"
+    ):
+        tw.tune(deep, log, trials=1, fixed=["factorization", "network"])
+
+
+def test_lists_of_tables_are_named_by_their_place():
+    stages = {"candidates": [{"model": "IALS", "factors": 8}, {"model": "EASE"}], "depth": 20}
+    assert named(stages) == (
+        "candidates.0.model",
+        "candidates.0.factors",
+        "candidates.1.model",
+        "depth",
+    )
+    assert named({"hidden": [3, 4], "content": [], "title": "x"}) == ("hidden", "content", "title")
 
 
 def test_what_the_default_leaves_to_the_fit_is_left_to_it_in_the_first_trial(tmp_path):

@@ -162,6 +162,28 @@ def values(estimator: object) -> dict[str, Any]:
     return TypeAdapter(type(estimator)).dump_python(estimator, mode="json")
 
 
+def parts(estimator: type) -> list[type]:
+    """Return the declarations that the fields of `estimator` may hold, such as optimisers, and those that these hold.
+
+    Example
+    -------
+    >>> from twofold.models import GRU4Rec
+    >>> [one.__name__ for one in parts(GRU4Rec)]
+    ['SGD', 'Adam', 'Adagrad']
+    """
+    found: dict[type, None] = {}
+    for hint in get_type_hints(estimator, include_extras=True).values():
+        for part in _declarations(hint):
+            found |= dict.fromkeys([part, *parts(part)])
+    return list(found)
+
+
+def _declarations(hint: Any) -> list[type]:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return [hint]
+    return [one for inner in get_args(hint) for one in _declarations(inner)]
+
+
 def search_space(estimator: type) -> dict[str, Search]:
     """Return the fields of `estimator` that declare a search range, with the range.
 

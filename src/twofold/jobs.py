@@ -20,6 +20,7 @@ from twofold.hyperparameters import names, values
 from twofold.metrics import parse
 from twofold.pipeline import Pipeline
 from twofold.plans import SPLITS, DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
+from twofold.ranges import named
 
 T = TypeVar("T")
 
@@ -202,7 +203,7 @@ def model_tables(tables: object) -> tuple[dict[str, Any], dict[str, tuple[str, .
             made[name] = estimator(table.get("class", name), settings)
         except ConfigError as error:
             raise ConfigError(f"[models.{name}] {error}") from None
-        fixed[name] = tuple(settings)
+        fixed[name] = named(settings)
     return made, fixed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -19,13 +19,14 @@ from twofold.errors import ConfigError, NotConvergedError, did_you_mean, need
 from twofold.evaluation.run import measure
 from twofold.expected import check_models, check_split
 from twofold.fingerprints import fingerprint
-from twofold.hyperparameters import names, search_space, values
+from twofold.hyperparameters import names, values
 from twofold.jobs import Job
 from twofold.metrics import parse
 from twofold.metrics.names import Metric
 from twofold.plans import EvaluationPlan, TunePlan
 from twofold.progress import track
 from twofold.random import seed_of
+from twofold.ranges import open_ranges, with_settings
 from twofold.split import Split, check_leaks
 from twofold.trials import holds, same_search, study_of, suggest, trial_table
 from twofold.typing import Rng
@@ -75,7 +76,7 @@ def to_tune(job: Job) -> list[str]:
     chosen = [
         name
         for name in (job.tune.only or job.models)
-        if set(search_space(type(job.models[name]))) - set(job.fixed[name])
+        if open_ranges(job.models[name], job.fixed[name])
     ]
     if not chosen:
         raise ConfigError(
@@ -152,9 +153,9 @@ def tune(
     rng: Rng = 0,
     **evaluation: Any,
 ) -> Tuned:
-    """Search the hyperparameters of a model over their declared ranges, on the validation part only.
+    """Search the hyperparameters of a model, and of its parts, over their declared ranges, on the validation part only.
 
-    The first trial is the model's own setting; of that the search is told what lies in its ranges. The others
+    What the model does not read as it is set (steps of a network that takes none) is left out. The first trial is the model's own setting; of that the search is told what lies in its ranges. The others
     are proposed by a tree-structured Parzen estimator (optuna). The test part is not looked at.
 
     Parameters
@@ -168,7 +169,8 @@ def tune(
     trials
         Settings in all, >= 1, those of earlier runs in `folder` included.
     fixed
-        Hyperparameters that stay as the model has them.
+        Hyperparameters that stay as the model has them; those of a part by its name (``network``), or one by one
+        (``network.dropout``).
     folder
         Where the trials are kept, so that an interrupted search goes on; None keeps none.
     rng
@@ -200,8 +202,8 @@ def tune(
         raise ConfigError(f"tune trains an estimator; got a fitted model: give its settings, {type(model.estimator).__name__}(...)")  # fmt: skip
     check_split(split, "tune")
     kind = type(model)
-    keep = names_in(fixed, "fixed", values(model), kind.__name__)
-    if not set(search_space(kind)) - set(keep):
+    keep = names_in(fixed, "fixed", (*values(model), *open_ranges(model)), kind.__name__)
+    if not open_ranges(model, keep):
         raise ConfigError(
             f"nothing to tune: {kind.__name__} declares no search range that is left open"
         )
@@ -236,9 +238,13 @@ def _search(
     validation = check_validation(split)
     check_leaks(split)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = {n: s for n, s in search_space(type(base)).items() if n not in fixed}
-    own = values(base)
-    told = {key: one for key, one in space.items() if holds(one, own[key])}
+    ranges = open_ranges(base, fixed, split.train)
+    if not ranges:
+        raise ConfigError(
+            f"nothing to tune: on this log {name} reads nothing that has a search range and is left open"
+        )
+    space = {key: one.search for key, one in ranges.items()}
+    own = {key: one.value for key, one in ranges.items() if holds(one.search, one.value)}
     if folder is not None:
         asked = {
             "metric": metric.name, "model": table_of(base), "fixed": sorted(fixed), "seed": seed,
@@ -249,15 +255,15 @@ def _search(
     state = optuna.trial.TrialState
     finished = sum(one.state.is_finished() for one in study.trials)
     if not finished and not study.get_trials(states=(state.WAITING,)):
-        study.enqueue_trial({key: own[key] for key in told})
+        study.enqueue_trial(own)
     for number in track(range(finished, wanted), f"tuning {name}"):
         # A trial depends on its number and the finished ones alone, so that a search that was
         # interrupted draws the same settings as one that was not.
         study.sampler = optuna.samplers.TPESampler(seed=(seed * FAR + number) % 2**32)
         trial = study.ask()
-        settings = suggest(trial, space if number else told)
+        settings = suggest(trial, space if number else {key: space[key] for key in own})
         try:
-            value = _measured(plan, split, _with(base, settings), metric, seed)
+            value = _measured(plan, split, with_settings(base, settings), metric, seed)
         except NotConvergedError as error:
             log.warning("%s %s: %s", name, settings, error)
             study.tell(trial, state=state.FAIL)
@@ -270,7 +276,7 @@ def _search(
         raise ConfigError(f"every trial of {name} left the finite numbers; look at the log")
     tuned = Tuned(
         model=name,
-        estimator=_with(base, study.best_params),
+        estimator=with_settings(base, study.best_params),
         value=study.best_value,
         default=tried[0].value if tried[0] in done else math.nan,
         trials=len(done),
@@ -309,10 +315,6 @@ def table(tuned: Tuned) -> dict[str, Any]:
 def table_of(estimator: Any) -> dict[str, Any]:
     """Return an estimator as a table of a job."""
     return {"class": type(estimator).__name__, **values(estimator)}
-
-
-def _with(base: Any, settings: Mapping[str, Any]) -> Any:
-    return type(base)(**{**values(base), **settings})
 
 
 def _measured(plan: EvaluationPlan, split: Split, estimator: Any, metric: Metric, seed: int) -> float:  # fmt: skip

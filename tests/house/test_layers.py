@@ -32,6 +32,7 @@ LAYERS = [
     [
         "testing",
         "plans",
+        "ranges",
         "fingerprints",
         "resuming",
         "runs",

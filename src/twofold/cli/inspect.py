@@ -15,7 +15,7 @@ from twofold import datasets as sets
 from twofold import models as zoo
 from twofold.cli.output import Json, say, say_json, table
 from twofold.data import catalogue
-from twofold.hyperparameters import Search, names, schema, search_space, values
+from twofold.hyperparameters import Search, names, parts, schema, search_space, values
 from twofold.jobs import estimator
 from twofold.toml_text import toml
 
@@ -113,21 +113,14 @@ def fields(cls: type) -> list[dict[str, str]]:
 
 
 def nested(cls: type) -> list[tuple[str, list[dict[str, str]]]]:
-    """Return, for each table that a hyperparameter may be, its tag and sentence, and a row a key."""
+    """Return, for each table that a hyperparameter may be, its name and sentence, and a row a key."""
     found: list[tuple[str, list[dict[str, str]]]] = []
-    for part in schema(cls).get("$defs", {}).values():
-        rows = [
-            {
-                "key": key,
-                "accepts": accepts(about),
-                "default": toml(about.get("const", about.get("default"))),
-                "meaning": " ".join(about.get("description", "").split()),
-            }
-            for key, about in part.get("properties", {}).items()
-        ]
-        if rows:
-            said = " ".join(part.get("description", "").split())
-            found.append((f"{part['title']}: {said}", rows))
+    for part in parts(cls):
+        rows = [{"key": row.pop("hyperparameter"), **row} for row in fields(part)]
+        if not any(row["tuned over"] for row in rows):
+            rows = [{key: one for key, one in row.items() if key != "tuned over"} for row in rows]
+        said = " ".join((introspection.getdoc(part) or "").partition("\n\n")[0].split())
+        found.append((f"{part.__name__}: {said}", rows))
     return found
 
 

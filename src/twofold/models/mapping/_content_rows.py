@@ -28,6 +28,8 @@ from twofold.unseen import tell
 OnError: TypeAlias = Literal["refuse", "skip"]
 KINDS: tuple[Kind, ...] = (*READABLE, "text", "sound")
 """Kinds of columns that are read."""
+WORDS: tuple[Kind, ...] = ("text", "bag")
+"""Kinds of columns of which a vocabulary is kept."""
 
 
 def chosen(

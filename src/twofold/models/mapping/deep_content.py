@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array
 
-from twofold.data.columns import Column
+from twofold.data.columns import Column, kind_of
 from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.queries import Queries
@@ -35,7 +35,7 @@ from twofold.models.mapping._content_dense import MLP as MLP
 from twofold.models.mapping._content_dense import DenseMap, Linear
 from twofold.models.mapping._content_goal import Goal, confidence
 from twofold.models.mapping._content_maps import fit_map, mapped
-from twofold.models.mapping._content_rows import KINDS, ContentCode, OnError, chosen
+from twofold.models.mapping._content_rows import KINDS, WORDS, ContentCode, OnError, chosen
 from twofold.models.mapping._content_rows import SoundCode as SoundCode
 from twofold.models.mapping._content_sound import CNN, SoundMap
 from twofold.models.mapping._content_trees import TreeMap, Trees
@@ -112,6 +112,18 @@ class DeepContent:
     """Share of the rows that is left out of training to say when to stop; fewer than 10 rows cannot. Not read by the linear map on factors and by trees."""
     patience: PositiveInt | None = 5
     """Passes without a better loss on these rows before training stops; None trains on all rows to the end. Not read by the linear map on factors and by trees."""
+
+    def unread(self, train: Dataset | None = None) -> tuple[str, ...]:
+        """Return the hyperparameters with a search range that are not read as the others are, on a training set where one is given."""
+        steps, linear = takes_steps(self), isinstance(self.network, Linear)
+        found = [] if steps else ["optimiser", "batch_size"]
+        if steps and linear:
+            found.append("network.reg")
+        columns = {} if train is None else side_of(self, train).features
+        kinds = {kind_of(one) for name, one in columns.items() if name in (self.content or columns)}
+        if isinstance(self.network, CNN) or (train is not None and kinds.isdisjoint(WORDS)):
+            found.append("vocabulary")
+        return tuple(found)
 
     def fit(
         self,
@@ -267,15 +279,19 @@ def check_network(model: DeepContent) -> None:
     MissingDependencyError
         Naming the package.
     """
-    on_ratings = model.loss == "ratings"
-    if on_ratings and isinstance(model.network, Trees):
+    if model.loss == "ratings" and isinstance(model.network, Trees):
         raise ConfigError(
             'DeepContent.loss got "ratings", and trees learn factors; use loss="factors"'
         )
-    if isinstance(model.network, Trees) or (isinstance(model.network, Linear) and not on_ratings):
-        need("sklearn", "learn")
-    else:
+    if takes_steps(model):
         need("torch", "deep")
+    else:
+        need("sklearn", "learn")
+
+
+def takes_steps(model: DeepContent) -> bool:
+    """Say whether training takes steps; trees grow, and the linear map on factors is solved."""
+    return not isinstance(model.network, Trees | Linear) or model.loss == "ratings"
 
 
 def factors_of(base: FittedModel) -> F32:

@@ -1,0 +1,125 @@
+"""What a search may draw of an estimator: its own hyperparameters and those of the parts that it holds.
+
+A part is an optimiser, a network, or another estimator as a table. Its hyperparameters are named after it:
+``optimiser.learning_rate``, ``factorization.factors``, ``candidates.0.factors``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twofold.data.dataset import Dataset
+from twofold.hyperparameters import Search, names, search_space, values
+from twofold.models._parts import class_key, estimator_of
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A hyperparameter that can be searched."""
+
+    search: Search
+    value: Any
+    """What the estimator has now."""
+
+
+def open_ranges(
+    estimator: Any, fixed: Collection[str] = (), train: Dataset | None = None
+) -> dict[str, Open]:
+    """Return the hyperparameters of an estimator and its parts that declare a range, by name.
+
+    Those that are `fixed` are left out, one by one or with the part that holds them, and those that the
+    estimator says that it does not read as it is (``unread``), on the training set where one is given.
+
+    Example
+    -------
+    >>> from twofold.models import DeepContent
+    >>> list(open_ranges(DeepContent(network={"kind": "linear"}), fixed=["factorization"]))
+    ['vocabulary', 'network.reg']
+    """
+    unread = estimator.unread(train) if hasattr(estimator, "unread") else ()
+    closed = {*fixed, *unread}
+    return {
+        name: one
+        for name, one in _declared(estimator, train)
+        if closed.isdisjoint(_with_owners(name))
+    }
+
+
+def with_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
+    """Return the estimator with other values; names as in `open_ranges`.
+
+    Example
+    -------
+    >>> from twofold.models import DSSM
+    >>> with_settings(DSSM(), {"optimiser.learning_rate": 0.5}).optimiser.learning_rate
+    0.5
+    """
+    made = values(estimator)
+    for name, value in settings.items():
+        *owners, last = name.split(".")
+        place: Any = made
+        for one in owners:
+            place = place[int(one) if isinstance(place, list) else one]
+        place[last] = value
+    return type(estimator)(**made)
+
+
+def named(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of what a table of hyperparameters sets, a part that is a table key by key.
+
+    Example
+    -------
+    >>> named({"epochs": 3, "network": {"kind": "mlp", "hidden": [50]}})
+    ('epochs', 'network.kind', 'network.hidden')
+    """
+    found: list[str] = []
+    for key, value in table.items():
+        inside = _inside(value)
+        found += [f"{key}.{one}" for one in inside] if inside else [key]
+    return tuple(found)
+
+
+def _inside(value: Any) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        return named({str(key): one for key, one in value.items()})
+    if _lists_tables(value):
+        return named({str(at): one for at, one in enumerate(value)})
+    return ()
+
+
+def _lists_tables(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and bool(value)
+        and all(isinstance(one, Mapping) for one in value)
+    )
+
+
+def _with_owners(name: str) -> list[str]:
+    """Return a name and those of what holds it: ``a.b.c`` gives ``a``, ``a.b`` and ``a.b.c``."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _declared(estimator: Any, train: Dataset | None) -> Iterator[tuple[str, Open]]:
+    ranges, plain = search_space(type(estimator)), values(estimator)
+    for name in names(estimator):
+        if name in ranges:
+            yield name, Open(ranges[name], plain[name])
+        for part, inner in _parts(name, getattr(estimator, name)):
+            for key, one in open_ranges(inner, train=train).items():
+                yield f"{part}.{key}", one
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if dataclasses.is_dataclass(value):
+        yield name, value
+    elif isinstance(value, Mapping) and isinstance(value.get(class_key(value)), str):
+        yield name, estimator_of(value, name)
+    elif _lists_tables(value):
+        for at, one in enumerate(value):
+            yield from _parts(f"{name}.{at}", one)
