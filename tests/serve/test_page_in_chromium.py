@@ -333,6 +333,36 @@ def test_promote_is_confirmed_refused_with_reasons_forced_and_rolled_back(models
         page.context.close()
 
 
+def test_a_model_of_a_new_log_is_promoted_without_force(models, look, tmp_path, run):
+    """The dialog offered force alone, which passes over everything."""
+    tw.testing.planted_log().frame("interactions").head(350).write_csv(tmp_path / "new.csv")
+    run("fit", "IALS", "--data", tmp_path / "new.csv", "--out", tmp_path / "new", "--set", "factors=4")  # fmt: skip
+    with serving(Settings(state=str(tmp_path / "s"), model=str(models / "good"))) as (
+        address,
+        live,
+    ):
+        live.registry.register(tmp_path / "new")
+        page = look(address, refused=True)
+        settle(page, f"{address}/page/versions")
+        page.get_by_role("button", name="Promote version 2").click()
+        dialog = page.locator("#change")
+        promote = dialog.get_by_role("button", name="Promote", exact=True)
+        promote.click()
+        expect(dialog.get_by_role("alert")).to_contain_text("made on other data")
+        expect(promote).to_be_hidden()
+        dialog.get_by_label("Its log is a new one").check()
+        expect(dialog.get_by_role("alert")).to_be_hidden()
+        expect(dialog.get_by_role("button", name="Promote although")).to_be_hidden()
+        promote.click()
+        expect(page.locator("#state")).to_have_text("IALS, version 2")
+        expect(page.locator("td.words").first).to_have_text(
+            "other data: the reports were not compared"
+        )
+        page.get_by_role("button", name="Roll back to version 1").click()
+        expect(dialog.get_by_label("Its log is a new one")).to_be_hidden()
+        page.context.close()
+
+
 def test_the_key_is_asked_for_kept_in_the_tab_and_not_enough_to_promote(models, look, tmp_path):
     settings = Settings(state=str(tmp_path / "s"), model=str(models / "good"))
     with serving(settings, Keys.of({role: [key] for role, key in KEYS.items()})) as (address, live):

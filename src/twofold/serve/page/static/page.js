@@ -372,7 +372,7 @@ function map(root) {
 
 function changes(within) {
   const dialog = find("#change", within), refusal = find(".refusal", dialog), note = find("[data-note]", dialog);
-  const act = find("[data-do]", dialog), force = find("[data-force]", dialog);
+  const act = find("[data-do]", dialog), force = find("[data-force]", dialog), other = find("#other", dialog);
   let wanted = null;
 
   function open(button, back) {
@@ -382,10 +382,13 @@ function changes(within) {
       ? "It answers from the next question on; the version that is live now stays registered."
       : "Its report, data and answers are checked against the live version; if nothing speaks against it, it answers from the next question on.";
     act.textContent = back ? "Roll back" : "Promote";
-    act.hidden = false; note.hidden = back; force.hidden = true; refusal.hidden = true;
+    note.hidden = find("[data-other]", dialog).hidden = back;
     find("#note", dialog).value = "";
+    other.checked = false;
+    fresh();
     dialog.showModal();
   }
+  function fresh() { act.hidden = false; force.hidden = true; refusal.hidden = true; }
   function refused(error) {
     find("[data-reason]", refusal).textContent = error.code === "refused" ? error.reason.split(": ")[0] + ":" : error.message + ".";
     const reasons = error.code === "refused" ? error.reason.slice(error.reason.indexOf(": ") + 2).split(/; (?=its? |\d+ of )/) : [];
@@ -404,7 +407,7 @@ function changes(within) {
     try {
       const { value } = wanted === null
         ? await ask("/models/rollback", {})
-        : await ask(`/models/${wanted}/promote`, { force: by_force, note: find("#note", dialog).value });
+        : await ask(`/models/${wanted}/promote`, { force: by_force, other_data: other.checked, note: find("#note", dialog).value });
       dialog.close();
       await Promise.all([load(), state()]);
       announce(`Version ${value.live} is live`);
@@ -420,6 +423,7 @@ function changes(within) {
   all("[data-back]", within).forEach(one => one.addEventListener("click", () => open(one, true)));
   act.addEventListener("click", () => change(false));
   force.addEventListener("click", () => change(true));
+  other.addEventListener("change", fresh);
   find("[data-cancel]", dialog).addEventListener("click", () => dialog.close());
   // Enter in the note does what the main button does, never what the checks refused.
   find("form", dialog).addEventListener("submit", event => { event.preventDefault(); if (!act.hidden && !act.disabled) change(false); });
