@@ -28,8 +28,9 @@ def fm_sgd_epoch(
 
     rows (blocks, n) names the rows of an event; `indptr`, `feature`, `x` hold the entries of all rows
     of all blocks, each with its own features. theta -= rate (dl/dy dy/dtheta + lambda theta), with
-    dy/dv_if = x_i (q_f - v_if x_i) (Rendle 2012, Eq. 4 and Algorithm 1; lambda = 2 lambda of the
-    paper). Squared loss (y - t)^2 / 2, or ln(1 + exp(-t y)) with t = +-1 where `logistic`.
+    dy/dv_if = x_i (q_f - v_if x_i) (Rendle 2012, Eq. 4 and Algorithm 1). Squared loss (y - t)^2 / 2, half the
+    paper's, so that `rate` is twice its eta and lambda its lambda; or ln(1 + exp(-t y)) with t = +-1 where
+    `logistic`, where lambda is twice the paper's.
     target (n,), w0 (1,), w (features,), v (features, k).
     """
     k = v.shape[1]
