@@ -8,9 +8,10 @@ that were clicked count with their watch time T_i, the others with 1, so that th
 for N impressions with k clicks: about the expected watch time where the click probability P is small.
 
 Differs from the paper: the inputs are those that any log has (item, watched items, columns, earlier impressions, channel, scores of
-candidate models); numbers go in less their means; columns of people and circumstances, and the scores of candidate models, are withheld from a share `unsaid` of the
-impressions, each for itself, so that somebody known by history alone is ranked well; what was passed by is drawn, or taken from lists
-of candidate models, where a log does not say it; training begins at the best constant, and the step falls to 0 unless `decay` is off.
+candidate models); numbers go in less their means; from a share `unsaid` of the impressions the columns of the person, the circumstances
+or both are withheld, and from another the scores of candidate models, so that somebody known by history alone is ranked well; what was
+passed by is drawn, or taken from lists of candidate models, where a log does not say it; training begins at the best constant, and the
+step falls to 0 unless `decay` is off.
 """
 
 from __future__ import annotations
