@@ -9,11 +9,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from twofold.data.dataset import Dataset
 from twofold.hyperparameters import Search, names, search_space, values
 from twofold.models._parts import class_key, estimator_of
+
+
+@runtime_checkable
+class SaysUnread(Protocol):
+    """An estimator that knows which of its hyperparameters it does not read as the others are."""
+
+    def unread(self, train: Dataset | None = None) -> tuple[str, ...]:
+        """Return their names, on a training set where one is given."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ def open_ranges(
     """Return the hyperparameters of an estimator and its parts that declare a range, by name.
 
     Those that are `fixed` are left out, one by one or with the part that holds them, and those that the
-    estimator says that it does not read as it is (``unread``), on the training set where one is given.
+    estimator says that it does not read as it is (`SaysUnread`), on the training set where one is given.
 
     Example
     -------
@@ -39,7 +48,7 @@ def open_ranges(
     >>> list(open_ranges(DeepContent(network={"kind": "linear"}), fixed=["factorization"]))
     ['vocabulary', 'network.reg']
     """
-    unread = estimator.unread(train) if hasattr(estimator, "unread") else ()
+    unread = estimator.unread(train) if isinstance(estimator, SaysUnread) else ()
     closed = {*fixed, *unread}
     return {
         name: one
