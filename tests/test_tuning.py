@@ -57,6 +57,31 @@ def test_the_parts_of_a_model_are_searched_with_it():
 
 
 @pytest.mark.parametrize(
+    "estimator",
+    [
+        tw.Pipeline(
+            candidates=[{"model": "DSSM", "epochs": 2}, {"model": "EASE"}],
+            ranker={"model": "GRU4Rec"},
+        ),
+        models.DeepContent(factorization={"model": "DSSM", "content": "title"}),
+        models.Repeats(model={"model": "DeepContent", "factorization": {"model": "BPR"}}),
+        models.DeepContent(factorization={"class": "Repeats", "model": {"model": "IALS"}}),
+    ],
+    ids=["pipeline", "model", "model in a model", "class"],
+)
+def test_tables_that_say_little_are_searched_as_whole_as_estimators(estimator):
+    """A table with its class alone holds no optimiser whose step could be set: the search ended in a KeyError."""
+    ranges = open_ranges(estimator)
+    moved = {
+        name: one.search.choices[-1] if one.search.choices else one.search.high
+        for name, one in ranges.items()
+    }
+    other = with_settings(estimator, moved)
+    assert {name: one.value for name, one in open_ranges(other).items()} == moved
+    assert with_settings(estimator, {}) == estimator
+
+
+@pytest.mark.parametrize(
     ("network", "loss", "read"),
     [
         ("linear", "factors", {"network.reg"}),

@@ -66,13 +66,20 @@ def with_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
     >>> with_settings(DSSM(), {"optimiser.learning_rate": 0.5}).optimiser.learning_rate
     0.5
     """
-    made = values(estimator)
+    made, inside = values(estimator), dict[str, dict[str, Any]]()
+    parts = {
+        part: inner
+        for name in names(estimator)
+        for part, inner in _parts(name, getattr(estimator, name))
+    }
     for name, value in settings.items():
-        *owners, last = name.split(".")
-        place: Any = made
-        for one in owners:
-            place = place[int(one) if isinstance(place, list) else one]
-        place[last] = value
+        part = next((one for one in parts if name.startswith(f"{one}.")), None)
+        if part is None:
+            made[name] = value
+        else:
+            inside.setdefault(part, {})[name.removeprefix(f"{part}.")] = value
+    for part, given in inside.items():
+        _put(made, part, with_settings(parts[part], given))
     return type(estimator)(**made)
 
 
@@ -89,6 +96,19 @@ def named(table: Mapping[str, Any]) -> tuple[str, ...]:
         inside = _inside(value)
         found += [f"{key}.{one}" for one in inside] if inside else [key]
     return tuple(found)
+
+
+def _put(made: dict[str, Any], part: str, estimator: Any) -> None:
+    """Put a part into the values of what holds it: a table with its class where a table was, one of a list by its place."""
+    name, _, at = part.partition(".")
+    held = made[name][int(at)] if at else made[name]
+    table = values(estimator)
+    if isinstance(held.get(key := class_key(held)), str) and key not in table:
+        table = {key: held[key], **table}
+    if at:
+        made[name][int(at)] = table
+    else:
+        made[name] = table
 
 
 def _inside(value: Any) -> tuple[str, ...]:
