@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -30,10 +30,34 @@ class HasItemVectors(Protocol):
         ...
 
 
+class HasPopularity(Protocol):
+    """What a model remembers of who took what."""
+
+    @property
+    def popularity(self) -> F32:
+        """Events of each item, shape (n_items,)."""
+        ...
+
+
+@runtime_checkable
+class PlacesByContent(HasItemVectors, Protocol):
+    """A model that places items without events by their content, and others elsewhere."""
+
+    @property
+    def memory(self) -> HasPopularity:
+        """What it remembers."""
+        ...
+
+    def content_likeness(self) -> F32 | csr_array:
+        """Return the vectors of all items as their content has them, shape (n_items, d')."""
+        ...
+
+
 def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     """Return the `k` items with the highest cosine to `item`, itself left out.
 
-    Nothing is like an item of which nothing is known: its vector is zero, the list is empty, and a `DataWarning` says so.
+    An item without events, which stands where its content puts it, is compared with the content of all others where the
+    model puts items with events elsewhere. Nothing is like an item of which nothing is known: its vector is zero, the list is empty, and a `DataWarning` says so.
 
     Returns
     -------
@@ -49,7 +73,7 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     """
     at_least_one("k", k)
     row = model.items.ids.row(item)
-    scores = cosine(model.similarity_vectors, row)[None, :]
+    scores = likeness(model, row)[None, :]
     nothing = scores[0, row] == 0  # any other vector has a cosine of 1 with itself
     none = np.zeros(2, np.int64)
     items, best = top_k(
@@ -71,6 +95,13 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
             "score": best[0][kept],
         }
     )
+
+
+def likeness(model: HasItemVectors, row: int) -> F32:
+    """Return how like every item is to item `row`, -1 ... 1, shape (n_items,)."""
+    if isinstance(model, PlacesByContent) and not model.memory.popularity[row]:
+        return cosine(model.content_likeness(), row)
+    return cosine(model.similarity_vectors, row)
 
 
 def cosine(vectors: F32 | csr_array, row: int) -> F32:

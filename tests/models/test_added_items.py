@@ -156,3 +156,65 @@ def test_added_items_are_filtered_by_their_own_features():
     for shelf, wanted in (("left", ["x", "c"]), ("top", ["y"]), ("right", [])):
         found = grown.recommend(users=[1], k=9, where={"shelf": shelf})
         assert found["item"].to_list() == wanted
+
+
+TOPICS = {
+    "space": "rocket orbit launch moon crew probe lander comet",
+    "food": "garlic soup oven bread herb butter stew salad",
+    "sport": "match league goal referee coach striker derby cup",
+    "law": "court judge appeal verdict jury trial witness bail",
+}
+
+
+@pytest.fixture(scope="module")
+def headlines():
+    """People who like one of four topics, 120 headlines of it, and 24 new ones."""
+    rng = np.random.default_rng(0)
+    names, words = list(TOPICS), [one.split() for one in TOPICS.values()]
+    topic = np.arange(144) % 4
+    common = ["the", "a", "of", "new", "more", "after", "over", "about", "says", "first"]
+    told = [[*rng.choice(words[one], 3, replace=False), *rng.choice(common, 2)] for one in topic]
+    user, item = np.divmod(np.arange(80 * 120), 120)
+    kept = rng.random(len(user)) < np.where(topic[item] == user % 4, 0.3, 0.02)
+    things = pl.DataFrame({
+        "item": [f"{names[one]}{at}" for at, one in enumerate(topic)], "title": [" ".join(one) for one in told], "words": [[str(word) for word in one] for one in told], "id": np.arange(144),
+    })  # fmt: skip
+    old, new = (things.filter(one).drop("id") for one in (pl.col("id") < 120, pl.col("id") >= 120))
+    log = {"user": user[kept], "item": old["item"].gather(item[kept]).to_list()}
+    data = tw.Dataset.from_frames(
+        log, user="user", item="item", items=old, item_features={"title": "text", "words": "tags"}
+    )
+    return data, new
+
+
+PLACED = {
+    "CTR": tw.models.CTR(factors=12, content="title"),
+    "CDL": tw.models.CDL(factors=8, content="title"),
+    "linear": tw.models.DeepContent(
+        network={"kind": "linear"}, content=["title"], factorization=tw.models.IALS(factors=8)
+    ),
+    "mlp": tw.models.DeepContent(content=["title"], factorization=tw.models.IALS(factors=8)),
+    "FM": tw.models.FM(factors=8, features=["words"], negatives=2),
+    "kNN": tw.models.ItemKNN(content=["title"]),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_what_is_like_a_new_item_is_of_its_kind_and_not_new_alone(headlines, name, tmp_path):
+    """Vectors by content are shorter than those that events have moved: new items were like each other alone."""
+    data, new = headlines
+    model = PLACED[name].fit(data, rng=0)
+    grown = model.with_items(new)
+    grown.save(tmp_path / "grown")
+    again = tw.load(tmp_path / "grown")
+    same, fresh, there = 0, 0, set(new["item"])
+    for one in new["item"]:
+        alike = grown.similar_items(one, k=10)
+        assert again.similar_items(one, k=10).equals(alike)
+        same += sum(other.rstrip("0123456789") == one.rstrip("0123456789") for other in alike["item"])  # fmt: skip
+        fresh += sum(other in there for other in alike["item"])
+    assert same >= 0.75 * 240
+    assert fresh <= 0.3 * 240, "a sixth of the catalogue is new"
+    old = data.items.ids.ids[0]
+    before = model.similar_items(old, k=5)
+    assert grown.similar_items(old, k=len(data.items.ids))["item"].to_list()[:1] == before["item"].to_list()[:1]  # fmt: skip

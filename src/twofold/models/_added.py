@@ -23,6 +23,7 @@ from twofold.models._around import Around
 from twofold.models._base import FittedModel
 from twofold.models._told import check_names, not_integer, passed_over
 from twofold.rank import Encoded
+from twofold.similar import PlacesByContent
 from twofold.typing import F32, Bool
 from twofold.unseen import CONTENT, shown, tell, unknown
 
@@ -51,6 +52,13 @@ class WithItems(Around):
     def similarity_vectors(self) -> F32 | csr_array:
         """The vectors whose cosine means likeness, shape (n_items + j, d')."""
         return stacked(self.base.similarity_vectors, self.likeness)
+
+    def content_likeness(self) -> F32 | csr_array:
+        """Return the vectors of all items as their content has them, shape (n_items + j, d')."""
+        base: object = self.base
+        apart = isinstance(base, PlacesByContent)
+        own = base.content_likeness() if apart else self.base.similarity_vectors
+        return stacked(own, self.likeness)
 
     def fold_in(self, histories: Histories) -> F32 | csr_array:
         """Map histories to vectors, shape (n, d); added items are passed over."""

@@ -31,7 +31,8 @@ from twofold.data.vocabulary import UNKNOWN
 from twofold.errors import ConfigError
 from twofold.features.design import side_by_side
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory
+from twofold.models._apart import Apart
+from twofold.models._base import Memory
 from twofold.models.factorization import _fm_learners as learners
 from twofold.models.factorization import _fm_people as people
 from twofold.models.factorization import _probit as probit
@@ -158,7 +159,7 @@ class FM:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedFM(FittedModel):
+class FittedFM(Apart):
     """S samples side by side (one for ALS and SGD); the product of two vectors is the average y(x).
 
     ``predict`` turns it into values: cut to the range of the training ratings, the expected class, or

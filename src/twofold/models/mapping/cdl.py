@@ -33,7 +33,8 @@ from twofold.data.interactions import Histories
 from twofold.features.design import unit_rows
 from twofold.features.text import Weight, WordCode
 from twofold.hyperparameters import Search, hyperparameters
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._apart import Apart
+from twofold.models._base import Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _confidence
 from twofold.models.mapping._autoencoder import (
@@ -194,7 +195,7 @@ class Course(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedCDL(FittedModel):
+class FittedCDL(Apart):
     """Factors whose product is the score, and the encoder that places new items."""
 
     reads_content: ClassVar[bool] = True

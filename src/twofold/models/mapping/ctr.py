@@ -32,7 +32,8 @@ from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.topics import expected_words, improve_proportions
-from twofold.models._base import FittedModel, Memory, check_finite
+from twofold.models._apart import Apart
+from twofold.models._base import Memory, check_finite
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _confidence, _topics
 from twofold.models.mapping._confidence import Side, Weights
@@ -145,7 +146,7 @@ class CTR:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedCTR(FittedModel):
+class FittedCTR(Apart):
     """Factors whose product is the score, and the topics that place new items."""
 
     reads_content: ClassVar[bool] = True

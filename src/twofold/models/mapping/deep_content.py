@@ -28,6 +28,7 @@ from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, need
 from twofold.features.audio import LogMel
 from twofold.hyperparameters import Search, hyperparameters
+from twofold.models._apart import Apart
 from twofold.models._around import Around
 from twofold.models._base import FittedModel, Memory, check_finite
 from twofold.models._parts import estimator_of, same_training, table_of
@@ -190,7 +191,7 @@ class DeepContent:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FittedDeepContent(Around):
+class FittedDeepContent(Apart, Around):
     """The factorization, with a network that says the factors of who or what has no history.
 
     An item or a person of whom nothing that is known was seen in training has the mean of the factors; such a

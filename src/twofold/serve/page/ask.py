@@ -21,7 +21,7 @@ from twofold.serve.page.items import Card, cards
 from twofold.serve.schemas import Body, Identifier, Question
 from twofold.serve.served import Asked, Served
 from twofold.serve.variants import LIVE
-from twofold.similar import cosine
+from twofold.similar import likeness
 from twofold.typing import I32
 
 REASONS = 5
@@ -205,10 +205,10 @@ def nearest(model: FittedModel, held: I32, row: int) -> list[Reason]:
     own = own[own != row]
     if not len(own):
         return []
-    likeness = cosine(model.similarity_vectors, row)[own]
-    order = np.argsort(-likeness, kind="stable")[:REASONS]
-    order = order[likeness[order] > 0]
-    amounts = likeness[order].tolist()
+    alike = likeness(model, row)[own]
+    order = np.argsort(-alike, kind="stable")[:REASONS]
+    order = order[alike[order] > 0]
+    amounts = alike[order].tolist()
     told = zip(cards(model, own[order]), amounts, shares(amounts), strict=True)
     return [Reason(card, "", amount, share) for card, amount, share in told]
 
