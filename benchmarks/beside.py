@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from scipy import stats
 
 import twofold as tw
 from twofold import jobs
+from twofold.errors import did_you_mean
 from twofold.evaluation.uncertainty import bootstrap, paired_test
 
 HERE = Path(__file__).parent
@@ -147,6 +149,25 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+COMMON = {"--set", "--save", "--merge", "--name", "--child"}
+"""Options of every script, and the one by which a script calls itself."""
+
+
+def check_options(script: Any) -> None:
+    """Print what a benchmark says of itself where ``--help`` is asked, and refuse options that it does not name.
+
+    A misspelt ``--validation`` would measure the test part without a word.
+    """
+    said = script.__doc__ or ""
+    if "--help" in sys.argv:
+        sys.stdout.write(f"{said}\n")
+        raise SystemExit(0)
+    known = COMMON | set(re.findall(r"--[a-z-]+", said))
+    for one in sys.argv[1:]:
+        if one.startswith("--") and one not in known:
+            raise SystemExit(f"there is no option {one}; {did_you_mean(one, sorted(known))}")
+
+
 def option(name: str, default: str) -> str:
     """Return what follows `name` on the command line."""
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
@@ -212,3 +233,7 @@ def differences(
                 cells.append(f"{away:+.4f} [{low:+.4f}, {high:+.4f}] (p = {p:.2g})")
             rows.append([f"{name} − {other}", *cells])
     return rows
+
+
+if HERE in Path(getattr(sys.modules["__main__"], "__file__", None) or "/").resolve().parents:
+    check_options(sys.modules["__main__"])

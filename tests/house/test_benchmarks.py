@@ -1,8 +1,11 @@
 """What the benchmarks share."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 BESIDE = Path(__file__).parents[2] / "benchmarks" / "beside.py"
 
@@ -23,3 +26,20 @@ def test_settings_are_read_as_the_command_line_reads_them(monkeypatch):
         "start": "lda",
     }
     assert isinstance(found["epochs"], int)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (["--help"], 0, "--validation"),
+        (["--valdation"], 1, "did you mean '--validation'"),
+    ],
+)
+def test_a_benchmark_says_what_it_takes_and_refuses_the_rest(asked, code, said):
+    """A misspelt option was passed over, and the test part measured in place of the validation part."""
+    script = BESIDE.parent / "quality" / "dssm.py"
+    ran = subprocess.run(
+        [sys.executable, script, *asked], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == code, ran.stderr
+    assert said in ran.stdout + ran.stderr
