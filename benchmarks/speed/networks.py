@@ -193,7 +193,7 @@ def words() -> None:
     split = tw.split.cold_items(data, test=0.15, rng=1)
     train, test = split.train, split.test
     estimator = DSSM(
-        content="words", inputs="words", encoder={"kind": "dense", "hidden": (300,)}, factors=128, towers="shared", weight="bm25",  # pyright: ignore[reportArgumentType]
+        content="words", inputs="words", encoder={"kind": "dense", "hidden": (300,), "start": "drawn"}, factors=128, towers="shared", weight="bm25",  # pyright: ignore[reportArgumentType]
         drawn="batch", dealt="people", negatives=500, batch_size=512, epochs=EPOCHS, vocabulary=20_000,
     )  # fmt: skip
     own = seconds_of_a_pass(estimator, train)

@@ -59,9 +59,9 @@ class Dense:
     """Widths of the layers before the last; none leaves one layer."""
     activation: Literal["tanh", "identity"] = "tanh"
     """After every layer; identity makes the map linear."""
-    start: Literal["drawn", "components"] = "drawn"
-    """How training begins: at weights drawn at random (the paper), or where cosines are nearly those of the weighted words: the first
-    layer at their principal directions, for n-grams at the sums nearest to these, and later layers at the identity."""
+    start: Literal["drawn", "components"] = "components"
+    """How training begins: where cosines are nearly those of the weighted words, the first layer at their principal directions, for
+    n-grams at the sums nearest to these, and later layers at the identity; or at weights drawn at random (the paper)."""
 
 
 @hyperparameters
@@ -92,8 +92,8 @@ class DSSM:
     found, whose words would give it away; negatives that the user has are left out of the sum; words of dense towers are
     weighted by tf-idf and n-grams by their rarity, both scaled to length 1, unless ``weight="count"`` (the papers); the
     steps are Adam's unless `optimiser` says otherwise; the convolution and the layer after it have biases; both sides can
-    share one tower, and dense ones can begin at the principal directions of the words (``start="components"``), where the
-    papers draw all weights; no validation part stops training. The papers give no value of gamma.
+    share one tower, and dense ones begin at the principal directions of the words, where the papers draw all weights
+    (``start="drawn"``); no validation part stops training. The papers give no value of gamma.
 
     Example
     -------
