@@ -623,3 +623,20 @@ def test_words_of_people_that_stand_for_histories_unasked_are_told():
         .recommend(users=[100], k=1)["item"]
         .to_list()
     )
+
+
+@pytest.mark.parametrize(("own", "as_"), [(False, "shared"), (True, "separate")])
+def test_histories_are_read_by_the_tower_of_items_and_words_of_people_by_their_own(own, as_):
+    says = {"u": list("1234"), "says": ["a red cat", "dogs", "blue songs", "cats sing"]}
+    more = {"users": says, "user_features": {"says": "text"}} if own else {}
+    log = small_log(**more)
+    asked = {"encoder": {"kind": "dense", "hidden": (6,)}, "factors": 4, "content": "title"}
+    chosen = dssm.DSSM(**asked).fit(log, rng=0)
+    named, other = (
+        dssm.DSSM(**asked, towers=one).fit(log, rng=0)
+        for one in (as_, "separate" if as_ == "shared" else "shared")
+    )
+    assert (chosen.asked is not None) == own
+    np.testing.assert_array_equal(chosen.item_factors, named.item_factors)
+    np.testing.assert_array_equal(chosen.user_factors, named.user_factors)
+    assert not np.array_equal(chosen.item_factors, other.item_factors)

@@ -91,9 +91,10 @@ class DSSM:
     convolution), in training of a random stretch of at most `history` of them and never with the item that is to be
     found, whose words would give it away; negatives that the user has are left out of the sum; words of dense towers are
     weighted by tf-idf and n-grams by their rarity, both scaled to length 1, unless ``weight="count"`` (the papers); the
-    steps are Adam's unless `optimiser` says otherwise; the convolution and the layer after it have biases; both sides can
-    share one tower, and dense ones begin at the principal directions of the words, where the papers draw all weights
-    (``start="drawn"``); no validation part stops training. The papers give no value of gamma.
+    steps are Adam's unless `optimiser` says otherwise; the convolution and the layer after it have biases; both sides share
+    one tower where queries are histories, unless ``towers="separate"`` (the papers), and dense ones begin at the
+    principal directions of the words, where the papers draw all weights (``start="drawn"``); no validation part stops
+    training. The papers give no value of gamma.
 
     Example
     -------
@@ -112,10 +113,11 @@ class DSSM:
     """The layers of a tower: Dense(hidden=(300, 300)) or Convolution(filters=300, window=3)."""
     factors: Annotated[int, Field(ge=2), Search(32, 256, log=True)] = 128
     """Width of the last layer; with one, every cosine would be 1 or -1."""
-    towers: Annotated[Literal["separate", "shared"], Search(choices=("separate", "shared"))] = (
-        "separate"
-    )
-    """Whether queries and items have layers of their own (the papers) or the same ones."""
+    towers: Annotated[
+        Literal["separate", "shared"] | None, Search(choices=("separate", "shared"))
+    ] = None
+    """Whether queries and items have layers of their own (the papers) or the same ones; None is shared where all people are known
+    by the texts of the items that they had, and separate where they have texts of their own."""
     inputs: Literal["ngrams", "words"] = "ngrams"
     """What a tower counts: letter n-grams of the words, or the words as they stand."""
     ngram: Annotated[PositiveInt, Field(le=10)] = 3
@@ -187,7 +189,10 @@ class DSSM:
             texts = stacked_rows(texts, code.read(one))
         taken = binary(memory.history, train.n_items)
         bags = bags_of(taken, texts.known)
-        of_query, of_item = learned(self, taken, bags, texts, code.width, generator(rng))
+        shared = self.towers == "shared" or (self.towers is None and asked is None)
+        of_query, of_item = learned(
+            self, taken, bags, texts, code.width, generator(rng), shared=shared
+        )
         items = texts.first(train.n_items)
         tanh = is_tanh(self)
         said = serving.together(of_query, serving.represent(of_query, texts), bags)
@@ -292,8 +297,10 @@ def learned(
     texts: TextRows,
     width: int,
     rng: np.random.Generator,
+    *,
+    shared: bool,
 ) -> tuple[Mapping[str, F32], Mapping[str, F32]]:
-    """Return the trained weights of the query tower and of the item tower."""
+    """Return the trained weights of the query tower and of the item tower, `shared` the same ones."""
     # torch is an optional part of the package.
     from twofold.models.mapping._dssm_start import begin_at_words
     from twofold.models.mapping._dssm_towers import PairLoss, clicks_of, draw_towers, train_towers
@@ -303,7 +310,6 @@ def learned(
             sizes, window = (width, *hidden, model.factors), None
         case Convolution(filters=filters, window=window):
             sizes, activation = (width, filters, model.factors), "tanh"
-    shared = model.towers == "shared"
     towers = draw_towers(sizes, activation, window, shared=shared, rng=rng)
     if isinstance(model.encoder, Dense) and model.encoder.start == "components":
         begin_at_words(towers, texts, rng)
