@@ -21,6 +21,7 @@ from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.audio import LogMel, Sounds
 from twofold.features.design import READABLE, ColumnCode, side_by_side
 from twofold.features.numbers import centre_and_scale, standardised
+from twofold.features.sounds import folders_of
 from twofold.features.text import BagOfWords, WordCode
 from twofold.typing import F32, F64, Bool
 from twofold.unseen import tell
@@ -75,6 +76,8 @@ class SoundCode:
     on_error: OnError
     centre: F32  # (2 * bands,)
     scale: F32  # (2 * bands,)
+    folders: tuple[str, ...] | None = None
+    """Where the sounds lie that were read; None = the model was saved before this was kept."""
 
     @classmethod
     def of(cls, column: Text, settings: LogMel, on_error: OnError) -> SoundCode:
@@ -85,8 +88,12 @@ class SoundCode:
         DataError
             If a sound cannot be read and `on_error` is refuse, or none can.
         """
-        centre, scale = centre_and_scale(averaged(column, settings, on_error, least=1)[0])
-        return cls(settings=settings, on_error=on_error, centre=centre, scale=scale)
+        found, sounds = averaged(column, settings, on_error, least=1)
+        centre, scale = centre_and_scale(found)
+        folders = folders_of(column.take(sounds.rows).values)
+        return cls(
+            settings=settings, on_error=on_error, centre=centre, scale=scale, folders=folders
+        )
 
     def encode(self, column: Text) -> csr_array:
         """Return the features of sounds (n, 2 bands); a sound that is missing or left out has none."""

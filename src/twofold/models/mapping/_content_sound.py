@@ -17,6 +17,7 @@ from twofold.data.columns import Text
 from twofold.errors import ConfigError
 from twofold.features.audio import LogMel, Sounds
 from twofold.features.numbers import centre_and_scale
+from twofold.features.sounds import folders_of
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
 from twofold.models.mapping._content_rows import OnError, tell_left_out
@@ -69,6 +70,8 @@ class SoundMap:
     band_spread: F32  # (bands,)
     centre: F32  # (d,)
     scale: float
+    folders: tuple[str, ...] | None = None
+    """Where the sounds lie that were read; None = the model was saved before this was kept."""
 
     def predict(self, column: Text) -> tuple[F32, Bool]:
         """Return the vectors of sounds, (n, d), and which could be heard, (n,).
@@ -162,4 +165,5 @@ def fit_sound_map(
         band_spread=spread,
         centre=goal.centre,
         scale=goal.scale,
+        folders=folders_of(column.take(sounds.rows).values),
     )
