@@ -11,6 +11,7 @@ import pytest
 import twofold as tw
 from twofold.data.music import generated_music
 from twofold.errors import DataWarning, TwofoldError
+from twofold.serve.item_table import items_of
 from twofold.serve.sounds import checked_sounds
 
 SOUND = {"sample_rate": 8000, "window": 256, "hop": 256, "bands": 24, "min_seconds": 1.0}
@@ -117,3 +118,57 @@ def test_an_empty_path_is_a_missing_sound(served, music):
         assert status == 200
         assert any("nothing is known of item" in note for note in notes)
         assert not any("left out" in note for note in notes)
+
+
+def test_a_sound_that_was_told_from_here_is_there_after_a_start_elsewhere(
+    served, music, tmp_path, monkeypatch
+):
+    """The path was kept as it was told: the item disappeared at a start from another directory."""
+    model, folder, name = music
+    monkeypatch.chdir(folder)
+    client = served(model)
+    assert put(client, f"./{name}") == (200, "{}", None)
+    assert "notes" not in client.get("/models").json()
+    monkeypatch.chdir(tmp_path)
+    client = served(model)
+    assert client.get("/items/new/similar").json()["items"]
+    assert "notes" not in client.get("/models").json()
+    items, said = items_of(served.live)
+    assert items.features["sound"].values.to_list() == [str(folder / name)]
+    assert not said
+
+
+@pytest.fixture
+def strict(music, tmp_path):
+    """A saved model that refuses sounds which cannot be heard, and the sounds beside it."""
+    _, folder, _ = music
+    names = [f"song{one:04d}" for one in range(12)]
+    paths = [str(folder / f"{one}.wav") for one in names]
+    log = tw.Dataset.from_frames(
+        {"user": [1 + at % 3 for at in range(12)], "item": names}, user="user", item="item",
+        items={"item": names, "sound": paths}, item_features={"sound": "sound"},
+    )  # fmt: skip
+    base = {"model": "IALS", "factors": 2}
+    deep = tw.models.DeepContent(factorization=base, network={"kind": "linear"}, sound=SOUND)
+    return deep.fit(log, rng=0).save(tmp_path / "strict"), folder, paths[0]
+
+
+def test_items_whose_sounds_are_gone_are_noted_beside_the_versions(served, strict):
+    """Only a line of the log said so."""
+    model, folder, path = strict
+    client, gone = served(model), folder / "gone.wav"
+    copyfile(path, gone)
+    for item in ("lost", "kept"):
+        assert put(client, str(gone) if item == "lost" else path, item)[0] == 200
+    gone.unlink()
+    client = served(model)
+    (note,) = client.get("/models").json()["notes"]
+    assert note.startswith(f"item 'lost' is left out: sound '{gone}' is missing")
+    assert client.get("/items/lost/similar").status_code == 404
+    assert client.get("/items/kept/similar").status_code == 200
+    assert put(client, path, "other")[0] == 200
+    assert client.get("/models").json()["notes"] == [note]
+    client.delete("/items/other")
+    assert client.get("/models").json()["notes"] == [note]
+    assert put(client, path, "lost")[0] == 200
+    assert "notes" not in client.get("/models").json()

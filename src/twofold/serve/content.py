@@ -42,8 +42,10 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
                 return served.grown(served.model, list(withdrawn)), said
             again = item in live.items
             model, said = grown_by(base if again else served.model, item, features)
-            model = grown_by_what_is_left(served.version, model, others)
-            return served.grown(model, list(withdrawn)), said
+            if not again:
+                return served.grown(model, list(withdrawn)), said
+            model, left_out = grown_by_what_is_left(served.version, model, others)
+            return served.grown(model, list(withdrawn), left_out), said
 
         made, said = await live.work(grow)
         kept = None if known and not features else features
