@@ -163,6 +163,7 @@ def test_items_whose_sounds_are_gone_are_noted_beside_the_versions(served, stric
     gone.unlink()
     client = served(model)
     (note,) = client.get("/models").json()["notes"]
+    assert "on_error" not in note
     assert note.startswith(f"item 'lost' is left out: sound '{gone}' is missing")
     assert client.get("/items/lost/similar").status_code == 404
     assert client.get("/items/kept/similar").status_code == 200
@@ -172,3 +173,15 @@ def test_items_whose_sounds_are_gone_are_noted_beside_the_versions(served, stric
     assert client.get("/models").json()["notes"] == [note]
     assert put(client, path, "lost")[0] == 200
     assert "notes" not in client.get("/models").json()
+
+
+def test_the_hint_about_a_sound_is_for_who_sends_it(served, strict):
+    """A client was advised to set on_error, which is said in training."""
+    model, folder, _ = strict
+    client = served(model)
+    (folder / "deeper.wav").mkdir(exist_ok=True)
+    for path in (folder / "gone.wav", folder / "deeper.wav"):
+        error = client.put("/items/new", json={"features": {"sound": str(path)}}).json()["error"]
+        assert ("is a folder" if path.is_dir() else "is missing") in error["message"]
+        assert "on_error" not in str(error)
+        assert error["hint"].startswith("give the path of a sound file that can be heard, or null")

@@ -7,6 +7,7 @@ from typing import Any
 
 from twofold.data.alone import spread
 from twofold.data.vocabulary import UNKNOWN
+from twofold.features.sounds import SoundFault
 from twofold.serve.failures import Refused, shown
 from twofold.serve.growth import grown_by, grown_by_what_is_left, remarks_of_known
 from twofold.serve.live import Live
@@ -47,7 +48,13 @@ async def put_item(live: Live, text: str, features: dict[str, Any]) -> tuple[boo
             model, left_out = grown_by_what_is_left(served.version, model, others)
             return served.grown(model, list(withdrawn), left_out), said
 
-        made, said = await live.work(grow)
+        try:
+            made, said = await live.work(grow)
+        except SoundFault as error:  # whose advice is for who trains
+            raise Refused(
+                422, "bad_request", error.why,
+                "give the path of a sound file that can be heard, or null where there is none",
+            ) from error  # fmt: skip
         kept = None if known and not features else features
         await asyncio.wrap_future(live.store.put_item(item, kept, live.now(), withdrawn=False))
         live.items, live.withdrawn, live.served = items, withdrawn, made

@@ -10,6 +10,7 @@ import numpy as np
 
 from twofold.data.entities import Entities
 from twofold.errors import DataError
+from twofold.features.sounds import SoundFault
 from twofold.models._added import new_items, remarks_on
 from twofold.models._base import FittedModel
 from twofold.models._told import Told, passed_over, read_told
@@ -84,7 +85,10 @@ def grown_by_what_is_left(
     without = dict(told.wrong)
     with gathered() as heard:
         model = placed(model, new_items(model, told.items), without)
-    said = [f"item {shown(item)} is left out: {error}" for item, error in without.items()]
+    said = [
+        f"item {shown(item)} is left out: {error.why if isinstance(error, SoundFault) else error}"
+        for item, error in without.items()
+    ]
     said += [*missing_in(told), *heard]
     for one in said:
         log.warning("version %d: %s", version, one)
