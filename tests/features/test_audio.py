@@ -16,6 +16,7 @@ from twofold.data.columns import Number, Text
 from twofold.errors import ConfigError, DataError, DataWarning
 from twofold.features import audio
 from twofold.features.audio import LogMel
+from twofold.features.decoding import LOUDEST
 from twofold.loading import FEATURE_CLASSES
 
 librosa = pytest.importorskip("librosa")
@@ -356,3 +357,28 @@ def test_a_file_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
     for _ in range(3):
         assert not np.allclose(SMALL.average(path), first)
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sample_rate": 1}, {"sample_rate": 10**9}, {"scale": 1e300}, {"scale": 1e-300}, {"bands": 10**9}, {"window": 10**9},
+        {"hop": 10**9}, {"min_seconds": 1e300}, {"max_seconds": 1e300}, {"silence": 2},
+    ],
+)  # fmt: skip
+def test_settings_that_no_sound_bears_are_refused(bad):
+    """A rate of 1 or a billion never came back, and a scale of 1e300 ended in NaN."""
+    ((name, value),) = bad.items()
+    with pytest.raises(ConfigError, match=rf"LogMel\.{name} got .*: input should be (less|greater) than or equal") as told:
+        LogMel(**bad)
+    assert str(value) in str(told.value)
+
+
+@pytest.mark.parametrize("loud", [1e-3, LOUDEST])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+@pytest.mark.parametrize("window", [16, 65_536])
+def test_settings_at_their_bounds_give_finite_numbers(loud, scale, window):
+    mel = LogMel(sample_rate=8000, bands=3, window=window, hop=window, scale=scale)
+    made = mel.of_samples((loud * tone(1000, 10.0)).astype(np.float32))
+    assert np.isfinite(made).all()
+    assert made.max() > 0

@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from twofold.data.columns import Text
 from twofold.errors import ConfigError, DataError, need
-from twofold.features.decoding import decoded, pieces
+from twofold.features.decoding import RATES, decoded, pieces
 from twofold.features.mel import mel_filters
 from twofold.features.sound_cache import read_entry, write_entry
 from twofold.features.sounds import Sounds, of_each, present
@@ -31,6 +31,8 @@ from twofold.typing import F32, F64, Rng
 
 CACHE_FORMAT = 2
 """Part of every cache key; raised when the same settings give other numbers."""
+LONGEST = 1_000_000.0
+"""Seconds, eleven days, that a sound may be asked to last."""
 REMEMBERED = 20_000
 """Files whose averages are remembered: 40 MB with 128 bands."""
 SETTLED = 2_000_000_000
@@ -49,25 +51,25 @@ class LogMel:
     Differs from the paper: it names the compression but not its formula.
     """
 
-    sample_rate: PositiveInt = 22050
+    sample_rate: Annotated[int, Field(ge=RATES[0], le=RATES[1])] = 22050
     """Samples per second after resampling."""
-    bands: PositiveInt = 128
+    bands: Annotated[int, Field(ge=1, le=4096)] = 128
     """Mel bands."""
-    window: Annotated[int, Field(ge=16)] = 1024
+    window: Annotated[int, Field(ge=16, le=65_536)] = 1024
     """Samples of a frame."""
-    hop: PositiveInt = 512
+    hop: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     """Samples between the starts of two frames."""
     low: NonNegativeFloat = 0.0
     """Lowest frequency, Hz."""
     high: PositiveFloat | None = None
     """Highest frequency, Hz; None = half the sampling rate."""
-    scale: PositiveFloat = 10_000.0
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 10_000.0
     """Power is multiplied by this before the logarithm."""
-    min_seconds: NonNegativeFloat = 3.0
-    """A shorter sound is a fault: it has no whole window."""
-    max_seconds: PositiveFloat | None = None
+    min_seconds: Annotated[float, Field(ge=0, le=LONGEST)] = 3.0
+    """A shorter sound is a fault."""
+    max_seconds: Annotated[float, Field(gt=0, le=LONGEST)] | None = None
     """Only the first so many seconds of a file are read; None = all."""
-    silence: NonNegativeFloat = 1e-4
+    silence: Annotated[float, Field(ge=0, le=1)] = 1e-4
     """A sound whose largest sample (of 1) does not exceed this is a fault: it is silent."""
 
     def __post_init__(self) -> None:

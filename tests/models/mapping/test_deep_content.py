@@ -361,7 +361,9 @@ def test_windows_that_do_not_fit_are_said(songs):
     with pytest.raises(ConfigError, match="lower them or the hop"):
         DEEP(factorization=IALS, network=CNN, sound=few).fit(songs, rng=0)
     longer = {**CNN, "seconds": 2.5}
-    with pytest.raises(DataError, match=r"lasts about 2.0 s, at least 2.5 s are needed, .*CNN.seconds"):
+    with pytest.raises(
+        DataError, match=r"lasts about 2.0 s, at least 2.5 s are needed, .*CNN.seconds"
+    ):
         DEEP(factorization=IALS, network=longer, sound=SOUND).fit(songs, rng=0)
     cut = {**SOUND, "min_seconds": 0.5, "max_seconds": 2}
     with pytest.raises(ConfigError, match=r"CNN.seconds got 2.5, and of a sound only 2 s .*sound.max_seconds"):  # fmt: skip
