@@ -369,7 +369,9 @@ def test_a_file_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
 def test_settings_that_no_sound_bears_are_refused(bad):
     """A rate of 1 or a billion never came back, and a scale of 1e300 ended in NaN."""
     ((name, value),) = bad.items()
-    with pytest.raises(ConfigError, match=rf"LogMel\.{name} got .*: input should be (less|greater) than or equal") as told:
+    with pytest.raises(
+        ConfigError, match=rf"LogMel\.{name} got .*: input should be (less|greater) than or equal"
+    ) as told:
         LogMel(**bad)
     assert str(value) in str(told.value)
 
