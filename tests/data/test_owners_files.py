@@ -6,6 +6,7 @@ import json
 import lzma
 import sqlite3
 import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import twofold as tw
 from twofold.data.readers import read_frame
 from twofold.errors import DataError, DataWarning
+from twofold.fingerprints import fingerprint
 
 # name, content, first event as a dictionary (user, item, value, time as far as there are)
 LOGS = {
@@ -256,19 +258,50 @@ def test_what_accompanies_a_log_is_found_by_its_id(tmp_path):
     assert data.frame("users").rows() == [(1, 30.0), (2, 40.0)]
 
 
-def test_sounds_are_told_from_the_folder_of_their_table_or_from_here(tmp_path, monkeypatch):
+def songs_of(there, *, users=False):
+    """Return the paths of the songs of a table, and the fingerprint of the data."""
+    more = {"users": there / "people.csv", "user_features": {"file": "sound"}} if users else {}
+    data = tw.Dataset.read(
+        there / "plays.csv", items=there / "songs.csv", item_features={"file": "sound"}, **more
+    )
+    side = data.users if users else data.items
+    return side.features["file"].series().to_list()[:5], fingerprint(data)
+
+
+def test_sounds_are_told_from_the_folder_of_their_table(tmp_path, monkeypatch):
+    """A stranger's file of the same name was read where a command ran, and paths were kept as they were typed."""
     there, here = tmp_path / "there", tmp_path / "here"
-    for folder, name in ((there, "a.wav"), (there, "b.wav"), (here, "b.wav")):
+    for folder, name in ((there, "a.wav"), (here, "a.wav"), (here, "b.wav"), (here, "c.wav")):
         folder.mkdir(exist_ok=True)
         (folder / name).touch()
-    (there / "songs.csv").write_text("song,file\n1,a.wav\n2,b.wav\n3,c.wav\n4,\n")
-    (there / "plays.csv").write_text("user,song\n1,1\n1,2\n2,3\n2,4\n")
+    rows = ["1,a.wav", "2,b.wav", f"3,{here}/c.wav", "4,", "5,file:///x.wav"]
+    (there / "songs.csv").write_text("\n".join(["song,file", *rows]))
+    (there / "people.csv").write_text("\n".join(["user,file", *rows]))
+    (there / "plays.csv").write_text("user,song\n1,1\n1,2\n2,3\n2,4\n3,5\n4,1\n5,1\n")
+    wanted = [f"{there}/a.wav", f"{there}/b.wav", f"{here}/c.wav", None, "file:///x.wav"]
+    found = set()
+    for stand, named in ((here, there), (there, Path()), (here, Path("../there")), (tmp_path, Path("there"))):  # fmt: skip
+        monkeypatch.chdir(stand)
+        for users in (False, True):
+            paths, print_of_data = songs_of(named, users=users)
+            assert paths == wanted
+            found.add((users, print_of_data))
+    assert len(found) == 2
+
+
+def test_sounds_that_lie_where_the_command_runs_are_said(tmp_path, monkeypatch):
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+    (here / "b.wav").touch()
+    (there / "songs.csv").write_text("song,file\n1,a.wav\n2,b.wav\n")
+    (there / "plays.csv").write_text("user,song\n1,1\n1,2\n")
     monkeypatch.chdir(here)
-    data = tw.Dataset.read(
-        there / "plays.csv", items=there / "songs.csv", item_features={"file": "sound"}
-    )
-    paths = data.items.features["file"].series().to_list()
-    assert paths == [str(there / "a.wav"), "b.wav", "c.wav", None]
+    with pytest.warns(DataWarning, match=r"column 'file' of .*songs.csv lies in .*there, .* 'b.wav' lies in .*here, where"):  # fmt: skip
+        paths, _ = songs_of(there)
+    assert paths == [f"{here}/a.wav", f"{here}/b.wav"]
+    (here / "b.wav").unlink()
+    assert songs_of(there)[0] == [f"{there}/a.wav", f"{there}/b.wav"], "nothing is there: as told"
 
 
 def test_files_without_headers_accompany_each_other(tmp_path):

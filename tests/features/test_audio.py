@@ -1,6 +1,7 @@
 """Spectrograms against a Fourier transform written out, and every fault of a file."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from threadpoolctl import threadpool_limits
 from twofold import persistence
 from twofold.data.columns import Number, Text
 from twofold.errors import ConfigError, DataError, DataWarning
+from twofold.features import audio
 from twofold.features.audio import LogMel
+from twofold.features.decoding import LOUDEST
 from twofold.loading import FEATURE_CLASSES
 
 librosa = pytest.importorskip("librosa")
@@ -95,8 +98,10 @@ def faulty(folder):
     write(folder / "nan.wav", bad, subtype="FLOAT")
     write(folder / "huge.wav", tone() * np.float32(1e30), subtype="FLOAT")
     soundfile.write(folder / "slow.wav", tone(), 1)
+    (folder / "folder.wav").mkdir()
     return {
-        "missing.wav": "is missing",
+        "missing.wav": "is missing: there is no file",
+        "folder.wav": "is a folder",
         "corrupt.ogg": "cannot be decoded",
         "text.wav": "cannot be decoded",
         "empty.wav": "cannot be decoded",
@@ -114,7 +119,10 @@ def test_faults_are_refused_by_name_or_skipped_and_counted(tmp_path, cached):
     faults = faulty(tmp_path)
     write(tmp_path / "good.wav", tone())
     for name, why in faults.items():
-        with pytest.raises(DataError, match=f"{name}' .*{why}.*on_error='skip'"):
+        with pytest.raises(
+            DataError,
+            match=f"{name}' .*{why}.*on_error='skip' .on the command line --set on_error=skip",
+        ):
             SMALL.spectrograms([name], folder=tmp_path, cache=cache)
     column = Text(pl.Series([*faults, None, "good.wav"]), is_path=True)
     found = SMALL.spectrograms(column, on_error="skip", folder=tmp_path, cache=cache)
@@ -265,3 +273,114 @@ def test_windows_of_no_length_or_number_are_refused():
     for bad in ({"seconds": 0.0}, {"seconds": -1.0}, {"n": -1}):
         with pytest.raises(ConfigError, match="seconds > 0 and n >= 0"):
             LogMel().windows(found, **bad)
+
+
+def test_what_is_no_path_is_said_as_it_was_given():
+    with pytest.raises(DataError, match=r"sound 'file:///x\.wav' is an address; give the path"):
+        SMALL.spectrograms(["file:///x.wav"])
+    with pytest.raises(DataError, match=r"sound 'http://x/y\.wav' is an address"):
+        SMALL.samples("http://x/y.wav")
+
+
+def test_an_empty_path_is_missing(tmp_path):
+    write(tmp_path / "a.wav", tone())
+    found = SMALL.spectrograms(["", " ", None, "a.wav"], folder=tmp_path)
+    assert (found.n_missing, found.rows.tolist()) == (3, [3])
+
+
+@pytest.mark.parametrize("n", [0, 5, 255, 256, 257, 3000, 9001])
+@pytest.mark.parametrize("extra", [{}, {"window": 301, "hop": 77}, {"hop": 700}])
+def test_samples_in_blocks_give_the_spectrogram_of_all(n, extra, monkeypatch):
+    mel = LogMel(**{**persistence.values(SMALL), **extra})
+    samples = np.random.default_rng(n).normal(0, 0.1, n).astype(np.float32)
+    whole = mel.of_samples(samples)
+    assert len(whole) == 1 + max(0, max(n, mel.window) - mel.window % 2) // mel.hop
+    monkeypatch.setattr("twofold.features.decoding.CELLS", 700)
+    parts = list(mel.blocks_of(np.split(samples, range(0, n, 100))))
+    assert len(parts) > 1 or len(whole) < 6
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100])
+def test_a_file_in_blocks_is_resampled_as_a_whole_one(tmp_path, rate, monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate + 13)
+    path = write(tmp_path / "a.wav", noise, rate, subtype="FLOAT")
+    whole, _ = soundfile.read(path, dtype="float32")
+    if rate != 8000:
+        whole = librosa.resample(whole, orig_sr=rate, target_sr=8000, res_type="soxr_hq")
+    monkeypatch.setattr("twofold.features.decoding.BLOCK", 1000)
+    found = SMALL.samples(path)
+    assert found.shape == whole.shape
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_averages_are_those_of_the_spectrogram(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 90_000), 11025)
+    whole = SMALL.spectrogram(path).astype(np.float64)
+    wanted = np.concatenate([whole.mean(axis=0), whole.std(axis=0)])
+    monkeypatch.setattr("twofold.features.decoding.CELLS", 2000)
+    np.testing.assert_allclose(SMALL.average(path), wanted, rtol=1e-9)
+
+
+def test_a_long_sound_is_averaged_in_little_memory(tmp_path):
+    """The spectrograms of all sounds were held: 1.5 GB for an hour."""
+    path = tmp_path / "long.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, 8000 * 60)
+    with soundfile.SoundFile(path, "w", 8000, 1) as file:
+        for _ in range(40):
+            file.write(noise)
+    tracemalloc.start()
+    SMALL.average(path)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert path.stat().st_size > 38e6
+    assert used < 60e6, f"{used:,} bytes; the samples alone are 77 MB"
+
+
+def test_a_file_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", tone())
+    os.utime(path, ns=(10**18, 10**18))
+    decoded, calls = audio.decoded, []
+    monkeypatch.setattr(audio, "decoded", lambda *given: calls.append(given) or decoded(*given))
+    first = SMALL.average(path)
+    np.testing.assert_array_equal(SMALL.average(path), first)
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1.0
+    LogMel(**{**persistence.values(SMALL), "scale": 1.0}).average(path)
+    assert len(calls) == 2
+    write(path, tone(880.0))
+    for _ in range(2):  # young: it may change again before its time does
+        assert not np.allclose(SMALL.average(path), first)
+    assert len(calls) == 4
+    os.utime(path, ns=(10**18 + 1, 10**18 + 1))
+    for _ in range(3):
+        assert not np.allclose(SMALL.average(path), first)
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sample_rate": 1}, {"sample_rate": 10**9}, {"scale": 1e300}, {"scale": 1e-300}, {"bands": 10**9}, {"window": 10**9},
+        {"hop": 10**9}, {"min_seconds": 1e300}, {"max_seconds": 1e300}, {"silence": 2},
+    ],
+)  # fmt: skip
+def test_settings_that_no_sound_bears_are_refused(bad):
+    """A rate of 1 or a billion never came back, and a scale of 1e300 ended in NaN."""
+    ((name, value),) = bad.items()
+    with pytest.raises(
+        ConfigError, match=rf"LogMel\.{name} got .*: input should be (less|greater) than or equal"
+    ) as told:
+        LogMel(**bad)
+    assert str(value) in str(told.value)
+
+
+@pytest.mark.parametrize("loud", [1e-3, LOUDEST])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+@pytest.mark.parametrize("window", [16, 65_536])
+def test_settings_at_their_bounds_give_finite_numbers(loud, scale, window):
+    mel = LogMel(sample_rate=8000, bands=3, window=window, hop=window, scale=scale)
+    made = mel.of_samples((loud * tone(1000, 10.0)).astype(np.float32))
+    assert np.isfinite(made).all()
+    assert made.max() > 0

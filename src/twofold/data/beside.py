@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def read_beside(
 ) -> pl.DataFrame | None:
     """Read what is known of users, items or links; the id column is called `key` afterwards.
 
-    It is the column `key`, or the one that `key_column` finds. Paths of sounds may be told from the file's own folder.
+    It is the column `key`, or the one that `key_column` finds. Paths of sounds are told from the file's own folder.
     """
     if source is None:
         return None
@@ -37,8 +38,7 @@ def read_beside(
         return as_frame(source, what, [key])
     frame = read_frame(source, ids=[key], named=list(kinds), may_be_empty=role == "link")
     sounds = [name for name, kind in kinds.items() if kind == "sound" and name in frame.columns]
-    folder = Path(source).parent
-    frame = frame.with_columns(_near(frame[name], folder) for name in sounds)
+    frame = frame.with_columns(placed(frame[name], source) for name in sounds)
     if key not in frame.columns:  # in nested records it may be inside
         frame = flatten(frame, stays=is_one_column)
     names = frame.columns
@@ -86,14 +86,45 @@ def key_column(names: Sequence[str], key: str, role: str) -> str | None:
     return None
 
 
-def _near(paths: pl.Series, folder: Path) -> pl.Series:
-    """Return paths (n,) with `folder` before those that are found there and not from where we stand."""
+def placed(paths: pl.Series, source: str | Path) -> pl.Series:
+    """Return the paths of sounds in a table (n,) from the root, null where empty.
 
-    def near(path: str) -> str:
-        there = folder / path
-        return str(there) if not Path(path).is_file() and there.is_file() else path
+    They are told from the folder of the table. Where none of them is there and some are where we stand, that is said, and
+    they are told from here.
+    """
+    paths = paths.cast(pl.String)
+    paths = paths.set(paths.str.strip_chars() == "", None)
+    here, told = Path.cwd(), paths.drop_nulls().unique(maintain_order=True).to_list()
+    told = [one for one in told if not Path(one).is_absolute() and not is_url(one)]
+    folder = here if is_url(str(source)) else Path(os.path.realpath(Path(source).parent))
+    while folder.is_file():  # the table is in an archive
+        folder = folder.parent
+    if folder != here and not any(is_there(folder / one) for one in told):
+        found = next((one for one in told if is_there(here / one)), None)
+        if found is not None:
+            warnings.warn(
+                f"none of the sounds in column {paths.name!r} of {source} lies in {folder}, the folder of that file, and {found!r} lies in "
+                f"{here}, where the command runs: all are told from there; write their paths from the folder of the file, or from the root",
+                DataWarning,
+                stacklevel=2,
+            )
+            folder = here
+    return paths.map_elements(
+        lambda one: one if is_url(one) else str(folder / one), return_dtype=pl.String
+    )
 
-    return paths.cast(pl.String).map_elements(near, return_dtype=pl.String)
+
+def is_url(path: str) -> bool:
+    """Say whether a path is an address, such as that of a database."""
+    return "://" in path
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is a file."""
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def same_type(

@@ -76,8 +76,11 @@ def column_from_values(
             return bag(values, name, is_tags=chosen == "tags", known=known)
         case "number":
             return Number(numbers(values, f"column {name!r}"))
-        case "text" | "sound":
-            return Text(as_text(values), is_path=chosen == "sound")
+        case "text":
+            return Text(as_text(values))
+        case "sound":
+            paths = as_text(values)
+            return Text(paths.set(paths.str.strip_chars() == "", None), is_path=True)
         case "vector" | "place":
             return vectors(values, name, is_place=chosen == "place")
         case "time":

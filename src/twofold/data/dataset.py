@@ -194,7 +194,7 @@ class Dataset:
                 names[role]
             ):  # another file has a column_1 too
                 frame, names[role] = frame.rename({names[role]: role}), role
-        people = read_beside(users, names["user"], "user")
+        people = read_beside(users, names["user"], "user", wanted(user_features))
         things = read_beside(items, names["item"], "item", wanted(item_features))
         frame, people = same_type(frame, people, names["user"], notes)
         frame, things = same_type(frame, things, names["item"], notes)

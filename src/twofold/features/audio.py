@@ -7,34 +7,36 @@ training; a whole song is predicted by the average over its consecutive windows.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from twofold.data.columns import Column, Text, kind_of
+from twofold.data.columns import Text
 from twofold.errors import ConfigError, DataError, need
+from twofold.features.decoding import RATES, decoded, pieces
 from twofold.features.mel import mel_filters
 from twofold.features.sound_cache import read_entry, write_entry
+from twofold.features.sounds import Sounds, of_each, present
 from twofold.hyperparameters import hyperparameters, values
-from twofold.progress import track
 from twofold.random import generator
-from twofold.typing import F32, I32, Rng
+from twofold.typing import F32, F64, Rng
 
-BLOCK = 1 << 20
-"""Samples that are decoded at once."""
-LOUDEST = 1e10
-"""The largest sample that is read; above it powers leave what 32 bits hold."""
-RATES = (1_000, 1_000_000)
-"""Sampling rates that are read, Hz; a damaged file may say 1, and would be resampled to 22,050 times its length."""
 CACHE_FORMAT = 2
 """Part of every cache key; raised when the same settings give other numbers."""
+LONGEST = 1_000_000.0
+"""Seconds, eleven days, that a sound may be asked to last."""
+REMEMBERED = 20_000
+"""Files whose averages are remembered: 40 MB with 128 bands."""
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a file that changes has another time; of a younger one nothing is remembered."""
 
 
 @hyperparameters
@@ -49,25 +51,25 @@ class LogMel:
     Differs from the paper: it names the compression but not its formula.
     """
 
-    sample_rate: PositiveInt = 22050
+    sample_rate: Annotated[int, Field(ge=RATES[0], le=RATES[1])] = 22050
     """Samples per second after resampling."""
-    bands: PositiveInt = 128
+    bands: Annotated[int, Field(ge=1, le=4096)] = 128
     """Mel bands."""
-    window: Annotated[int, Field(ge=16)] = 1024
+    window: Annotated[int, Field(ge=16, le=65_536)] = 1024
     """Samples of a frame."""
-    hop: PositiveInt = 512
+    hop: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     """Samples between the starts of two frames."""
     low: NonNegativeFloat = 0.0
     """Lowest frequency, Hz."""
     high: PositiveFloat | None = None
     """Highest frequency, Hz; None = half the sampling rate."""
-    scale: PositiveFloat = 10_000.0
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 10_000.0
     """Power is multiplied by this before the logarithm."""
-    min_seconds: NonNegativeFloat = 3.0
-    """A shorter sound is a fault: it has no whole window."""
-    max_seconds: PositiveFloat | None = None
+    min_seconds: Annotated[float, Field(ge=0, le=LONGEST)] = 3.0
+    """A shorter sound is a fault."""
+    max_seconds: Annotated[float, Field(gt=0, le=LONGEST)] | None = None
     """Only the first so many seconds of a file are read; None = all."""
-    silence: NonNegativeFloat = 1e-4
+    silence: Annotated[float, Field(ge=0, le=1)] = 1e-4
     """A sound whose largest sample (of 1) does not exceed this is a fault: it is silent."""
 
     def __post_init__(self) -> None:
@@ -98,15 +100,17 @@ class LogMel:
         ConfigError
             If the bands lie between the frequencies of a frame.
         """
+        return np.concatenate(list(self.blocks_of([samples])))
+
+    def blocks_of(self, samples: Iterable[F32]) -> Iterator[F32]:
+        """Yield the spectrogram of samples that come in blocks (n,), also in blocks, (frames, bands)."""
         librosa: Any = need("librosa", "audio")
-        samples = np.pad(samples, (0, max(0, self.window - len(samples))))
-        spectrum = librosa.stft(
-            samples, n_fft=self.window, hop_length=self.hop, pad_mode="constant"
-        )
         high = self.sample_rate / 2 if self.high is None else self.high
         filters = mel_filters(self.sample_rate, self.window, self.bands, self.low, high)
-        power = filters @ np.abs(spectrum) ** 2  # (bands, frames)
-        return np.ascontiguousarray(np.log1p(self.scale * power).T, np.float32)
+        for one in pieces(samples, self.window, self.hop):
+            spectrum = librosa.stft(one, n_fft=self.window, hop_length=self.hop, center=False)
+            power = filters @ np.abs(spectrum) ** 2  # (bands, frames)
+            yield np.ascontiguousarray(np.log1p(self.scale * power).T, np.float32)
 
     def samples(self, path: str | Path) -> F32:
         """Decode a file to mono at `sample_rate`; shape (n,).
@@ -117,43 +121,7 @@ class LogMel:
             If the file is missing, cannot be decoded, has no rate of `RATES`, holds NaN, infinity or samples above
             `LOUDEST`, is silent or too short.
         """
-        soundfile: Any = need("soundfile", "audio")
-        path = _present(path)
-        try:
-            with soundfile.SoundFile(path) as file:
-                rate = _readable(path, int(file.samplerate))
-                limit = -1 if self.max_seconds is None else int(self.max_seconds * rate)
-                at_once = max(1, BLOCK // file.channels)
-                blocks = file.blocks(at_once, frames=limit, dtype="float32", always_2d=True)
-                parts = [block.mean(axis=1, dtype=np.float32) for block in blocks]
-        except (soundfile.SoundFileError, OSError) as error:
-            raise DataError(
-                f"sound {str(path)!r} cannot be decoded; libsndfile says: {error}"
-            ) from error
-        mono = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-        seconds = len(mono) / rate
-        if not len(mono) or seconds < self.min_seconds:
-            raise DataError(
-                f"sound {str(path)!r} is too short: it lasts {seconds:.2f} s, at least "
-                f"{self.min_seconds:g} s are needed (min_seconds)"
-            )
-        if not np.isfinite(mono).all():
-            raise DataError(f"sound {str(path)!r} holds samples that are NaN or infinite")
-        loudest = np.abs(mono).max()
-        if loudest > LOUDEST:
-            raise DataError(
-                f"sound {str(path)!r} holds samples as large as {loudest:.2g}, where 1 is full scale: it is damaged, or no sound"
-            )
-        if loudest <= self.silence:
-            raise DataError(
-                f"sound {str(path)!r} is silent: no sample of the mean of its channels exceeds {self.silence:g} (silence)"
-            )
-        if rate == self.sample_rate:
-            return mono
-        librosa: Any = need("librosa", "audio")
-        return librosa.resample(
-            mono, orig_sr=rate, target_sr=self.sample_rate, res_type="soxr_hq"
-        ).astype(np.float32)
+        return np.concatenate(list(decoded(path, self)))
 
     def spectrogram(self, path: str | Path, cache: str | Path | None = None) -> F32:
         """Return the spectrogram of a file; shape (frames, bands), float32, finite, >= 0.
@@ -172,11 +140,11 @@ class LogMel:
             As `samples`, or if the cache cannot be written.
         """
         if cache is None:
-            return self.of_samples(self.samples(path))
-        entry = Path(cache) / f"{self.key(_present(path))}.npy"
+            return np.concatenate(list(self.blocks_of(decoded(path, self))))
+        entry = Path(cache) / f"{self.key(present(path))}.npy"
         kept = read_entry(entry, self.bands)
         if kept is None:
-            write_entry(entry, self.of_samples(self.samples(path)))
+            write_entry(entry, self.spectrogram(path))
             kept = read_entry(entry, self.bands)
         if kept is None:
             raise DataError(f"cannot read {entry} after writing it; choose another cache folder")
@@ -229,30 +197,34 @@ class LogMel:
             For the first faulty file, if `on_error` is ``refuse``; if `sounds` is a column of another
             kind, or fewer than `least` sounds are left.
         """
-        if on_error not in ("refuse", "skip"):
-            raise ConfigError(f"on_error got {on_error!r}; allowed: refuse, skip")
-        paths = paths_of(sounds)
-        spectra, rows = list[F32](), list[int]()
-        skipped: list[tuple[str, str]] = []
-        for row, path in enumerate(track(paths, "spectrograms")):
-            if path is None:
-                continue
-            try:
-                made = self.spectrogram(Path(folder) / path, cache)
-            except DataError as error:
-                if on_error == "refuse":
-                    raise DataError(
-                        f"{str(error).rstrip('.')}; or set on_error='skip' to leave such sounds out"
-                    ) from error
-                skipped.append((path, str(error)))
-                continue
-            spectra.append(made)
-            rows.append(row)
-        if paths and len(spectra) < least:
-            why = f"; the first: {skipped[0][1]}" if skipped else ""
-            raise DataError(f"{len(spectra) or 'none'} of {len(paths):,} sounds can be used{why}")
-        missing = sum(path is None for path in paths)
-        return Sounds(tuple(spectra), np.array(rows, np.int32), len(paths), missing, tuple(skipped))
+        found = of_each(
+            sounds,
+            lambda path: self.spectrogram(path, cache),
+            on_error=on_error,
+            folder=folder,
+            least=least,
+        )
+        return Sounds(tuple(found.made), found.rows, found.n, found.n_missing, found.skipped)
+
+    def average(self, path: str | Path) -> F64:
+        """Return the mean over time of every band of a file, then the spreads; shape (2 * bands,), read-only.
+
+        The spectrogram is never held whole, and what was made of a file is remembered as long as the program runs and the
+        file stays as it is.
+
+        Raises
+        ------
+        DataError
+            As `samples`.
+        """
+        try:
+            about = present(path).stat()
+        except OSError as error:
+            raise DataError(f"sound {str(path)!r} cannot be read: {error.strerror}") from error
+        if time.time_ns() - about.st_mtime_ns < SETTLED:
+            return averaged(self, str(path))
+        stamp = (about.st_dev, about.st_ino, about.st_mtime_ns, about.st_size)
+        return _remembered(self, str(path), stamp)
 
     def windows(
         self, spectrogram: F32, seconds: float = 3.0, *, n: int | None = None, rng: Rng = None
@@ -293,58 +265,22 @@ class LogMel:
         return spectrogram[starts[:, None] + np.arange(length)]
 
 
-@dataclass(frozen=True, eq=False)
-class Sounds:
-    """Spectrograms of the sounds that could be read, and what became of the others."""
-
-    spectrograms: tuple[F32, ...]
-    """One (frames, bands) array a sound."""
-    rows: I32
-    """Which rows of the column they belong to, ascending."""
-    n: int
-    """Rows of the column."""
-    n_missing: int
-    """Rows that name no file."""
-    skipped: tuple[tuple[str, str], ...]
-    """Path and reason of every file that was left out."""
-
-    def __len__(self) -> int:
-        return len(self.spectrograms)
+def averaged(settings: LogMel, path: str) -> F64:
+    """Return the mean and the spread over time of every band of a file, (2 bands,), block by block (Chan, Golub & LeVeque 1979)."""
+    n, mean, squares = 0, np.zeros(settings.bands), np.zeros(settings.bands)
+    for block in settings.blocks_of(decoded(path, settings)):
+        m, own = len(block), block.mean(axis=0, dtype=np.float64)
+        apart = own - mean
+        mean = mean + apart * (m / (n + m))
+        squares += ((block - own) ** 2).sum(axis=0) + apart**2 * (n * m / (n + m))
+        n += m
+    made = np.concatenate([mean, np.sqrt(squares / n)])
+    made.setflags(write=False)
+    return made
 
 
-def paths_of(sounds: Text | pl.Series | Iterable[str | Path | None]) -> list[str | None]:
-    """Return paths as strings, None where missing.
-
-    Raises
-    ------
-    DataError
-        If `sounds` is a column of another kind, or a single string.
-    """
-    if isinstance(sounds, Text) and sounds.is_path:
-        sounds = sounds.values
-    elif isinstance(sounds, Column):
-        raise DataError(f"spectrograms are made of sound columns; got a {kind_of(sounds)} column")
-    if isinstance(sounds, str | Path):
-        raise DataError(f"sounds must be a list of paths; got the single path {str(sounds)!r}")
-    return [None if one is None else str(one) for one in sounds]
-
-
-def _readable(path: Path, rate: int) -> int:
-    """Return the sampling rate of a file, which must be one of `RATES`."""
-    low, high = RATES
-    if not low <= rate <= high:
-        raise DataError(
-            f"sound {str(path)!r} has the sampling rate {rate:,} Hz; allowed: {low:,} to {high:,} (is it damaged?)"
-        )
-    return rate
-
-
-def _present(path: str | Path) -> Path:
-    """Return the path of a file that is there."""
-    try:
-        there = Path(path).is_file()
-    except OSError as error:  # such as a name that is too long
-        raise DataError(f"sound {str(path)[:200]!r} cannot be read: {error.strerror}") from error
-    if not there:
-        raise DataError(f"sound {str(path)!r} is missing: there is no file {Path(path).absolute()}")
-    return Path(path)
+@functools.lru_cache(maxsize=REMEMBERED)
+def _remembered(settings: LogMel, path: str, stamp: tuple[int, ...]) -> F64:
+    """Return `averaged` of a file that has a `stamp`."""
+    del stamp
+    return averaged(settings, path)

@@ -21,6 +21,7 @@ from twofold.serve import content, indexing, intake, openapi, page, swaps
 from twofold.serve.direct import Direct
 from twofold.serve.failures import Refused, answer, of_validation, refusal
 from twofold.serve.gate import Gate, body_of
+from twofold.serve.growth import notes
 from twofold.serve.keys import Keys
 from twofold.serve.live import Live
 from twofold.serve.parameters import check_id, length
@@ -171,10 +172,10 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
     async def put_item(item: str, request: Request) -> Response:
         body = await read(request, Item)
         check_id(item)
-        known, notes = await content.put_item(live, item, body.features)
+        known, said = await content.put_item(live, item, body.features)
         others.wrote(OF_ITEMS)
         about = live.about("model" if known else "content", request.scope["request_id"])
-        return Json({"item": item, "known": known, **({"notes": notes} if notes else {}), **about})
+        return Json({"item": item, "known": known, **({"notes": said} if said else {}), **about})
 
     @app.delete("/items/{item:path}", **openapi.of("List an item no more", answer="Withdrawn"))
     async def withdraw(item: str, request: Request) -> Response:
@@ -204,6 +205,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
             for one in found.versions.values()
         ]
         shadow = None if live.shadow is None else live.shadow.served.version
+        noted = {"notes": notes(list(live.served.left_out))} if live.served.left_out else {}
         return Json(
             {
                 "live": live.served.version,
@@ -211,6 +213,7 @@ def create_app(live: Live, keys: Keys | None = None, board: Board | None = None)
                 "shadow": shadow,
                 "versions": versions,
                 "changes": found.changes,
+                **noted,
             }
         )
 

@@ -166,6 +166,8 @@ class Models(Described):
     """All of them, with their offline reports."""
     changes: list[dict[str, Any]]
     """What was done, oldest first."""
+    notes: Notes | None = None
+    """Added items that the live version goes without or reads in part, such as those whose sounds are gone. Missing without any."""
 
 
 class Registered(Described):

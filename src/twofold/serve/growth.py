@@ -10,6 +10,7 @@ import numpy as np
 
 from twofold.data.entities import Entities
 from twofold.errors import DataError
+from twofold.features.sounds import SoundFault
 from twofold.models._added import new_items, remarks_on
 from twofold.models._base import FittedModel
 from twofold.models._told import Told, passed_over, read_told
@@ -64,27 +65,34 @@ def remarks_of_known(model: FittedModel, item: Id, features: Mapping[str, Any]) 
 
 def notes(said: list[str]) -> list[str]:
     """Return sentences as an answer has them: few and short."""
-    return [one if len(one) <= LONGEST_NOTE else f"{one[: LONGEST_NOTE - 1]}…" for one in said][:MOST_NOTES]  # fmt: skip
+    if len(said) > MOST_NOTES:
+        more = len(said) - MOST_NOTES + 1
+        said = [*said[: MOST_NOTES - 1], f"{more:,} further notes are not shown"]
+    return [one if len(one) <= LONGEST_NOTE else f"{one[: LONGEST_NOTE - 1]}…" for one in said]
 
 
 def grown_by_what_is_left(
     version: int, model: FittedModel, items: Mapping[Id, Mapping[str, Any]]
-) -> FittedModel:
-    """Return the model with those of the items that can be read and placed, as items of an earlier version.
+) -> tuple[FittedModel, list[str]]:
+    """Return the model with those of the items that can be read and placed, as items of an earlier version; and what there is to say.
 
-    Features that they do not bring, or bring in another kind, are missing in them. The log says which, and why it goes
-    without an item whose sound is gone.
+    Features that they do not bring, or bring in another kind, are missing in them. What is said, also in the log, is which,
+    and which item it goes without and why, such as one whose sound is gone.
     """
     if not items:
-        return model
+        return model, []
     told = read_told(model, items, strict=False)
-    for item, error in told.wrong.items():
-        log.warning("version %d goes without item %r: %s", version, item, error)
+    without = dict(told.wrong)
     with gathered() as heard:
-        model = placed(version, model, new_items(model, told.items))
-    for one in [*missing_in(told), *heard]:
+        model = placed(model, new_items(model, told.items), without)
+    said = [
+        f"item {shown(item)} is left out: {error.why if isinstance(error, SoundFault) else error}"
+        for item, error in without.items()
+    ]
+    said += [*missing_in(told), *heard]
+    for one in said:
         log.warning("version %d: %s", version, one)
-    return model
+    return model, said
 
 
 def missing_in(told: Told) -> list[str]:
@@ -104,15 +112,19 @@ def missing_in(told: Told) -> list[str]:
     return said
 
 
-def placed(version: int, model: FittedModel, items: Entities) -> FittedModel:
-    """Return the model with those of the items that can be placed; half of them at a time where not all can be."""
+def placed(model: FittedModel, items: Entities, without: dict[Id, DataError]) -> FittedModel:
+    """Return the model with those of the items that can be placed; half of them at a time where not all can be.
+
+    The others are put into `without`.
+    """
     if not len(items):
         return model
     try:
         return model.place(items)
     except DataError as error:
         if len(items) == 1:
-            log.warning("version %d goes without item %r: %s", version, items.ids[0], error)
+            without[items.ids[0]] = error
             return model
     half, rows = len(items) // 2, np.arange(len(items))
-    return placed(version, placed(version, model, items.take(rows[:half])), items.take(rows[half:]))
+    first = placed(model, items.take(rows[:half]), without)
+    return placed(first, items.take(rows[half:]), without)

@@ -284,10 +284,10 @@ class Live:
     def with_items(self, served: Served) -> Served:
         """Return a version with the added items, as far as the model reads content and they can be read."""
         items = self.items if served.model.reads_content else {}
-        model = grown_by_what_is_left(served.version, served.model, items)
-        if model is served.model and not self.withdrawn:
+        model, left_out = grown_by_what_is_left(served.version, served.model, items)
+        if model is served.model and not self.withdrawn and not left_out:
             return served
-        return served.grown(model, list(self.withdrawn))
+        return served.grown(model, list(self.withdrawn), left_out)
 
     # ---- versions ---------------------------------------------------------------------------
 

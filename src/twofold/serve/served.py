@@ -70,6 +70,8 @@ class Served:
     """Of the people with new events, where the model is recurrent."""
     measured: Measured | None = None
     """What the choice of the index rests on; None = not chosen yet."""
+    left_out: tuple[str, ...] = ()
+    """What there is to say of added items that could not be read again, such as those whose sounds are gone."""
 
     @classmethod
     def of(
@@ -121,6 +123,7 @@ class Served:
             row_of_code=np.zeros(0, np.int32),
             states=States() if before is None else before.states,
             measured=None if before is None else before.measured,
+            left_out=() if before is None else before.left_out,
         )
 
     def searched_by(self, base: Searches, measured: Measured) -> Served:
@@ -281,9 +284,15 @@ class Served:
             return [self.ids[one] for one in joined.item.tolist()]
         return None
 
-    def grown(self, model: FittedModel, withdrawn: Sequence[Id]) -> Served:
-        """Return the version with its `model` as it is with other added items, and with items withdrawn."""
-        return Served.of(self.version, model, withdrawn, before=self)
+    def grown(
+        self, model: FittedModel, withdrawn: Sequence[Id], left_out: Sequence[str] | None = None
+    ) -> Served:
+        """Return the version with its `model` as it is with other added items, and with items withdrawn.
+
+        `left_out` is said of added items from now on; None = what was said before.
+        """
+        made = Served.of(self.version, model, withdrawn, before=self)
+        return made if left_out is None else replace(made, left_out=tuple(left_out))
 
 
 def trained_index(model: FittedModel) -> Coded | None:

@@ -14,6 +14,7 @@ from twofold.data.convert import column_from_values
 from twofold.data.music import generated_music
 from twofold.data.queries import Queries
 from twofold.errors import ConfigError, DataError, DataWarning, NotConvergedError
+from twofold.features.audio import LogMel
 from twofold.models.mapping import deep_content
 from twofold.models.mapping._content_dense import ridge
 from twofold.models.mapping._content_goal import Goal, confidence, objective
@@ -359,8 +360,40 @@ def test_windows_that_do_not_fit_are_said(songs):
     few = {**SOUND, "hop": 2000}
     with pytest.raises(ConfigError, match="lower them or the hop"):
         DEEP(factorization=IALS, network=CNN, sound=few).fit(songs, rng=0)
-    with pytest.raises(DataError, match="too short"):
-        DEEP(factorization=IALS, network={**CNN, "seconds": 2.5}, sound=SOUND).fit(songs, rng=0)
+    longer = {**CNN, "seconds": 2.5}
+    with pytest.raises(
+        DataError, match=r"lasts about 2.0 s, at least 2.5 s are needed, .*CNN.seconds"
+    ):
+        DEEP(factorization=IALS, network=longer, sound=SOUND).fit(songs, rng=0)
+    cut = {**SOUND, "min_seconds": 0.5, "max_seconds": 2}
+    with pytest.raises(ConfigError, match=r"CNN.seconds got 2.5, and of a sound only 2 s .*sound.max_seconds"):  # fmt: skip
+        DEEP(factorization=IALS, network=longer, sound=cut).fit(songs, rng=0)
+    fits = DEEP(factorization=IALS, network={**CNN, "seconds": 2}, sound=cut, epochs=1)
+    assert fits.fit(songs, rng=0).network.settings.min_seconds == 0.5
+
+
+def test_an_empty_path_of_a_new_item_is_a_missing_sound(songs):
+    """It was the folder where the program runs: there is no file '.'."""
+    model = DEEP(factorization=IALS, network={"kind": "linear"}, sound=SOUND).fit(songs, rng=0)
+    with pytest.warns(DataWarning, match="nothing is known of 2 new items"):
+        grown = model.with_items({"item": ["new", "none"], "sound": ["", " "]})
+    assert grown.items.features["sound"].values.to_list()[-2:] == [None, None]
+    frame = {"user": [1, 1], "item": ["a", "b"]}
+    items = {"item": ["a", "b"], "sound": ["", "x.wav"]}
+    log = tw.Dataset.from_frames(
+        frame, user="user", item="item", items=items, item_features={"sound": "sound"}
+    )
+    assert log.items.features["sound"].values.null_count() == 1
+
+
+def test_the_sounds_of_a_dense_model_are_averaged_one_by_one(songs, monkeypatch):
+    """The spectrograms of all of them were held at once."""
+    monkeypatch.setattr(LogMel, "spectrogram", None)
+    model = DEEP(factorization=IALS, network={"kind": "linear"}, sound=SOUND).fit(songs, rng=0)
+    rows = model.code.read(songs.items.features)[0].toarray()
+    one = LogMel(**SOUND).average(songs.items.features["sound"].values[3])
+    code = model.code.codes[0]
+    np.testing.assert_allclose(rows[3], (one - code.centre) / code.scale, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [CNN, {"kind": "linear"}])

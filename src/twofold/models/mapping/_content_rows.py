@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -18,9 +18,10 @@ from twofold.data.columns import Bag, Column, Kind, Text, kind_of
 from twofold.data.entities import Levels
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
-from twofold.features.audio import LogMel, Sounds
+from twofold.features.audio import LogMel
 from twofold.features.design import READABLE, ColumnCode, side_by_side
 from twofold.features.numbers import centre_and_scale, standardised
+from twofold.features.sounds import Each, folders_of, of_each
 from twofold.features.text import BagOfWords, WordCode
 from twofold.typing import F32, F64, Bool
 from twofold.unseen import tell
@@ -75,6 +76,8 @@ class SoundCode:
     on_error: OnError
     centre: F32  # (2 * bands,)
     scale: F32  # (2 * bands,)
+    folders: tuple[str, ...] | None = None
+    """Where the sounds lie that were read; None = the model was saved before this was kept."""
 
     @classmethod
     def of(cls, column: Text, settings: LogMel, on_error: OnError) -> SoundCode:
@@ -85,8 +88,12 @@ class SoundCode:
         DataError
             If a sound cannot be read and `on_error` is refuse, or none can.
         """
-        centre, scale = centre_and_scale(averaged(column, settings, on_error, least=1)[0])
-        return cls(settings=settings, on_error=on_error, centre=centre, scale=scale)
+        found, sounds = averaged(column, settings, on_error, least=1)
+        centre, scale = centre_and_scale(found)
+        folders = folders_of(column.take(sounds.rows).values)
+        return cls(
+            settings=settings, on_error=on_error, centre=centre, scale=scale, folders=folders
+        )
 
     def encode(self, column: Text) -> csr_array:
         """Return the features of sounds (n, 2 bands); a sound that is missing or left out has none."""
@@ -97,16 +104,16 @@ class SoundCode:
 
 def averaged(
     column: Text, settings: LogMel, on_error: OnError, least: int = 0
-) -> tuple[F64, Sounds]:
-    """Return the mean and the spread over time of every band, (n, 2 bands), NaN where there is no sound; and the sounds."""
+) -> tuple[F64, Each[F64]]:
+    """Return the mean and the spread over time of every band, (n, 2 bands), NaN where there is no sound; and what was read."""
     out = np.full((len(column), 2 * settings.bands), np.nan)
-    sounds = settings.spectrograms(column, on_error=on_error, least=least)
-    for row, one in zip(sounds.rows, sounds.spectrograms, strict=True):
-        out[row] = np.concatenate([one.mean(axis=0), one.std(axis=0)])
+    sounds = of_each(column, settings.average, on_error=on_error, least=least)
+    if sounds.made:
+        out[sounds.rows] = sounds.made
     return out, sounds
 
 
-def tell_left_out(sounds: Sounds) -> None:
+def tell_left_out(sounds: Each[Any]) -> None:
     """Warn of the files that were left out, if there are any."""
     if sounds.skipped:
         n, reason = len(sounds.skipped), sounds.skipped[0][1].rstrip(".")

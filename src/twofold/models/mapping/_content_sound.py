@@ -7,16 +7,18 @@ A network sees windows of a few seconds; the vector of a sound is the mean over 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from twofold.data.columns import Text
-from twofold.errors import ConfigError
-from twofold.features.audio import LogMel, Sounds
+from twofold.errors import ConfigError, DataError
+from twofold.features.audio import LogMel
 from twofold.features.numbers import centre_and_scale
+from twofold.features.sounds import folders_of, of_each
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
 from twofold.models.mapping._content_rows import OnError, tell_left_out
@@ -69,6 +71,8 @@ class SoundMap:
     band_spread: F32  # (bands,)
     centre: F32  # (d,)
     scale: float
+    folders: tuple[str, ...] | None = None
+    """Where the sounds lie that were read; None = the model was saved before this was kept."""
 
     def predict(self, column: Text) -> tuple[F32, Bool]:
         """Return the vectors of sounds, (n, d), and which could be heard, (n,).
@@ -83,25 +87,39 @@ class SoundMap:
 
         d = len(self.centre)
         out, known = np.tile(self.centre, (len(column), 1)), np.zeros(len(column), np.bool_)
-        sounds = read_sounds(column, self.settings, self.network, self.on_error, least=0)
-        if not len(sounds):
-            return out, known
-        windows = [self.settings.windows(one, self.network.seconds) for one in sounds.spectrograms]
         net = network_of(self.network, d, self.settings.bands, blank())
-        y = heard(net, self.weights, windows, self.band_centre, self.band_spread)
-        out[sounds.rows] = self.centre + np.float32(self.scale) * y
+
+        def vector(path: Path) -> F32:
+            windows = self.settings.windows(
+                whole(path, self.settings, self.network), self.network.seconds
+            )
+            return heard(net, self.weights, [windows], self.band_centre, self.band_spread)[0]
+
+        sounds = of_each(column, vector, on_error=self.on_error, least=0)
+        tell_left_out(sounds)
+        if not sounds.made:
+            return out, known
+        out[sounds.rows] = self.centre + np.float32(self.scale) * np.stack(sounds.made)
         known[sounds.rows] = True
         return out.astype(np.float32), known
 
 
-def read_sounds(
-    column: Text, settings: LogMel, network: CNN, on_error: OnError, least: int
-) -> Sounds:
-    """Return the spectrograms of a sound column; a sound without a whole window is too short."""
-    settings = replace(settings, min_seconds=max(settings.min_seconds, network.seconds))
-    sounds = settings.spectrograms(column, on_error=on_error, least=least)
-    tell_left_out(sounds)
-    return sounds
+def whole(path: Path, settings: LogMel, network: CNN) -> F32:
+    """Return the spectrogram of a file (frames, bands), of at least one window.
+
+    Raises
+    ------
+    DataError
+        If it is too short, or cannot be read.
+    """
+    made = settings.spectrogram(path)
+    if len(made) < settings.frames_in(network.seconds):
+        seconds = (len(made) - 1) * settings.hop / settings.sample_rate
+        raise DataError(
+            f"sound {str(path)!r} is too short: it lasts about {seconds:.1f} s, at least {network.seconds:g} s are needed, "
+            "a window of the network (CNN.seconds)"
+        )
+    return made
 
 
 def network_of(network: CNN, d: int, bands: int, draw: torch.Generator) -> MelCNN:
@@ -132,6 +150,12 @@ def fit_sound_map(
     """Train the network on the sounds of `column`, whose rows are those of `goal`; unread sounds take no part."""
     from twofold.models.mapping._content_training import fit_sounds, seeded
 
+    most = model.sound.max_seconds
+    if most is not None and most < network.seconds:
+        raise ConfigError(
+            f"CNN.seconds got {network.seconds:g}, and of a sound only {most:g} s are read (sound.max_seconds); "
+            "allowed is seconds <= max_seconds: lower the one or raise the other"
+        )
     frames = model.sound.frames_in(network.seconds)
     net = network_of(network, goal.vectors.shape[1], model.sound.bands, seeded(rng))
     if frames < net.shortest:
@@ -139,12 +163,15 @@ def fit_sound_map(
             f"CNN hears {frames} frames in {network.seconds:g} s and needs {net.shortest} for "
             f"width={network.width} and pools={network.pools}; lower them or the hop of `sound`, or raise seconds"
         )
-    sounds = read_sounds(column, model.sound, network, model.on_error, least=1)
-    sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in sounds.spectrograms])
+    sounds = of_each(
+        column, lambda path: whole(path, model.sound, network), on_error=model.on_error
+    )
+    tell_left_out(sounds)
+    sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in sounds.made])
     centre, spread = centre_and_scale(sample.astype(np.float64))
     weights = fit_sounds(
         net,
-        sounds.spectrograms,
+        sounds.made,
         frames,
         centre,
         spread,
@@ -162,4 +189,5 @@ def fit_sound_map(
         band_spread=spread,
         centre=goal.centre,
         scale=goal.scale,
+        folders=folders_of(column.take(sounds.rows).values),
     )

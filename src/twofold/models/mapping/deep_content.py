@@ -228,6 +228,16 @@ class FittedDeepContent(Apart, Around):
         return {} if self.code is None else self.code.levels
 
     @property
+    def sound_folders(self) -> Mapping[str, tuple[str, ...] | None]:
+        """Where the sounds lie that were read in training, by feature; None = not kept."""
+        if isinstance(self.network, SoundMap):
+            return {self.network.column: self.network.folders}
+        codes = (
+            {} if self.code is None else dict(zip(self.code.names, self.code.codes, strict=True))
+        )
+        return {name: one.folders for name, one in codes.items() if isinstance(one, SoundCode)}
+
+    @property
     def item_vectors(self) -> F32:
         """The items, shape (n_items, d)."""
         return self.item_factors

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from twofold.errors import TwofoldError
 from twofold.serve.failures import Refused, of_validation
 from twofold.serve.gate import body_of
+from twofold.serve.growth import notes
 from twofold.serve.live import Live
 from twofold.serve.page import ask, board, maps, shell, trials
 from twofold.serve.page.items import LONGEST_SEARCH, Search, cards
@@ -116,8 +117,8 @@ def of(live: Live) -> APIRouter:
     @post("/page/data/alike")
     async def alike(request: Request) -> Response:
         body = await read(request, ask.Alike)
-        card, lines, notes, served = await ask.alike(live, body)
-        return shell.html("alike.html", card=card, lines=lines, notes=notes, served=served)
+        card, lines, said, served = await ask.alike(live, body)
+        return shell.html("alike.html", card=card, lines=lines, notes=said, served=served)
 
     @get("/page/data/map")
     async def item_map() -> Response:
@@ -145,6 +146,7 @@ def of(live: Live) -> APIRouter:
         shadow = None if live.shadow is None else live.shadow.report()
         return shell.html(
             "versions.html",
+            notes=notes(list(live.served.left_out)),
             versions=[found.versions[number] for number in sorted(found.versions, reverse=True)],
             first=first_metric,
             live=live.served.version,
