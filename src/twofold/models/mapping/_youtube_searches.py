@@ -12,6 +12,7 @@ from twofold.data.columns import Text
 from twofold.data.dataset import Dataset
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
+from twofold.features.words import keeps_runs as keeps_runs
 from twofold.features.words import words_of
 from twofold.models.mapping._youtube_inputs import mean_rows
 from twofold.typing import I32, I64
@@ -58,9 +59,9 @@ class Tokens(NamedTuple):
     ids: I32  # (nnz,)
 
 
-def spoken(text: Text) -> tuple[I64, pl.Series]:
+def spoken(text: Text, *, whole: bool = False) -> tuple[I64, pl.Series]:
     """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, in the order in which a text comes to their ends."""
-    words = words_of(text)
+    words = words_of(text, whole=whole)
     row = np.repeat(np.arange(len(words)), np.diff(words.indptr))
     single = words.distinct.ids.cast(pl.String).gather(pl.Series(words.ids, dtype=pl.UInt32))
     inside = np.flatnonzero(row[1:] == row[:-1])
@@ -85,7 +86,7 @@ def learn_tokens(text: Text, most: int) -> Vocabulary:
 
 def read_tokens(text: Text, known: Vocabulary) -> Tokens:
     """Return the known tokens of every text; others are passed over."""
-    indptr, found = spoken(text)
+    indptr, found = spoken(text, whole=keeps_runs(known))
     rows = known.rows(found) if len(found) else np.zeros(0, np.int32)
     kept = rows != UNKNOWN
     ends = np.concatenate([[0], np.cumsum(kept)])[indptr]

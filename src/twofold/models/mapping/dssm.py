@@ -224,7 +224,8 @@ class FittedDSSM(KnownByWords):
     item_tower: Mapping[str, F32]
 
     def __post_init__(self) -> None:
-        """Read features of people where a tower was trained on one."""
+        """Read features of people where a tower was trained on one, and words as the code has them."""
+        object.__setattr__(self, "keeps_runs", self.code.whole)
         object.__setattr__(self, "reads_features", self.asked is not None)
 
     def fold_in(self, histories: Histories) -> F32:
