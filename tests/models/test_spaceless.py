@@ -1,5 +1,7 @@
 """Words in scripts without spaces: what a text is about is found by every reader of words, and told where no word is shared."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import twofold as tw
 from twofold.data.columns import Text
 from twofold.data.convert import column_from_values
+from twofold.errors import DataError, DataWarning
 from twofold.features.text import tokens
 from twofold.models.mapping._dssm_text import learn_texts
 
@@ -93,6 +96,57 @@ def test_texts_beside_a_list_of_words_are_read_as_the_list_has_them():
     tags = column_from_values("tags", pl.Series([["科学家"], ["car"]]), "tags")
     said = Text(pl.Series(["科学家", "car"]))
     settings = {"most": 9, "weight": "count", "ordered": False, "longest": None}
-    code = learn_texts([tags, said], n=None, **settings)
+    code = learn_texts([tags, said], "'tags'", n=None, **settings)
     assert code.words.words.ids.to_list() == ["car", "科学家"]
     assert code.read(Text(pl.Series(["科学家"]))).known.all()
+
+
+def test_a_column_whose_texts_share_no_word_is_named():
+    """Codes of articles, which are all different, where titles were meant."""
+    data = log_of("Han")
+    titles = [f"{one:04d}x" for one in range(60)]
+    for name, model in READERS.items():
+        strange = with_titles(data, titles)
+        if name == "DSSM n-grams":  # which letters may overlap
+            model.fit(strange, rng=0)
+            continue
+        with pytest.warns(DataWarning, match="no word of 'title'.* stands in two of its 60 texts"):
+            model.fit(strange, rng=0)
+    said = tw.models.YouTubeCandidates(searches="said", epochs=1)
+    with pytest.warns(DataWarning, match="no word of 'said' stands in two of its 40 texts"):
+        said.fit(with_titles(data, titles, [f"{one:04d}y" for one in range(40)]), rng=0)
+
+
+def with_titles(data, titles, said=None):
+    """Return the log with other texts."""
+    items, users = data.items.features, data.users.features
+    items = {**items, "title": Text(pl.Series(titles, dtype=pl.String))}
+    users = users if said is None else {**users, "said": Text(pl.Series(said))}
+    return replace(
+        data, items=replace(data.items, features=items), users=replace(data.users, features=users)
+    )
+
+
+@pytest.mark.parametrize("name", ["DSSM", "DSSM n-grams", "MultiViewDSSM", "DeepContent"])
+def test_a_column_without_a_word_is_named(name):
+    empty = with_titles(log_of("Han"), [None, "!"] * 30)
+    with pytest.raises(DataError, match=r"no (text|row) of 'title' .*holds a word; .*content="):
+        READERS[name].fit(empty, rng=0)
+
+
+def test_both_columns_without_a_word_are_named():
+    empty = with_titles(log_of("Han"), [None] * 60, ["!"] * 40)
+    with pytest.raises(
+        DataError, match="no text of 'title' of the items and 'said' of the users holds a word"
+    ):
+        tw.models.DSSM(query="said").fit(empty, rng=0)
+
+
+def test_vectors_of_another_length_are_named_by_their_column():
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1, 2, 2], "i": list("abbc")}, user="u", item="i",
+        items={"i": list("abc"), "v": [[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]]}, item_features={"v": "vector"},
+    )  # fmt: skip
+    model = READERS["DeepContent"].fit(data, rng=0)
+    with pytest.raises(DataError, match="'v': vectors have 3 numbers; those of training have 2"):
+        model.with_items({"item": ["d"], "v": [[1.0, 2.0, 3.0]]})

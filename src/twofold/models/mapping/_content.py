@@ -12,6 +12,7 @@ from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.counts import held_by
 from twofold.features.text import BagOfWords, Weight, WordCode
 from twofold.features.words import keeps_runs, words_of
+from twofold.models._scarce import say_scarce
 from twofold.typing import F32
 
 
@@ -112,6 +113,8 @@ def learn_words(name: str, items: Entities, most: int) -> tuple[csr_array, Vocab
     kept = kept[found[kept] > 0]
     if not len(kept):
         raise DataError(f"no item has a word in {name!r}; check the column and its kind")
+    if isinstance(items.features[name], Text):
+        say_scarce(repr(name), found, len(items))
     return positive(name, csr_array(counts[:, kept])), words.take(kept)
 
 

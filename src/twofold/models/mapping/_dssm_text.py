@@ -191,6 +191,7 @@ def first_words(indptr: I64, ids: I32, most: int | None) -> tuple[I64, I32, F32]
 
 def learn_texts(
     columns: Sequence[Texts],
+    what: str,
     *,
     n: int | None,
     most: int,
@@ -203,11 +204,15 @@ def learn_texts(
     Raises
     ------
     DataError
-        If no text has a word.
+        If no text has a word; the message names `what`, the columns.
     """
     whole = n is not None or any(isinstance(one, Bag) and keeps_runs(one.levels) for one in columns)
     words = joined([counted(one, whole=whole) for one in columns])
     counts = words.matrix()
+    if not (counts.data > 0).any():
+        raise DataError(
+            f"no text of {what} holds a word; name the column that does with content= or query= (on the command line --set content=NAME)"
+        )
     kept = select(counts, 1, 1.0, most, "word")
     left = csr_array(counts[:, kept])
     code = WordCode(

@@ -14,6 +14,7 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
 from twofold.features.words import keeps_runs as keeps_runs
 from twofold.features.words import words_of
+from twofold.models._scarce import say_scarce
 from twofold.models.mapping._youtube_inputs import mean_rows
 from twofold.typing import I32, I64
 
@@ -25,7 +26,7 @@ def learn_searches(
     if name is None:
         return Vocabulary.of([]), csr_array((train.n_users, 0), dtype=np.float32)
     said = searches_of(name, train)
-    tokens = learn_tokens(said, vocabulary)
+    tokens = learn_tokens(said, vocabulary, repr(name))
     whose = train.interactions.indptr if name in train.interactions.context else None
     return tokens, last_tokens(said, tokens, most, whose)
 
@@ -76,11 +77,12 @@ def spoken(text: Text, *, whole: bool = False) -> tuple[I64, pl.Series]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
 
 
-def learn_tokens(text: Text, most: int) -> Vocabulary:
-    """Return the `most` most frequent tokens."""
+def learn_tokens(text: Text, most: int, what: str) -> Vocabulary:
+    """Return the `most` most frequent tokens of the column that `what` names."""
     _, found = spoken(text)
     levels, codes = factorize(found)
     counts = np.bincount(codes, minlength=len(levels))
+    say_scarce(what, counts, len(text))
     return levels.take(np.sort(np.argsort(-counts, kind="stable")[:most]))
 
 
