@@ -156,3 +156,18 @@ def test_added_items_are_filtered_by_their_own_features():
     for shelf, wanted in (("left", ["x", "c"]), ("top", ["y"]), ("right", [])):
         found = grown.recommend(users=[1], k=9, where={"shelf": shelf})
         assert found["item"].to_list() == wanted
+
+
+def test_vectors_and_places_of_which_none_is_known_are_taken():
+    items = {"i": list("abc"), "v": [[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]], "p": ["1,2", "3,4", "5,6"], "n": [1, 5, 9]}  # fmt: skip
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1, 2, 2], "i": list("abbc")}, user="u", item="i", items=items,
+        item_features={"v": "vector", "p": "place", "n": "number"},
+    )  # fmt: skip
+    ials = tw.models.IALS(factors=2)
+    model = tw.models.DeepContent(factorization=ials, network={"kind": "linear"}).fit(data, rng=0)
+    known = {"item": ["d", "e"], "v": [[1.0, 2.0], None], "p": ["1,2", None], "n": [5, 9]}
+    beside = model.with_items(known).item_vectors[-1]
+    for blank in ([None], pl.Series([None], dtype=pl.List(pl.Float64))):
+        alone = model.with_items({"item": ["e"], "v": blank, "p": [None], "n": [9]})
+        np.testing.assert_array_equal(alone.item_vectors[-1], beside)
