@@ -510,7 +510,7 @@ def test_a_factorization_by_its_name_alone_is_told_how_it_is_written():
 
 def test_users_without_features_are_told_so():
     """The items have some, which is not what is asked for."""
-    with pytest.raises(DataError, match="the users have no features; declare .* with user_features= .*--user-feature"):  # fmt: skip
+    with pytest.raises(DataError, match=r"the users have no features; declare .* with user_features= .*--user-feature"):  # fmt: skip
         DEEP(side="users").fit(without_users(planted_log()), rng=0)
 
 
