@@ -47,7 +47,7 @@ def open_ranges(
     -------
     >>> from twofold.models import DeepContent
     >>> list(open_ranges(DeepContent(network={"kind": "linear"}), fixed=["factorization"]))
-    ['vocabulary', 'network.reg']
+    ['network.reg', 'vocabulary']
     """
     unread = estimator.unread(train) if isinstance(estimator, SaysUnread) else ()
     closed = {*fixed, *unread}
