@@ -61,6 +61,7 @@ REFUSED = {
     "a wrong value inside a choice": (lambda: tw.models.IALS(solver={"method": "block", "size": 0}), "IALS.solver.block.size got 0: input should be greater than 0"),
     "a misspelt word": (lambda: tw.models.ItemKNN(similarity="cosin"), "ItemKNN.similarity got 'cosin'; allowed: cosine, jaccard, bm25; did you mean 'cosine'?"),
     "a name for a list of names": (lambda: tw.models.ItemKNN(content="title"), "ItemKNN.content got 'title'; write ['title']"),
+    "a misspelt name inside the only choice": (lambda: tw.models.DeepContent(sound={"min_secs": 10}), "DeepContent.sound has no hyperparameter 'min_secs' (got 10); allowed: sample_rate, bands, window, hop, low, high, scale, min_seconds, max_seconds, silence; did you mean 'min_seconds'?"),
     "no name": (lambda: tw.models.IALS(64), "IALS takes hyperparameters by name; write IALS(factors=64)"),
     "true for a number": (lambda: tw.models.IALS(factors=True), "IALS.factors got True, a bool: write a number"),
 }  # fmt: skip

@@ -210,6 +210,35 @@ def test_settings_are_toml_or_bare_words():
     }
 
 
+def test_names_of_parts_are_set_in_the_tables_of_these():
+    deep, texts = tw.models.DeepContent, ["network.dropout=0.2", "sound.min_seconds=2", "factorization.factors=8"]  # fmt: skip
+    made = deep(**jobs.assignments(texts, deep))
+    assert (made.network.dropout, made.sound.min_seconds, made.factorization["factors"]) == (0.2, 2, 8)  # fmt: skip
+    assert made.network.hidden == deep().network.hidden
+    assert made.factorization["model"] == deep().factorization["model"]
+    texts = ["network.reg=2", 'network={kind="linear"}', "epochs=3"]
+    made = deep(**jobs.assignments(texts, deep))
+    assert (made.network, made.epochs) == (deep(network={"kind": "linear", "reg": 2}).network, 3)
+    texts = ["candidates.1.neighbours=7", 'candidates=[{model="IALS"}, {model="ItemKNN"}]']
+    made = tw.Pipeline(**jobs.assignments(texts, tw.Pipeline))
+    assert made.candidates[1]["neighbours"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("network.dropuot=0.2", "no hyperparameter 'network.dropuot' .*did you mean 'network.dropout'"),
+        ("netwrok.dropout=0.2", "no hyperparameter 'netwrok.dropout'; .*did you mean 'network"),
+        ("epochs.more=2", "no hyperparameter 'epochs.more'"),
+        ("network.=2", "no hyperparameter 'network.'"),
+        ("network.dropout=2", "dropout got 2"),
+    ],
+)  # fmt: skip
+def test_a_wrong_name_of_a_part_is_refused_with_the_nearest(text, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        jobs.assignments([text], tw.models.DeepContent)
+
+
 def test_only_models_that_predict_ratings_say_so():
     made = {name: jobs.predicts_values(getattr(tw.models, name)()) for name in tw.models.__all__}
     assert {name for name, one in made.items() if one} == {

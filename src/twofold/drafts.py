@@ -18,6 +18,7 @@ from twofold.errors import DataError
 
 FORSAKEN = 60.0
 """Seconds after which a draft that nobody has locked is one of a process that was killed."""
+ANY_DRAFT = re.compile(r"\..+-[a-z0-9_]{8}")
 HERE, EXCHANGE = -100, 2
 """AT_FDCWD and RENAME_EXCHANGE of Linux."""
 
@@ -44,12 +45,22 @@ def forsaken(path: Path) -> list[Path]:
     """Return the drafts of `path` that a killed process left: a minute old, arrays alone, and locked by nobody."""
     name = re.compile(rf"\.{re.escape(path.name)}-[a-z0-9_]{{8}}")
     alike = [one for one in path.parent.iterdir() if name.fullmatch(one.name) and one.is_dir()]
-    return [one for one in alike if _is_forsaken(one)]
+    return [one for one in alike if _is_forsaken(one, FORSAKEN)]
 
 
-def _is_forsaken(draft: Path) -> bool:
+def clear(folder: Path) -> None:
+    """Remove the drafts in a folder, whatever their name, that a killed process left: arrays alone, and locked by nobody. Nobody else may be at work there."""
+    if not folder.is_dir():
+        return
+    for one in folder.iterdir():
+        alike = ANY_DRAFT.fullmatch(one.name) and one.is_dir() and not one.is_symlink()
+        if alike and _is_forsaken(one, 0.0):
+            shutil.rmtree(one, ignore_errors=True)
+
+
+def _is_forsaken(draft: Path, age: float) -> bool:
     with contextlib.suppress(OSError):  # it is gone meanwhile, or somebody else's
-        old = time.time() - draft.stat().st_mtime > FORSAKEN
+        old = time.time() - draft.stat().st_mtime >= age
         if old and all(one.suffix == ".npy" for one in draft.iterdir()):
             with _locked(draft) as mine:
                 return mine

@@ -196,7 +196,7 @@ def whole(model: PairOfEncoders, asked: Queries) -> Queries:
     """Return one person as somebody never seen: with the history, what is said, and where no features are, those of training."""
     own = asked.history if asked.has_history[0] else model.memory.history.take(asked.user)
     text = asked.text
-    if text is not None and len(words := words_in(text)) > LONGEST:
+    if text is not None and len(words := words_in(model, text)) > LONGEST:
         text = Text(pl.Series([" ".join(words[:LONGEST])]))
     features = asked.features
     if not features and model.reads_features and asked.user[0] != UNKNOWN:
@@ -220,7 +220,7 @@ def of_items(model: PairOfEncoders, items: I32, scores: F32) -> list[Reason]:
 
 def of_words(model: PairOfEncoders, person: Queries, target: int) -> list[Reason]:
     """Return the distinct words of a text with the score without each, wherever it stands."""
-    words = [] if person.text is None else words_in(person.text)
+    words = [] if person.text is None else words_in(model, person.text)
     if not words:
         return []
     distinct = list(dict.fromkeys(words))
@@ -274,9 +274,9 @@ def without(
     }
 
 
-def words_in(text: Text) -> list[str]:
-    """Return the words of the text of one person, in their order."""
-    return split(text.values).to_list()[0]
+def words_in(model: PairOfEncoders, text: Text) -> list[str]:
+    """Return the words of the text of one person as the model reads them, in their order."""
+    return split(text.values, whole=model.keeps_runs).to_list()[0]
 
 
 def spelled(column: Column) -> str:

@@ -136,15 +136,14 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
 def _options(cls: type, name: str) -> list[Any]:
     """Return the classes that a field may hold."""
     hint: Any = get_type_hints(cls)[name]
-    return [one for one in get_args(hint) if dataclasses.is_dataclass(one)]
+    return [one for one in (get_args(hint) or (hint,)) if dataclasses.is_dataclass(one)]
 
 
 def _option(cls: type, name: str, tag: str) -> Any:
-    """Return the class of a field's options that carries a tag."""
-    found = [
-        one for one in _options(cls, name) if tag in {getattr(one, at, None) for at in names(one)}
-    ]
-    return found[0] if found else cls
+    """Return the class of a field's options that carries a tag, or the only one where there are no tags."""
+    options = _options(cls, name)
+    found = [one for one in options if tag in {getattr(one, at, None) for at in names(one)}]
+    return found[0] if found else options[0] if len(options) == 1 else cls
 
 
 def names(estimator: object) -> list[str]:

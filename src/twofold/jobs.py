@@ -20,7 +20,7 @@ from twofold.hyperparameters import names, values
 from twofold.metrics import parse
 from twofold.pipeline import Pipeline
 from twofold.plans import SPLITS, DataPlan, EvaluationPlan, SplitPlan, TunePlan, located
-from twofold.ranges import named
+from twofold.ranges import named, with_parts
 
 T = TypeVar("T")
 
@@ -243,6 +243,8 @@ def read(path: str | Path) -> Job:
 def assignments(texts: list[str], owner: type) -> dict[str, Any]:
     """Read ``name=value`` settings of a model; values are TOML, tables and lists also JSON, bare words strings.
 
+    A name of a part, such as ``network.dropout``, sets it in the table of the part (`with_parts`).
+
     Example
     -------
     >>> import twofold as tw
@@ -257,11 +259,12 @@ def assignments(texts: list[str], owner: type) -> dict[str, Any]:
     hints = get_type_hints(owner)
     found = typed(texts, "--set", "factors=64")
     for name in found:
-        if name not in hints:
+        first = name.split(".")[0]
+        if first not in hints:
             raise ConfigError(
-                f"{owner.__name__} has no hyperparameter {name!r}; {did_you_mean(name, names(owner))}"
+                f"{owner.__name__} has no hyperparameter {name!r}; {did_you_mean(first, names(owner))}"
             )
-    return found
+    return with_parts(owner, found)
 
 
 def split_options(texts: list[str]) -> dict[str, Any]:

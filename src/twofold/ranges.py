@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from twofold.data.dataset import Dataset
+from twofold.errors import ConfigError, did_you_mean
 from twofold.hyperparameters import Search, names, search_space, values
 from twofold.models._parts import class_key, estimator_of
 
@@ -46,7 +47,7 @@ def open_ranges(
     -------
     >>> from twofold.models import DeepContent
     >>> list(open_ranges(DeepContent(network={"kind": "linear"}), fixed=["factorization"]))
-    ['vocabulary', 'network.reg']
+    ['network.reg', 'vocabulary']
     """
     unread = estimator.unread(train) if isinstance(estimator, SaysUnread) else ()
     closed = {*fixed, *unread}
@@ -81,6 +82,49 @@ def with_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
     for part, given in inside.items():
         _put(made, part, with_settings(parts[part], given))
     return type(estimator)(**made)
+
+
+def with_parts(owner: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of an estimator of the class `owner` in which those of its parts stand in the tables of these.
+
+    A part is as another setting gives it, else as it is by default.
+
+    Example
+    -------
+    >>> from twofold.models import DeepContent
+    >>> with_parts(DeepContent, {"network": {"kind": "linear"}, "network.reg": 2.0})
+    {'network': {'kind': 'linear', 'reg': 2.0}}
+
+    Raises
+    ------
+    ConfigError
+        If there is no such hyperparameter, or a value is wrong.
+    """
+    plain = {name: value for name, value in settings.items() if "." not in name}
+    inner = {name: value for name, value in settings.items() if "." in name}
+    if not inner:
+        return plain
+    made = owner(**plain)
+    known = settable(made)
+    for name in inner:
+        if name not in known:
+            first = name.split(".")[0]
+            near = [one for one in known if one.startswith(f"{first}.")]
+            raise ConfigError(
+                f"{owner.__name__} has no hyperparameter {name!r} as it is; {did_you_mean(name, near or known)}"
+            )
+    whole = values(with_settings(made, inner))
+    return plain | {first: whole[first] for first in (name.split(".")[0] for name in inner)}
+
+
+def settable(estimator: Any) -> list[str]:
+    """Return the names of the hyperparameters of the parts of an estimator, such as ``network.dropout``."""
+    return [
+        f"{part}.{key}"
+        for name in names(estimator)
+        for part, inner in _parts(name, getattr(estimator, name))
+        for key in (*names(inner), *settable(inner))
+    ]
 
 
 def named(table: Mapping[str, Any]) -> tuple[str, ...]:

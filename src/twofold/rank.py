@@ -99,6 +99,9 @@ class PairOfEncoders(Reads, Protocol):
     reads_text: ClassVar[bool]
     """Whether people are mapped by words that they say."""
 
+    keeps_runs: ClassVar[bool]
+    """Whether runs of a script without spaces are words of what they say."""
+
     reads_features: ClassVar[bool]
     """Whether people are mapped by their features."""
 

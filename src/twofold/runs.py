@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from twofold import locks, persistence
 from twofold._version import __version__
 from twofold.data.dataset import Dataset
-from twofold.drafts import write_page
+from twofold.drafts import clear, write_page
 from twofold.errors import ConfigError, DataError, IncompatibleFileError, MissingDependencyError
 from twofold.fingerprints import fingerprint
 from twofold.models._base import FittedModel
@@ -229,6 +229,8 @@ class _Log(logging.FileHandler):
 def at_work(run: Run) -> Generator[None]:
     """Keep other processes out of the run, and write the package's log messages to its ``log.txt``.
 
+    What a killed process was writing into it is removed.
+
     A job that is refused before anything was made leaves no folder, so that the corrected one may have it.
 
     Raises
@@ -251,6 +253,8 @@ def at_work(run: Run) -> Generator[None]:
                 raise ConfigError(
                     f"another process is at work in {run.path}; wait for it, or choose another --out"
                 )
+            for part in ("", "models", "results", "trials"):
+                clear(run.path / part)
             handler.setFormatter(logging.Formatter(LOG_FORMAT))
             logger = logging.getLogger("twofold")
             stack.callback(logger.setLevel, logger.level)

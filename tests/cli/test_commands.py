@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -335,6 +336,28 @@ def test_sessions_of_a_later_day_are_said_to_be_answered_by_popularity(run, tmp_
     err = run("fit", "ItemKNN", "--data", log, "--out", tmp_path / "run")[2]
     assert "note: 6 of 6 answers are popularity's" in err
     assert "--ask" in run("evaluate", tmp_path / "run")[2]
+
+
+def test_notes_suggest_nothing_that_is_in_use(run, tmp_path):
+    """Titles of one word each, by which no new item is like an old one."""
+    random = np.random.default_rng(0)
+    log, items = tmp_path / "log.csv", tmp_path / "items.csv"
+    rows = [
+        f"{u},{i},{u * 99 + n}" for u in range(60) for n, i in enumerate(random.permutation(30)[:9])
+    ]
+    log.write_text("\n".join(["user,item,time", *rows]))
+    items.write_text("\n".join(["item,title", *(f"{i},word{i}" for i in range(30))]))
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'metrics = ["ndcg@5"]\n[data]\nsource = "{log}"\nitems = "{items}"\nitem_features = {{ title = "text" }}\n'
+        '[split]\nkind = "cold_items"\ntest = 0.2\n[evaluation]\nunknown_items = "content"\ncandidates = "new"\n'
+        '[models.a]\nclass = "ItemKNN"\ncontent = ["title"]\n[models.b]\nclass = "ItemKNN"\ncontent = ["title"]\n'
+    )
+    code, _, err = run("compare", job)
+    assert code == 0, err
+    assert "as the model finds nothing in what people had by which it knows other items" in err
+    assert "have the same value for every user: they gave the same lists" in err
+    assert not any(one in err for one in ("--split cold_items", "repeats=keep", "each event"))
 
 
 def test_evaluate_asks_as_the_run_did_and_lists_keep_what_its_split_kept(run, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 import twofold as tw
-from twofold import cli, resuming, runs
+from twofold import cli, locks, resuming, runs
+from twofold import drafts as drafts_of
 from twofold.cli import app, compare, inspect, train
 from twofold.errors import ConfigError, DataError, NotConvergedError
 
@@ -292,6 +294,28 @@ def test_a_process_at_work_keeps_others_out(run, job_file, tmp_path):
         code, _, err = run("compare", job_file, "--out", tmp_path / "out")
     assert code == 2
     assert "another process is at work" in err
+
+
+def test_drafts_of_a_killed_process_are_gone_when_the_run_goes_on(run, job_file, tmp_path):
+    out = tmp_path / "out"
+    assert run("compare", job_file, "--out", out)[0] == 0
+    drafts = [out / one for one in (".model-l01vv89_", "models/.all-6l01vv89", "results/.all-abcdefgh")]  # fmt: skip
+    for one in drafts:
+        one.mkdir()
+        (one / "0.npy").touch()
+    mine = [out / ".notes-december", out / "models" / ".all-old-abcdefgh", out / ".held-abcdefgh"]
+    for one, name in zip(mine, ("kept.txt", "manifest.json"), strict=False):
+        one.mkdir()
+        (one / name).touch()
+    mine[2].mkdir()
+    with drafts_of.folder_draft(out / "models" / "other") as written:
+        held = os.open(mine[2], os.O_RDONLY)
+        assert locks.take(held)
+        assert run("compare", job_file, "--out", out)[0] == 0
+        assert written.exists()
+        os.close(held)
+    assert not any(one.exists() for one in drafts)
+    assert all(one.exists() for one in mine)
 
 
 def test_a_log_that_cannot_be_written_stops_the_run(tmp_path, monkeypatch):

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from twofold import persistence
 from twofold.data.columns import Bag, Number, Text
 from twofold.data.convert import column_from_values
+from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError
 from twofold.features.text import BagOfWords, WordHashing, WordSequences, collisions
-from twofold.features.words import letter_ngrams, tokens, words_of
+from twofold.features.words import keeps_runs, letter_ngrams, split, tokens, words_of
 from twofold.loading import DATA_CLASSES, FEATURE_CLASSES
 
 ANY_TEXT = st.lists(st.one_of(st.none(), st.text(max_size=30)), min_size=1, max_size=8)
@@ -56,7 +57,14 @@ ENGLAND, SCOTLAND = (
         ("ﬁne ｆｕｌｌ", ["fine", "full"]),
         ("Zoë = Zoe\u0308", ["zoë", "zoë"]),
         ("東京 hello", ["東京", "hello"]),
-        ("हिन्दी ภาษาไทย", ["हिन्दी", "ภาษาไทย"]),
+        ("हिन्दी 한국어문장", ["हिन्दी", "한국어문장"]),
+        ("体育场在", ["体育", "育场", "场在"]),
+        ("我 a東京都2", ["我", "a", "東京", "京都", "2"]),
+        ("カーテン ｶﾞｷﾞ人々〇", ["カー", "ーテ", "テン", "ガギ", "ギ人", "人々", "々〇"]),
+        ("ภาษาไทย ๒๕๖๗", ["ภา", "าษ", "ษา", "าไ", "ไท", "ทย", "๒๕๖๗"]),
+        ("น้ำดื่ม", ["น้\u0e4dา", "าดื่", "ดื่ม"]),
+        ("ភាសាខ្មែរ ພາສາ", ["ភាសា", "សាខ្", "ខ្មែ", "មែរ", "ພາ", "າສ", "ສາ"]),
+        ("မြန်မာ", ["မြန်", "န်မာ"]),
         ("wow😀👍🏽!", ["wow", "😀", "👍🏽"]),
         ("👨‍👩‍👧❤️🇫🇷🇩🇪", ["👨\u200d👩\u200d👧", "❤", "🇫🇷", "🇩🇪"]),
         ("in\u00adfor\u00admation wor\u2060ld", ["information", "world"]),
@@ -74,10 +82,47 @@ def test_words_do_not_depend_on_the_neighbours_in_the_column():
     np.testing.assert_array_equal(both.matrix().toarray(), [[1, 1, 0], [1, 0, 1]])
 
 
-@given(st.text())
-def test_words_of_words_are_the_same_words(text):
-    once = tokens(text)
-    assert tokens(" ".join(once)) == once
+@given(st.one_of(st.text(), st.text("aé1๒字東カーนำ้ខ្មែ가\u200d\u0301 #")), st.booleans())
+def test_words_of_words_are_the_same_words(text, whole):
+    once = tokens(text, whole=whole)
+    assert tokens(" ".join(once), whole=whole) == once
+
+
+@given(st.text(st.characters(max_codepoint=0xDFF, exclude_categories=["Cs"])))
+@example("\u0149 \u02bcn")
+def test_texts_of_other_scripts_have_the_words_that_they_had(text):
+    assert tokens(text) == tokens(text, whole=True)
+    beside = [one for one in tokens(f"{text} 東京都") if one not in ("東京", "京都")]
+    assert beside == tokens(text)
+
+
+def test_a_column_is_cut_text_by_text():
+    texts = pl.Series(["red car", None, "東京都", "", "é c", "字 東京都"])
+    expected = [["red", "car"], [], ["東京", "京都"], [], ["é", "c"], ["字", "東京", "京都"]]
+    assert split(texts).to_list() == expected
+
+
+def test_letter_ngrams_are_those_of_whole_runs():
+    """Word hashing marks both ends of a run: Huang et al. 2013, section 3.2."""
+    code = WordHashing(n=3).fit(["東京都"])
+    assert code.grams.ids.to_list() == ["#東京", "京都#", "東京都"]
+    assert WordSequences().fit(["東京都"]).words.ids.to_list() == ["東京都"]
+
+
+def test_bags_find_words_inside_runs():
+    code = BagOfWords().fit(["東京都", "京都市"])
+    found = code.encode(["京都"])
+    assert found.rows.toarray().tolist() == [[float(one == "京都") for one in code.words.ids]]
+    assert found.n_unknown == 0
+
+
+def test_a_vocabulary_with_whole_runs_reads_texts_as_it_was_learned():
+    """Levels of a list, or words that an earlier version learned."""
+    code = BagOfWords().fit(bag([{"東京都": 1}, {"car": 1}]))
+    assert code.encode(["東京都 car"]).rows.toarray().tolist() == [[1, 1]]
+    for words, kept in ((["東京都"], True), (["a字"], True), (["字a"], True), (["東京", "字", "é"], False)):  # fmt: skip
+        assert keeps_runs(Vocabulary.of(words)) is kept
+    assert not keeps_runs(Vocabulary.of([1, 2]))
 
 
 def test_the_paper_s_example():
@@ -108,14 +153,14 @@ def test_ngrams_too_many_to_pack_into_one_integer():
 @given(train=ANY_TEXT, new=ANY_TEXT, n=st.integers(1, 4))
 def test_word_hashing_counts_what_it_knows_and_what_not(train, new, n):
     train = [*train, "so that there is a word"]
-    known = {g for text in train for w in tokens(text or "") for g in grams(w, n)}
+    known = {g for text in train for w in tokens(text or "", whole=True) for g in grams(w, n)}
     found = WordHashing(n=n).fit(train)
     assert set(found.grams.ids) == known
     encoded = found.encode(new)
     assert encoded.rows.dtype == np.float32
     assert encoded.rows.shape == (len(new), len(known))
     for row, text in enumerate(new):
-        counted = sum((grams(w, n) for w in tokens(text or "")), Counter())
+        counted = sum((grams(w, n) for w in tokens(text or "", whole=True)), Counter())
         expected = [counted[g] for g in found.grams.ids]
         np.testing.assert_array_equal(encoded.rows[[row]].toarray()[0], expected)
         assert encoded.unknown[row] == counted.total() - sum(expected)
@@ -217,7 +262,7 @@ def test_sequences_keep_the_order_and_spell_every_word(train, new, length):
     assert len(found) == len(new)
     n_unknown = 0
     for i, text in enumerate(new):
-        words = tokens(text)[:length]
+        words = tokens(text, whole=True)[:length]
         part = slice(found.indptr[i], found.indptr[i + 1])
         expected = [known.index(w) if w in known else len(known) for w in words]
         n_unknown += expected.count(len(known))

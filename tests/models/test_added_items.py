@@ -218,3 +218,18 @@ def test_what_is_like_a_new_item_is_of_its_kind_and_not_new_alone(headlines, nam
     old = data.items.ids.ids[0]
     before = model.similar_items(old, k=5)
     assert grown.similar_items(old, k=len(data.items.ids))["item"].to_list()[:1] == before["item"].to_list()[:1]  # fmt: skip
+
+
+def test_vectors_and_places_of_which_none_is_known_are_taken():
+    items = {"i": list("abc"), "v": [[1.0, 2.0], [0.0, 1.0], [3.0, 1.0]], "p": ["1,2", "3,4", "5,6"], "n": [1, 5, 9]}  # fmt: skip
+    data = tw.Dataset.from_frames(
+        {"u": [1, 1, 2, 2], "i": list("abbc")}, user="u", item="i", items=items,
+        item_features={"v": "vector", "p": "place", "n": "number"},
+    )  # fmt: skip
+    ials = tw.models.IALS(factors=2)
+    model = tw.models.DeepContent(factorization=ials, network={"kind": "linear"}).fit(data, rng=0)
+    known = {"item": ["d", "e"], "v": [[1.0, 2.0], None], "p": ["1,2", None], "n": [5, 9]}
+    beside = model.with_items(known).item_vectors[-1]
+    for blank in ([None], pl.Series([None], dtype=pl.List(pl.Float64))):
+        alone = model.with_items({"item": ["e"], "v": blank, "p": [None], "n": [9]})
+        np.testing.assert_array_equal(alone.item_vectors[-1], beside)

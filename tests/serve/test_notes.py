@@ -50,6 +50,18 @@ def test_items_that_are_not_known_are_named(ask):
     assert items_of(ask.post("/recommend", json=told)) == ["i5"]
 
 
+def test_items_that_are_withdrawn_are_named(served, saved):
+    ask = served(saved / "knn")
+    asked = {"user": "nobody", "k": 3, "allow": ["i5", "i6"]}
+    assert "not listed" not in str(ask.post("/recommend", json=asked).json())
+    assert ask.delete("/items/i5").status_code == 200
+    found = ask.post("/recommend", json=asked).json()
+    assert items_of(ask.post("/recommend", json=asked)) == ["i6"]
+    assert "allow has items that are withdrawn and are not listed: 'i5'; PUT /items brings them back" in found["notes"]  # fmt: skip
+    alone = ask.post("/recommend", json={**asked, "allow": ["i5"]}).json()
+    assert (alone["items"], "withdrawn" in str(alone["notes"])) == ([], True)
+
+
 def test_a_value_that_no_item_has_is_noted(served, saved):
     ask = served(saved / "knn")
     found = ask.post("/recommend", json={"user": 101, "k": 3, "where": {"tags": "evem"}}).json()

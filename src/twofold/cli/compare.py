@@ -36,7 +36,7 @@ from twofold.evaluation.report import Report
 from twofold.evaluation.run import DEFAULT_RATING
 from twofold.jobs import Job
 from twofold.models.baselines.ease import check_memory, free_memory
-from twofold.plans import DataPlan, EvaluationPlan
+from twofold.plans import SPLITS, DataPlan, EvaluationPlan, SplitPlan
 from twofold.resuming import checkpoints
 from twofold.split import Split
 
@@ -126,9 +126,7 @@ def compare(
             note(f"note: {', '.join(names)}: {remark}")
     for names in board.alike:
         note(
-            f"note: {' and '.join(names)} have the same value for every user: models of what people have again "
-            "are told apart where repeats are kept (--split-option repeats=keep), models that place new items alone by content "
-            "by --split cold_items --unknown-items content"
+            f"note: {' and '.join(names)} have the same value for every user: {told_apart_by(job, cut)}"
         )
     baseline, worse = board.below
     if worse:
@@ -150,6 +148,22 @@ def compare(
         others = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
         kept = "" if run is None else "; what is finished is kept where its settings stay"
         raise type(error)(f"{name}{others} could not be fitted or measured: {error}{kept}")
+
+
+def told_apart_by(job: Job, cut: Split) -> str:
+    """Return how models that answer alike may be told apart, of what the job does not do already."""
+    ways: list[str] = []
+    made_by = cut.kind.partition("(")[0]
+    if not cut.repeats and made_by in SPLITS and "repeats" in SplitPlan.arguments(made_by):
+        named = "" if job.split.kind == made_by else f"--split {made_by} "
+        ways.append(
+            f"models of what people have again are told apart where repeats are kept ({named}--split-option repeats=keep)"
+        )
+    if (made_by, job.evaluation.unknown_items) != ("cold_items", "content"):
+        ways.append(
+            "models that place new items alone by content are told apart by --split cold_items --unknown-items content"
+        )
+    return ", ".join(ways) or "they gave the same lists, such as those of popularity"
 
 
 def _that_fit(job: Job, log: Dataset) -> Job:

@@ -62,7 +62,7 @@ def fit(
         typer.Option(
             "--set",
             "-s",
-            help="A hyperparameter that `twofold models NAME` shows, as name=value; repeatable.",
+            help="A hyperparameter that `twofold models NAME` shows, as name=value, one of a part as network.dropout=0.2; repeatable.",
         ),
     ] = [],  # noqa: B006  typer reads the default
     split: Kind = "default",

@@ -306,6 +306,8 @@ def vectors(values: pl.Series, name: str, *, is_place: bool) -> Vector:
         values = written_vectors(values, name)
     if is_place and isinstance(values.dtype, pl.Struct):
         values = as_degrees(values, name)
+    if values.dtype == pl.Null:
+        values = values.cast(pl.List(pl.Float64))
     if not isinstance(values.dtype, pl.List | pl.Array):
         raise DataError(f"column {name!r} must hold a list of numbers a row; got {values.dtype}")
     rows: Sequence[Any] = values.to_list()

@@ -136,9 +136,10 @@ class Report:
         )
 
     def remark(self) -> str:
-        """Say where most targets are unknown items, or most answers not the model's own, and what to do; empty where neither is so."""
+        """Say where most targets are unknown items, or most answers not the model's own, and what to do that is not done already; empty where neither is so."""
         popular, answers = self.sources.get(SOURCES[FALLBACK], 0), sum(self.sources.values())
-        if 2 * self.n_unknown_targets > self.n_targets:
+        counts = self.settings.get("unknown_items", "count") == "count"
+        if counts and 2 * self.n_unknown_targets > self.n_targets:
             return (
                 f"{self.n_unknown_targets:,} of {self.n_targets:,} targets are of items that training never saw, which count as missed: "
                 "unknown_items='content' (--unknown-items content) places them by what they are, 'drop' leaves them out"
@@ -148,11 +149,17 @@ class Report:
         told = (
             f"{popular:,} of {answers:,} answers are popularity's, as nothing is known of who asks"
         )
+        if self.settings.get("unknown_items") == "content" or self.split.startswith("cold_items"):
+            return (
+                f"{popular:,} of {answers:,} answers are popularity's, as the model finds nothing in what people had by which "
+                "it knows other items; check the columns that it reads"
+            )
         if "ask" in self.settings:
             return told
+        ends = "" if self.split.startswith("last_fraction") else ", and split.last_fraction holds out the end of each history"  # fmt: skip
         return (
             f"{told}: ask='each event' (on the command line --ask \"each event\") tells a question what came before "
-            "it, and split.last_fraction holds out the end of each history"
+            f"it{ends}"
         )
 
     def as_dict(self) -> dict[str, object]:

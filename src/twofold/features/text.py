@@ -9,6 +9,7 @@ vocabulary and returns a frozen code; ``code.encode`` turns texts into rows and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from twofold.features.counts import Collisions as Collisions
 from twofold.features.counts import Encoded, held_by, project, select
 from twofold.features.counts import collisions as collisions
 from twofold.features.design import unit_rows
-from twofold.features.words import Texts, Words, letter_ngrams, words_of
+from twofold.features.words import Texts, Words, keeps_runs, letter_ngrams, words_of
 from twofold.features.words import tokens as tokens
 from twofold.hyperparameters import hyperparameters
 from twofold.typing import F32, I32, I64
@@ -91,7 +92,7 @@ class WordHashing:
         DataError
             If the column is of another kind, or no n-gram is left.
         """
-        words = words_of(texts)
+        words = words_of(texts, whole=True)
         per_word, grams = letter_ngrams(words.distinct.ids, self.n)
         found = csr_array(words.matrix() @ per_word)
         kept = select(found, self.min_count, self.max_share, self.max_grams, "n-gram")
@@ -112,7 +113,7 @@ class NgramCode:
 
     def encode(self, texts: Texts) -> Encoded:
         """Return counts of n-grams, (n, width); those of no use in training are dropped and counted."""
-        words = words_of(texts)
+        words = words_of(texts, whole=True)
         per_word, unknown, total = self.of_words(words.distinct)
         counts = words.matrix()
         rows = csr_array(counts @ per_word, dtype=np.float32)
@@ -197,7 +198,7 @@ class WordCode:
 
     def encode(self, texts: Texts) -> Encoded:
         """Return weighted words, (n, width); unknown words are dropped and counted."""
-        found = words_of(texts)
+        found = words_of(texts, whole=self._whole)
         counts = found.matrix()
         kept, unknown = project(counts, self.words.rows(found.distinct.ids), self.width)
         rows = self.weighted(kept)
@@ -207,6 +208,10 @@ class WordCode:
             unknown.astype(np.float64),
             total,
         )
+
+    @cached_property
+    def _whole(self) -> bool:
+        return keeps_runs(self.words)
 
     def weighted(self, counts: csr_array) -> csr_array:
         """Return counts (n, width) weighted as the settings say."""
@@ -263,7 +268,7 @@ class WordSequences:
         DataError
             If the column is of another kind, or no word is left.
         """
-        words = cut(words_of(texts), self.max_length)
+        words = cut(words_of(texts, whole=True), self.max_length)
         kept = select(words.matrix(), self.min_count, 1.0, self.max_words, "word")
         grams = letter_ngrams(words.distinct.ids, self.n)[1]
         hashing = NgramCode(settings=WordHashing(n=self.n), grams=grams)
@@ -280,7 +285,7 @@ class SequenceCode:
 
     def encode(self, texts: Texts) -> Sequences:
         """Return word rows in order; an unknown word has the row `n_words` and its known n-grams."""
-        found = cut(words_of(texts), self.settings.max_length)
+        found = cut(words_of(texts, whole=True), self.settings.max_length)
         row = self.words.rows(found.distinct.ids)
         row = np.where(row == UNKNOWN, len(self.words), row).astype(np.int32)
         ngrams, unknown, _ = self.hashing.of_words(found.distinct)

@@ -28,6 +28,17 @@ WORD = (
 """A run of letters, marks and digits of any script; or one emoji with its modifiers and tags, which spell the flag of Scotland; or one flag."""
 UNSEEN = r"[\x{FE0F}\x{AD}\x{2060}]"
 """Characters of a word that are not seen: the wish for the coloured form of an emoji, a soft hyphen, a word joiner."""
+SPACELESS = r"[[\p{Han}\p{Hiragana}\p{Katakana}\x{30FC}\x{3006}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&[\p{L}\p{Nl}]]"
+"""A letter of a script that puts no spaces between words: Han, kana (with ー and 〆, which are of no script), Thai, Lao, Khmer, Burmese."""
+UNIT = rf"{SPACELESS}(?:\p{{M}}|[\x{{200C}}\x{{200D}}]\p{{M}})*"
+"""Such a letter with the vowels and tones that stand on it."""
+OTHER = rf"[[\p{{L}}\p{{N}}]--{SPACELESS}]"
+PIECE = rf"(?:{UNIT})+|{WORD}".replace(r"[\p{L}\p{N}]", OTHER).replace(
+    r"[\p{L}\p{M}\p{N}]", rf"(?:{OTHER}|\p{{M}})"
+)
+"""A run of such letters, or a word without them."""
+UNCUT = rf"(?:{UNIT}){{3}}|{OTHER}\p{{M}}*{SPACELESS}|{UNIT}{OTHER}"
+"""What stands only in words that are cut."""
 DOTTED = r"i\x{307}+"
 """What the small form of İ is; its word is written with a plain i."""
 BOUNDARY = "#"
@@ -57,11 +68,12 @@ class Words:
         return made
 
 
-def tokens(text: str) -> list[str]:
+def tokens(text: str, *, whole: bool = False) -> list[str]:
     """Split a text into lower-case words of any script (Unicode NFKC); emoji are words of their own.
 
-    Punctuation, symbols and ``#`` separate. A run of a script without spaces is one word; its n-grams
-    overlap with those of other runs all the same. An empty text has no words.
+    Punctuation, symbols and ``#`` separate. A run of a script without spaces (Han, kana, Thai, Lao, Khmer, Burmese)
+    is cut into its overlapping pairs of letters, as search engines do; a letter by itself is a word. With `whole`
+    the run is one word, of which letter n-grams are taken. An empty text has no words.
 
     Raises
     ------
@@ -72,23 +84,61 @@ def tokens(text: str) -> list[str]:
     -------
     >>> tokens("Good  Ｍorning, Zoë! 東京 C#")
     ['good', 'morning', 'zoë', '東京', 'c']
+    >>> tokens("東京都民"), tokens("東京都民", whole=True)
+    (['東京', '京都', '都民'], ['東京都民'])
     >>> tokens("")
     []
     """
-    return split(as_series([text])).to_list()[0]
+    return split(as_series([text]), whole=whole).to_list()[0]
 
 
-def split(texts: pl.Series) -> pl.Series:
-    """Return the words of every text as lists, linear in the characters; null has none."""
+def split(texts: pl.Series, *, whole: bool = False) -> pl.Series:
+    """Return the words of every text as lists, linear in the characters; null has none. See `tokens`."""
     filled = texts.fill_null("")
     if not filled.str.contains(r"^[\x00-\x7f]*$").all():
         plain = filled.str.replace_all(UNSEEN, "").str.normalize("NFKC")
         # A letter without a composed small form is composed again after lowering.
         small = plain.str.to_lowercase().str.replace_all(DOTTED, "i")
         filled = small.str.normalize("NFKC")
+        if not whole and (runs := filled.str.contains(SPACELESS)).any():
+            return cut_runs(filled, runs)
     else:
         filled = filled.str.to_lowercase()
     return filled.str.extract_all(WORD)
+
+
+def cut_runs(texts: pl.Series, runs: pl.Series) -> pl.Series:
+    """Return the words of texts as lists, of which `runs` says where letters of scripts without spaces are."""
+    row = pl.int_range(pl.len(), dtype=pl.Int64)
+    pieces = (
+        texts.filter(runs).str.extract_all(PIECE).rename("piece").to_frame()
+        .with_columns(row.alias("text")).explode("piece").drop_nulls()
+        .with_columns(row.alias("run"))
+    )  # fmt: skip
+    piece, unit, run = pl.col("piece"), pl.col("unit"), pl.col("run")
+    is_run = piece.str.contains(rf"^{SPACELESS}")
+    units = pieces.with_columns(
+        pl.when(is_run).then(piece.str.extract_all(UNIT)).otherwise(pl.concat_list(piece)).alias("unit")
+    ).explode("unit")  # fmt: skip
+    goes_on = run.eq_missing(run.shift(-1))
+    alone = ~goes_on & run.ne_missing(run.shift(1))
+    words = units.select(
+        "text",
+        pl.when(goes_on).then(unit + unit.shift(-1)).when(alone).then(unit).alias("words"),
+    ).drop_nulls()  # fmt: skip
+    found = words.group_by("text", maintain_order=True).agg("words")
+    cut = pl.DataFrame({"text": np.flatnonzero(runs.to_numpy())}).with_columns(found["words"])
+    plain = texts.to_frame("words").with_row_index("text").filter(~runs)
+    plain = plain.select(pl.col("text").cast(pl.Int64), pl.col("words").str.extract_all(WORD))
+    return pl.concat([cut, plain]).sort("text")["words"].rename(texts.name)
+
+
+def keeps_runs(words: Vocabulary) -> bool:
+    """Say whether a vocabulary has runs of scripts without spaces as words: texts beside it are then read in the same way.
+
+    They are levels of a list of tags, or words that an earlier version learned.
+    """
+    return not words.is_integer and bool(words.ids.str.contains(UNCUT).any())
 
 
 def as_series(texts: pl.Series | Iterable[str | None]) -> pl.Series:
@@ -125,8 +175,8 @@ def is_unicode(text: str) -> bool:
     return not any("\ud800" <= one <= "\udfff" for one in text)
 
 
-def words_of(texts: Texts, what: str = "texts") -> Words:
-    """Return the words of texts, or the levels of a bag with their counts.
+def words_of(texts: Texts, what: str = "texts", *, whole: bool = False) -> Words:
+    """Return the words of texts, or the levels of a bag with their counts; for `whole` see `tokens`.
 
     Raises
     ------
@@ -142,7 +192,7 @@ def words_of(texts: Texts, what: str = "texts") -> Words:
         raise DataError(
             f"{what} is a {kind_of(texts)} column; words come from text, bag and tags columns"
         )
-    lists = split(as_series(texts))
+    lists = split(as_series(texts), whole=whole)
     lengths = lists.list.len().to_numpy().astype(np.int64)
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     flat = lists.filter(lists.list.len() > 0).explode()

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, vstack
 
-from twofold.data.columns import Kind, kind_of
+from twofold.data.columns import Column, Kind, Vector, kind_of
 from twofold.data.convert import column_from_values
 from twofold.data.entities import Entities
 from twofold.data.frames import as_frame, flatten
@@ -175,11 +175,15 @@ def read_items(model: FittedModel, frame: pl.DataFrame) -> Entities:
         raise DataError(
             "each new item needs an id of its own in the column 'item'; one is missing or twice"
         )
-    features = {
-        name: column_from_values(name, frame[name], kind_of(column), column)
-        for name, column in trained.items()
-    }
+    features = {name: told_as(name, frame[name], column) for name, column in trained.items()}
     return Entities(Vocabulary(ids), features)
+
+
+def told_as(name: str, values: pl.Series, column: Column) -> Column:
+    """Return values of a feature as the `column` of training has them; vectors of which none is known have its length."""
+    if isinstance(column, Vector) and values.null_count() == len(values):
+        return column.with_missing_row().take(np.full(len(values), len(column), np.int64))
+    return column_from_values(name, values, kind_of(column), column)
 
 
 def like_known(ids: pl.Series, known: Vocabulary) -> pl.Series:

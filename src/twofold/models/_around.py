@@ -24,7 +24,13 @@ class Around(FittedModel):
 
     def __post_init__(self) -> None:
         """Read of people what the model reads of them."""
-        for name in ("reads_features", "reads_text", "predicts_values", "sparse_people"):
+        for name in (
+            "reads_features",
+            "reads_text",
+            "keeps_runs",
+            "predicts_values",
+            "sparse_people",
+        ):
             object.__setattr__(self, name, getattr(self.base, name))
 
     @property

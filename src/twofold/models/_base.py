@@ -38,6 +38,8 @@ class FittedModel(Printed, ABC):
     """Whether ``encode_features`` maps people who are known only by features."""
     reads_text: ClassVar[bool] = False
     """Whether ``encode_features`` maps people who are known only by words that they say."""
+    keeps_runs: ClassVar[bool] = False
+    """Whether it reads runs of a script without spaces as words, not the pairs of their letters, of what people say."""
     reads_content: ClassVar[bool] = False
     """Whether ``encode_items`` maps items that were never trained on."""
     predicts_values: ClassVar[bool] = False

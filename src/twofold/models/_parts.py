@@ -40,7 +40,7 @@ def table_of(part: Any, owner: str) -> dict[str, Any]:
         )
     raise ConfigError(
         f"{owner} got {part!r}, which is neither an estimator nor a table with its name under 'model'; "
-        "write IALS(factors=32), or pass a model that is fitted already"
+        'write IALS(factors=32), or {"model": "IALS", "factors": 32}'
     )
 
 

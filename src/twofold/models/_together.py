@@ -21,8 +21,8 @@ class Together(FittedModel):
     """Asks several models, and knows of columns what any of them knows."""
 
     def __post_init__(self) -> None:
-        """Read of people what any of the models reads."""
-        for name in ("reads_features", "reads_text"):
+        """Read of people what any of the models reads; words that one keeps hold those of the others."""
+        for name in ("reads_features", "reads_text", "keeps_runs"):
             object.__setattr__(self, name, any(getattr(one, name) for one in self.parts))
 
     @property

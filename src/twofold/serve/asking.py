@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -25,7 +25,7 @@ from twofold.serve.failures import check_time, shown
 from twofold.serve.histories import Lately, LiveHistories
 from twofold.serve.schemas import MOST_NOTES, Explanation, Question
 from twofold.serve.states import Steps
-from twofold.typing import F32, I32, History, Id
+from twofold.typing import F32, I32, I64, History, Id
 from twofold.unseen import added_alone, remarks, unmet
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def translated(served: Served, question: Question, live: LiveHistories) -> Asked
     notes = passed_over(
         served.model.items.ids, {"history": question.history, "allow": question.allow}
     )
+    notes += not_listed(served, question.allow)
     notes += added_alone(history, served.model.n_trained)
     if question.where:
         check_where(served.model.items, question.where)
@@ -145,10 +146,29 @@ def passed_over(ids: Vocabulary, asked: Mapping[str, Any]) -> list[str]:
         flat = taken_apart(given or ())[0]
         lost = np.flatnonzero(ids.rows(flat) == UNKNOWN)
         if len(lost):
-            some = ", ".join(shown(flat[at]) for at in lost[:SOME])
-            more = ", ..." if len(lost) > SOME else ""
-            said.append(f"{name} has items that are not known and are passed over: {some}{more}")
+            said.append(
+                f"{name} has items that are not known and are passed over: {some_of(flat, lost)}"
+            )
     return said
+
+
+def not_listed(served: Served, allow: Sequence[Id] | None) -> list[str]:
+    """Return a sentence on the items to choose from that are withdrawn; None are all."""
+    if not allow or not len(served.withdrawn):
+        return []
+    rows = served.model.items.ids.rows(allow)
+    gone = np.flatnonzero((rows != UNKNOWN) & np.isin(rows, served.withdrawn))
+    if not len(gone):
+        return []
+    return [
+        f"allow has items that are withdrawn and are not listed: {some_of(allow, gone)}; PUT /items brings them back"
+    ]
+
+
+def some_of(listed: Sequence[Any], rows: I64) -> str:
+    """Return the first few of a list that stand at `rows` as they may be shown."""
+    more = ", ..." if len(rows) > SOME else ""
+    return ", ".join(shown(listed[at]) for at in rows[:SOME]) + more
 
 
 def stepped(served: Served, who: Id, user: int, lately: Lately, live: LiveHistories) -> F32 | None:

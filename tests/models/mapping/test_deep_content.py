@@ -534,3 +534,19 @@ def test_items_that_one_person_took_all_have_one_vector(network):
     )
     model = tw.models.DeepContent(network={"kind": network}).fit(data, rng=0)
     assert np.isfinite(model.item_vectors).all()
+
+
+def test_a_factorization_by_its_name_alone_is_told_how_it_is_written():
+    with pytest.raises(ConfigError, match=r'write IALS\(factors=32\), or \{"model": "IALS", "factors": 32\}$'):  # fmt: skip
+        DEEP(factorization="IALS")
+
+
+def test_users_without_features_are_told_so():
+    """The items have some, which is not what is asked for."""
+    with pytest.raises(DataError, match=r"the users have no features; declare .* with user_features= .*--user-feature"):  # fmt: skip
+        DEEP(side="users").fit(without_users(planted_log()), rng=0)
+
+
+def without_users(data):
+    """Return the log without features of people."""
+    return replace(data, users=replace(data.users, features={}))

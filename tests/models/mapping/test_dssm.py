@@ -140,7 +140,7 @@ def loss_of(estimator, data, rng=0):
     taken = csr_array(data.interactions.matrix())
     taken.data[:] = 1
     column = data.items.features["title"]
-    code = dssm.read_code(estimator, [column])
+    code = dssm.read_code(estimator, [column], "'title'")
     texts = code.read(column)
     clicks = towers.clicks_of(taken, bags_of(taken, texts.known), texts, np.random.default_rng(rng))
     sizes = (code.width, 12, 10, estimator.factors)
@@ -496,7 +496,7 @@ def test_what_cannot_be_learned_is_said_in_a_sentence():
             small_log(dict.fromkeys("abcde", "")),
             {},
             DataError,
-            "none of the 5 texts holds any word",
+            "no text of 'title' holds a word",
         ),
         (
             small_log(log={"u": [1, 2], "i": ["a", "b"]}),

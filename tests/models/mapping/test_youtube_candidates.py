@@ -412,7 +412,7 @@ def test_the_last_search_tokens_are_those_at_the_end_of_a_text():
     ends, found = searching.spoken(said)
     assert ends.tolist() == [0, 7, 8]
     assert found.to_list() == ["a", "b", "a b", "c", "b c", "d", "c d", "e"]
-    known = searching.learn_tokens(said, 100)
+    known = searching.learn_tokens(said, 100, "searches")
     read = searching.last_tokens(said, known, 3).toarray()
     shares = [dict(zip(known.ids, row, strict=True)) for row in read]
     assert {name for name, share in shares[0].items() if share} == {"b c", "d", "c d"}

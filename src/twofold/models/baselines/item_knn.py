@@ -33,10 +33,12 @@ from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
 from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
+from twofold.features.counts import held_by
 from twofold.features.words import words_of
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.kernels.co_occurrence import largest
 from twofold.models._base import FittedModel, Memory, dimensions
+from twofold.models._scarce import say_scarce
 from twofold.models.baselines._pairs import BLOCK_BYTES, binary, product_blocks
 from twofold.rank import FALLBACK, Encoded
 from twofold.typing import F32, Rng
@@ -86,7 +88,9 @@ class ItemKNN:
         del validation, rng
         memory = Memory.of(train)
         return FittedItemKNN(
-            estimator=self, memory=memory, similarities=nearest(self, profiles(self, memory))
+            estimator=self,
+            memory=memory,
+            similarities=nearest(self, profiles(self, memory, telling=True)),
         )
 
 
@@ -156,8 +160,8 @@ class FittedItemKNN(FittedModel):
         return (np.bincount(self.similarities.indices, minlength=n) > 0).astype(np.float32)
 
 
-def profiles(model: ItemKNN, memory: Memory) -> csr_array:
-    """Return the items' profiles as columns, shape (n_users or n_terms, n_items), weighted.
+def profiles(model: ItemKNN, memory: Memory, *, telling: bool = False) -> csr_array:
+    """Return the items' profiles as columns, shape (n_users or n_terms, n_items), weighted; with `telling`, warn of texts that share no words.
 
     Raises
     ------
@@ -175,6 +179,9 @@ def profiles(model: ItemKNN, memory: Memory) -> csr_array:
             raise DataError(
                 f"content={model.content!r} holds neither a level nor a word of any item; check the columns and their kinds"
             )
+        for name, one in zip(model.content, found, strict=True):
+            if telling and isinstance(memory.items.features[name], Text):
+                say_scarce(repr(name), held_by(one), n_items)
         rows = csr_array(vstack([csr_array(one.T) for one in found]))
     return bm25(rows) if model.similarity == "bm25" else rows
 

@@ -11,7 +11,8 @@ from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.counts import held_by
 from twofold.features.text import BagOfWords, Weight, WordCode
-from twofold.features.words import words_of
+from twofold.features.words import keeps_runs, words_of
+from twofold.models._scarce import say_scarce
 from twofold.typing import F32
 
 
@@ -72,10 +73,10 @@ def holds_words(column: Column) -> bool:
     return 2 * int(several.sum()) > len(several)
 
 
-def levels_of(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
+def levels_of(name: str, column: Column, *, whole: bool = False) -> tuple[csr_array, Vocabulary]:
     """Return counts (n, n_words) and the words of a column of kind bag, tags or text.
 
-    Text is cut into words as `twofold.features.text` does it: lower case, any script, emoji.
+    Text is cut into words as `twofold.features.text.tokens` does it: lower case, any script, emoji.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def levels_of(name: str, column: Column) -> tuple[csr_array, Vocabulary]:
             check_counts(name, column.counts)
             return column.matrix(), column.levels
         case Text() if not column.is_path:
-            found = words_of(column)
+            found = words_of(column, whole=whole)
             return found.matrix(), found.distinct
         case _:
             raise ConfigError(
@@ -112,6 +113,8 @@ def learn_words(name: str, items: Entities, most: int) -> tuple[csr_array, Vocab
     kept = kept[found[kept] > 0]
     if not len(kept):
         raise DataError(f"no item has a word in {name!r}; check the column and its kind")
+    if isinstance(items.features[name], Text):
+        say_scarce(repr(name), found, len(items))
     return positive(name, csr_array(counts[:, kept])), words.take(kept)
 
 
@@ -136,7 +139,7 @@ def learn_code(name: str, items: Entities, most: int, weight: Weight) -> tuple[c
 
 def read_words(name: str, items: Entities, words: Vocabulary) -> csr_array:
     """Return counts (n, S) of the known `words`; others are passed over."""
-    counts, theirs = levels_of(name, items.features[name])
+    counts, theirs = levels_of(name, items.features[name], whole=keeps_runs(words))
     row = words.rows(theirs.ids)
     known = np.flatnonzero(row != UNKNOWN)
     shape = (len(words), len(items))

@@ -23,6 +23,7 @@ from twofold.features.design import READABLE, ColumnCode, side_by_side
 from twofold.features.numbers import centre_and_scale, standardised
 from twofold.features.sounds import Each, folders_of, of_each
 from twofold.features.text import BagOfWords, WordCode
+from twofold.models._scarce import say_scarce
 from twofold.typing import F32, F64, Bool
 from twofold.unseen import tell
 
@@ -38,8 +39,9 @@ def chosen(
     names: Sequence[str],
     columns: Mapping[str, Column],
     kinds: Sequence[Kind] = KINDS,
+    side: str = "items",
 ) -> tuple[str, ...]:
-    """Return the columns to read: those that are named, or all of the `kinds`.
+    """Return the columns of the `side` to read: those that are named, or all of the `kinds`.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def chosen(
     for name in names:
         if name not in columns:
             raise ConfigError(
-                f"{owner} got {name!r}, no such feature; {did_you_mean(name, columns)}"
+                f"{owner} got {name!r}, no such feature of the {side}; {did_you_mean(name, columns)}"
             )
         if kind_of(columns[name]) not in kinds:
             raise ConfigError(
@@ -62,8 +64,13 @@ def chosen(
         there = ", ".join(f"{name} ({kind_of(one)})" for name, one in columns.items())
         raise DataError(
             f"{owner} finds nothing to read: "
-            + (f"the features are {there}; " if there else "there are no features; ")
-            + f"declare one of the kinds {', '.join(kinds)}"
+            + (
+                f"the features of the {side} are {there}; "
+                if there
+                else f"the {side} have no features; "
+            )
+            + f"declare one of the kinds {', '.join(kinds)} with {side[:-1]}_features= "
+            f"(on the command line --{side[:-1]}-feature NAME={kinds[0]})"
         )
     return found
 
@@ -150,7 +157,16 @@ class ContentCode:
                     return SoundCode.of(column, sound, on_error)
                 case Bag(is_tags=False) | Text() as column:
                     words = BagOfWords(max_words=vocabulary, weight="tfidf", unit_length=True)
-                    return words.fit(column)
+                    try:
+                        code = words.fit(column)
+                    except DataError as error:
+                        raise DataError(
+                            f"no row of {name!r} holds a word; check the column, or leave it out by naming the others with content= "
+                            "(on the command line --set content=NAME)"
+                        ) from error
+                    if isinstance(column, Text):
+                        say_scarce(repr(name), code.texts_with, len(column))
+                    return code
                 case column:
                     return ColumnCode.of(name, column)
 
@@ -190,7 +206,10 @@ class ContentCode:
                     f"feature {name!r} was a {kind} in training and is a {kind_of(column)} now; "
                     "give it the same kind"
                 )
-            parts.append(rows_of(code, column))
+            try:
+                parts.append(rows_of(code, column))
+            except DataError as error:
+                raise DataError(f"feature {name!r}: {error}") from error
         rows = side_by_side(parts)
         rows.eliminate_zeros()
         return rows, np.diff(rows.indptr) > 0

@@ -59,6 +59,11 @@ def say_passed_over(asked: str, train: Dataset) -> None:
         )
 
 
+def said_by(column: str, asked: str | None) -> str:
+    """Return the columns with the words of items and of users as they are called in a message."""
+    return repr(column) if asked is None else f"{column!r} of the items and {asked!r} of the users"
+
+
 def texts_of(name: str, entities: Entities) -> Text | Bag:
     """Return the feature with the words of users or items; see `as_texts`."""
     return as_texts(name, entities.features[name])

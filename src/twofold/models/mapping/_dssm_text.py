@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from twofold.errors import DataError
 from twofold.features.counts import held_by, select
 from twofold.features.design import unit_rows, width_of
 from twofold.features.text import BagOfWords, NgramCode, Weight, WordCode, WordHashing
-from twofold.features.words import Texts, Words, letter_ngrams, words_of
+from twofold.features.words import Texts, Words, keeps_runs, letter_ngrams, words_of
 from twofold.typing import F32, I32, I64, Bool
 
 
@@ -107,6 +108,11 @@ class TextCode:
         """Whether words and n-grams are weighted, or counted."""
         return self.words.settings.weight != "count" and not self.ordered
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether runs of a script without spaces are words, as where letters are read, or beside lists of such words."""
+        return self.grams is not None or keeps_runs(self.words.words)
+
     def listed(self, column: Column) -> Vocabulary | None:
         """Return the words of a column that lists them, None of a text; words that are read by their letters have no list."""
         return self.words.words if isinstance(column, Bag) and self.grams is None else None
@@ -119,7 +125,7 @@ class TextCode:
         weight and not by its letters. The words of a row are in alphabetical order, so that sums over
         it do not depend on the other texts.
         """
-        found = counted(texts)
+        found = counted(texts, whole=self.whole)
         place, parts = self._parts(found.distinct)
         keep = place[found.ids] >= 0
         indptr = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])[found.indptr]
@@ -185,6 +191,7 @@ def first_words(indptr: I64, ids: I32, most: int | None) -> tuple[I64, I32, F32]
 
 def learn_texts(
     columns: Sequence[Texts],
+    what: str,
     *,
     n: int | None,
     most: int,
@@ -197,10 +204,15 @@ def learn_texts(
     Raises
     ------
     DataError
-        If no text has a word.
+        If no text has a word; the message names `what`, the columns.
     """
-    words = joined([counted(one) for one in columns])
+    whole = n is not None or any(isinstance(one, Bag) and keeps_runs(one.levels) for one in columns)
+    words = joined([counted(one, whole=whole) for one in columns])
     counts = words.matrix()
+    if not (counts.data > 0).any():
+        raise DataError(
+            f"no text of {what} holds a word; name the column that does with content= or query= (on the command line --set content=NAME)"
+        )
     kept = select(counts, 1, 1.0, most, "word")
     left = csr_array(counts[:, kept])
     code = WordCode(
@@ -220,15 +232,15 @@ def learn_texts(
     return TextCode(words=code, grams=grams, rarity=rarity, ordered=ordered, longest=longest)
 
 
-def counted(texts: Texts) -> Words:
-    """Return the words of texts.
+def counted(texts: Texts, *, whole: bool) -> Words:
+    """Return the words of texts; for `whole` see `twofold.features.text.tokens`.
 
     Raises
     ------
     DataError
         If a bag holds a count that is negative or not finite.
     """
-    words = words_of(texts)
+    words = words_of(texts, whole=whole)
     if len(words.counts) and not (np.isfinite(words.counts).all() and words.counts.min() >= 0):
         raise DataError(
             "a bag of words holds a count that is negative or not finite; counts are >= 0"

@@ -12,7 +12,9 @@ from twofold.data.columns import Text
 from twofold.data.dataset import Dataset
 from twofold.data.vocabulary import UNKNOWN, Vocabulary, factorize
 from twofold.errors import ConfigError, did_you_mean
+from twofold.features.words import keeps_runs as keeps_runs
 from twofold.features.words import words_of
+from twofold.models._scarce import say_scarce
 from twofold.models.mapping._youtube_inputs import mean_rows
 from twofold.typing import I32, I64
 
@@ -24,7 +26,7 @@ def learn_searches(
     if name is None:
         return Vocabulary.of([]), csr_array((train.n_users, 0), dtype=np.float32)
     said = searches_of(name, train)
-    tokens = learn_tokens(said, vocabulary)
+    tokens = learn_tokens(said, vocabulary, repr(name))
     whose = train.interactions.indptr if name in train.interactions.context else None
     return tokens, last_tokens(said, tokens, most, whose)
 
@@ -58,9 +60,9 @@ class Tokens(NamedTuple):
     ids: I32  # (nnz,)
 
 
-def spoken(text: Text) -> tuple[I64, pl.Series]:
+def spoken(text: Text, *, whole: bool = False) -> tuple[I64, pl.Series]:
     """Return unigrams and bigrams of every text: ends (n + 1,) and the tokens, in the order in which a text comes to their ends."""
-    words = words_of(text)
+    words = words_of(text, whole=whole)
     row = np.repeat(np.arange(len(words)), np.diff(words.indptr))
     single = words.distinct.ids.cast(pl.String).gather(pl.Series(words.ids, dtype=pl.UInt32))
     inside = np.flatnonzero(row[1:] == row[:-1])
@@ -75,17 +77,18 @@ def spoken(text: Text) -> tuple[I64, pl.Series]:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), found
 
 
-def learn_tokens(text: Text, most: int) -> Vocabulary:
-    """Return the `most` most frequent tokens."""
+def learn_tokens(text: Text, most: int, what: str) -> Vocabulary:
+    """Return the `most` most frequent tokens of the column that `what` names."""
     _, found = spoken(text)
     levels, codes = factorize(found)
     counts = np.bincount(codes, minlength=len(levels))
+    say_scarce(what, counts, len(text))
     return levels.take(np.sort(np.argsort(-counts, kind="stable")[:most]))
 
 
 def read_tokens(text: Text, known: Vocabulary) -> Tokens:
     """Return the known tokens of every text; others are passed over."""
-    indptr, found = spoken(text)
+    indptr, found = spoken(text, whole=keeps_runs(known))
     rows = known.rows(found) if len(found) else np.zeros(0, np.int32)
     kept = rows != UNKNOWN
     ends = np.concatenate([[0], np.cumsum(kept)])[indptr]

@@ -162,7 +162,7 @@ class DeepContent:
         random = generator(rng)
         check_network(self)
         columns = side_of(self, train).features
-        names = chosen("DeepContent.content", self.content, columns, kinds_of(self))
+        names = chosen("DeepContent.content", self.content, columns, kinds_of(self), self.side)
         base = factorization
         if base is None:
             made = estimator_of(self.factorization, "DeepContent.factorization")

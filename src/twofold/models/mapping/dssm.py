@@ -34,10 +34,11 @@ from twofold.errors import need
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
+from twofold.models._scarce import say_scarce
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping import _dssm_serving as serving
 from twofold.models.mapping._content import content_column
-from twofold.models.mapping._dssm_columns import query_column, say_passed_over, texts_of
+from twofold.models.mapping._dssm_columns import query_column, said_by, say_passed_over, texts_of
 from twofold.models.mapping._dssm_known import KnownByWords
 from twofold.models.mapping._dssm_pairs import pairs_dataset as pairs_dataset
 from twofold.models.mapping._dssm_text import TextCode, TextRows, bags_of, learn_texts, stacked_rows
@@ -183,7 +184,9 @@ class DSSM:
         need("torch", "deep")
         columns = [texts_of(column, train.items)]
         columns += [texts_of(asked, train.users)] if asked else []
-        code = read_code(self, columns)
+        code = read_code(self, columns, said_by(column, asked))
+        if code.grams is None:
+            say_scarce(said_by(column, asked), code.words.texts_with, code.words.n_texts)
         texts = code.read(columns[0])
         for one in columns[1:]:
             texts = stacked_rows(texts, code.read(one))
@@ -229,7 +232,8 @@ class FittedDSSM(KnownByWords):
     item_tower: Mapping[str, F32]
 
     def __post_init__(self) -> None:
-        """Read features of people where a tower was trained on one."""
+        """Read features of people where a tower was trained on one, and words as the code has them."""
+        object.__setattr__(self, "keeps_runs", self.code.whole)
         object.__setattr__(self, "reads_features", self.asked is not None)
 
     def fold_in(self, histories: Histories) -> F32:
@@ -272,11 +276,12 @@ class FittedDSSM(KnownByWords):
         return serving.represent(self.query_tower, texts), texts.known
 
 
-def read_code(model: DSSM, columns: Sequence[Text | Bag]) -> TextCode:
-    """Collect the words and n-grams of the columns of items and users."""
+def read_code(model: DSSM, columns: Sequence[Text | Bag], what: str) -> TextCode:
+    """Collect the words and n-grams of the columns of items and users, which `what` names."""
     convolves = isinstance(model.encoder, Convolution)
     return learn_texts(
         columns,
+        what,
         n=model.ngram if model.inputs == "ngrams" else None,
         most=model.vocabulary,
         weight=model.weight,

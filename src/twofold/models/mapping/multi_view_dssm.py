@@ -32,9 +32,10 @@ from twofold.features.design import filled, width_of
 from twofold.features.text import Weight
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models._base import Memory, check_finite
+from twofold.models._scarce import say_scarce
 from twofold.models.baselines._pairs import binary
 from twofold.models.mapping._content import content_column
-from twofold.models.mapping._dssm_columns import query_column, texts_of
+from twofold.models.mapping._dssm_columns import query_column, said_by, texts_of
 from twofold.models.mapping._dssm_known import KnownByWords
 from twofold.models.mapping._dssm_text import TextCode, TextRows, learn_texts
 from twofold.models.mapping._views_items import places_of, views_of
@@ -159,13 +160,18 @@ class MultiViewDSSM:
         need("torch", "deep")
         words = [texts_of(column, train.items)]
         words += [texts_of(asked, train.users)] if asked else []
-        code = read_words(self, words[:1], self.ngram if self.inputs == "ngrams" else None)
+        code = read_words(
+            self, words[:1], repr(column), self.ngram if self.inputs == "ngrams" else None
+        )
         people = PeopleCode(
-            code=read_words(self, words, None),
+            code=read_words(self, words, said_by(column, asked), None),
             n_items=train.n_items,
             by_items="items" in self.known_by,
             by_words="words" in self.known_by,
         )
+        if people.by_words or asked or self.inputs == "words":
+            learned_words = people.code.words
+            say_scarce(said_by(column, asked), learned_words.texts_with, learned_words.n_texts)
         texts = code.read(words[0])
         parts = people.of_items(words[0])
         own = people.of_words(words[1]) if asked else None
@@ -220,6 +226,7 @@ class FittedMultiViewDSSM(KnownByWords):
         """Read of people what the user tower was trained on."""
         asks = self.asked is not None
         object.__setattr__(self, "reads_features", asks)
+        object.__setattr__(self, "keeps_runs", self.people.code.whole)
         object.__setattr__(self, "reads_text", asks or self.people.by_words)
 
     @property
@@ -280,10 +287,12 @@ class FittedMultiViewDSSM(KnownByWords):
         return self.people.of_items(texts_of(self.column, items))
 
 
-def read_words(model: MultiViewDSSM, columns: Sequence[Text | Bag], n: int | None) -> TextCode:
-    """Collect the words of columns, and with `n` their letter n-grams."""
+def read_words(
+    model: MultiViewDSSM, columns: Sequence[Text | Bag], what: str, n: int | None
+) -> TextCode:
+    """Collect the words of columns, which `what` names, and with `n` their letter n-grams."""
     return learn_texts(
-        columns, n=n, most=model.vocabulary, weight=model.weight, ordered=False, longest=None
+        columns, what, n=n, most=model.vocabulary, weight=model.weight, ordered=False, longest=None
     )
 
 

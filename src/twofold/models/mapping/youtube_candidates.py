@@ -6,8 +6,7 @@ With u = u(U, C) the output of a tower of ReLU layers and v_i a vector of each i
     P(w_t = i | U, C) = exp(v_i . u) / sum_j exp(v_j . u).
 
 The tower reads, side by side: the mean of the embeddings of the last watches, the mean of those of search tokens,
-embedded categories and normalised numbers of the user and of the circumstances, and the *age of the example*, zero
-at serving.
+embedded categories and normalised numbers of the user and of the circumstances, and the *age of the example* (0 at serving).
 
 Differs from the paper: numbers and the age go in with their square and root, numbers less their means, and sizes of the embeddings of categories grow with log2
 of their number (as in the paper's ranker); the softmax is exact where there are no more items than `negatives`; columns, and on
@@ -177,6 +176,7 @@ class FittedYouTubeCandidates(ReadsColumns):
     def __post_init__(self) -> None:
         """Read words where the model was trained on searches."""
         object.__setattr__(self, "reads_text", self.estimator.searches is not None)
+        object.__setattr__(self, "keeps_runs", searching.keeps_runs(self.tokens))
 
     @classmethod
     def learn(
