@@ -166,9 +166,9 @@ def parts(estimator: type) -> list[type]:
 
     Example
     -------
-    >>> from twofold.models import GRU4Rec
-    >>> [one.__name__ for one in parts(GRU4Rec)]
-    ['SGD', 'Adam', 'Adagrad']
+    >>> from twofold.models import SASRec
+    >>> [one.__name__ for one in parts(SASRec)]
+    ['Binary', 'Softmax']
     """
     found: dict[type, None] = {}
     for hint in get_type_hints(estimator, include_extras=True).values():

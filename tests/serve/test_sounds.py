@@ -165,7 +165,7 @@ def test_items_whose_sounds_are_gone_are_noted_beside_the_versions(served, stric
     (note,) = client.get("/models").json()["notes"]
     assert "on_error" not in note
     assert f"sound &#39;{gone}&#39; is missing" in client.get("/page/data/versions").text
-    assert note.startswith(f"item 'lost' is left out: sound '{gone}' is missing")
+    assert note.startswith(f"item 'lost' is left out: feature 'sound': sound '{gone}' is missing")
     assert client.get("/items/lost/similar").status_code == 404
     assert client.get("/items/kept/similar").status_code == 200
     assert put(client, path, "other")[0] == 200

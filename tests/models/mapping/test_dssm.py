@@ -640,3 +640,25 @@ def test_histories_are_read_by_the_tower_of_items_and_words_of_people_by_their_o
     np.testing.assert_array_equal(chosen.item_factors, named.item_factors)
     np.testing.assert_array_equal(chosen.user_factors, named.user_factors)
     assert not np.array_equal(chosen.item_factors, other.item_factors)
+
+
+def test_texts_that_share_no_word_begin_at_their_n_grams():
+    """Where each text is one word, as without spaces, words have no directions, and towers began at nothing."""
+    words = csr_array(
+        np.array([[1, 1, 0, 0], [0, 2, 1, 0], [0, 0, 0, 3], [0, 0, 0, 0]], np.float32)
+    )
+    assert start.sharing(words) == pytest.approx(2 / 3)
+    assert start.sharing(csr_array((3, 4), dtype=np.float32)) == 1.0
+    titles = {
+        at: f"{a}{b}"
+        for at, (a, b) in enumerate(zip(["sun", "sea"] * 6, "abcdefghijkl", strict=True))
+    }
+    log = {"u": [0] * 6 + [1] * 6, "i": [*range(0, 12, 2), *range(1, 12, 2)]}
+    still = {"method": "sgd", "learning_rate": 1e-12}
+    model = dssm.DSSM(
+        factors=8, optimiser=still, epochs=1, encoder={"kind": "dense", "hidden": ()}
+    ).fit(small_log(titles, log), rng=0)
+    likeness = model.item_factors @ model.item_factors.T
+    same = (np.arange(12)[:, None] - np.arange(12)) % 2 == 0
+    apart = ~np.eye(12, dtype=bool)
+    assert likeness[same & apart].mean() > likeness[~same].mean() + 0.2

@@ -21,7 +21,7 @@ from twofold.errors import ConfigError, DataError, did_you_mean
 from twofold.features.audio import LogMel
 from twofold.features.design import READABLE, ColumnCode, side_by_side
 from twofold.features.numbers import centre_and_scale, standardised
-from twofold.features.sounds import Each, folders_of, of_each
+from twofold.features.sounds import Each, SoundFault, folders_of, of_each
 from twofold.features.text import BagOfWords, WordCode
 from twofold.models._scarce import say_scarce
 from twofold.typing import F32, F64, Bool
@@ -208,6 +208,8 @@ class ContentCode:
                 )
             try:
                 parts.append(rows_of(code, column))
+            except SoundFault as error:
+                raise SoundFault(f"feature {name!r}: {error.why}") from error
             except DataError as error:
                 raise DataError(f"feature {name!r}: {error}") from error
         rows = side_by_side(parts)
