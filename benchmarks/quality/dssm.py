@@ -71,6 +71,13 @@ LADDER: dict[str, dict[str, Any]] = {
         "optimiser": {"method": "adam", "learning_rate": 1e-3},
     },
 }
+DRAWN: dict[str, Any] = {"encoder": {"kind": "dense", "start": "drawn"}, "towers": "separate"}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "DSSM defaults": {"content": CONTENT},
+    "DSSM defaults two towers": {"content": CONTENT, "towers": "separate"},
+    "DSSM defaults drawn": {"content": CONTENT, **DRAWN},
+}
+"""The defaults, and what they were chosen beside."""
 
 
 def part_of(data: tw.Dataset) -> tw.Dataset:
@@ -119,7 +126,7 @@ def main() -> None:
     for name, weight in (("TF-IDF profile", "tfidf"), ("BM25 content kNN", "bm25")):
         found[name] = (*measure(profile(weight, train, test, users), wanted), 0.0)
     ladder = {name: SHARED | more for name, more in LADDER.items()}
-    for name, settings in (ladder | {"DSSM defaults": {"content": CONTENT}}).items():
+    for name, settings in (ladder | DEFAULTS).items():
         if only and name not in only.split(","):
             continue
         began = time.process_time()
