@@ -224,6 +224,23 @@ def test_names_of_parts_are_set_in_the_tables_of_these():
     assert made.candidates[1]["neighbours"] == 7
 
 
+def test_a_part_that_is_named_by_its_kind_begins_anew_with_it():
+    """The keys of the default network were complained of: MLP.kind allows mlp."""
+    deep = tw.models.DeepContent
+    texts = [
+        "network.reg=2",
+        "network.kind=linear",
+        "factorization.model=BPR",
+        "factorization.factors=8",
+    ]
+    made = deep(**jobs.assignments(texts, deep))
+    assert made.network == deep(network={"kind": "linear", "reg": 2}).network
+    assert (made.factorization["model"], made.factorization["factors"]) == ("BPR", 8)
+    texts = ["network={hidden=[5]}", "network.kind=mlp", "optimiser.method=sgd"]
+    made = deep(**jobs.assignments(texts, deep))
+    assert (made.network.hidden, made.optimiser.method) == ((5,), "sgd")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -232,11 +249,14 @@ def test_names_of_parts_are_set_in_the_tables_of_these():
         ("epochs.more=2", "no hyperparameter 'epochs.more'"),
         ("network.=2", "no hyperparameter 'network.'"),
         ("network.dropout=2", "dropout got 2"),
+        ("network.kind=mpl", "network got 'mpl'; .*did you mean 'mlp'"),
+        ("factorization.model=IAL", "cannot fit 'IAL'; .*did you mean 'IALS'"),
     ],
 )  # fmt: skip
 def test_a_wrong_name_of_a_part_is_refused_with_the_nearest(text, sentence):
+    deep = tw.models.DeepContent
     with pytest.raises(ConfigError, match=sentence):
-        jobs.assignments([text], tw.models.DeepContent)
+        deep(**jobs.assignments([text], deep))
 
 
 def test_only_models_that_predict_ratings_say_so():

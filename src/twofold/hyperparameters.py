@@ -116,8 +116,8 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
             told = fault.get("ctx", {}).get("tag", given)
             return f"{owner}.{name} got {told!r}; {did_you_mean(told, allowed)}"
         case "union_tag_not_found":
-            tag, tags = names(_options(cls, place[0])[0])[0], _options(cls, place[0])
-            known = [getattr(one, names(one)[0]) for one in tags]
+            tag, tags = tag_of(cls, place[0]), _options(cls, place[0])
+            known = [getattr(one, str(tag)) for one in tags]
             return f"{owner}.{name} got {given!r}, which does not say which one; add {tag!r}: {' or '.join(map(repr, known))}"
         case "dataclass_type" | "model_attributes_type" if isinstance(given, str):
             tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
@@ -144,6 +144,19 @@ def _option(cls: type, name: str, tag: str) -> Any:
     options = _options(cls, name)
     found = [one for one in options if tag in {getattr(one, at, None) for at in names(one)}]
     return found[0] if found else options[0] if len(options) == 1 else cls
+
+
+def tag_of(cls: type, name: str) -> str | None:
+    """Return the key by which a table says which of the declarations it is that a field may hold; None where it holds one or none.
+
+    Example
+    -------
+    >>> from twofold.models import GRU4Rec
+    >>> tag_of(GRU4Rec, "optimiser"), tag_of(GRU4Rec, "epochs")
+    ('method', None)
+    """
+    options = _options(cls, name)
+    return names(options[0])[0] if len(options) > 1 else None
 
 
 def names(estimator: object) -> list[str]:

@@ -13,8 +13,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from twofold.data.dataset import Dataset
 from twofold.errors import ConfigError, did_you_mean
-from twofold.hyperparameters import Search, names, search_space, values
+from twofold.hyperparameters import Search, names, search_space, tag_of, values
 from twofold.models._parts import class_key, estimator_of
+
+MODEL = "model"
+"""The key of a table that says which model it is."""
 
 
 @runtime_checkable
@@ -87,12 +90,15 @@ def with_settings(estimator: Any, settings: Mapping[str, Any]) -> Any:
 def with_parts(owner: type, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of an estimator of the class `owner` in which those of its parts stand in the tables of these.
 
-    A part is as another setting gives it, else as it is by default.
+    A part is as another setting gives it, else as it is by default; one that says which it is (``network.kind``,
+    ``factorization.model``) begins anew with that.
 
     Example
     -------
     >>> from twofold.models import DeepContent
     >>> with_parts(DeepContent, {"network": {"kind": "linear"}, "network.reg": 2.0})
+    {'network': {'kind': 'linear', 'reg': 2.0}}
+    >>> with_parts(DeepContent, {"network.kind": "linear", "network.reg": 2.0})
     {'network': {'kind': 'linear', 'reg': 2.0}}
 
     Raises
@@ -102,6 +108,11 @@ def with_parts(owner: type, settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     plain = {name: value for name, value in settings.items() if "." not in name}
     inner = {name: value for name, value in settings.items() if "." in name}
+    for name in list(inner):
+        first, _, last = name.partition(".")
+        says_which = last == tag_of(owner, first) or (last == MODEL and _holds_model(owner, first))
+        if says_which and isinstance(given := plain.get(first, {}), Mapping):
+            plain[first] = {**given, last: inner.pop(name)}
     if not inner:
         return plain
     made = owner(**plain)
@@ -115,6 +126,12 @@ def with_parts(owner: type, settings: Mapping[str, Any]) -> dict[str, Any]:
             )
     whole = values(with_settings(made, inner))
     return plain | {first: whole[first] for first in (name.split(".")[0] for name in inner)}
+
+
+def _holds_model(owner: type, name: str) -> bool:
+    """Say whether a field holds a model as a table."""
+    value = getattr(owner(), name)
+    return isinstance(value, Mapping) and class_key(value) in value
 
 
 def settable(estimator: Any) -> list[str]:

@@ -57,7 +57,8 @@ def similar_items(model: HasItemVectors, item: Id, k: int = 10) -> pl.DataFrame:
     """Return the `k` items with the highest cosine to `item`, itself left out.
 
     An item without events, which stands where its content puts it, is compared with the content of all others where the
-    model puts items with events elsewhere. Nothing is like an item of which nothing is known: its vector is zero, the list is empty, and a `DataWarning` says so.
+    model puts items with events elsewhere. Nothing is like an item of which nothing is known: its vector is zero, the
+    list is empty, and a `DataWarning` says so.
 
     Returns
     -------

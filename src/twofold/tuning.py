@@ -155,8 +155,9 @@ def tune(
 ) -> Tuned:
     """Search the hyperparameters of a model, and of its parts, over their declared ranges, on the validation part only.
 
-    What the model does not read as it is set (steps of a network that takes none) is left out. The first trial is the model's own setting; of that the search is told what lies in its ranges. The others
-    are proposed by a tree-structured Parzen estimator (optuna). The test part is not looked at.
+    What the model does not read as it is set (steps of a network that takes none) is left out. The first trial is the
+    model's own setting; of that the search is told what lies in its ranges. The others are proposed by a tree-structured
+    Parzen estimator (optuna). The test part is not looked at.
 
     Parameters
     ----------
