@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,12 @@ SHOP, DEEP = 100, 20
 CANDIDATES, UNWEIGHTED = "both candidates, fused", "ranker from lists, unweighted"
 TRAINED: dict[str, Any] = {"epochs": 15, "patience": 15}
 """How long the networks learn is chosen among all these passes: deep ones need other numbers than shallow ones, and a pass is luck."""
+DEPTHS = tuple(f"depth {depth}" for depth in range(5))
 CONTENDERS: dict[str, Any] = {
     "Popularity": Popularity(),
     "EASE": EASE(),
     "IALS": IALS(factors=32, epochs=8),
-    **{f"depth {depth}": YouTubeCandidates(depth=depth, **TRAINED) for depth in range(5)},
+    **{one: YouTubeCandidates(depth=at, **TRAINED) for at, one in enumerate(DEPTHS)},
     "depth 1, no age": YouTubeCandidates(example_age=False, **TRAINED),
     "depth 1, random labels": YouTubeCandidates(labels="random", **TRAINED),
     "depth 1, no columns": YouTubeCandidates(features=(), **TRAINED),
@@ -109,7 +111,7 @@ def candidates(name: str) -> None:
     split = replace(cut, test=cut.validation, validation=None) if validate else split_of(name, 0.0)
     newest = of_newest(split)
     wanted = [one for one in beside.option("--rows", "").split(";") if one] or list(CONTENDERS)
-    rows, hidden = [], 0
+    rows, hidden, reports = [], 0, dict[str, tuple[tw.Report, tw.Report]]()
     for label in wanted:
         estimator, passes, seeds = CONTENDERS[label], "", [SEED]
         began = time.perf_counter()
@@ -122,22 +124,26 @@ def candidates(name: str) -> None:
             ]
             estimator = replace(estimator, epochs=statistics.median_low(stopped))
             passes = str(estimator.epochs)
-        found = []
+        found, of_seeds = [], []
         for seed in seeds:
             model = estimator.fit(split.train, rng=seed)
-            each = [tw.evaluate(model, one, metrics=METRICS).values for one in (split, newest)]
+            each = [tw.evaluate(model, one, metrics=METRICS) for one in (split, newest)]
             told = tw.evaluate(model, split, metrics=NEXT, ask="each event")
-            after, hidden = told.values, told.n_hidden_targets
+            hidden = told.n_hidden_targets
+            of_seeds.append((told, each[0]))
             found.append(
                 [
-                    *(after[one] for one in NEXT),
-                    *(values[one] for values in each for one in METRICS),
+                    *(told[one] for one in NEXT),
+                    *(report[one] for report in each for one in METRICS),
                 ]
             )
+        next_item, people = zip(*of_seeds, strict=True)
+        reports[label] = averaged(next_item), averaged(people)
         took = (time.perf_counter() - began) / len(found)
         rows.append([label, *map(beside.mean_of, np.array(found).T), passes, f"{took:.0f}"])
         sys.stderr.write(f"{name} {' '.join(rows[-1])}\n")
     part = "Measured: the tenth before. " if validate else ""
+    suffix = f"_{name}" + beside.option("--name", "") + ("_validation" if validate else "")
     beside.table(
         f"Candidates by time, {name}",
         [
@@ -150,8 +156,47 @@ def candidates(name: str) -> None:
             "model", *(f"next: {one}" for one in NEXT), *METRICS, *(f"newest: {one}" for one in METRICS), "passes", "seconds",
         ],
         rows,
-        suffix=f"_{name}" + beside.option("--name", "") + ("_validation" if validate else ""),
+        suffix=suffix,
     )  # fmt: skip
+    ladder_of(name, reports, suffix)
+
+
+def averaged(reports: Sequence[tw.Report]) -> tw.Report:
+    """Return a report in which what each user adds is the mean over those of several seeds."""
+    totals = {
+        one: np.mean([report.totals[one] for report in reports], axis=0)
+        for one in reports[0].totals
+    }
+    return replace(reports[0], totals=totals)
+
+
+def ladder_of(name: str, reports: dict[str, tuple[tw.Report, tw.Report]], suffix: str) -> None:
+    """Print how far each depth is from one layer less and from none, over the same people; nothing where fewer than two were measured."""
+    depths = [one for one in reports if one in DEPTHS]
+    if len(depths) < 2:
+        return
+    against = {
+        one: tuple(
+            other for at, other in enumerate(depths[1:], 1) if one in (depths[at - 1], depths[0])
+        )
+        for one in depths[:-1]
+    }
+    next_item, people = (
+        beside.differences(
+            {label: pair[at] for label, pair in reports.items()}, against, ["map@100"], SEED
+        )
+        for at in range(2)
+    )
+    beside.table(
+        f"Depths of candidates beside each other, {name}",
+        [
+            f"map@100 of the table of candidates by time ({name}), each person's mean over seeds {SEED} to {SEED + SEEDS - 1}.",
+            beside.DIFFERENCES,
+        ],
+        ["depths", "next item", "people"],
+        [[*first, second[1]] for first, second in zip(next_item, people, strict=True)],
+        suffix=f"_paired{suffix}",
+    )
 
 
 def watch_time() -> None:

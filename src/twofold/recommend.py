@@ -158,8 +158,8 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        The pairs with ``score`` and ``source`` (``model``, or ``fallback:prior`` where the user or
-        the item was never seen).
+        The pairs with ``score`` and ``source``: ``model``, ``content`` where the item was added after training,
+        or ``fallback:prior`` where the user or the item was never seen.
 
     Raises
     ------
@@ -182,7 +182,8 @@ def predict(model: PairOfEncoders, pairs: Any) -> pl.DataFrame:
     score = pair_scores(model, queries, items)
     tell(notes)
     known = (users != UNKNOWN) & (items != UNKNOWN)
-    source = pl.Series(np.where(known, SOURCES[MODEL], "fallback:prior"))
+    how = np.where(items >= model.n_trained, SOURCES[CONTENT], SOURCES[MODEL])
+    source = pl.Series(np.where(known, how, "fallback:prior"))
     return frame.with_columns(score=score, source=source)
 
 

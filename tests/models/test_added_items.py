@@ -116,7 +116,10 @@ def test_histories_explanations_likeness_and_predictions_hold(model):
     assert grown.recommend(histories=[["x", "c"]], k=1)["item"].to_list() == ["y"]
     assert grown.explain(user=1, item="x")["item"].to_list() == ["b", "a"]
     assert grown.similar_items("x", k=1)["item"].to_list() == ["a"]
-    assert grown.predict({"user": [1], "item": ["x"]})["score"][0] == pytest.approx(27)
+    pairs = {"user": [1, 1, 1, "nobody"], "item": ["x", "a", "nothing", "x"]}
+    told = grown.predict({name: list(map(str, ids)) for name, ids in pairs.items()})
+    assert told["score"][0] == pytest.approx(27)
+    assert told["source"].to_list() == ["content", "model", "fallback:prior", "fallback:prior"]
 
 
 def test_it_is_saved_and_loaded(model, tmp_path):
