@@ -76,6 +76,16 @@ class Interactions:
         return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
 
     @cached_property
+    def active_users(self) -> I64:
+        """Rows of the users with an event, ascending."""
+        return np.flatnonzero(np.diff(self.indptr)).astype(np.int64)
+
+    @cached_property
+    def active_items(self) -> I64:
+        """Rows of the items with an event, ascending."""
+        return np.flatnonzero(self.item_counts).astype(np.int64)
+
+    @cached_property
     def n_pairs(self) -> int:
         """Number of distinct pairs of user and item."""
         return len(np.unique(self.user.astype(np.int64) * max(self.n_items, 1) + self.item))

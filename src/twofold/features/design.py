@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array, hstack, vstack
 
 from twofold.data.columns import NO_TIME, Bag, Category, Column, Kind, Number, Time, Vector, kind_of
+from twofold.data.entities import levels_of
 from twofold.data.interactions import Histories
 from twofold.data.vocabulary import Vocabulary
 from twofold.errors import ConfigError, DataError, did_you_mean
@@ -46,10 +47,10 @@ class ColumnCode:
 
     @classmethod
     def of(cls, name: str, column: Column) -> ColumnCode:
-        """Remember the levels, or the centre, spread and ends, of a training column; beyond the ends the nearest one is read."""
+        """Remember the levels that occur, or the centre, spread and ends, of a training column; beyond the ends the nearest one is read."""
         match column:
             case Category() | Bag():
-                return cls(name=name, kind=kind_of(column), levels=column.levels)
+                return cls(name=name, kind=kind_of(column), levels=levels_of(column))
             case _:
                 numbers = as_numbers(column)
                 known = np.isfinite(numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
@@ -12,9 +13,11 @@ from threadpoolctl import ThreadpoolController
 
 from twofold.typing import F32
 
-EVEN = 128
-"""OpenBLAS cuts a long sum into stretches and halves what is left over; where the half is odd, several threads round it otherwise than one."""
-
+BLOCK, ROWS, COLUMNS = 2**23, 64, 2048
+"""Multiplications of a block of a product, if it has at least so many rows, and its most columns. BLAS rounds a row otherwise at
+the edge of what one thread was given, so that each block is one call in one thread."""
+SMALL = 4096
+"""Multiplications of a product that BLAS leaves to one thread anyway."""
 
 _ALONE = RLock()
 """Two callers at once would each give back what the other had set, and leave NumPy with one thread."""
@@ -41,21 +44,33 @@ def one_thread() -> Generator[None]:
 
 
 def product(x: F32, y: F32) -> F32:
-    """Return ``x @ y`` for x (n, a) and y (a, b): a multiple of `EVEN` terms first, then those that are left.
-
-    A row or a column alone is doubled: for a vector BLAS has another way, which depends on the threads too.
+    """Return ``x @ y`` for x (n, a) and y (a, b): in blocks that depend on these sizes alone, dealt to as many threads as NumPy has.
 
     Example
     -------
     >>> product(np.ones((1, 1000), np.float32), np.ones((1000, 2), np.float32)).tolist()
     [[1000.0, 1000.0]]
     """
-    if len(x) == 1:
-        return product(np.repeat(x, 2, axis=0), y)[:1]
-    if y.shape[1] == 1:
-        return np.ascontiguousarray(product(x, np.repeat(y, 2, axis=1))[:, :1])
-    even = x.shape[1] - x.shape[1] % EVEN
-    out: F32 = x[:, :even] @ y[:even]
-    if even < x.shape[1]:
-        out += x[:, even:] @ y[even:]
+    if x.size * y.shape[1] <= SMALL:
+        return x @ y
+    out = np.empty((len(x), y.shape[1]), np.float32)
+    tall = max(ROWS, BLOCK // (len(y) * min(y.shape[1], COLUMNS)) // ROWS * ROWS)
+    blocks = [
+        (slice(row, row + tall), slice(column, column + COLUMNS))
+        for row in range(0, len(x), tall)
+        for column in range(0, y.shape[1], COLUMNS)
+    ]
+
+    def multiply(block: tuple[slice, slice]) -> None:
+        rows, columns = block
+        np.matmul(x[rows], y[:, columns], out=out[block])
+
+    threads = max((one["num_threads"] for one in blas().info()), default=1)
+    with one_thread():
+        if min(threads, len(blocks)) == 1:
+            for block in blocks:
+                multiply(block)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(multiply, blocks))
     return out

@@ -111,17 +111,23 @@ class Layout:
         sides: list[list[tuple[str, csr_array]]] = []
         history = Histories.of(events)
         codes_of: dict[str, list[ColumnCode]] = {"user": [], "item": []}
-        for name, entities, seen in (
-            ("user", train.users, implicit(history, train.n_items) if model.user_history else None),
+        for name, entities, seen, there in (
+            (
+                "user",
+                train.users,
+                implicit(history, train.n_items) if model.user_history else None,
+                events.active_users,
+            ),
             (
                 "item",
                 train.items,
                 implicit(transposed(events), train.n_users) if model.item_history else None,
+                events.active_items,
             ),
         ):
             parts = [(f"{name} id", indicators(np.arange(len(entities)), len(entities)))]
             for column, values in readable(entities.features, wanted).items():
-                code = ColumnCode.of(column, values)
+                code = ColumnCode.of(column, values.take(there))
                 parts.append((column, code.encode(values)))
                 codes_of[name].append(code)
             if seen is not None:

@@ -18,6 +18,7 @@ from twofold.data.columns import Text
 from twofold.errors import ConfigError, DataError
 from twofold.features.audio import LogMel
 from twofold.features.numbers import centre_and_scale
+from twofold.features.shelf import shelf
 from twofold.features.sounds import folders_of, of_each
 from twofold.hyperparameters import Search, hyperparameters
 from twofold.models.mapping._content_goal import Goal
@@ -163,15 +164,19 @@ def fit_sound_map(
             f"CNN hears {frames} frames in {network.seconds:g} s and needs {net.shortest} for "
             f"width={network.width} and pools={network.pools}; lower them or the hop of `sound`, or raise seconds"
         )
-    sounds = of_each(
-        column, lambda path: whole(path, model.sound, network), on_error=model.on_error
-    )
+    with shelf(model.sound.bands) as kept:
+        sounds = of_each(
+            column,
+            lambda path: kept.lay(whole(path, model.sound, network)),
+            on_error=model.on_error,
+        )
+        spectra = kept.read(sounds.made)
     tell_left_out(sounds)
-    sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in sounds.made])
+    sample = np.concatenate([one[:: max(1, len(one) // 100)] for one in spectra])
     centre, spread = centre_and_scale(sample.astype(np.float64))
     weights = fit_sounds(
         net,
-        sounds.made,
+        spectra,
         frames,
         centre,
         spread,

@@ -71,9 +71,8 @@ class TextRows:
         keys = [parts.indices[a:b].tobytes() + parts.data[a:b].tobytes() for a, b in ends]
         place = np.array([seen.setdefault(key, len(seen)) for key in keys], np.int32)
         first = np.unique(place, return_index=True)[1]
-        rows = csr_array(
-            (self.weights, place[self.words], self.indptr), shape=(len(self), len(seen))
-        )
+        shape = (len(self), len(seen))
+        rows = csr_array((self.weights, place[self.words], self.indptr), shape=shape, copy=True)
         rows.sum_duplicates()
         return replace(
             self,

@@ -43,15 +43,22 @@ def dimension(rows: int, per_bit: float) -> int:
 
 
 def learn_columns(
-    columns: Mapping[str, Column], wanted: Sequence[str] | None, min_count: int
+    columns: Mapping[str, Column],
+    wanted: Sequence[str] | None,
+    min_count: int,
+    rows: I64 | None = None,
 ) -> TableCode:
-    """Return how those of `columns` that are wanted (None = all) and can be read are encoded; a number that is not told is the mean one."""
+    """Return how those of `columns` that are wanted (None = all) and can be read are encoded, as told of `rows` (None = all).
+
+    A number that is not told is the mean one.
+    """
     names = [
         name
         for name, column in columns.items()
         if kind_of(column) in KINDS and (wanted is None or name in wanted)
     ]
-    return Table(min_count=min_count, centred=True).fit(columns, names)
+    read = columns if rows is None else taken(columns, rows, names)
+    return Table(min_count=min_count, centred=True).fit(read, names)
 
 
 def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> None:

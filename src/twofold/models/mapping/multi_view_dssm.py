@@ -26,7 +26,7 @@ from twofold.data.dataset import Dataset
 from twofold.data.entities import Entities, Levels
 from twofold.data.interactions import Histories
 from twofold.data.queries import Queries
-from twofold.data.vocabulary import Vocabulary
+from twofold.data.vocabulary import UNKNOWN, Vocabulary
 from twofold.errors import ConfigError, DataError, need
 from twofold.features.design import filled, width_of
 from twofold.features.text import Weight
@@ -45,7 +45,7 @@ from twofold.models.mapping._views_serving import item_vectors, user_vectors
 from twofold.nn.optimisers import Adam, Optimiser
 from twofold.random import generator
 from twofold.rank import Encoded, remembered
-from twofold.typing import F32, I32, Rng
+from twofold.typing import F32, I32, I64, Rng
 
 ADVICE = "lower the learning rate of `optimiser`"
 Known = Literal["items", "words", "features"]
@@ -179,9 +179,9 @@ class MultiViewDSSM:
         rows = people_rows(bags, parts, own)
         reduced = learn_reduction(self.reduction, rows, random)
         place = places_of(name, train.items, levels)
-        tower, towers = learned(
-            self, bags, texts, place, len(levels), (parts, own, reduced), random
-        )
+        taught, tower, towers = learned(self, bags, texts, place, (parts, own, reduced), random)
+        levels = levels.take(taught)
+        place = places_of(name, train.items, levels)
         tanh = self.activation == "tanh"
         u = user_vectors(tower, reduced, rows, tanh=tanh)
         v = item_vectors(towers, texts, place, self.factors, tanh=tanh)
@@ -301,11 +301,10 @@ def learned(
     bags: csr_array,
     texts: TextRows,
     place: I32,
-    n_views: int,
     people: tuple[csr_array, csr_array | None, Reduced],
     rng: np.random.Generator,
-) -> tuple[Mapping[str, F32], tuple[Mapping[str, F32], ...]]:
-    """Return the trained weights of the user tower and of the towers of the views.
+) -> tuple[I64, Mapping[str, F32], tuple[Mapping[str, F32], ...]]:
+    """Return the views with a pair to learn from, and the trained weights of the user tower and of their towers.
 
     `people` are the rows of the items of histories, those of people's own words, and the reduction.
 
@@ -334,13 +333,16 @@ def learned(
             "MultiViewDSSM finds no pair to learn from: an item needs a view and a known word, and its user "
             "another item or words"
         )
+    taught = np.unique(place[item[kept]]).astype(np.int64)
+    view = np.where(np.isin(place, taught), np.searchsorted(taught, place), UNKNOWN)
     pairs = ViewPairs(
         texts=texts,
-        view=place,
+        view=view.astype(np.int32),
         user=user[kept],
         item=item[kept],
         bags=bags,
         parts=reduced.of(parts),
         own=reduced.of(own),
     )
-    return train_views(model, pairs, n_views, (reduced.width, width_of(texts.parts)), rng)
+    sizes = reduced.width, width_of(texts.parts)
+    return taught, *train_views(model, pairs, len(taught), sizes, rng)

@@ -184,6 +184,7 @@ class FittedYouTubeCandidates(ReadsColumns):
     ) -> FittedYouTubeCandidates:
         """Return the model as it is before training: with codes of the columns and no weights."""
         people, context = train.users.features, train.interactions.context
+        there = train.interactions.active_users
         inputs.check_names(model.features, people, context)
         tokens, searched = searching.learn_searches(
             model.searches, train, model.search_vocabulary, model.search_tokens
@@ -191,7 +192,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         return cls(
             estimator=model,
             memory=memory,
-            user_code=inputs.learn_columns(people, model.features, model.min_count),
+            user_code=inputs.learn_columns(people, model.features, model.min_count, there),
             context_code=inputs.learn_columns(context, model.features, model.min_count),
             context_names=tuple(context),
             tokens=tokens,
@@ -247,8 +248,7 @@ class FittedYouTubeCandidates(ReadsColumns):
             history, events, item, first, self.estimator.watches, len(self.items)
         )
         mine = mine._replace(fields=(watched, *mine.fields[1:]))
-        every = np.arange(len(first))
-        return (Side(mine, every), Side(columns, every), Side(there, every)), item[first].astype(np.int64)  # fmt: skip
+        return (Side.each(mine), Side.each(columns), Side.each(there)), item[first].astype(np.int64)
 
     # ---- serving ------------------------------------------------------------------------------
 

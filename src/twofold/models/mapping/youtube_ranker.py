@@ -183,9 +183,10 @@ class FittedYouTubeRanker(ReadsColumns):
         events = train.interactions
         inputs.check_names(model.features, people, things, events.context)
         impressions.check_channel(model.channel, things)
+        rows = events.active_users, events.active_items, None
         user, item, context = (
-            inputs.learn_columns(columns, model.features, model.min_count)
-            for columns in (people, things, events.context)
+            inputs.learn_columns(columns, model.features, model.min_count, told)
+            for columns, told in zip((people, things, events.context), rows, strict=True)
         )
         return cls(
             estimator=model,
