@@ -193,7 +193,7 @@ def test_settings_that_say_nothing_clear_are_refused(texts, sentence):
         jobs.assignments(texts, tw.models.IALS)
 
 
-@pytest.mark.parametrize("end", ["null", "None"])
+@pytest.mark.parametrize("end", ["null", "None", "none"])
 def test_a_bound_may_be_left_open_beside_a_day(end):
     (least, most) = jobs._value("where", f"[2024-06-01,{end}]")
     assert (str(least), most) == ("2024-06-01", None)

@@ -299,7 +299,7 @@ def _value(name: str, text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if not text.startswith(("{", "[")):
-            return None if text in ("None", "null") else text
+            return None if text in ("none", "None", "null") else text
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

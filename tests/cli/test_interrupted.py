@@ -182,6 +182,14 @@ def test_training_that_fails_is_exit_code_1(run, log_file, tmp_path, ctrl_c):
     assert "memory ran out" in err
 
 
+def test_torch_without_memory_is_told_as_numpy_without(run, log_file, tmp_path):
+    """It raises a RuntimeError, and so that was shown."""
+    command = ("fit", "YouTubeCandidates", "--data", log_file, "--set", "factors=2147483647")
+    code, out, err = run(*command, "--out", tmp_path / "run")
+    assert (code, out, err.splitlines()[-1]) == (1, "", "error: memory ran out; take fewer factors, units or negatives, or a part of the data")  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_that_cannot_be_fitted_stops_no_comparison_and_may_be_corrected(
     run, job_file, tmp_path, ctrl_c, monkeypatch
 ):

@@ -273,6 +273,20 @@ def test_divergence_says_which_loss_when_and_what_to_lower():
         )  # fmt: skip
 
 
+def test_where_the_very_last_step_led_is_looked_at():
+    """No further step saw its loss, and the weights are finite."""
+    module = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(1))])
+
+    def go(epochs):
+        return train(
+            module, 8, lambda rows, rng: (module[0] ** 4).sum(), optimiser=SGD(learning_rate=1e30), epochs=epochs,
+            batch_size=8, rng=np.random.default_rng(0), label="Toy",
+        )  # fmt: skip
+
+    with pytest.raises(NotConvergedError, match=r"loss became inf after epoch 1; lower `learning_rate` \(1e\+30\)"):  # fmt: skip
+        go(1)
+
+
 def test_a_run_that_ends_far_above_its_beginning_diverged_though_all_is_finite():
     module = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(1))])
 

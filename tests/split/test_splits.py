@@ -1,6 +1,7 @@
 """What every split promises: nothing lost, nothing twice, and no leak."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -21,7 +22,8 @@ WAYS = {
         data, test=0.2, validation=0.1, per_user=True, rng=rng
     ),
     "k_fold": lambda data, rng: tw.split.k_fold(data, folds=3, rng=rng)[1],
-    "fixed_train": lambda data, rng: tw.split.fixed_train(data, n=2, rng=rng),
+    "fixed_train": lambda data, rng: tw.split.fixed_train(data, n=2, items="trained", rng=rng),
+    "fixed_train, all items": lambda data, rng: tw.split.fixed_train(data, n=1, rng=rng),
     "temporal": lambda data, rng: tw.split.temporal(data, test=0.2, validation=0.1),
     "leave_last": lambda data, rng: tw.split.leave_last(data, n=2, validation=True),
     "last_fraction": lambda data, rng: tw.split.last_fraction(data, test=0.3, validation=0.2),
@@ -250,8 +252,29 @@ def test_parts_know_only_their_own_ids(way):
     for part in (split.train, split.test):
         frame = part.frame()
         assert sorted(frame["user"].unique()) == part.users.ids.ids.to_list()
-        assert sorted(frame["item"].unique()) == sorted(part.items.ids.ids.to_list())
+        if part is split.test or not split.whole_catalogue:
+            assert sorted(frame["item"].unique()) == sorted(part.items.ids.ids.to_list())
         assert part.items.features["title"].values.null_count() == 0
+
+
+def test_fixed_train_lists_every_item_with_what_it_is_made_of():
+    """As in the papers of CTR and CDL: who wants an article that nobody has in training must be able to get it by its words."""
+    data = planted_log()
+    split = tw.split.fixed_train(data, n=1, rng=3)
+    assert split.train.items.ids.ids.to_list() == data.items.ids.ids.to_list()
+    untouched = int((split.train.interactions.item_counts == 0).sum())
+    assert f"24 items of the log, {untouched} of them without an event in it" in split.notes[0]
+    model = tw.models.ItemKNN(content=("title",), similarity="bm25").fit(split.train, rng=0)
+    report = tw.evaluate(model, split, metrics=["recall@5"])
+    assert report.n_unknown_targets == 0
+    assert report["recall@5"] > 0.2
+    trained = tw.split.fixed_train(data, n=1, rng=3, items="trained")
+    assert trained.train.n_items == 24 - untouched
+    assert trained.test.frame().equals(split.test.frame())
+    with pytest.raises(ConfigError, match="items got 'every'; allowed"):
+        tw.split.fixed_train(data, n=1, items="every")
+    guilty = replace(split, whole_catalogue=False)
+    assert {one.kind for one in tw.split.find_leaks(guilty)} == {"id"}
 
 
 @pytest.mark.parametrize("way", ["random", "k_fold", "cold_users", "user_disjoint", "fixed_train"])

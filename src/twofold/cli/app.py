@@ -22,6 +22,8 @@ from twofold.errors import DataWarning, LeakError, NotConvergedError, TwofoldErr
 
 BAD_INPUT, FAILED = 2, 1
 """Exit codes beside 0: the input was wrong; the work itself failed."""
+ALLOCATOR = "DefaultCPUAllocator"
+"""Stands in what torch says where no memory is left; it has no kind of its own for that."""
 TRACEBACK = "TWOFOLD_TRACEBACK"
 """Environment variable: set, a fault of twofold itself shows where it happened."""
 
@@ -141,8 +143,10 @@ def _called(arguments: Sequence[str] | None) -> int:
         show = getattr(error, "show", None)
         note(f"error: {error}") if show is None else show()
         return int(getattr(error, "exit_code", BAD_INPUT))
-    except MemoryError:
-        note("error: memory ran out; take fewer factors, or a part of the data")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and ALLOCATOR not in str(error):
+            raise
+        note("error: memory ran out; take fewer factors, units or negatives, or a part of the data")
         return FAILED
     return code if isinstance(code, int) else 0
 

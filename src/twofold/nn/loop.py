@@ -30,6 +30,7 @@ from twofold.keeping import Place, place_of
 from twofold.nn.checkpoint import read_checkpoint, write_checkpoint
 from twofold.nn.deal import Deal, shuffled
 from twofold.nn.descent import check_descent
+from twofold.nn.finite import Loss, check_weights, finite_sum
 from twofold.nn.optimisers import SGD, Adagrad, Adam
 from twofold.nn.steppers import build, clip_gradients, kept_state, moves, restore, set_rates
 from twofold.nn.weights import copied, digest
@@ -37,7 +38,6 @@ from twofold.progress import track
 from twofold.typing import F32
 
 log = logging.getLogger(__name__)
-Loss: TypeAlias = Tensor | Mapping[str, Tensor]
 TELLING = 16
 """Examples of a batch whose mean loss tells of the others."""
 LossOf: TypeAlias = Callable[[Tensor, torch.Generator], Loss]
@@ -189,6 +189,14 @@ def train(
                 total += float(loss.detach()) * len(batch)
                 next(bar, None)
             check_weights(module, label, f"in epoch {epoch}", advice)
+            if epoch == epochs:  # no step follows that would see where the last one led
+                with torch.no_grad():
+                    finite_sum(
+                        loss_of(torch.from_numpy(batches[-1]).to(place), draw),
+                        label,
+                        f"after epoch {epoch}",
+                        advice,
+                    )
             history.losses.append(total / n_examples)
             still |= set() if moved else {epoch}
             if validate is None:
@@ -284,26 +292,6 @@ def begin_epoch(root: int, epoch: int, device: torch.device) -> torch.Generator:
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(hidden)
     return torch.Generator(device).manual_seed(own)
-
-
-def finite_sum(loss: Loss, label: str, when: str, advice: str) -> Tensor:
-    """Add the named parts of a loss, all of which must be finite."""
-    parts = {"loss": loss} if isinstance(loss, Tensor) else loss
-    for name, part in parts.items():
-        if not torch.isfinite(part):
-            raise NotConvergedError(
-                f"{label} diverged: {name} became {float(part.detach())} {when}; {advice}"
-            )
-    return torch.stack(list(parts.values())).sum()
-
-
-def check_weights(module: nn.Module, label: str, when: str, advice: str) -> None:
-    """Refuse weights that left the finite numbers."""
-    for name, parameter in module.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise NotConvergedError(
-                f"{label} diverged: weight {name} is not finite {when}; {advice}"
-            )
 
 
 def validated(module: nn.Module, validate: Callable[[], float], label: str, epoch: int) -> float:

@@ -21,7 +21,7 @@ MANY = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Parts of one log. Each part knows only the ids that occur in it.
+    """Parts of one log. Each part knows only the ids that occur in it, unless training knows the `whole_catalogue`.
 
     ``test_history`` and ``validation_history`` hold what people who are not in training did before:
     they are folded in and never trained on.
@@ -43,6 +43,8 @@ class Split:
     one_log: bool = False
     """Whether each event of one log went to one part, so that a repeated pair is another event."""
     notes: tuple[str, ...] = ()
+    whole_catalogue: bool = False
+    """Whether training lists items without an event of theirs, known by their features."""
 
     def __str__(self) -> str:
         """Say what is in each part."""

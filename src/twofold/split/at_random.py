@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 
 from twofold.data.dataset import Dataset
-from twofold.errors import ConfigError, DataError, at_least_one
+from twofold.errors import ConfigError, DataError, at_least_one, did_you_mean
 from twofold.expected import check_log
 from twofold.random import generator
 from twofold.split._split import (
@@ -130,18 +133,74 @@ def k_fold(data: Dataset, *, folds: int = 5, validation: float = 0.0, rng: Rng =
     return made
 
 
-def fixed_train(data: Dataset, *, n: int, validation: float = 0.0, rng: Rng = 0) -> Split:
+def fixed_train(
+    data: Dataset,
+    *,
+    n: int,
+    validation: float = 0.0,
+    items: Literal["all", "trained"] = "all",
+    rng: Rng = 0,
+) -> Split:
     """Keep `n` random items of each user for training, and test on the rest (CDL's split).
 
-    Users with no more than `n` items are in training only. `validation` is a share of the rest.
+    Users with no more than `n` items are in training only.
+
+    Parameters
+    ----------
+    data
+        The log.
+    n
+        Items of each user in training, >= 1.
+    validation
+        Share of the rest.
+    items
+        Which items training lists: "all" of the log, as in the paper, where each has its words and is a candidate
+        whether somebody has it in training or not; or those "trained", with an event there.
+    rng
+        Seed or generator.
+
+    Raises
+    ------
+    ConfigError
+        If an argument is none of those.
+    DataError
+        If a part is empty.
+
+    Example
+    -------
+    >>> from twofold.testing import planted_log
+    >>> split = fixed_train(planted_log(), n=1)
+    >>> split.train.n_items, fixed_train(planted_log(), n=1, items="trained").train.n_items
+    (24, 20)
     """
     check_log(data, "tw.split.fixed_train")
     at_least_one("n", n)
     fraction("validation", validation, zero=True)
+    if items not in ("all", "trained"):
+        raise ConfigError(f"items got {items!r}; {did_you_mean(items, ('all', 'trained'))}")
     random_ = generator(rng)
     pairs = Pairs.of(data.interactions)
     rank = pairs.rank(random_.random(len(pairs)))
     code = np.where(random_.random(len(pairs)) < validation, VALIDATION, TEST)
     code[rank < n] = TRAIN
     kind = f"fixed_train(n={n})"
-    return make(data, code[pairs.of_event], kind, wants_validation=validation > 0)
+    made = make(data, code[pairs.of_event], kind, wants_validation=validation > 0)
+    return with_catalogue(made, data) if items == "all" else made
+
+
+def with_catalogue(split: Split, data: Dataset) -> Split:
+    """Return a split of `data` whose training part lists all items."""
+    train = split.train
+    untouched = data.n_items - train.n_items
+    if not untouched:
+        return split
+    events = train.interactions
+    item = data.items.ids.rows(train.items.ids.ids)[events.item]
+    listed = replace(events, item=item, n_items=data.n_items)
+    note = f"training lists all {data.n_items:,} items of the log, {untouched:,} of them without an event in it"
+    return replace(
+        split,
+        train=replace(train, interactions=listed, items=data.items),
+        whole_catalogue=True,
+        notes=(*split.notes, note),
+    )

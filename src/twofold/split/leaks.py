@@ -60,7 +60,7 @@ def find_leaks(split: Split) -> list[Leak]:
             found += told_targets(history, part, name)
             found += trained_users(split.train, history, name)
             found += late_events(history, f"{name} history", cuts[name], name)
-        found += born_later(split.train, part, name)
+        found += born_later(split, part, name)
     if split.validation is not None:
         if not untold(split, split.test):
             found += shared_pairs(
@@ -125,15 +125,18 @@ def trained_users(train: Dataset, history: Dataset, name: str) -> list[Leak]:
     return [Leak("history", tuple(rows.tolist()), text)]
 
 
-def born_later(train: Dataset, part: Dataset, name: str) -> list[Leak]:
-    """Find ids that training lists without an event of theirs, and that occur in the held-out part."""
+def born_later(split: Split, part: Dataset, name: str) -> list[Leak]:
+    """Find ids that training lists without an event of theirs, and that occur in the held-out part; of items where it does not know all."""
     found: list[Leak] = []
+    train = split.train
     events = train.interactions
     users, items = translations(part, train)
     for what, of, rows, used in (
         ("users", train.users, users, events.user),
         ("items", train.items, items, events.item),
     ):
+        if what == "items" and split.whole_catalogue:
+            continue
         without = np.bincount(used, minlength=len(of)) == 0
         here = rows[rows != UNKNOWN]
         guilty = np.sort(here[without[here]])

@@ -68,14 +68,19 @@ def test_the_confidence_is_that_of_the_paper():
     log = {"u": [1, 1, 2], "i": ["a", "b", "a"], "n": [1.0, 3.0, 0.0]}
     model = IALS.fit(tw.Dataset.from_frames(log, user="u", item="i", value="n"), rng=0)
     c = confidence(model.memory, 2, alpha=2, epsilon=0.5).toarray()
-    np.testing.assert_allclose(c, [[1 + 2 * np.log(3), 1 + 2 * np.log(7)], [1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(c, [[1 + 2 * np.log(3), 1 + 2 * np.log(7)], [0, 0]], rtol=1e-6)
 
 
-def test_a_negative_value_of_a_pair_gives_no_confidence():
+def test_a_pair_without_a_value_above_0_is_not_taken():
     log = {"u": [1, 1, 2], "i": ["a", "b", "a"], "n": [-3.0, 3.0, 1.0]}
     memory = tw.Memory.of(tw.Dataset.from_frames(log, user="u", item="i", value="n"))
     c = confidence(memory, 2, alpha=2, epsilon=0.5).toarray()
-    np.testing.assert_allclose(c, [[1, 1 + 2 * np.log(7)], [1 + 2 * np.log(3), 0]], rtol=1e-6)
+    np.testing.assert_allclose(c, [[0, 1 + 2 * np.log(7)], [1 + 2 * np.log(3), 0]], rtol=1e-6)
+    memory = tw.Memory.of(
+        tw.Dataset.from_frames({**log, "n": [-1, 0, 0]}, user="u", item="i", value="n")
+    )
+    with pytest.raises(ConfigError, match='no pair has one: use loss="factors"'):
+        confidence(memory, 2, alpha=2, epsilon=0.5)
 
 
 @pytest.mark.parametrize("side", ["items", "users"])

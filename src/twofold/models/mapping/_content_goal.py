@@ -58,18 +58,25 @@ class Goal:
 
 
 def confidence(memory: Memory, n_items: int, alpha: float, epsilon: float) -> csr_array:
-    """Return c_ui = 1 + alpha ln(1 + r_ui / epsilon) of the pairs in the log, shape (n_users, n_items).
+    """Return c_ui = 1 + alpha ln(1 + r_ui / epsilon) of the pairs with r_ui > 0, whose p_ui is 1; shape (n_users, n_items).
 
-    Hu et al. (2008), Eq. 6. Values of a pair are summed; a negative value counts 0.
+    Hu et al. (2008), Eq. 6. Values of a pair are summed.
 
     Raises
     ------
     ConfigError
-        If a weight is too large for a number of 32 bits.
+        If no pair has a value above 0, or a weight is too large for a number of 32 bits.
     """
-    rows = memory.history.matrix(n_items)
+    rows = memory.history.matrix(n_items).copy()
+    rows.data = np.maximum(rows.data, 0)
+    rows.eliminate_zeros()
+    if not rows.nnz:
+        raise ConfigError(
+            'DeepContent.loss got "ratings", which learns from values above 0, and no pair has one: use loss="factors", '
+            "or name another column as the value"
+        )
     with np.errstate(over="ignore"):
-        data = 1 + alpha * np.log1p(np.maximum(rows.data.astype(np.float64), 0) / epsilon)
+        data = 1 + alpha * np.log1p(rows.data.astype(np.float64) / epsilon)
     if data.max(initial=0) > np.finfo(np.float32).max:
         raise ConfigError(
             f"DeepContent.alpha={alpha:g} weighs a pair of the log by {data.max():g}; lower it, or raise epsilon ({epsilon:g})"

@@ -223,7 +223,7 @@ class PairLoss:
             owners=owners_of(clicks),
             n_items=clicks.n_items,
             gamma=gamma,
-            negatives=negatives,
+            negatives=min(negatives, len(clicks.documents)),
             shared=shared,
             history=history,
         )

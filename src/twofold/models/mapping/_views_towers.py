@@ -123,7 +123,8 @@ class ViewLoss:
         user, item = self.user[rows], self.item[rows]
         active = int(self.view_of[item[0]])
         members = self.members[active]
-        others = members[torch.randint(len(members), (self.negatives,), generator=draw)]
+        n_drawn = min(self.negatives, len(members))
+        others = members[torch.randint(len(members), (n_drawn,), generator=draw)]
         tower = self.towers.views[active]
         assert isinstance(tower, DenseTower)
         people = self.people.through(self.towers.user, user, item, draw)

@@ -6,7 +6,7 @@ that a factorization found for item i, x_u those of user u, and y'_i what a netw
     min sum_i |y_i - y'_i|^2                                    Eq. 4, ``loss="factors"``,
     min sum_u,i c_ui (p_ui - x_u . y'_i)^2, x_u fixed           Eq. 5, ``loss="ratings"``,
 
-with p_ui = 1 where u took i, c_ui = 1 + alpha ln(1 + r_ui / epsilon) there (Eq. 2) and 1 elsewhere. The same from
+with p_ui = 1 where r_ui > 0, c_ui = 1 + alpha ln(1 + r_ui / epsilon) there (Eq. 2) and 1 elsewhere. The same from
 the attributes of people to their vectors: Zhao, Li, He, Chang, Wen & Li (2016), "Connecting Social Media to
 E-Commerce: Cold-Start Product Recommendation Using Microblogging Information", TKDE 28(5), section 4.
 """

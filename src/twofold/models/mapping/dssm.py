@@ -136,7 +136,7 @@ class DSSM:
     gamma: Annotated[PositiveFloat, Search(3, 50, log=True)] = 10.0
     """Smoothing of the softmax, to be set on held-out data."""
     negatives: PositiveInt = 4
-    """J: items that are drawn beside the clicked one."""
+    """J: items that are drawn beside the clicked one, at most as many as there are."""
     drawn: Literal["each", "batch"] = "each"
     """Whether every pair has its own J items (the papers) or all pairs of a batch the same, of which there can be many."""
     dealt: Literal["pairs", "people"] = "pairs"

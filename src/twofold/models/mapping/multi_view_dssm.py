@@ -110,7 +110,7 @@ class MultiViewDSSM:
     gamma: Annotated[PositiveFloat, Search(3, 50, log=True)] = 10.0
     """Smoothing of the softmax."""
     negatives: Annotated[PositiveInt, Search(4, 500, log=True)] = 100
-    """Items of the view that are drawn beside those of a batch, for all its pairs."""
+    """Items of the view that are drawn beside those of a batch, for all its pairs; at most as many as there are."""
     optimiser: Optimiser = Adam(learning_rate=3e-4)
     """How steps are taken."""
     epochs: Annotated[PositiveInt, Search(2, 40, log=True)] = 10
