@@ -1,10 +1,12 @@
 """Every model passes the suite that twofold ships for users' own models."""
 
 import numpy as np
+import polars as pl
 import pytest
 
 import twofold as tw
 from twofold.data.queries import Queries
+from twofold.errors import DataWarning
 from twofold.testing import CHECKS, planted_log
 
 # Settings that fit the planted log in well under a second; everything else is the default.
@@ -92,3 +94,39 @@ def test_an_item_named_without_a_rating_was_taken_and_not_disliked(name):
 def test_an_item_named_to_a_model_of_counts_is_one_event():
     model = tw.models.IALS(factors=4, alpha=1.0).fit(planted_log(), rng=0)
     assert model.unsaid_value == 1
+
+
+READS_COLUMNS = {
+    name: SMALL[name] for name in ("DeepContent", "FM", "YouTubeCandidates", "YouTubeRanker")
+} | {"DeepContent of people": {**SMALL["DeepContent"], "side": "users"}}
+
+
+@pytest.mark.parametrize("name", READS_COLUMNS)
+def test_a_level_that_nobody_with_an_event_has_was_never_seen(name):
+    """A held-out part leaves its levels in the lists of columns, and a network had random vectors for them."""
+    log = planted_log()
+    tables = {one: log.frame(one) for one in ("interactions", "items", "users")}
+    new = {
+        "items": {"item": "x", "title": "thing", "tags": ["unheard"]},
+        "users": {"user": 999, "taste": "unheard"},
+    }
+    for one, row in new.items():
+        read = pl.DataFrame([{**dict.fromkeys(tables[one].columns), **row}], schema=tables[one].schema)  # fmt: skip
+        tables[one] = pl.concat([tables[one], read])
+    data = tw.Dataset.from_frames(
+        tables["interactions"], user="user", item="item", time="time", value="value",
+        items=tables["items"], users=tables["users"],
+        item_features={"title": "text", "tags": "tags"}, user_features={"taste": "category"},
+    )  # fmt: skip
+    model = getattr(tw.models, name.split()[0])(**READS_COLUMNS[name]).fit(data, rng=0)
+    if model.reads_content:
+        told = {"item": ["n1", "n2"], "title": [None, None], "tags": [["unheard"], ["never"]]}
+        with pytest.warns(DataWarning):
+            grown = model.with_items(told)
+        one, other = np.asarray(grown.item_vectors)[-2:]
+        np.testing.assert_array_equal(one, other)
+    if model.reads_features:
+        with pytest.warns(DataWarning):
+            lists = model.recommend(features={"taste": ["unheard", "never"]}, k=5)
+        one, other = (part.drop("user") for part in lists.partition_by("user"))
+        assert one.equals(other)

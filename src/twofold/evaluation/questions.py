@@ -159,9 +159,14 @@ class Questions:
         )
 
     def remarks(self, model: FittedModel, part: str, *, along: bool) -> list[str]:
-        """Return a sentence for each column that says mostly what the model never learned, or that it reads and the part lacks, if it is asked `along` the events."""
+        """Return a sentence for each column that says mostly what the model never learned, or that it reads and the part lacks, if it is asked `along` the events; and where lists mix what scores do not compare."""
         of = f"the {part} part"
         said = mostly_unknown(model, replace(self.queries, context=self.context), of)
+        if model.scores_within is not None:
+            said.append(
+                f"scores of {type(model.estimator).__name__} compare items of one {model.scores_within!r} alone, and these lists mix all: "
+                f"it is made for lists within one, where={{{model.scores_within!r}: ...}}"
+            )
         return said + (not_there(model, self.users.interactions.context, of) if along else [])
 
     def activity(self, model: FittedModel) -> F64:

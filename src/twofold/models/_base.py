@@ -46,6 +46,8 @@ class FittedModel(Printed, ABC):
     """Whether scores become values on the caller's scale (ratings)."""
     sparse_people: ClassVar[bool] = False
     """Whether vectors of people are sparse while those of items are not."""
+    scores_within: ClassVar[str | None] = None
+    """Item feature within whose levels alone scores can be compared; None = those of all items can."""
 
     estimator: Any
     """The hyperparameters that it was fitted with."""

@@ -4,6 +4,7 @@ import collections
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -272,6 +273,25 @@ def test_people_with_texts_begin_at_the_cosines_too(inputs):
     rows = (code.encode(list(one.ids.ids)).rows for one in (model.users, model.items))
     x, y = (one.toarray() / np.linalg.norm(one.toarray(), axis=1, keepdims=True) for one in rows)
     np.testing.assert_allclose(model.user_factors @ model.item_factors.T, x @ y.T, atol=0.03)
+
+
+def test_towers_that_begin_at_the_words_leave_the_texts_as_they_are():
+    """Words of the same n-grams were put together in the texts themselves, and weights of one word became those of another."""
+    words = [f"{one}{two}" for one in ("storm", "bread", "wheel") for two in ("", "s", "y", "ier")]
+    rng = np.random.default_rng(0)
+    titles, said = (
+        [" ".join(rng.choice(words, 4, replace=False)) for _ in range(30)] for _ in range(2)
+    )
+    log = {"u": list(range(30)) * 2, "i": list(rng.permutation(30)) + list(rng.permutation(30))}
+    people = {"users": {"u": list(range(30)), "said": said}, "user_features": {"said": "text"}}
+    data = tw.Dataset.from_frames(
+        log, user="u", item="i", items={"i": list(range(30)), "title": titles}, item_features={"title": "text"}, **people
+    )  # fmt: skip
+    for settings in ({}, {"vocabulary": 10}, {"ngram": 1}, {"weight": "count"}):
+        model = tw.models.DSSM(**SMALL, **settings).fit(data, rng=0)
+        again = model.encode_features(replace(Queries.known(np.full(30, -1, np.int32)), features=data.users.features))  # fmt: skip
+        np.testing.assert_allclose(again, model.user_factors, atol=1e-5)
+        np.testing.assert_allclose(model.encode_items(data.items), model.item_factors, atol=1e-5)
 
 
 def test_sums_through_parts_are_the_least_squares_of_the_words():

@@ -501,3 +501,33 @@ def test_divergence_is_told():
     steep = {"method": "sgd", "learning_rate": 1e38}
     with pytest.raises(NotConvergedError, match="MultiViewDSSM"):
         VIEWS(**SMALL, activation="identity", optimiser=steep).fit(two_shops(), rng=0)
+
+
+def test_a_view_that_nobody_took_something_of_has_no_tower():
+    """Its tower had its first, random weights, and what it asked for came in an order that the seed decided."""
+    log, toys = two_shops(), ["t0", "t1"]
+    new = pl.DataFrame({"item": toys, "shop": "toy", "title": ["funny thing", "sad thing"]})
+    data = tw.Dataset.from_frames(
+        log.frame("interactions"), user="user", item="item", items=pl.concat([log.frame("items"), new]),
+        item_features={"shop": "category", "title": "text"},
+    )  # fmt: skip
+    model = VIEWS(**SMALL).fit(data, rng=0)
+    assert model.views.ids.to_list() == ["book", "film"]
+    assert len(model.item_towers) == 2
+    assert not model.item_vectors[model.items.ids.rows(toys)].any()
+
+
+def test_lists_that_mix_views_are_told_where_they_are_measured():
+    """Across views it was held against models whose scores compare all items, and lost without a word."""
+    split = tw.split.random(two_shops(), test=0.2, rng=0)
+    model = VIEWS(**SMALL).fit(split.train, rng=0)
+    with pytest.warns(
+        DataWarning, match="compare items of one 'shop' alone, and these lists mix all"
+    ):
+        report = tw.evaluate(model, split, metrics=["ndcg@5"])
+    assert any("'shop' alone" in one for one in report.notes)
+    one_view = split.train.frame("items").drop("shop")
+    alone = tw.Dataset.from_frames(
+        split.train.frame("interactions"), user="user", item="item", items=one_view, item_features={"title": "text"}
+    )  # fmt: skip
+    tw.evaluate(VIEWS(**SMALL).fit(alone, rng=0), tw.split.from_parts(alone, split.test), metrics=["ndcg@5"])  # fmt: skip

@@ -226,6 +226,7 @@ class FittedMultiViewDSSM(KnownByWords):
         """Read of people what the user tower was trained on."""
         asks = self.asked is not None
         object.__setattr__(self, "reads_features", asks)
+        object.__setattr__(self, "scores_within", self.view if len(self.views) > 1 else None)
         object.__setattr__(self, "keeps_runs", self.people.code.whole)
         object.__setattr__(self, "reads_text", asks or self.people.by_words)
 
