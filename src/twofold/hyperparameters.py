@@ -114,12 +114,15 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
                 r"'([^']*)'", str(fault.get("ctx", {}).get("expected_tags", expected))
             )
             told = fault.get("ctx", {}).get("tag", given)
-            return f"{owner}.{name} got {told!r}; {did_you_mean(told, allowed)}"
+            hint = did_you_mean(told, allowed) if allowed else f"allowed: {expected}"
+            return f"{owner}.{name} got {told!r}; {hint}"
         case "union_tag_not_found":
             tag, tags = tag_of(cls, place[0]), _options(cls, place[0])
             known = [getattr(one, str(tag)) for one in tags]
             return f"{owner}.{name} got {given!r}, which does not say which one; add {tag!r}: {' or '.join(map(repr, known))}"
-        case "dataclass_type" | "model_attributes_type" if isinstance(given, str):
+        case "dataclass_type" | "model_attributes_type" if isinstance(given, str) and tag_of(
+            cls, place[0]
+        ):
             tags = [{names(one)[0]: getattr(one, names(one)[0])} for one in _options(cls, place[0])]
             return f"{owner}.{name} got {given!r}; write one of {', '.join(map(json.dumps, tags))}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
@@ -127,6 +130,10 @@ def explain(owner: str, cls: type, error: ValidationError) -> str:
         case "tuple_type" if isinstance(given, str):
             several = [one.strip(" '\"()[]") for one in given.split(",")]
             return f"{owner}.{name} got {given!r}; write {[one for one in several if one]}"
+        case "tuple_type":
+            return f"{owner}.{name} got {given!r}; write a list, as in [{given}]"
+        case "too_short":
+            return f"{owner}.{name} got {given!r}; give at least one"
         case "bool_type" | "bool_parsing":
             return f"{owner}.{name} got {given!r}; write true or false"
         case _:

@@ -95,7 +95,7 @@ def levels_of(name: str, column: Column, *, whole: bool = False) -> tuple[csr_ar
         case _:
             raise ConfigError(
                 f"content cannot read words from {name!r}, which is a {kind_of(column)}; "
-                "allowed kinds: bag, tags, text"
+                f"allowed kinds: bag, tags, text, as with item_features={{{name!r}: 'text'}} (on the command line --item-feature {name}=text)"
             )
 
 

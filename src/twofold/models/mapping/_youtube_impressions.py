@@ -238,7 +238,8 @@ def check_watch_times(events: Interactions) -> None:
     bad = events.value[~(np.isfinite(events.value) & (events.value >= 0))]
     if len(bad):
         raise DataError(
-            f"YouTubeRanker reads values as watch times, which are finite and >= 0 (0 = no click); found {bad[0]:g}"
+            f"YouTubeRanker reads values as watch times, which are finite and >= 0 (0 = no click); found {bad[0]:g}, and {len(bad):,} "
+            "such values in all: leave their events out with data.where_value(at_least=0) (on the command line --min-value 0)"
         )
     if not (events.value > 0).any():
         raise DataError("no impression was clicked: every watch time is 0; check the value column")

@@ -61,7 +61,7 @@ def learn_columns(
     return Table(min_count=min_count, centred=True).fit(read, names)
 
 
-def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> None:
+def check_names(owner: str, wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> None:
     """Refuse a named column that does not exist or cannot be read.
 
     Raises
@@ -73,11 +73,11 @@ def check_names(wanted: Sequence[str] | None, *sides: Mapping[str, Column]) -> N
     for name in wanted or ():
         if name not in known:
             raise ConfigError(
-                f"features got {name!r}, which is no feature or context column; {did_you_mean(name, known)}"
+                f"{owner}.features got {name!r}, which is no feature or context column; {did_you_mean(name, known)}"
             )
         if known[name] not in KINDS:
             raise ConfigError(
-                f"features got {name!r}, which is a {known[name]} column; read are {', '.join(KINDS)}"
+                f"{owner}.features got {name!r}, which is a {known[name]} column; read are {', '.join(KINDS)}"
             )
 
 

@@ -185,7 +185,7 @@ class FittedYouTubeCandidates(ReadsColumns):
         """Return the model as it is before training: with codes of the columns and no weights."""
         people, context = train.users.features, train.interactions.context
         there = train.interactions.active_users
-        inputs.check_names(model.features, people, context)
+        inputs.check_names("YouTubeCandidates", model.features, people, context)
         tokens, searched = searching.learn_searches(
             model.searches, train, model.search_vocabulary, model.search_tokens
         )

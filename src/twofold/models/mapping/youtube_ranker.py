@@ -181,7 +181,7 @@ class FittedYouTubeRanker(ReadsColumns):
         """Return the model as it is before training: with codes of the columns and no weights."""
         people, things = train.users.features, train.items.features
         events = train.interactions
-        inputs.check_names(model.features, people, things, events.context)
+        inputs.check_names("YouTubeRanker", model.features, people, things, events.context)
         impressions.check_channel(model.channel, things)
         rows = events.active_users, events.active_items, None
         user, item, context = (
