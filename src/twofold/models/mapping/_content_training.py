@@ -25,8 +25,8 @@ from twofold.typing import F32
 if TYPE_CHECKING:
     from twofold.models.mapping.deep_content import DeepContent
 
-LEAST_HELD = 10
-"""Rows that have to be held out for them to say when to stop."""
+LEAST_HELD, SPARE = 10, 40
+"""Rows that have to be held out for them to say when to stop, and from how many on there are so many to spare."""
 BLOCK = 64
 """Windows of a sound that pass through the network at a time."""
 
@@ -117,7 +117,7 @@ def train_towards(
     model: DeepContent,
     rng: np.random.Generator,
 ) -> History:
-    """Train `net` in place. A share `model.holdout` of the rows says when to stop, where there are enough of them.
+    """Train `net` in place. `held_out` rows say when to stop.
 
     Raises
     ------
@@ -125,8 +125,7 @@ def train_towards(
         If that share is all of them.
     """
     order = rng.permutation(len(goal))
-    held = round(model.holdout * len(goal)) if model.patience is not None else 0
-    held = held if held >= LEAST_HELD else 0
+    held = 0 if model.patience is None else held_out(model.holdout, len(goal))
     if held == len(goal):
         raise DataError(
             f"DeepContent.holdout={model.holdout:g} leaves none of {held} rows to learn from; lower it"
@@ -155,6 +154,20 @@ def train_towards(
         device="cpu",
         label="DeepContent",
     )
+
+
+def held_out(share: float, n: int) -> int:
+    """Return how many of n rows are held out: the share of them, or at least `LEAST_HELD` where there are `SPARE`.
+
+    Example
+    -------
+    >>> held_out(0.1, 1000), held_out(0.1, 60), held_out(0.1, 30), held_out(0.0, 60)
+    (100, 10, 0, 0)
+    """
+    held = round(share * n)
+    if held >= LEAST_HELD:
+        return held
+    return LEAST_HELD if share > 0 and n >= SPARE else 0
 
 
 def loss_towards(goal: Goal) -> Callable[[Tensor, Tensor], Tensor]:

@@ -110,7 +110,7 @@ class DeepContent:
     batch_size: Annotated[PositiveInt, Search(16, 512, log=True)] = 64
     """Rows a step; not read by the linear map on factors and by trees."""
     holdout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the rows that is left out of training to say when to stop; fewer than 10 rows cannot. Not read by the linear map on factors and by trees."""
+    """Share of the rows that is left out of training to say when to stop, at least 10 rows; fewer than 40 have none to spare. Not read by the linear map on factors and by trees."""
     patience: PositiveInt | None = 5
     """Passes without a better loss on these rows before training stops; None trains on all rows to the end. Not read by the linear map on factors and by trees."""
 
