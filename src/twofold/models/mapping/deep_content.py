@@ -45,7 +45,7 @@ from twofold.random import generator
 from twofold.rank import CONTENT, FALLBACK, Encoded
 from twofold.typing import F32, I64, Bool, Rng
 
-ADVICE = "lower the learning rate of `optimiser`"
+ADVICE = "lower `network.reg`", "lower the learning rate of `optimiser`"  # without and with steps
 
 
 def factorization_table(part: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class DeepContent:
         if self.side == "items" and len(cold):
             vectors = vectors.copy()
             vectors[cold] = mapped(code, learned, train.items.take(cold).features)[0]
-        check_finite("item_factors", vectors, ADVICE)
+        check_finite("item_factors", vectors, ADVICE[takes_steps(self)])
         return FittedDeepContent(
             estimator=self,
             memory=base.memory,
