@@ -25,7 +25,7 @@ def task(
     data = tw.datasets.load("citeulike-t")
     if users:
         data = data.part(np.flatnonzero(data.interactions.user < users))
-    split = tw.split.fixed_train(data, n=p, rng=seed)
+    split = tw.split.fixed_train(data, n=p, items="trained", rng=seed)
     train, test = split.train, split.test
     if validation and p > 1:  # a fifth of the training pairs, for tuning
         carved = tw.split.random(train, test=0.2, rng=seed + 1)

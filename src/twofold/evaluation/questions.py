@@ -159,7 +159,11 @@ class Questions:
         )
 
     def remarks(self, model: FittedModel, part: str, *, along: bool) -> list[str]:
-        """Return a sentence for each column that says mostly what the model never learned, or that it reads and the part lacks, if it is asked `along` the events; and where lists mix what scores do not compare."""
+        """Return what has to be known of the measures of a model.
+
+        A sentence for each column that says mostly what the model never learned, or that it reads and the part lacks, if it is
+        asked `along` the events; and one where lists mix what scores do not compare.
+        """
         of = f"the {part} part"
         said = mostly_unknown(model, replace(self.queries, context=self.context), of)
         if model.scores_within is not None:

@@ -183,7 +183,7 @@ def fixed_train(
     rank = pairs.rank(random_.random(len(pairs)))
     code = np.where(random_.random(len(pairs)) < validation, VALIDATION, TEST)
     code[rank < n] = TRAIN
-    kind = f"fixed_train(n={n})"
+    kind = f"fixed_train(n={n})" if items == "all" else f"fixed_train(n={n}, items={items!r})"
     made = make(data, code[pairs.of_event], kind, wants_validation=validation > 0)
     return with_catalogue(made, data) if items == "all" else made
 
