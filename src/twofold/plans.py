@@ -253,7 +253,7 @@ class SplitPlan:
             required = self._signature()[name].default is inspect.Parameter.empty
             if required and name not in self.options:
                 raise ConfigError(
-                    f"split {self.kind} needs {name}: write it in the [split] section of a job"
+                    f"split {self.kind} needs {name}: write it in the [split] section of a job, or --split-option {name}=... on the command line"
                 )
         shares = [self.options.get(name, 0) for name in ("test", "validation")]
         if not isinstance(shares[1], bool) and sum(shares) >= 1:
